@@ -1,0 +1,89 @@
+"""The exceptions of the package: one tree, each error saying what, the value, and what to do next."""
+
+
+class MemGPTError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigurationError(MemGPTError, ValueError):
+    """A setting, an argument or a name cannot be used as given."""
+
+
+class ContextTooSmall(ConfigurationError):
+    """The context window cannot hold what must always be in it."""
+
+
+class MissingDependency(MemGPTError, ImportError):
+    """A package that this choice needs is not installed; the message names the command that installs it."""
+
+
+class MissingCredential(ConfigurationError):
+    """A provider needs a key and none is set; the message names the variable."""
+
+
+class ModelError(MemGPTError):
+    """A language or embedding model could not be loaded, or gave no usable answer."""
+
+
+class ModelNotFound(ModelError):
+    """The named model's file is not on this machine; the message names the command that gets it."""
+
+
+class DocumentError(MemGPTError):
+    """A document cannot be read; nothing of it was stored."""
+
+
+class AgentNotFound(MemGPTError, LookupError):
+    """No agent of this id is stored."""
+
+
+class StoreError(MemGPTError):
+    """The store cannot do what was asked; what it already holds is unchanged."""
+
+
+class StoreCorrupt(StoreError):
+    """A database file is damaged or is not ours; it was left exactly as it is."""
+
+
+class EmbeddingMismatch(StoreError):
+    """The store was written with another embedding model or dimension."""
+
+
+class ToolError(MemGPTError):
+    """A tool could not do what the model asked; the message tells the model how to correct itself."""
+
+
+class UnknownBlock(ToolError, LookupError):
+    """No core memory block has this label."""
+
+
+class BlockReadOnly(ToolError):
+    """The core memory block may not be edited by the agent."""
+
+
+class BlockExists(ToolError):
+    """A core memory block of this label exists already."""
+
+
+class CoreMemoryFull(ToolError):
+    """The edit would make a core memory block longer than its limit."""
+
+
+class TextNotFound(ToolError):
+    """The text to be replaced does not stand in the block."""
+
+
+class TextNotUnique(ToolError):
+    """The text to be replaced stands in the block more than once."""
+
+
+class BadDate(ToolError, ValueError):
+    """A date is not in one of the accepted ISO 8601 forms."""
+
+
+class InvalidArguments(ToolError, ValueError):
+    """A tool call's arguments do not fit the tool's schema."""
+
+
+class UnknownTool(ToolError, LookupError):
+    """The model called a tool that it does not have."""

@@ -1,0 +1,51 @@
+"""What the memory tiers ask of a store beyond LangGraph's BaseStore: search by words and meaning, compare-and-set."""
+
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from langgraph.store.base import SearchItem
+
+SearchMode = Literal["hybrid", "words", "meaning"]
+"""How a search ranks: by words (BM25) and meaning (cosine) together, or by one of them alone."""
+
+
+@runtime_checkable
+class MemoryStore(Protocol):
+    """The two operations that a store adds to ``BaseStore`` to serve the memory tiers fully.
+
+    A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.memory.search``.
+    """
+
+    def find(
+        self,
+        namespace: tuple[str, ...],
+        query: str,
+        *,
+        mode: SearchMode = "hybrid",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[SearchItem]:
+        """Return the items of one namespace (exactly this one) that fit ``query`` best, best first.
+
+        Any text is a valid query. ``filter`` takes the operators of ``BaseStore.search`` and, beside them,
+        ``$in`` (the value is one of a list), ``$any`` and ``$all`` (the value, a list, holds one or all of a list);
+        it is applied before ranking and limiting. ``SearchItem.score`` is higher for a better hit and is
+        comparable within one result only.
+        """
+        ...
+
+    def put_if(
+        self,
+        namespace: tuple[str, ...],
+        key: str,
+        value: dict[str, Any],
+        *,
+        expected: dict[str, Any] | None,
+        index: Literal[False] | list[str] | None = None,
+    ) -> bool:
+        """Write ``value`` only if the stored value equals ``expected`` (``None``: only if there is no item).
+
+        Returns whether it was written. The comparison and the write are one transaction: of two writers with
+        the same ``expected``, in any threads or processes, exactly one gets ``True``.
+        """
+        ...
