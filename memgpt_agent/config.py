@@ -1,0 +1,154 @@
+"""Configuration: Context is a run's choices, shown in Studio; Settings is the process's, from its environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from memgpt_agent.errors import ConfigurationError
+
+MIN_CONTEXT_WINDOW_TOKENS = 4_096
+"""Below this the system prompt, the tools and an answer leave no room for a conversation."""
+
+Reasoning = Literal["auto", "thinking", "native", "off"]
+"""Where inner thoughts come from: decided by the model's profile, a ``thinking`` argument of each tool, the model itself, or nowhere."""
+
+
+def _shown(node: str, kind: str | None = None) -> dict[str, Any]:
+    """Studio's annotations: the node on which a field is offered, and its editor."""
+    return {"langgraph_nodes": [node], **({"langgraph_type": kind} if kind else {})}
+
+
+class Context(BaseModel):
+    """What one run of the agent may choose. Every field has a default; an unknown or impossible value is refused.
+
+    ``persona`` and ``human`` seed a new agent only: what is stored wins.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agent_id: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="Whose memory to use. The thread's id when empty.")
+    ] = None
+    user_id: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="Who is speaking; noted on what is said.")
+    ] = None
+    model: Annotated[
+        str | None,
+        {"__template_metadata__": {"kind": "llm"}},
+        Field(
+            description="The chat model, as provider:model, 'local', or 'local:/path/to/file.gguf'. The graph's own when empty.",
+            json_schema_extra=_shown("call_llm"),
+        ),
+    ] = None
+    summarizer_model: Annotated[
+        str | None,
+        {"__template_metadata__": {"kind": "llm"}},
+        Field(description="The model that writes the summary. The chat model when empty.", json_schema_extra=_shown("summarize_overflow")),
+    ] = None
+    context_window_tokens: Annotated[
+        int | None,
+        Field(ge=MIN_CONTEXT_WINDOW_TOKENS, le=10_000_000, description="Tokens the model can be sent. The model's own when empty."),
+    ] = None
+    answer_tokens: Annotated[
+        int | None, Field(ge=64, le=100_000, description="Tokens kept free for the answer. A quarter of the window, 4,096 at most, when empty.")
+    ] = None
+    persona: Annotated[
+        str | None,
+        Field(description="Who the agent is. Seeds a new agent's persona block.", json_schema_extra=_shown("call_llm", "prompt")),
+    ] = None
+    human: Annotated[
+        str | None,
+        Field(description="What is known of the user. Seeds a new agent's human block.", json_schema_extra=_shown("call_llm", "prompt")),
+    ] = None
+    memory_pressure_share: Annotated[
+        float, Field(gt=0, le=1, description="The agent is warned when this share of the budget is used.")
+    ] = 0.8
+    eviction_target_share: Annotated[
+        float, Field(gt=0, le=1, description="Eviction stops when this share of the budget is used.")
+    ] = 0.5
+    max_steps: Annotated[int, Field(ge=1, le=500, description="Model calls in one turn; the last may only speak.")] = 20
+    max_unusable_answers: Annotated[
+        int, Field(ge=0, le=20, description="Times in one turn that an empty or unusable answer is sent back.")
+    ] = 2
+    model_timeout_seconds: Annotated[float, Field(gt=0, le=3_600, description="How long one model call may take.")] = 600.0
+    reasoning: Annotated[
+        Reasoning, Field(description="Inner thoughts: auto, a 'thinking' argument on each tool, the model's own, or off.")
+    ] = "auto"
+    time_zone: Annotated[str, Field(description="The zone in which the agent is told the time, such as Europe/Lisbon.")] = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"unknown time zone {name!r}; give an IANA name such as 'UTC' or 'Europe/Lisbon'") from error
+        return name
+
+    @classmethod
+    def from_values(cls, values: "Mapping[str, Any] | Context | None") -> Self:
+        """Return a context from a mapping, another context or nothing.
+
+        Raises:
+            ConfigurationError: a field is unknown or its value out of range; the message names each one.
+        """
+        if isinstance(values, cls):
+            return values
+        try:
+            return cls.model_validate(dict(values or {}))
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error, sorted(cls.model_fields))) from error
+
+
+def _explain(error: ValidationError, known: list[str]) -> str:
+    """Put pydantic's findings in one sentence each, and name the fields there are."""
+    found = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
+    return "Context: " + "; ".join(found) + f". The fields are: {', '.join(known)}."
+
+
+class Settings(BaseModel):
+    """What the process is configured with. An argument beats an environment variable beats the default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home: Path
+    """The one data folder: memory, checkpoints, models. ``MEMGPT_HOME``, else the platform's user data folder."""
+    model: str | None = None
+    """The chat model's name where none is given. ``MEMGPT_MODEL``."""
+    embedding: str | None = None
+    """The embedding's name where none is given. ``MEMGPT_EMBEDDING``."""
+    store: str | None = None
+    """The store's URL, else a file in ``home``. ``MEMGPT_STORE``."""
+
+    @classmethod
+    def load(cls, **arguments: Any) -> Self:
+        """Return the settings; an argument that is ``None`` counts as not given. Reads the environment, makes no folder."""
+        given = {key: value for key, value in arguments.items() if value is not None}
+        names = {"home": "MEMGPT_HOME", "model": "MEMGPT_MODEL", "embedding": "MEMGPT_EMBEDDING", "store": "MEMGPT_STORE"}
+        read = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+        values: dict[str, Any] = {**read, **given}
+        if "home" not in values:
+            from platformdirs import user_data_path
+
+            values["home"] = user_data_path("memgpt-agent")
+        values["home"] = Path(values["home"]).expanduser()
+        return cls(**values)
+
+    @property
+    def models_folder(self) -> Path:
+        """Where ``memgpt model pull`` puts model files."""
+        return self.home / "models"
+
+    @property
+    def store_url(self) -> str:
+        """The URL of the store."""
+        return self.store or f"sqlite:///{self.home / 'memory.db'}"
+
+    @property
+    def checkpoints_path(self) -> Path:
+        """The file of the checkpoints, beside the store."""
+        return self.home / "checkpoints.db"

@@ -1,0 +1,114 @@
+"""What can wake an agent: typed events with an id and a time, and how one is put to the model."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal, NotRequired, TypedDict, cast
+from zoneinfo import ZoneInfo
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+EventType = Literal["user_message", "heartbeat", "system_alert", "login", "agent_message"]
+"""The kinds of event, after MemGPT (arXiv 2310.08560, section 2.4): user messages, system messages, interactions, timed events."""
+
+Clock = Callable[[], datetime]
+"""Gives the time now, aware of its zone."""
+
+MARK = "memgpt"
+"""The key of ``additional_kwargs`` under which a message of the queue carries what the agent knows about it."""
+
+
+class Event(TypedDict):
+    """Something that wakes the agent and is not a chat message; given as the graph's ``event`` input."""
+
+    type: EventType
+    """What happened."""
+    text: NotRequired[str]
+    """What is said about it; may be empty for a heartbeat or a login."""
+    id: NotRequired[str]
+    """The same id delivered twice is handled once; made if missing."""
+    time: NotRequired[str]
+    """When it happened, ISO 8601 with a zone; the time of receipt if missing."""
+    sender: NotRequired[str]
+    """Who sent it, for a message from another agent."""
+
+
+class Mark(TypedDict, total=False):
+    """What the agent notes on a message when it receives or makes it."""
+
+    kind: Literal["event", "action", "result", "reply", "history"]
+    """What part the message plays; a ``reply`` repeats the text of a ``send_message`` call for chat clients."""
+    type: EventType
+    """The event's type, where the message is an event."""
+    time: str
+    """When it was received or made, ISO 8601, UTC."""
+    turn: str
+    """The id of the event whose turn it belongs to."""
+    sender: str
+    """Who sent it, where that is not the user."""
+    call_id: str
+    """For a reply: the id of the ``send_message`` call whose text it repeats."""
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC."""
+    return datetime.now(UTC)
+
+
+def mark_of(message: BaseMessage) -> Mark:
+    """Return the agent's note on a message; empty where it was never received."""
+    return cast(Mark, message.additional_kwargs.get(MARK) or {})  # pyright: ignore[reportUnknownMemberType]
+
+
+def with_mark(message: BaseMessage, mark: Mark) -> BaseMessage:
+    """Return a copy of the message that carries ``mark``."""
+    kwargs: dict[str, Any] = {**message.additional_kwargs, MARK: dict(mark)}  # pyright: ignore[reportUnknownMemberType]
+    return message.model_copy(update={"additional_kwargs": kwargs})
+
+
+def is_event(message: BaseMessage) -> bool:
+    """Whether the message began a turn or told the agent something in the middle of one."""
+    return mark_of(message).get("kind") == "event"
+
+
+def event_message(event: Event, *, event_id: str, now: datetime, turn: str | None = None) -> BaseMessage:
+    """Return the message by which an event stands in the queue.
+
+    What a person said is a ``HumanMessage``; everything else is a ``SystemMessage``, which chat clients do not show.
+    """
+    mark = Mark(kind="event", type=event["type"], time=event.get("time") or now.isoformat(), turn=turn or event_id)
+    if "sender" in event:
+        mark["sender"] = event["sender"]
+    message_class = HumanMessage if event["type"] == "user_message" else SystemMessage
+    return with_mark(message_class(content=event.get("text", ""), id=event_id), mark)
+
+
+def begins_turn(message: BaseMessage) -> bool:
+    """Whether the message is the event that a turn is about, not one that came up within it."""
+    return is_event(message) and mark_of(message).get("turn") == message.id
+
+
+def put_to_model(message: BaseMessage, *, time_zone: str, extra: dict[str, Any] | None = None) -> HumanMessage:
+    """Return an event as the model sees it: a JSON object with type, message, time, and ``extra`` behind them.
+
+    Images and other content blocks are kept behind the text. The raw text and the mark ride along in
+    ``additional_kwargs`` for a local model that orders its prompt otherwise; providers are not sent them.
+    """
+    mark = mark_of(message)
+    told: dict[str, Any] = {"type": mark.get("type", "user_message"), "message": message.text}
+    if "sender" in mark:
+        told["from"] = mark["sender"]
+    told["time"] = local_time(mark.get("time", ""), time_zone)
+    text = json.dumps({**told, **(extra or {})}, ensure_ascii=False)
+    blocks: list[Any] = [b for b in cast(list[Any], message.content_blocks) if b.get("type") != "text"]
+    content: Any = [{"type": "text", "text": text}, *blocks] if blocks else text
+    return HumanMessage(content=content, id=message.id, additional_kwargs={MARK: {**mark, "text": message.text}})
+
+
+def local_time(time: str, time_zone: str) -> str:
+    """Return an ISO 8601 time as a person reads it in ``time_zone``, with the weekday; the text itself if it is no time."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    return moment.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z (%A)")
