@@ -1,0 +1,52 @@
+"""Where each tier of an agent's memory lies in the store: namespaces made of encoded labels."""
+
+from urllib.parse import quote, unquote
+
+from memgpt_agent.errors import ConfigurationError
+
+Namespace = tuple[str, ...]
+
+BLOCKS: Namespace = ("blocks",)
+"""Shared blocks, one item each by id."""
+AGENTS: Namespace = ("agents",)
+"""The definitions of all agents, one item each by id."""
+
+_RESERVED = {"blocks", "agents", "langgraph"}
+MAX_ID_CHARS = 200
+
+
+def encode_label(text: str) -> str:
+    """Return ``text`` as one namespace label: no dot, not empty, not a reserved root; reversible.
+
+    Raises:
+        ConfigurationError: it is empty or longer than 200 characters.
+    """
+    if not text or len(text) > MAX_ID_CHARS:
+        raise ConfigurationError(f"The id {text[:60]!r} has {len(text)} characters; give one with 1 to {MAX_ID_CHARS}.")
+    label = quote(text, safe="").replace(".", "%2E").replace("~", "%7E")
+    return f"%{ord(label[0]):02X}{label[1:]}" if label in _RESERVED else label
+
+
+def decode_label(label: str) -> str:
+    """Return the id that :func:`encode_label` was given."""
+    return unquote(label)
+
+
+def core(agent_id: str) -> Namespace:
+    """The agent's blocks, one item each by label."""
+    return (encode_label(agent_id), "core")
+
+
+def core_history(agent_id: str) -> Namespace:
+    """Every version of the agent's blocks."""
+    return (encode_label(agent_id), "core_history")
+
+
+def recall(agent_id: str) -> Namespace:
+    """Every message of the agent's conversations."""
+    return (encode_label(agent_id), "recall")
+
+
+def archival(agent_id: str) -> Namespace:
+    """The agent's archival passages."""
+    return (encode_label(agent_id), "archival")

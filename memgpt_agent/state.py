@@ -1,0 +1,119 @@
+"""The agent's state: the queue and the registers, their reducer, and the graph's input and output."""
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+
+from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage
+from langgraph.channels import UntrackedValue
+from langgraph.graph.message import add_messages
+
+from memgpt_agent.events import Event, EventType, mark_of
+
+HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer"]
+"""Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, or gave none that can be used."""
+
+
+class Turn(TypedDict):
+    """The registers of one turn: from an event until the agent has nothing more to do."""
+
+    id: str
+    """The id of the event that began it."""
+    type: EventType
+    """The type of that event."""
+    step: int
+    """Model calls made in it so far."""
+    answered: bool
+    """Whether the user was sent a message in it."""
+    reminded: bool
+    """Whether the agent was told that the user still waits."""
+    unusable: int
+    """Empty or unusable answers in it so far."""
+    over: bool
+    """Whether it has ended."""
+
+
+class Summary(TypedDict):
+    """What is left in main context of the messages that were evicted."""
+
+    text: str
+    """The summary itself."""
+    messages: int
+    """How many messages it stands for."""
+    until: str
+    """The time of the newest of them, ISO 8601."""
+
+
+class CompiledPrompt(TypedDict):
+    """What one model call is sent."""
+
+    messages: list[BaseMessage]
+    """System message first, then the queue as the model sees it."""
+    tools: list[dict[str, Any]]
+    """The tool schemas, OpenAI form."""
+
+
+def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
+    """Return the queue with new messages added, replaced by id, or removed.
+
+    It is LangGraph's ``add_messages`` but for two things. A message that the agent has received stands as it is
+    when a client sends it again without the agent's mark, so that resending a whole history changes nothing. And
+    a message removed and given again in one update moves to the end.
+    """
+    given = cast(list[BaseMessage], right if isinstance(right, list) else [right])
+    received = {m.id for m in left if mark_of(m)}
+    fresh = [m for m in given if not (_id(m) in received and not isinstance(m, RemoveMessage) and not _marked(m))]
+    removed = {m.id for m in fresh if isinstance(m, RemoveMessage)}
+    moved = [m for m in fresh if not isinstance(m, RemoveMessage) and _id(m) in removed]
+    if moved:
+        fresh = [m for m in fresh if m not in moved]
+        left = cast(list[AnyMessage], add_messages(cast(Any, left), cast(Any, fresh)))
+        fresh = moved
+    return cast(list[AnyMessage], add_messages(cast(Any, left), cast(Any, fresh)))
+
+
+def _id(message: Any) -> str | None:
+    return message.get("id") if isinstance(message, dict) else getattr(message, "id", None)  # pyright: ignore
+
+
+def _marked(message: Any) -> bool:
+    return isinstance(message, BaseMessage) and bool(mark_of(message))
+
+
+class AgentInput(TypedDict, total=False):
+    """What the graph is invoked with: a chat client's messages, or an event, or both."""
+
+    messages: Annotated[list[AnyMessage], merge_queue]
+    """What was said; a message without a known id wakes the agent."""
+    event: Event | None
+    """Something else that wakes it: a heartbeat, an alert, a login, another agent's message."""
+
+
+class AgentOutput(TypedDict):
+    """What the graph returns; ``messages[-1]`` is the reply, where the turn had one."""
+
+    messages: Annotated[list[AnyMessage], merge_queue]
+    """The queue: what is in main context now."""
+    context_usage: dict[str, int]
+    """Tokens of the last compiled context by section, with ``total`` and ``budget``."""
+
+
+class AgentState(TypedDict):
+    """The checkpointed state of one conversation."""
+
+    messages: Annotated[list[AnyMessage], merge_queue]
+    """The queue in main context, oldest first, as it was said; packaged for the model only when compiled."""
+    event: NotRequired[Event | None]
+    """An event not yet received; it becomes a message of the queue."""
+    turn: NotRequired[Turn]
+    """The registers of the running turn."""
+    heartbeat_reason: NotRequired[HeartbeatReason | None]
+    """Why the agent gets another step; ``None`` ends the turn."""
+    summary: NotRequired[Summary | None]
+    """The recursive summary of what was evicted."""
+    memory_pressure_warned: NotRequired[bool]
+    """Whether the agent was warned since the last eviction."""
+    context_usage: NotRequired[dict[str, int]]
+    """Tokens of the compiled context by section, with ``total`` and ``budget``."""
+    core_memory: NotRequired[dict[str, str]]
+    """A snapshot of the blocks as last compiled, for whoever looks; the truth is in the store."""
+    prompt: NotRequired[Annotated[CompiledPrompt | None, UntrackedValue]]
+    """What the next model call is sent; never checkpointed, compiled again where it is missing."""
