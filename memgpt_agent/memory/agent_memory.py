@@ -1,0 +1,47 @@
+"""One agent's memory: its three tiers over one store, and who is acting on them."""
+
+from dataclasses import dataclass, field, replace
+
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
+from memgpt_agent.memory.core import Cause, CoreMemory
+from memgpt_agent.memory.recall import RecallMemory
+
+
+@dataclass(frozen=True)
+class AgentMemory:
+    """What a memory tool is given: the tiers, the clock and the cause of the call."""
+
+    store: BaseStore
+    """Where the tiers live."""
+    agent_id: str
+    """Whose memory it is."""
+    clock: Clock = utc_now
+    """Gives the time."""
+    time_zone: str = "UTC"
+    """The zone in which days are meant."""
+    cause: Cause = field(default_factory=Cause)
+    """Who acts, and the key by which the same act is recognised."""
+    archive: ArchivalMemory | None = None
+    """Another place for archival memory; the store if ``None``."""
+
+    @property
+    def core(self) -> CoreMemory:
+        """The blocks."""
+        return CoreMemory(self.store, self.agent_id, self.clock)
+
+    @property
+    def recall(self) -> RecallMemory:
+        """The messages."""
+        return RecallMemory(self.store, self.agent_id)
+
+    @property
+    def archival(self) -> ArchivalMemory:
+        """The passages."""
+        return self.archive or StoreArchive(self.store, self.agent_id, self.clock)
+
+    def because(self, cause: Cause) -> "AgentMemory":
+        """Return the same memory, acted on for this cause."""
+        return replace(self, cause=cause)
