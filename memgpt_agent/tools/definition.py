@@ -1,0 +1,82 @@
+"""What a tool is to the agent: one definition of its schema, its behaviour and its part in the control flow."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import tool as langchain_tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.prompts import REQUEST_HEARTBEAT, THINKING
+
+CONTROL_ARGUMENTS = ("thinking", "request_heartbeat")
+"""Arguments that every tool's schema gets and no tool is given."""
+
+
+@dataclass(frozen=True)
+class AgentTool:
+    """A tool that an agent has."""
+
+    tool: BaseTool
+    """The tool as LangChain knows it: name, description, argument schema; and, for a tool from elsewhere, its behaviour."""
+    act: Callable[..., str] | None = None
+    """A memory tool's behaviour: a function of the agent's memory and the arguments. ``None`` for a tool from elsewhere."""
+    reads_memory: bool = False
+    """Whether it only reads memory; the agent then always gets another step."""
+
+    @property
+    def name(self) -> str:
+        """The name by which the model calls it."""
+        return self.tool.name
+
+    def schema(self, *, thinking: bool) -> dict[str, Any]:
+        """Return the schema that the model is shown (OpenAI form): ``thinking`` first, ``request_heartbeat`` last."""
+        shown = convert_to_openai_tool(self.tool)
+        function = cast(dict[str, Any], shown["function"])
+        parameters: dict[str, Any] = function.get("parameters") or {"type": "object", "properties": {}}
+        before = {"thinking": {"type": "string", "description": THINKING}} if thinking else {}
+        after = {"request_heartbeat": {"type": "boolean", "description": REQUEST_HEARTBEAT}}
+        parameters = {
+            **parameters,
+            "properties": {**before, **parameters.get("properties", {}), **after},
+            "required": [*before, *parameters.get("required", []), *after],
+        }
+        return {"type": "function", "function": {**function, "parameters": parameters}}
+
+
+def memory_tool(act: Callable[..., str], *, reads_memory: bool = False) -> AgentTool:
+    """Return the tool made of a function whose first parameter is the agent's memory and whose docstring is the description.
+
+    The other parameters, with the docstring's ``Args``, become the schema.
+    """
+    signature = inspect.signature(act)
+    shown = [p for p in signature.parameters.values() if p.name != "memory"]
+
+    def schema_of(**arguments: Any) -> str:
+        raise NotImplementedError(f"{act.__name__} needs the agent's memory; call it through the agent.")
+
+    schema_of.__name__ = act.__name__
+    schema_of.__doc__ = act.__doc__
+    schema_of.__annotations__ = {k: v for k, v in act.__annotations__.items() if k != "memory"}
+    schema_of.__signature__ = signature.replace(parameters=shown)  # pyright: ignore[reportFunctionMemberAccess]
+    tool = StructuredTool.from_function(schema_of, parse_docstring=True)
+    return AgentTool(tool, act, reads_memory)
+
+
+def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
+    """Return the tool made of a LangChain tool or of a plain typed function with a docstring.
+
+    Raises:
+        ConfigurationError: one of its arguments bears the name of a control argument.
+    """
+    tool = given if isinstance(given, BaseTool) else langchain_tool(given)
+    taken = [name for name in CONTROL_ARGUMENTS if name in tool.args]
+    if taken:
+        raise ConfigurationError(
+            f"The tool {tool.name!r} has an argument {taken[0]!r}, which the agent adds to every tool itself. Rename the argument."
+        )
+    return AgentTool(tool)

@@ -1,0 +1,103 @@
+"""The ordered tool set of a profile, and how one call's arguments are read."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ValidationError
+
+from memgpt_agent.errors import ConfigurationError, InvalidArguments, UnknownTool
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.tools import archival_memory, core_memory, messages, recall_memory
+from memgpt_agent.tools.definition import CONTROL_ARGUMENTS, AgentTool, foreign_tool
+
+MEMGPT_TOOLS: tuple[AgentTool, ...] = (*messages.TOOLS, *core_memory.TOOLS, *recall_memory.TOOLS, *archival_memory.TOOLS)
+"""The tools of the MemGPT paper's agent (arXiv 2310.08560, section 2), in the order in which the model sees them."""
+
+
+@dataclass(frozen=True)
+class ParsedCall:
+    """One tool call, its control arguments taken out."""
+
+    arguments: dict[str, Any]
+    """What the tool itself is given."""
+    request_heartbeat: bool
+    """Whether the model wants to go on after it."""
+    thinking: str
+    """The inner thoughts that came with it."""
+
+
+def parse_call(arguments: Mapping[str, Any]) -> ParsedCall:
+    """Take the control arguments out of a call's arguments; a heartbeat given as text counts by its meaning."""
+    heartbeat = arguments.get("request_heartbeat", False)
+    wanted = heartbeat.strip().lower() in {"true", "1", "yes"} if isinstance(heartbeat, str) else bool(heartbeat)
+    own = {key: value for key, value in arguments.items() if key not in CONTROL_ARGUMENTS}
+    return ParsedCall(own, wanted, str(arguments.get("thinking") or ""))
+
+
+class ToolRegistry:
+    """The tools that an agent has, in order, by name."""
+
+    def __init__(
+        self, tools: Sequence[AgentTool] = MEMGPT_TOOLS, added: Iterable[BaseTool | Callable[..., Any]] = ()
+    ) -> None:
+        self._tools: dict[str, AgentTool] = {}
+        for tool in (*tools, *(foreign_tool(given) for given in added)):
+            if tool.name in self._tools:
+                raise ConfigurationError(f"Two tools are called {tool.name!r}; rename one of them.")
+            self._tools[tool.name] = tool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all tools."""
+        return tuple(self._tools)
+
+    def schemas(self, *, thinking: bool, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Return what the model is offered (OpenAI form); ``only`` restricts it to these names."""
+        return [tool.schema(thinking=thinking) for tool in self._tools.values() if only is None or tool.name in only]
+
+    def get(self, name: str) -> AgentTool:
+        """Return one tool.
+
+        Raises:
+            UnknownTool: there is none of this name; the message lists those there are.
+        """
+        if name not in self._tools:
+            raise UnknownTool(f"There is no tool {name!r}. The tools are: {', '.join(self._tools)}.")
+        return self._tools[name]
+
+    def act_on_memory(self, name: str, memory: AgentMemory, arguments: Mapping[str, Any]) -> str:
+        """Carry out a memory tool; return its result.
+
+        Raises:
+            ToolError: the arguments do not fit, or the tool cannot do it; the message is for the model.
+        """
+        tool = self.get(name)
+        if tool.act is None:
+            raise UnknownTool(f"{name!r} is not a memory tool.")
+        return tool.act(memory, **validated(tool, arguments))
+
+
+def validated(tool: AgentTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the tool's schema reads them.
+
+    Raises:
+        InvalidArguments: one is missing, unknown or of the wrong type; the message names each.
+    """
+    schema = cast(type[BaseModel], tool.tool.get_input_schema())
+    unknown = [name for name in arguments if name not in schema.model_fields]
+    try:
+        model = schema.model_validate(dict(arguments))
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (given: {_brief(e['input'])})" for e in error.errors())
+        raise InvalidArguments(f"{tool.name}: {found}. Its arguments are: {', '.join(schema.model_fields)}.") from error
+    if unknown:
+        raise InvalidArguments(f"{tool.name} has no argument {unknown[0]!r}. Its arguments are: {', '.join(schema.model_fields)}.")
+    return {name: getattr(model, name) for name in schema.model_fields}
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:79] + "…"
