@@ -1,0 +1,321 @@
+"""One GGUF file loaded in this process: tokens, generation under a grammar, scored choices, a cache of prefixes."""
+
+import ctypes
+import os
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from memgpt_agent.errors import MissingDependency, ModelError, ModelNotFound
+
+LOCK_TIMEOUT_SECONDS = 600.0
+"""How long a call waits for the model while another one is being answered."""
+
+_SNAPSHOT_TOKENS = 96
+"""Fewer cached tokens than this are computed again sooner than kept: about a second on two cores."""
+_SNAPSHOTS = 6
+
+_engines: dict[tuple[str, int], "LlamaEngine"] = {}
+_engines_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn; a temperature of 0 always takes the likeliest one."""
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 0.95
+    seed: int = 7
+    stop: tuple[str, ...] = ()
+
+
+@dataclass
+class Usage:
+    """What one call cost, in tokens; ``cached`` of the prompt's tokens were not computed again."""
+
+    prompt: int = 0
+    cached: int = 0
+    output: int = 0
+    finish: str = "stop"
+
+
+@dataclass
+class _Snapshot:
+    tokens: list[int]
+    state: Any = field(repr=False)
+
+
+def physical_cores() -> int:
+    """Return the cores this process may use, hardware threads of one core counted once where Linux tells them apart."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    siblings: set[str] = set()
+    for cpu in allowed:
+        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(path.read_text(encoding="ascii").strip())
+        except OSError:
+            siblings.add(str(cpu))
+    return max(1, len(siblings))
+
+
+def load_engine(path: Path, *, n_ctx: int, n_threads: int | None = None) -> "LlamaEngine":
+    """Return the engine of a file; the same file and window are loaded once in a process.
+
+    Raises:
+        ModelNotFound: there is no such file.
+        MissingDependency: llama-cpp-python is not installed.
+        ModelError: llama.cpp cannot read the file.
+    """
+    key = (str(path.resolve()), n_ctx)
+    with _engines_lock:
+        if key not in _engines:
+            _engines[key] = LlamaEngine(path, n_ctx=n_ctx, n_threads=n_threads)
+        return _engines[key]
+
+
+class LlamaEngine:
+    """A loaded model with one sequence and one lock: calls are answered one after another.
+
+    **Limits**: one conversation at a time; a stream holds the lock until it is read to its end or closed.
+    """
+
+    def __init__(self, path: Path, *, n_ctx: int, n_threads: int | None = None) -> None:
+        if not path.is_file():
+            raise ModelNotFound(f"No model file at {path}. Give the path of a .gguf file, or run: memgpt model pull")
+        try:
+            import llama_cpp
+        except ImportError as error:
+            raise MissingDependency(
+                "A local model needs the package llama-cpp-python, which is not installed. "
+                'Run: pip install "memgpt-agent[local]" (it is built from source: a C++ compiler and some minutes).'
+            ) from error
+        self._lib: Any = llama_cpp
+        threads = n_threads or min(physical_cores(), 8)
+        try:
+            self._llama: Any = llama_cpp.Llama(
+                str(path), n_ctx=n_ctx, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path} cannot be loaded by llama.cpp ({error}). Is it a whole GGUF file?") from error
+        self.path = path
+        self.n_ctx = n_ctx
+        self.metadata: dict[str, str] = self._llama.metadata
+        self._lock = threading.Lock()
+        self._snapshots: list[_Snapshot] = []
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """Return the tokens of a text; markers such as ``<|im_end|>`` are control tokens only where ``special``."""
+        return list(self._llama.tokenize(text.encode(), add_bos=False, special=special))
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, by the model's own tokenizer."""
+        return len(self.tokenize(text))
+
+    def generate(
+        self,
+        prompt: Sequence[int],
+        *,
+        grammar: str | None = None,
+        sampling: Sampling | None = None,
+        usage: Usage | None = None,
+    ) -> Iterator[str]:
+        """Yield the answer's text, piece by piece; whole characters only, never a part of a stop text.
+
+        Raises:
+            ModelError: the prompt does not fit the window, or the model was busy for too long.
+        """
+        sampling, usage = sampling or Sampling(), usage or Usage()
+        with self._exclusive():
+            self._prefill(prompt, usage)
+            limit = min(sampling.max_tokens, self.n_ctx - len(prompt) - 1)
+            yield from _whole_text(self._pieces(grammar, sampling, usage, limit), sampling.stop, usage)
+
+    def choose(self, prompt: Sequence[int], options: Sequence[str], *, usage: Usage | None = None) -> list[float]:
+        """Return each option's probability of being what comes next; they sum to 1.
+
+        Options are told apart by their first tokens, so the whole choice costs one evaluation of the prompt.
+
+        Raises:
+            ModelError: two options begin with the same token.
+        """
+        import numpy as np
+
+        first = [self.tokenize(option)[0] for option in options]
+        if len(set(first)) != len(first):
+            raise ModelError(f"These options begin with the same token and cannot be told apart: {list(options)}.")
+        usage = usage or Usage()
+        with self._exclusive():
+            self._prefill(prompt, usage)
+            scores = self._logits()[first].astype(np.float64)
+        usage.output += 1
+        weights = np.exp(scores - scores.max())
+        return [float(w) for w in weights / weights.sum()]
+
+    @contextmanager
+    def _exclusive(self) -> Generator[None]:
+        # A plain lock: a stream may be ended by another thread than the one that began it.
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+            raise ModelError(
+                f"The local model was busy for {LOCK_TIMEOUT_SECONDS:.0f} seconds. Try again, or use fewer agents."
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _logits(self) -> Any:
+        import numpy as np
+
+        pointer = self._lib.llama_get_logits_ith(self._llama.ctx, -1)
+        return np.ctypeslib.as_array(pointer, shape=(self._llama.n_vocab(),))
+
+    def _prefill(self, prompt: Sequence[int], usage: Usage) -> None:
+        """Bring the cache to hold exactly the prompt, computing only what no cached prefix covers."""
+        if not prompt or len(prompt) >= self.n_ctx:
+            raise ModelError(f"A prompt of {len(prompt)} tokens does not fit a context window of {self.n_ctx} tokens.")
+        live: list[int] = self._llama.input_ids[: self._llama.n_tokens].tolist()
+        keep = _common(live, prompt)
+        self._remember(live, keep)
+        best = max(self._snapshots, key=lambda s: _common(s.tokens, prompt), default=None)
+        if best and _common(best.tokens, prompt) >= keep + _SNAPSHOT_TOKENS:
+            keep = self._restore(best, prompt)
+        keep = min(keep, len(prompt) - 1)  # the last token is always computed: its logits are what is sampled
+        self._llama.n_tokens = keep
+        try:
+            self._llama.eval(list(prompt[keep:]))
+        except RuntimeError as error:
+            self._llama.n_tokens = 0
+            raise ModelError(f"llama.cpp could not evaluate the prompt: {error}.") from error
+        usage.prompt += len(prompt)
+        usage.cached += keep
+
+    def _remember(self, live: list[int], keep: int) -> None:
+        """Keep a copy of the cache before a good part of it is dropped: another prompt will want it back."""
+        if len(live) - keep < _SNAPSHOT_TOKENS or any(_common(s.tokens, live) == len(live) for s in self._snapshots):
+            return
+        size = self._lib.llama_state_seq_get_size(self._llama.ctx, 0)
+        state = (ctypes.c_uint8 * size)()
+        if self._lib.llama_state_seq_get_data(self._llama.ctx, state, size, 0):
+            covered = [s for s in self._snapshots if _common(s.tokens, live) == len(s.tokens)]
+            self._snapshots = [s for s in self._snapshots if s not in covered][-_SNAPSHOTS + 1 :]
+            self._snapshots.append(_Snapshot(live, state))
+
+    def _restore(self, snapshot: _Snapshot, prompt: Sequence[int]) -> int:
+        """Put a copy back; return how many of the prompt's tokens it covers, 0 if llama.cpp refused it."""
+        self._llama.n_tokens = 0
+        if not self._lib.llama_state_seq_set_data(self._llama.ctx, snapshot.state, len(snapshot.state), 0):
+            return 0
+        self._snapshots.remove(snapshot)
+        self._snapshots.append(snapshot)
+        self._llama.input_ids[: len(snapshot.tokens)] = snapshot.tokens
+        return _common(snapshot.tokens, prompt)
+
+    def _pieces(self, grammar: str | None, sampling: Sampling, usage: Usage, limit: int) -> Iterator[bytes]:
+        with _Sampler(self._lib, self._llama, grammar, sampling) as sampler:
+            for _ in range(limit):
+                token = sampler.next(self._logits())
+                if self._lib.llama_vocab_is_eog(self._llama._model.vocab, token):
+                    return
+                usage.output += 1
+                yield self._llama.detokenize([token])
+                self._llama.eval([token])
+        usage.finish = "length"
+
+
+class _Sampler:
+    """Draws tokens; the grammar is asked about the likeliest token first and about all of them only if it refuses that one.
+
+    Applying a grammar to a whole vocabulary of 150,000 tokens costs more than computing the next token does.
+    """
+
+    def __init__(self, lib: Any, llama: Any, grammar: str | None, sampling: Sampling) -> None:
+        self._lib, self._llama, self._sampling = lib, llama, sampling
+        vocab = llama._model.vocab
+        self._grammar: Any = None
+        if grammar is not None:
+            self._grammar = lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+            if not self._grammar:
+                raise ModelError(f"llama.cpp refuses the grammar made of the tools' schemas:\n{grammar}")
+        import numpy as np
+
+        self._random: Any = np.random.default_rng(sampling.seed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._grammar:
+            self._lib.llama_sampler_free(self._grammar)
+
+    def next(self, logits: Any) -> int:
+        token = self._draw(logits)
+        if self._grammar:
+            if not self._allowed([token], logits):
+                allowed = self._allowed(range(len(logits)), logits)
+                if not allowed:
+                    raise ModelError("The grammar admits no next token; this is a bug of the grammar.")
+                token = allowed[int(self._draw(logits[allowed]))]
+            self._lib.llama_sampler_accept(self._grammar, token)
+        return token
+
+    def _draw(self, logits: Any) -> int:
+        import numpy as np
+
+        if self._sampling.temperature <= 0:
+            return int(logits.argmax())
+        weights = np.exp((logits - logits.max()).astype(np.float64) / self._sampling.temperature)
+        weights /= weights.sum()
+        order = np.argsort(-weights)
+        kept = order[: int(np.searchsorted(np.cumsum(weights[order]), self._sampling.top_p)) + 1]
+        return int(self._random.choice(kept, p=weights[kept] / weights[kept].sum()))
+
+    def _allowed(self, tokens: Sequence[int], logits: Any) -> list[int]:
+        """Return those of the tokens that the grammar admits now."""
+        import numpy as np
+
+        kind = np.dtype([("id", np.intc), ("logit", np.single), ("p", np.single)])
+        ids = np.fromiter(tokens, dtype=np.intc)
+        table = np.zeros(len(ids), dtype=kind)
+        table["id"], table["logit"] = ids, logits[ids]
+        array = self._lib.llama_token_data_array(
+            data=table.ctypes.data_as(self._lib.llama_token_data_p),
+            size=len(table),
+            selected=-1,
+            sorted=False,
+        )
+        self._lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
+        return [int(i) for i in table["id"][np.isfinite(table["logit"])]]
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """Return how many tokens two sequences share from the start."""
+    for i, (x, y) in enumerate(zip(a, b, strict=False)):
+        if x != y:
+            return i
+    return min(len(a), len(b))
+
+
+def _whole_text(pieces: Iterator[bytes], stop: tuple[str, ...], usage: Usage) -> Iterator[str]:
+    """Yield decoded text: half a character waits for its rest, a possible beginning of a stop text for what follows."""
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    held = ""
+    for piece in pieces:
+        held += decoder.decode(piece)
+        found = [held.index(s) for s in stop if s in held]
+        if found:
+            usage.finish = "stop"
+            if text := held[: min(found)]:
+                yield text
+            return
+        wait = max((n for s in stop for n in range(1, len(s)) if held.endswith(s[:n])), default=0)
+        if text := held[: len(held) - wait]:
+            yield text
+        held = held[len(held) - wait :]
+    if held:
+        yield held

@@ -1,0 +1,139 @@
+"""A chat model from its name, checked before the first turn; and what a model says of itself."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelNotFound
+from memgpt_agent.models.pull import DEFAULT_MODEL, list_models, model_path
+
+DEFAULT_OPENAI_MODEL = "gpt-5.4-mini"
+"""Used where a key is set and no model is named: tool calls, reasoning, and a modest price."""
+
+_EXAMPLES = "'openai:gpt-5.4-mini', 'anthropic:claude-sonnet-4-5', 'local' or 'local:/path/to/file.gguf'"
+
+
+def default_model_name(settings: Settings | None = None) -> str:
+    """Return the model used where none is named: MEMGPT_MODEL, else OpenAI where its key is set, else the local one."""
+    settings = settings or Settings.load()
+    if settings.model:
+        return settings.model
+    return f"openai:{DEFAULT_OPENAI_MODEL}" if os.environ.get("OPENAI_API_KEY") else "local"
+
+
+def resolve_chat_model(
+    model: str | BaseChatModel | None = None, *, settings: Settings | None = None, **options: Any
+) -> BaseChatModel:
+    """Return the chat model of a name; a model is returned as it is, ``None`` is the default.
+
+    Names: ``openai:<model>`` (any server that speaks OpenAI's protocol, by ``base_url`` or ``OPENAI_BASE_URL``),
+    ``local``, ``local:<name>``, ``local:<path of a .gguf>``, and ``<provider>:<model>`` of LangChain's
+    ``init_chat_model``. A slash may stand for the first colon. ``options`` go to the model's constructor.
+
+    Raises:
+        ConfigurationError: the name has no provider.
+        MissingCredential: the provider's key is not set.
+        MissingDependency: the provider's package is not installed.
+        ModelNotFound: there is no such model file.
+    """
+    if isinstance(model, BaseChatModel):
+        return model
+    settings = settings or Settings.load()
+    name = model or default_model_name(settings)
+    if name == "local":
+        return _local("", settings, options)
+    provider, _, rest = _split(name)
+    if not rest:
+        raise ConfigurationError(f"Model {name!r} has no provider. Write provider:model, such as {_EXAMPLES}.")
+    if provider == "local":
+        return _local(rest, settings, options)
+    if provider == "openai":
+        return _openai(rest, options)
+    return _other(provider, rest, options)
+
+
+def context_window_tokens(model: BaseChatModel) -> int | None:
+    """Return the tokens a model can be sent, or None where it does not say."""
+    value: Any = (model.profile or {}).get("max_input_tokens")
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def reasons_natively(model: BaseChatModel) -> bool:
+    """Whether the model thinks by itself before it answers, so that it needs no ``thinking`` argument."""
+    return bool((model.profile or {}).get("reasoning_output"))
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    """Part a name at its first colon or slash, whichever comes first."""
+    places = [place for place in (name.find(":"), name.find("/")) if place > 0]
+    if not places:
+        return name, "", ""
+    return name[: min(places)], name[min(places)], name[min(places) + 1 :]
+
+
+def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatModel:
+    if importlib.util.find_spec("llama_cpp") is None:
+        raise MissingDependency(
+            "A local model needs the package llama-cpp-python, which is not installed. "
+            'Run: pip install "memgpt-agent[local]" (it is built from source: a C++ compiler and some minutes).'
+        )
+    path = _local_path(name, settings.models_folder)
+    if not path.is_file():
+        there = ", ".join(file.stem for file in list_models(settings.models_folder)) or "none"
+        raise ModelNotFound(
+            f"No model file at {path} (models here: {there}). Run: memgpt model pull, or give a path: local:/path/to/file.gguf"
+        )
+    from memgpt_agent.models.guided import GuidedLlama
+    from memgpt_agent.models.llama import ChatLlama
+
+    guided = options.pop("guided", True)
+    return (GuidedLlama if guided else ChatLlama)(path=path, **options)
+
+
+def _local_path(name: str, folder: Path) -> Path:
+    if not name:
+        return model_path(DEFAULT_MODEL, folder)
+    given = Path(name).expanduser()
+    return given if given.is_absolute() or len(given.parts) > 1 or given.is_file() else model_path(name, folder)
+
+
+def _openai(name: str, options: dict[str, Any]) -> BaseChatModel:
+    from langchain_openai import ChatOpenAI
+
+    base_url = options.pop("base_url", None) or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+    key = options.pop("api_key", None) or os.environ.get("OPENAI_API_KEY")
+    if not key and not base_url:
+        raise MissingCredential(
+            f"Model 'openai:{name}' needs a key and OPENAI_API_KEY is not set. Set it, or set OPENAI_BASE_URL to a server "
+            "that needs none, or use the embedded model: memgpt model pull, then model 'local'."
+        )
+    # A server of one's own asks for no key, but the client insists on having one.
+    given: dict[str, Any] = {"stream_usage": True, **options, "model": name, "api_key": key or "none-needed"}
+    if base_url:
+        given["base_url"] = base_url
+    return ChatOpenAI(**given)
+
+
+def _other(provider: str, name: str, options: dict[str, Any]) -> BaseChatModel:
+    try:
+        from langchain.chat_models import init_chat_model
+    except ImportError as error:
+        raise MissingDependency(
+            f"Model '{provider}:{name}' needs the package langchain, which is not installed. "
+            f'Run: pip install "memgpt-agent[providers]" langchain-{provider.replace("_", "-")}'
+        ) from error
+    try:
+        return cast(BaseChatModel, init_chat_model(name, model_provider=provider, **options))
+    except ImportError as error:
+        raise MissingDependency(f"Model '{provider}:{name}' needs a package that is not installed: {error}") from error
+    except ValueError as error:
+        message = str(error)
+        if "nsupported" in message:
+            raise ConfigurationError(f"No provider {provider!r} is known. Name a model such as {_EXAMPLES}.") from error
+        if "key" in message.lower() or "credential" in message.lower():
+            raise MissingCredential(f"Model '{provider}:{name}' lacks its key: {message}") from error
+        raise ConfigurationError(f"Model '{provider}:{name}' cannot be made: {message}") from error
