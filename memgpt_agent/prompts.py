@@ -90,3 +90,5 @@ def plain_digest(lines: Sequence[str], limit_chars: int) -> str:
     room = max(20, limit_chars // len(lines) - 1)
     digest = "\n".join(line if len(line) <= room else line[: room - 1] + "…" for line in lines)
     return digest[-limit_chars:]
+
+NO_ANSWER_REPLY = "I am sorry, I could not come up with an answer just now. Please say it again, perhaps in other words."

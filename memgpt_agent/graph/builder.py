@@ -1,0 +1,96 @@
+"""The wiring: nodes, routers and edges put together into a graph."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.tools import BaseTool
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import get_runtime
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.config import Context
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
+from memgpt_agent.memory.archival import ArchivalMemory
+from memgpt_agent.memory.core import Block
+from memgpt_agent.nodes import Resources, acall_llm, aexecute_tools, call_llm, compile_context, execute_tools, summarize_overflow
+from memgpt_agent.prompts import system_prompt
+from memgpt_agent.state import AgentInput, AgentOutput, AgentState
+from memgpt_agent.tools.registry import MEMGPT_TOOLS, ToolRegistry
+
+Profile = Literal["memgpt"]
+"""What an agent is made of: prompt, tools and rules. ``memgpt`` is the paper's agent."""
+
+AgentGraph = CompiledStateGraph[AgentState, Context, AgentInput, AgentOutput]
+
+
+def create_graph(
+    *,
+    checkpointer: BaseCheckpointSaver[Any] | bool | None = None,
+    store: BaseStore | None = None,
+    profile: Profile = "memgpt",
+    model: BaseChatModel | str | None = None,
+    summarizer: BaseChatModel | str | None = None,
+    tools: Sequence[BaseTool | Callable[..., Any]] = (),
+    blocks: Sequence[Block] = (),
+    archive: Callable[[str], ArchivalMemory] | None = None,
+    clock: Clock = utc_now,
+) -> AgentGraph:
+    """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
+
+    Args:
+        checkpointer: Keeps the conversations; ``True`` uses the parent graph's. Without one, each call is a conversation of its own.
+        store: Keeps core, recall and archival memory. Without one, memory lives in this process only.
+        profile: What the agent is made of.
+        model: The chat model, or its name, where the run's context names none.
+        summarizer: The model that writes summaries; the chat model if none is given.
+        tools: LangChain tools or plain typed functions that the agent has beside its own.
+        blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
+        archive: Makes another archival memory for an agent id; the store's if none is given.
+        clock: Gives the time.
+
+    Raises:
+        ConfigurationError: there is no such profile, or a tool cannot be taken.
+    """
+    if profile != "memgpt":
+        raise ConfigurationError(f"There is no profile {profile!r}. The profiles are: memgpt.")
+    registry = ToolRegistry(MEMGPT_TOOLS, tools)
+    resources = Resources(
+        tools=registry, system_prompt=system_prompt(registry.names), model=model, summarizer=summarizer,
+        clock=clock, archive=archive, blocks=tuple(blocks),
+    )  # fmt: skip
+    return build(resources).compile(checkpointer=checkpointer, store=store, name=profile)
+
+
+def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:
+    """Return the graph of four nodes and three routers, not yet compiled."""
+    graph = StateGraph(AgentState, context_schema=Context, input_schema=AgentInput, output_schema=AgentOutput)
+    bound = {"resources": resources}
+    graph.add_node("compile_context", partial(compile_context, **bound))
+    graph.add_node("summarize_overflow", partial(summarize_overflow, **bound))
+    graph.add_node("call_llm", _two_faced(call_llm, acall_llm, resources))
+    graph.add_node("execute_tools", _two_faced(execute_tools, aexecute_tools, resources))
+    graph.add_edge(START, "compile_context")
+    graph.add_conditional_edges("compile_context", route_after_compile_context)
+    graph.add_edge("summarize_overflow", "compile_context")
+    graph.add_conditional_edges("call_llm", route_after_call_llm)
+    graph.add_conditional_edges("execute_tools", route_after_execute_tools)
+    return graph
+
+
+def _two_faced(sync: Callable[..., Any], asynchronous: Callable[..., Any], resources: Resources) -> Runnable[Any, Any]:
+    """A node with a sync and an async face, because a model or a tool may have only one of them."""
+
+    def face(state: AgentState, config: RunnableConfig) -> Any:
+        return sync(state, config, get_runtime(Context), resources=resources)
+
+    async def async_face(state: AgentState, config: RunnableConfig) -> Any:
+        return await asynchronous(state, config, get_runtime(Context), resources=resources)
+
+    return RunnableLambda(face, afunc=async_face, name=sync.__name__)

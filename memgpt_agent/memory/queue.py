@@ -1,0 +1,122 @@
+"""The queue in main context: its exchanges, what the model sees of it, and which of it leaves first."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+
+from memgpt_agent.events import MARK, begins_turn, is_event, local_time, mark_of, put_to_model
+from memgpt_agent.prompts import INTERRUPTED
+
+Exchange = list[AnyMessage]
+"""The messages from one event up to the next: whole tool calls with their results."""
+
+
+def split_exchanges(messages: Sequence[AnyMessage]) -> list[Exchange]:
+    """Part the queue before each event that begins a turn; what stands before the first one is an exchange too."""
+    return _split(messages, begins_turn)
+
+
+def split_steps(exchange: Exchange) -> list[Exchange]:
+    """Part one exchange before each answer of the model, so that a call stays with its results."""
+    return _split(exchange, lambda m: isinstance(m, AIMessage) and mark_of(m).get("kind") != "reply")
+
+
+def _split(messages: Sequence[AnyMessage], starts: Callable[[AnyMessage], bool]) -> list[Exchange]:
+    parts: list[Exchange] = []
+    for message in messages:
+        if not parts or starts(message):
+            parts.append([])
+        parts[-1].append(message)
+    return parts
+
+
+def choose_evicted(messages: Sequence[AnyMessage], tokens_of: Callable[[Exchange], int], to_free: int) -> list[AnyMessage]:
+    """Return the messages that leave main context: the oldest whole exchanges, until ``to_free`` tokens are free.
+
+    The newest exchange stays; where it is the only one, its oldest steps go, never its event and its newest step.
+    """
+    exchanges = split_exchanges(messages)
+    units = exchanges[:-1]
+    if not units and exchanges:
+        units = [step for step in split_steps(exchanges[0])[:-1] if not any(map(begins_turn, step))]
+    evicted: list[AnyMessage] = []
+    for unit in units:
+        if to_free <= 0:
+            break
+        to_free -= tokens_of(unit)
+        evicted.extend(unit)
+    return evicted
+
+
+def as_seen(messages: Sequence[AnyMessage], *, time_zone: str, cut: Callable[[str], str]) -> Iterator[BaseMessage]:
+    """Yield the queue as the model sees it: events as JSON, each call followed by its result, replies only as calls.
+
+    A call without a result gets one that says it was interrupted; a result without its call is left out. ``cut``
+    shortens an over-long text.
+    """
+    results = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+    for message in messages:
+        if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
+            continue
+        if isinstance(message, AIMessage):
+            yield from _answer(message, results, time_zone, cut)
+        elif is_event(message) or message.type == "human":
+            text = message.text
+            shown = cut(text)
+            yield put_to_model(message if shown == text else message.model_copy(update={"content": shown}), time_zone=time_zone)
+
+
+def _answer(
+    message: AIMessage, results: dict[str, ToolMessage], time_zone: str, cut: Callable[[str], str]
+) -> Iterator[BaseMessage]:
+    if not message.tool_calls and not message.text:
+        return
+    shown: dict[str, Any] = {"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != MARK}}
+    if isinstance(message.content, str):
+        shown["content"] = cut(message.content)
+    shown["tool_calls"] = [{**call, "args": {k: cut(v) if isinstance(v, str) else v for k, v in call["args"].items()}} for call in message.tool_calls]
+    yield message.model_copy(update={**shown, "invalid_tool_calls": []})
+    for call in message.tool_calls:
+        call_id = call["id"] or ""
+        yield _result(results.get(call_id), call["name"], call_id, time_zone, cut)
+
+
+def _result(
+    message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Callable[[str], str]
+) -> ToolMessage:
+    failed = message is None or message.status == "error"
+    told = {
+        "status": "Failed" if failed else "OK",
+        "message": cut(message.text) if message else INTERRUPTED,
+        "time": local_time(mark_of(message).get("time", ""), time_zone) if message else "",
+    }
+    return ToolMessage(
+        content=json.dumps(told, ensure_ascii=False), name=name, tool_call_id=call_id, status="error" if failed else "success"
+    )
+
+
+def _kwargs(message: BaseMessage) -> dict[str, Any]:
+    return cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+
+
+def as_lines(messages: Sequence[AnyMessage]) -> list[str]:
+    """Return the queue as plain lines, ``who: what``, for a summary; each thing said stands there once."""
+    lines: list[str] = []
+    for message in messages:
+        if mark_of(message).get("kind") == "reply":
+            continue
+        if isinstance(message, AIMessage):
+            lines += [f"assistant: {message.text}"] if message.text else []
+            lines += [_call_line(call["name"], call["args"]) for call in message.tool_calls]
+        elif isinstance(message, ToolMessage):
+            lines += [f"result of {message.name}: {message.text}"] if message.name != "send_message" else []
+        else:
+            lines.append(f"{'user' if message.type == 'human' else 'system'}: {message.text}")
+    return lines
+
+
+def _call_line(name: str, arguments: dict[str, Any]) -> str:
+    own = {k: v for k, v in arguments.items() if k not in {"thinking", "request_heartbeat"}}
+    return f"assistant: {own.get('message', '')}" if name == "send_message" else f"assistant called {name}({json.dumps(own, ensure_ascii=False)})"

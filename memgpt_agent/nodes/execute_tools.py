@@ -1,0 +1,202 @@
+"""The node that carries out the tool calls of an answer, in order, and decides whether the agent gets another step."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
+from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime
+
+from memgpt_agent.config import Context
+from memgpt_agent.errors import ToolError
+from memgpt_agent.events import MARK, Mark, mark_of
+from memgpt_agent.memory.core import Cause
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.nodes.call_llm import apology
+from memgpt_agent.nodes.compile_context import alert, spoken_lines
+from memgpt_agent.nodes.session import Resources, Session, key_of
+from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.prompts import INVALID_CALL, NO_ANSWER_REPLY, STEP_LIMIT_REPLY, UNANSWERED
+from memgpt_agent.state import AgentState, HeartbeatReason, Turn
+from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.tools.registry import ParsedCall, parse_call, validated
+
+
+def execute_tools(
+    state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
+) -> dict[str, Any]:
+    """Carry out the calls of the newest answer one after another; return their results and what follows."""
+    step = _Step.of(state, Session.of(runtime, config, resources))
+    for job in step.jobs():
+        if job.foreign:
+            job.take(ToolNode([job.foreign], handle_tool_errors=_explain).invoke(job.request(state), config))
+    return step.update()
+
+
+async def aexecute_tools(
+    state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
+) -> dict[str, Any]:
+    """The same for an asyncio loop, which is never held up."""
+    session = await asyncio.to_thread(Session.of, runtime, config, resources)
+    step = await asyncio.to_thread(_Step.of, state, session)
+    jobs = step.jobs()
+    while (job := await asyncio.to_thread(next, jobs, None)) is not None:
+        if job.foreign:
+            job.take(await ToolNode([job.foreign], handle_tool_errors=_explain).ainvoke(job.request(state), config))
+    return await asyncio.to_thread(step.update)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, GraphBubbleUp):
+        raise error
+    return f"{type(error).__name__}: {error}"
+
+
+@dataclass
+class _Job:
+    """One tool call on its way: read, carried out, noted."""
+
+    call: ToolCall
+    parsed: ParsedCall
+    key: str
+    foreign: Any = None
+    text: str = ""
+    failed: bool = False
+    done_before: bool = False
+
+    def request(self, state: AgentState) -> dict[str, Any]:
+        """What LangGraph's tool node is invoked with for this call alone."""
+        only = AIMessage("", tool_calls=[{**self.call, "args": self.parsed.arguments}])
+        return {**state, "messages": [*state["messages"][:-1], only]}
+
+    def take(self, result: dict[str, Any]) -> None:
+        """Note what the tool node returned."""
+        message = cast(ToolMessage, result["messages"][-1])
+        self.text, self.failed = message.text, message.status == "error"
+
+
+@dataclass
+class _Step:
+    """The calls of one answer, and what came of them."""
+
+    session: Session
+    turn: Turn
+    queue: list[AnyMessage]
+    answer: AIMessage
+    done: list[_Job] = field(default_factory=list[_Job])
+
+    @classmethod
+    def of(cls, state: AgentState, session: Session) -> "_Step":
+        answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
+        turn = state.get("turn")
+        assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
+        return cls(session, turn, state["messages"], answer)
+
+    def jobs(self) -> Iterator[_Job]:
+        """Yield each call in order; a memory tool is carried out already, a foreign one is left to the caller."""
+        unread = cast(dict[str, str], cast(Any, mark_of(self.answer)).get("unread", {}))
+        for ordinal, call in enumerate(self.answer.tool_calls):
+            arguments = json.dumps(call["args"], sort_keys=True, default=str)
+            key = key_of(self.session.thread_id, self.turn["id"], self.turn["step"], ordinal, call["name"], arguments)
+            job = _Job(call, parse_call(call["args"]), key)
+            known = self.session.memory.recall.get([key]).get(key)
+            if known:  # this very call was carried out before: the process died, or the step is replayed
+                job.text, job.failed, job.done_before = known.text, known.failed, True
+            elif call["id"] in unread:
+                job.text, job.failed = INVALID_CALL.format(error=unread[call["id"] or ""]), True
+            else:
+                self._act(job)
+            yield job
+            self._note(job, ordinal)
+
+    def _act(self, job: _Job) -> None:
+        name, arguments = job.call["name"], job.parsed.arguments
+        try:
+            tool = self.session.resources.tools.get(name)
+            if tool.act is None:
+                validated(tool, arguments)
+                job.foreign = tool.tool
+                return
+            cause = Cause(job.key, "agent", name, job.parsed.thinking, self.turn["id"])
+            job.text = self.session.resources.tools.act_on_memory(name, self.session.memory.because(cause), arguments)
+        except ToolError as error:
+            job.text, job.failed = str(error), True
+
+    def _note(self, job: _Job, ordinal: int) -> None:
+        """Keep the call and its result in recall memory; what was spoken is kept as the assistant's words."""
+        self.done.append(job)
+        if job.done_before:
+            return
+        spoken = job.call["name"] == SEND_MESSAGE and not job.failed
+        tools = self.session.resources.tools
+        reads = job.call["name"] in tools.names and tools.get(job.call["name"]).reads_memory
+        record = Message(
+            id=job.key, role="assistant" if spoken else "tool",
+            text=str(job.parsed.arguments["message"]) if spoken else job.text,
+            time=stamp(self.session.resources.clock()), thread_id=self.session.thread_id, turn=self.turn["id"],
+            ordinal=ordinal, tool="" if spoken else job.call["name"],
+            arguments="" if spoken else json.dumps(job.parsed.arguments, ensure_ascii=False, default=str),
+            failed=job.failed, echo=reads and not job.failed, thinking=job.parsed.thinking,
+        )  # fmt: skip
+        lines = spoken_lines(self.queue)[-2:] if spoken else ()
+        self.session.memory.store.batch([self.session.memory.recall.put_operation(record, lines)])
+
+    def update(self) -> dict[str, Any]:
+        """Return the state's update: results and replies in order, and why the agent goes on, or that the turn is over."""
+        messages: list[Any] = []
+        for ordinal, job in enumerate(self.done):
+            messages.append(self._result(job))
+            if job.call["name"] == SEND_MESSAGE and not job.failed:
+                messages.append(self._reply(job, ordinal))
+        answered = self.turn["answered"] or any(mark_of(m).get("kind") == "reply" for m in messages)
+        turn: Turn = {**self.turn, "answered": answered}
+        reason = self._reason()
+        waiting = turn["type"] == "user_message" and not answered
+        if reason is None and waiting and not turn["reminded"]:
+            reason, turn["reminded"] = "unanswered", True
+            messages.append(alert(UNANSWERED, self.session, turn, "unanswered"))
+        if turn["step"] >= self.session.context.max_steps:
+            messages += apology(STEP_LIMIT_REPLY.format(steps=self.session.context.max_steps), self.session, turn)
+            reason = None
+        elif reason is None:
+            messages += apology(NO_ANSWER_REPLY, self.session, turn)
+        turn["over"] = reason is None
+        if turn["over"]:
+            messages = self._reply_last(messages)
+        return {"messages": messages, "turn": turn, "heartbeat_reason": reason}
+
+    def _reason(self) -> HeartbeatReason | None:
+        tools = self.session.resources.tools
+        if any(job.failed for job in self.done):
+            return "tool_failed"
+        if any(job.parsed.request_heartbeat for job in self.done):
+            return "requested"
+        return "memory_read" if all(tools.get(job.call["name"]).reads_memory for job in self.done) else None
+
+    def _result(self, job: _Job) -> ToolMessage:
+        mark = Mark(kind="result", time=stamp(self.session.resources.clock()), turn=self.turn["id"])
+        return ToolMessage(
+            job.text, id=job.key, name=job.call["name"], tool_call_id=job.call["id"] or "",
+            status="error" if job.failed else "success", additional_kwargs={MARK: mark},
+        )  # fmt: skip
+
+    def _reply(self, job: _Job, ordinal: int) -> AIMessage:
+        """What was spoken, as the plain message that chat clients, chains and protocols expect."""
+        step = self.turn["step"] - 1  # the step in which the model spoke; the count has moved on since
+        mark = Mark(kind="reply", time=stamp(self.session.resources.clock()), turn=self.turn["id"], call_id=job.call["id"] or "")
+        spoken = reply_id(self.session.thread_id, self.turn["id"], step, ordinal)
+        return AIMessage(str(job.parsed.arguments["message"]), id=spoken, additional_kwargs={MARK: mark})
+
+    def _reply_last(self, messages: list[Any]) -> list[Any]:
+        """Move the turn's last reply behind everything else, so that it is ``messages[-1]``."""
+        new = [m for m in messages if mark_of(m).get("kind") == "reply"]
+        old = [m for m in self.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == self.turn["id"]]
+        if new:
+            return [*(m for m in messages if m is not new[-1]), new[-1]]
+        return [*messages, RemoveMessage(id=str(old[-1].id)), old[-1]] if old else messages
