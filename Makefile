@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv install llama-wheel local chat test test-local lint format types contracts check lock clean
+.PHONY: help venv install llama-wheel local chat test test-local lint format types contracts check docs lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -85,6 +85,9 @@ contracts: $(VENV)/.dev  ## the direction of imports
 	@$(BIN)/lint-imports --no-cache --no-logo
 
 check: lint types contracts test test-local  ## all that CI checks
+
+docs: $(VENV)/.dev  ## write the README's file tree and docs/reference.md from the code
+	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py
 
 lock: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## write requirements.lock from .venv
 	$(call step,Installing every extra,a minute,$(PIP_INSTALL) -e '$(EVERY_EXTRA)')

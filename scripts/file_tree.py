@@ -1,7 +1,6 @@
 """Write the README's file tree from the first line of each module's docstring.
 
-    python scripts/file_tree.py          rewrite the tree between the markers in README.md
-    python scripts/file_tree.py --check  exit with 1 where README.md does not hold today's tree
+`python scripts/file_tree.py` rewrites it; with `--check` it exits with 1 where README.md does not hold today's tree.
 """
 
 import ast
@@ -52,9 +51,8 @@ def first_line(module: Path) -> str:
 
 def _rows(folder: Path, depth: int) -> list[tuple[str, str]]:
     rows = [("  " * depth + folder.name + "/", first_line(folder / "__init__.py"))]
-    for file in sorted(folder.glob("*.py")):
-        if file.name != "__init__.py":
-            rows.append(("  " * (depth + 1) + file.name, first_line(file)))
+    files = [file for file in sorted(folder.glob("*.py")) if file.name != "__init__.py"]
+    rows += [("  " * (depth + 1) + file.name, first_line(file)) for file in files]
     for inner in sorted(path.parent for path in folder.glob("*/__init__.py")):
         rows += _rows(inner, depth + 1)
     return rows

@@ -77,7 +77,9 @@ def _installed(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError:
-        raise SystemExit(f"lock: {name} is not installed here. Run: make lock (it installs every extra first)") from None
+        raise SystemExit(
+            f"lock: {name} is not installed here. Run: make lock (it installs every extra first)"
+        ) from None
 
 
 if __name__ == "__main__":

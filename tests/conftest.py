@@ -1,0 +1,41 @@
+"""What every test gets: no key, no data folder of the user's, no proxy to the outside."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+UNWANTED = ("MEMGPT_", "OPENAI_", "ANTHROPIC_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
+"""Variables with these beginnings would let the developer's own settings decide a test; those about the tests stay."""
+KEPT = ("MEMGPT_SHARED_DATA", "MEMGPT_TEST_")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Give each test an empty data folder, and hide the developer's keys from all but the live ones."""
+    if request.node.get_closest_marker("live") is None:
+        for name in list(os.environ):
+            if name.startswith(UNWANTED) and not name.startswith(KEPT):
+                monkeypatch.delenv(name)
+    monkeypatch.setenv("MEMGPT_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+
+
+@pytest.fixture
+def repository() -> Path:
+    """Return the root of the repository; tests of the repository itself need a checkout."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    return ROOT
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Return the folder of real data sets; skip where it is not on this machine."""
+    folder = Path(os.environ.get("MEMGPT_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set MEMGPT_SHARED_DATA to its folder")
+    return folder

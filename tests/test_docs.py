@@ -1,0 +1,84 @@
+"""The documents tell the truth: examples run, links lead somewhere, generated parts are today's."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memgpt_agent.testing import ScriptedModel, say
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^(?P<before>[^\n]*)\n```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN = re.compile(r"<!-- not run: .+ -->")
+"""The line before a block that cannot run here (a key, a server, minutes); it is compiled all the same."""
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def examples() -> list[object]:
+    """Return every python block of README and the pages, named by its page and line."""
+    found: list[object] = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 2
+            run = NOT_RUN.search(match["before"]) is None
+            found.append(pytest.param(match["code"], run, id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize(("code", "run"), examples())
+def test_a_python_block_of_the_documents_runs(
+    code: str, run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs as it stands, with `llm_client` and `archival_db` given, in an empty folder."""
+    from langgraph.store.memory import InMemoryStore
+
+    compiled = compile(code, "example", "exec")
+    if not run:
+        return
+    monkeypatch.chdir(tmp_path)
+    answers = [lambda _messages: say("Hello, Alice.") for _ in range(50)]
+    exec(compiled, {"__name__": "example", "llm_client": ScriptedModel(answers), "archival_db": InMemoryStore()})  # noqa: S102
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_into_the_repository_leads_somewhere(page: Path) -> None:
+    """A relative link names a file or folder that is there."""
+    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert broken == []
+
+
+def test_every_page_and_decision_is_in_the_index() -> None:
+    """docs/README.md links every page under docs, so that none is written and never found."""
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link).resolve() for link in LINK.findall(index.read_text())}
+    assert [
+        str(page.relative_to(ROOT)) for page in PAGES if ROOT / "docs" in page.parents and page not in {index, *linked}
+    ] == []
+
+
+def test_decisions_are_numbered_without_a_gap_or_a_double() -> None:
+    """docs/adr holds 0001, 0002, ... each once."""
+    numbers = [int(page.name[:4]) for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 1
+
+
+@pytest.mark.parametrize("adr", sorted((ROOT / "docs" / "adr").glob("*.md")), ids=lambda page: page.stem)
+def test_a_decision_has_its_four_parts(adr: Path) -> None:
+    """Context, decision, evidence, consequences, in this order."""
+    headings = [line[3:].strip().lower() for line in adr.read_text().splitlines() if line.startswith("## ")]
+    wanted = ["context", "decision", "evidence", "consequences"]
+    assert [heading for heading in headings if heading in wanted] == wanted
+
+
+@pytest.mark.parametrize("script", ["file_tree.py", "reference.py"])
+def test_what_is_generated_is_todays(script: str) -> None:
+    """README's file tree and docs/reference.md are what the code says now; `make docs` writes them."""
+    check = subprocess.run(
+        [sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, f"run: make docs\n{check.stderr}"
