@@ -49,6 +49,18 @@ class EmbeddingMismatch(StoreError):
     """The store was written with another embedding model or dimension."""
 
 
+class StoreBusy(StoreError):
+    """Another process held the store's lock for longer than we wait; nothing was written."""
+
+
+class StoreClosed(StoreError):
+    """The store was used after it was closed."""
+
+
+class ValueNotStorable(StoreError, TypeError):
+    """A value is not made of JSON's types and cannot be stored."""
+
+
 class ToolError(MemGPTError):
     """A tool could not do what the model asked; the message tells the model how to correct itself."""
 

@@ -1,0 +1,35 @@
+"""What of a value is indexed: the texts at the paths of ``index=`` or of the store's ``fields``."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from langgraph.store.base import get_text_at_path, tokenize_path
+
+WORDS_ONLY = "words:"
+"""A path that begins so is indexed for word search and not embedded: ``index=["summary", "words:text"]``."""
+
+
+class FieldText(NamedTuple):
+    """One text to be indexed."""
+
+    path: str
+    text: str
+    embed: bool
+
+
+def texts_at(value: Mapping[str, Any], paths: Sequence[str]) -> list[FieldText]:
+    """Return the texts at the paths, as ``InMemoryStore`` names them (``tags.0`` where a path gives several)."""
+    found: list[FieldText] = []
+    for path in paths:
+        place = path.removeprefix(WORDS_ONLY)
+        texts = get_text_at_path(value, _tokenized(place))
+        for number, text in enumerate(texts):
+            name = f"{place}.{number}" if len(texts) > 1 else place
+            found.append(FieldText(name, text, not path.startswith(WORDS_ONLY)))
+    return found
+
+
+@lru_cache(maxsize=512)
+def _tokenized(path: str) -> Any:
+    return path if path == "$" else tokenize_path(path)
