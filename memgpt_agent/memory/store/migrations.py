@@ -27,10 +27,16 @@ def check_header(path: Path) -> None:
             "give another path, or restore the file from a backup."
         )
     wal = path.with_name(path.name + "-wal")
-    page_size = int.from_bytes(header[16:18], "big") or 65536
+    in_wal = wal.exists() and wal.stat().st_size > 0
+    owner, schema = int.from_bytes(header[68:72], "big"), int.from_bytes(header[40:44], "big")
+    if owner != APPLICATION_ID and schema and not in_wal:
+        # Looked for here already, because setting the journal mode would change the other program's file.
+        raise _foreign(path)
+    page_size = int.from_bytes(header[16:18], "big")
+    page_size = 65536 if page_size == 1 else page_size
     pages = int.from_bytes(header[28:32], "big")
     size = path.stat().st_size
-    if size < pages * (1 if page_size == 1 else page_size) and not (wal.exists() and wal.stat().st_size):
+    if size < pages * page_size and not in_wal:
         raise StoreCorrupt(
             f"{path} is cut short: its header speaks of {pages * page_size:,} bytes and it has {size:,}. "
             "It was left as it is: restore it from a backup."
@@ -95,4 +101,8 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
         return
     if _version(connection) and int(connection.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID:
         return  # another process made it ours between the two reads
-    raise StoreCorrupt(f"{path} is a SQLite database of another program. It was left as it is: give another path.")
+    raise _foreign(path)
+
+
+def _foreign(path: Path) -> StoreCorrupt:
+    return StoreCorrupt(f"{path} is a SQLite database of another program. It was left as it is: give another path.")
