@@ -1,7 +1,226 @@
-"""GuidedLlama: the embedded small model led through a MemGPT turn in constrained steps."""
+"""GuidedLlama: a small local model led through a MemGPT turn in steps that each ask it one easy thing."""
 
-from memgpt_agent.models.llama import ChatLlama
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
+from typing_extensions import override
+
+from memgpt_agent.models import guided_words as words
+from memgpt_agent.models.chat_prompt import Turn, tokens_of
+from memgpt_agent.models.engine import Sampling, Usage
+from memgpt_agent.models.guided_view import View, content_words, read_view
+from memgpt_agent.models.llama import ChatLlama, call_chunk, new_call_id
+
+MAX_STEPS = 4
+"""After so many answers in one turn it speaks, whatever it found."""
+_HISTORY = 3
+_SPEAK_TOKENS = 300
+
+_OWN = re.compile(r"\b(i|i'm|i've|me|my|mine|myself|we|our|us)\b", re.IGNORECASE)
+_ARCHIVE = re.compile(r"\b(archiv\w*|notes?|filed|documents?)\b", re.IGNORECASE)
+_SAVE = re.compile(r"\b(save|store|file|archive|note|write|keep|put|record|add|log|stash|jot)\b", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"^\W*(what|which|who|whom|whose|where|when|why|how|do|does|did|is|are|am|was|were|can|could|will|would|should|have|has)\b",
+    re.IGNORECASE,
+)
+_FACT_GRAMMAR = 'root ::= fact ("\\n" fact)*\nfact ::= "The user" ("\'s")? " " [^\\n]+'
+
+Call = tuple[str, dict[str, Any]]
 
 
 class GuidedLlama(ChatLlama):
-    """For now the plain model."""
+    """A chat model that makes a usable MemGPT agent of a 1.5B model; to the agent an ordinary one.
+
+    It judges what kind of message stands before it, writes the tool call's arguments under constraints, and speaks when
+    the tools have answered. Without the agent's tools, or with a named tool, it is :class:`ChatLlama`.
+
+    **Limits**: made for English; cues such as "archive" and first-person words are part of its judgement.
+    """
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "memgpt-guided-llama"
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        tool_choice: str = "auto",
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        functions: dict[str, Mapping[str, Any]] = {tool["function"]["name"]: tool["function"] for tool in tools}
+        guided = "send_message" in functions and tool_choice in {"auto", "required", "send_message"}
+        if not guided:
+            yield from super()._stream(messages, stop, run_manager, tools=tools, tool_choice=tool_choice, **kwargs)
+            return
+        usage = Usage()
+        for chunk in self._guided(read_view(messages), functions, tool_choice == "send_message", usage):
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+        yield self._last_chunk(usage)
+
+    def _guided(
+        self, view: View, functions: Mapping[str, Mapping[str, Any]], must_speak: bool, usage: Usage
+    ) -> Iterator[ChatGenerationChunk]:
+        if view.user is None and not must_speak:
+            yield ChatGenerationChunk(message=AIMessageChunk(content="Nothing to do."))
+            return
+        calls: list[Call] = []
+        if not must_speak and view.user is not None and view.steps < MAX_STEPS:
+            calls = [call for call in self._plan(view, view.user, usage) if call[0] in functions]
+        for index, (name, arguments) in enumerate(calls):
+            given = _arguments(functions[name], {**arguments, "request_heartbeat": True})
+            yield call_chunk(name=name, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False), index=index)
+        if not calls:
+            yield from self._speak(view, functions["send_message"], usage)
+
+    def _plan(self, view: View, user: str, usage: Usage) -> list[Call]:
+        """Return what to do before speaking; nothing where it is time to speak."""
+        done = [found.tool for found in view.found]
+        if not done:
+            return self._first_calls(view, user, usage)
+        last = view.found[-1]
+        searched = {"conversation_search", "archival_memory_search"}
+        if last.tool in searched and last.empty and len(done) < 3:
+            other = (searched - set(done)) or ({"conversation_search"} if done.count("conversation_search") < 2 else set())
+            return [(name, {"query": _query(user)}) for name in sorted(other)][:1]
+        return []
+
+    def _first_calls(self, view: View, user: str, usage: Usage) -> list[Call]:
+        judge = self._judge(user, usage)
+        question = user.rstrip().endswith("?") or bool(_QUESTION.match(user))
+        save = judge(words.SAVE)
+        if save > 0.56 or (save > 0.3 and _SAVE.search(user) and not question):
+            return [("archival_memory_insert", {"content": _note(user)})]
+        if _ARCHIVE.search(user) and judge(words.LOOKUP) > 0.4:
+            return [("archival_memory_search", {"query": _query(user)})]
+        if judge(words.EARLIER) > 0.62:
+            return [("conversation_search", {"query": _query(user)})]
+        if not question and (judge(words.TELLS) > 0.5 or (_OWN.search(user) and judge(words.TELLS) > 0.25)):
+            return self._edits(view, user, usage)
+        if question and _OWN.search(user) and not self._known(view, user, usage):
+            return [("conversation_search", {"query": _query(user)})]
+        return []
+
+    def _judge(self, user: str, usage: Usage) -> Callable[[str], float]:
+        def ask(question: str) -> float:
+            turns = [Turn("system", words.JUDGE), Turn("user", f'Message: "{user}"\n{question}')]
+            return self._yes(turns, usage)
+
+        return ask
+
+    def _yes(self, turns: Sequence[Turn], usage: Usage) -> float:
+        return self.engine.choose(tokens_of(self.engine, turns), ["Yes", "No"], usage=usage)[0]
+
+    def _known(self, view: View, user: str, usage: Usage) -> bool:
+        """Whether core memory answers the question."""
+        if not view.facts:
+            return False
+        notes = "\n".join(view.facts)
+        text = f'Notes:\n{notes}\n\nThe user asks: "{user}"'
+        return self._yes([Turn("system", words.ANSWERED), Turn("user", text)], usage) > 0.5
+
+    def _edits(self, view: View, user: str, usage: Usage) -> list[Call]:
+        """Return the edits that bring core memory up to date with what the user told."""
+        facts = [fact for fact in self._facts(user, usage) if fact not in view.facts]
+        outdated = [line for line in view.facts if self._outdated(line, user, facts, usage)] if facts else []
+        calls: list[Call] = []
+        for line in outdated:
+            new = max(facts, key=lambda fact: len(content_words(fact) & content_words(line)), default="")
+            facts = [fact for fact in facts if fact != new]
+            change = {"label": view.human_label, "old_content": line, "new_content": new}
+            calls.append(("core_memory_replace", change))
+        if facts:
+            calls.append(("core_memory_append", {"label": view.human_label, "content": "\n".join(facts)}))
+        return calls
+
+    def _facts(self, user: str, usage: Usage) -> list[str]:
+        """Return what the message says of the user; a fact with a word that it does not hold is dropped."""
+        prompt = tokens_of(self.engine, [Turn("system", words.EXTRACT), Turn("user", user)])
+        sampling = Sampling(max_tokens=120)
+        text = "".join(self.engine.generate(prompt, grammar=_FACT_GRAMMAR, sampling=sampling, usage=usage))
+        heard = content_words(user)
+        kept: list[str] = []
+        for line in dict.fromkeys(line.strip() for line in text.splitlines()):
+            named = {w.lower() for w in re.findall(r"[^\W_]+", line)[2:] if w[0].isupper() or w[0].isdigit()}
+            if line and named <= {w.lower() for w in re.findall(r"[^\W_]+", user)} and content_words(line) & heard:
+                kept.append(line)
+        return kept or [f'The user said: "{user.strip()}"']
+
+    def _outdated(self, line: str, user: str, facts: Sequence[str], usage: Usage) -> bool:
+        """Whether a line must go: only one that shares a word of meaning with what is new is even asked about."""
+        told = content_words(" ".join([user, *facts]))
+        if not content_words(line) & told:
+            return False
+        ask = words.OUTDATED_ASK.format(note=line, message=user)
+        return self._yes([Turn("system", words.OUTDATED), Turn("user", ask)], usage) > 0.5
+
+    def _speak(self, view: View, function: Mapping[str, Any], usage: Usage) -> Iterator[ChatGenerationChunk]:
+        """Speak; the text goes out while it is generated."""
+        given = _arguments(function, {"message": "", "request_heartbeat": False})
+        before, after = json.dumps(given, ensure_ascii=False).split('"message": ""')
+        yield call_chunk(name="send_message", call_id=new_call_id(), arguments=f'{before}"message": "')
+        prompt = tokens_of(self.engine, _spoken_turns(view))
+        sampling = replace(self._sampling(None), max_tokens=_SPEAK_TOKENS, stop=("\n\n\n",))
+        said = ""
+        for piece in self.engine.generate(prompt, sampling=sampling, usage=usage):
+            piece = piece if said else piece.lstrip()
+            said += piece
+            if piece:
+                yield call_chunk(arguments=json.dumps(piece, ensure_ascii=False)[1:-1])
+        if not said.strip():
+            yield call_chunk(arguments="I have noted that.")
+        yield call_chunk(arguments=f'"{after}')
+
+
+def _arguments(function: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments in the schema's order; what the schema requires and nobody thought of is empty."""
+    parameters: Mapping[str, Any] = function.get("parameters") or {}
+    properties: Mapping[str, Any] = parameters.get("properties", {})
+    return {name: given.get(name, "") for name in properties if name in given or name in parameters.get("required", ())}
+
+
+def _query(user: str) -> str:
+    """Return the words of meaning of a question, in their order."""
+    meaning = [w for w in re.findall(r"[^\W_]+(?:['-][^\W_]+)*", user) if content_words(w) and not _ARCHIVE.match(w)]
+    return " ".join(meaning) or user
+
+
+def _note(user: str) -> str:
+    """Return the note itself: what stands behind the request to save it."""
+    head, colon, rest = user.partition(":")
+    if colon and len(rest.split()) >= 3 and _SAVE.search(head):
+        return rest.strip()
+    return user.strip()
+
+
+def _spoken_turns(view: View) -> list[Turn]:
+    notes = "\n".join(f"- {fact}" for fact in view.facts) or "- (nothing yet)"
+    parts = [f"Your notes about the user:\n{notes}"]
+    parts += [f"{label}:\n{text}" for label, text in view.other_blocks]
+    found = [f.text for f in view.found if f.tool in {"conversation_search", "archival_memory_search"} and not f.empty]
+    if found:
+        parts.append("Found in memory:\n" + "\n".join(found)[:3_000])
+    if any(f.tool == "archival_memory_insert" and f.ok for f in view.found):
+        parts.append("You have just saved the user's note to your archive.")
+    if any(f.tool.startswith("core_memory") and f.ok for f in view.found):
+        parts.append("You have just written down what the user told you.")
+    if view.now:
+        parts.append(f"The time now: {view.now[:16]}")
+    parts.append(f"The user's message: {view.user or ''}")
+    turns = [Turn("system", f"{words.SPEAK}\n\n{view.persona}".strip())]
+    for said, answer in view.exchanges[-_HISTORY:]:
+        turns += [Turn("user", said), Turn("assistant", answer or "(no answer)")]
+    return [*turns, Turn("user", "\n\n".join(parts))]

@@ -1,0 +1,168 @@
+"""What a guided model sees of its messages: the user's words, the facts in core memory, what was just found."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+MARK = "memgpt"
+
+_STOP_WORDS = frozenset(
+    "a about actually all also am an and any are as ask asked at be because been before but by called can could day did "
+    "do does doing don't for from had has have he her hers him his how i if in into is it its just know last like likes "
+    "make me mention mentioned month more my name named new no not now of on or our out over please remember said say "
+    "she so some tell than that the their them then there these they thing things this those time to told too us user "
+    "user's very was we week were what when where which who whom whose why will with would year yes yesterday you your".split()
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One tool's result since the user spoke."""
+
+    tool: str
+    ok: bool
+    text: str
+
+    @property
+    def empty(self) -> bool:
+        """Whether a search found nothing."""
+        return not self.ok or self.text.startswith("Nothing found")
+
+
+@dataclass(frozen=True)
+class View:
+    """A turn, as far as it has come."""
+
+    user: str | None
+    """What the user said last; ``None`` where nobody is waiting for an answer."""
+    facts: tuple[str, ...] = ()
+    """The lines of the block about the user."""
+    persona: str = ""
+    """The block about the agent."""
+    other_blocks: tuple[tuple[str, str], ...] = ()
+    """Label and text of the remaining blocks."""
+    summary: str = ""
+    """What is known of messages no longer in view."""
+    now: str = ""
+    """The time now, ISO 8601."""
+    exchanges: tuple[tuple[str, str], ...] = ()
+    """What the user said and was answered before, oldest first."""
+    found: tuple[Found, ...] = ()
+    """Results of tools since the user spoke."""
+    steps: int = 0
+    """Answers of the model since the user spoke."""
+    human_label: str = "human"
+    """The label of the block about the user."""
+
+
+@dataclass
+class _Reader:
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    user: str | None = None
+    said: list[str] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+    steps: int = 0
+
+    def hear(self, text: str) -> None:
+        self.close()
+        self.user = text
+
+    def close(self) -> None:
+        if self.user is not None:
+            self.pairs.append((self.user, " ".join(self.said)))
+        self.user, self.said, self.found, self.steps = None, [], [], 0
+
+    def act(self, message: AIMessage) -> None:
+        self.steps += 1
+        for call in message.tool_calls:
+            if call["name"] == "send_message":
+                self.said.append(str(call["args"].get("message", "")))
+        if not message.tool_calls and message.text:
+            self.said.append(message.text)
+
+
+def read_view(messages: Sequence[BaseMessage]) -> View:
+    """Return the turn that the messages stand in."""
+    reader = _Reader()
+    about: Mapping[str, Any] = {}
+    for message in messages:
+        if isinstance(message, SystemMessage):
+            about = about or cast(Mapping[str, Any], _kwargs(message).get(MARK) or {})
+        elif isinstance(message, HumanMessage):
+            kind, text = _event(message)
+            if kind == "user_message":
+                reader.hear(text)
+            elif reader.said:  # a heartbeat after the user was answered: nobody is waiting
+                reader.close()
+        elif isinstance(message, AIMessage):
+            reader.act(message)
+        elif isinstance(message, ToolMessage):
+            reader.found.append(_result(message))
+    return _with_memory(reader, about)
+
+
+def content_words(text: str) -> set[str]:
+    """Return the words of a text that carry meaning, shortened to a common stem."""
+    words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.lower())
+    return {_stem(word) for word in words if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())}
+
+
+def _stem(word: str) -> str:
+    word = word.removesuffix("'s")
+    for ending in ("ing", "ies", "ed", "es", "s", "y", "e"):
+        if len(word) - len(ending) >= 3 and word.endswith(ending):
+            return word[: -len(ending)]
+    return word
+
+
+def _with_memory(reader: _Reader, about: Mapping[str, Any]) -> View:
+    blocks = [cast(Mapping[str, Any], block) for block in cast(Sequence[Any], about.get("blocks") or ())]
+    values = {str(b["label"]): str(b["value"]) for b in blocks}
+    writable = [str(b["label"]) for b in blocks if not b.get("read_only") and b["label"] != "persona"]
+    label = "human" if "human" in writable or not writable else writable[0]
+    return View(
+        user=reader.user,
+        facts=tuple(line.strip() for line in values.get(label, "").splitlines() if line.strip()),
+        persona=values.get("persona", ""),
+        other_blocks=tuple((k, v) for k, v in values.items() if k not in {label, "persona"} and v),
+        summary=str(about.get("summary") or ""),
+        now=str(about.get("now") or ""),
+        exchanges=tuple(reader.pairs),
+        found=tuple(reader.found),
+        steps=reader.steps,
+        human_label=label,
+    )
+
+
+def _kwargs(message: BaseMessage) -> dict[str, Any]:
+    return cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _event(message: HumanMessage) -> tuple[str, str]:
+    """Return an event's type and text, from the agent's note on it, its JSON, or as plain text."""
+    mark: Mapping[str, Any] = _kwargs(message).get(MARK) or {}
+    if "text" in mark:
+        return str(mark.get("type", "user_message")), str(mark["text"])
+    try:
+        told: Any = json.loads(message.text)
+    except ValueError:
+        return "user_message", message.text
+    if isinstance(told, dict) and "message" in told:
+        given = cast(dict[str, Any], told)
+        return str(given.get("type", "user_message")), str(given["message"])
+    return "user_message", message.text
+
+
+def _result(message: ToolMessage) -> Found:
+    try:
+        told: Any = json.loads(message.text)
+    except ValueError:
+        told = None
+    if isinstance(told, dict) and "message" in told:
+        given = cast(dict[str, Any], told)
+        return Found(message.name or "", str(given.get("status", "OK")) == "OK", str(given["message"]))
+    return Found(message.name or "", message.status != "error", message.text)
