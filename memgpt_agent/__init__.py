@@ -1,0 +1,53 @@
+"""An agent whose language model manages its own memory: MemGPT as a LangGraph state machine."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memgpt_agent.agent import MemGPTAgent, delete_agent, list_agents
+    from memgpt_agent.config import Context, Settings
+    from memgpt_agent.errors import MemGPTError
+    from memgpt_agent.graph.builder import create_graph
+    from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+    from memgpt_agent.memory.core import Block
+    from memgpt_agent.memory.persona import Persona
+    from memgpt_agent.memory.store import FaissStore, open_store
+
+_HOME = {
+    "AgentResponse": "memgpt_agent.graph.turn_reader",
+    "Block": "memgpt_agent.memory.core",
+    "Context": "memgpt_agent.config",
+    "FaissStore": "memgpt_agent.memory.store",
+    "MemGPTAgent": "memgpt_agent.agent",
+    "MemGPTError": "memgpt_agent.errors",
+    "Persona": "memgpt_agent.memory.persona",
+    "Settings": "memgpt_agent.config",
+    "StreamEvent": "memgpt_agent.graph.turn_reader",
+    "create_graph": "memgpt_agent.graph.builder",
+    "delete_agent": "memgpt_agent.agent",
+    "list_agents": "memgpt_agent.agent",
+    "open_store": "memgpt_agent.memory.store",
+}
+
+__all__ = [
+    "AgentResponse",
+    "Block",
+    "Context",
+    "FaissStore",
+    "MemGPTAgent",
+    "MemGPTError",
+    "Persona",
+    "Settings",
+    "StreamEvent",
+    "create_graph",
+    "delete_agent",
+    "list_agents",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: importing the package itself loads nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

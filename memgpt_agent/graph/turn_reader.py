@@ -1,0 +1,150 @@
+"""Reading a turn from the graph's stream: the events that a face shows, and the response at its end."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from memgpt_agent.events import mark_of
+from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.tools.registry import parse_call
+
+
+@dataclass(frozen=True)
+class AgentResponse:
+    """What came of one turn."""
+
+    message: str
+    """What the user was told; empty where nothing was said."""
+    tool_calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """The calls in order: ``name``, ``args``, ``id``, ``result``, ``failed``, ``thinking``."""
+    memory_operations: list[str] = field(default_factory=list[str])
+    """The calls that read or changed memory and succeeded, as ``name(argument='value', ...)``."""
+    context_usage: int = 0
+    """Tokens of the last compiled context."""
+    context_sections: dict[str, int] = field(default_factory=dict[str, int])
+    """The same by section, with ``total`` and ``budget``."""
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """Something that happened in a turn, as it happens."""
+
+    type: Literal["delta", "withdrawn", "thinking", "tool_call", "tool_result", "message", "done"]
+    """A piece of a reply; a reply taken back; a thought; a call; its result; a whole reply that was not streamed; the end."""
+    text: str = ""
+    """The piece, thought, result or reply."""
+    name: str = ""
+    """The tool's name."""
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The call's arguments, without the control arguments."""
+    failed: bool = False
+    """Whether the tool failed."""
+    reply_id: str = ""
+    """Which reply the piece belongs to."""
+    response: AgentResponse | None = None
+    """At the end: what came of the turn."""
+
+
+MEMORY_TOOL_PREFIXES = ("core_memory_", "archival_memory_", "conversation_", "memory_")
+
+
+class TurnReader:
+    """Turns the graph's ``custom`` and ``updates`` stream into events, and gathers the response."""
+
+    def __init__(self) -> None:
+        self._streamed: set[str] = set()
+        self._replies: dict[str, str] = {}
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._usage: dict[str, int] = {}
+        self._speaks = False
+
+    def feed(self, mode: str, chunk: Any) -> Iterator[StreamEvent]:
+        """Yield the events of one piece of the stream."""
+        if mode == "custom":
+            yield from self._spoken(cast(dict[str, str], chunk))
+            return
+        for update in cast(dict[str, dict[str, Any] | None], chunk).values():
+            if not isinstance(update, dict):
+                continue
+            self._usage = update.get("context_usage") or self._usage
+            turn = update.get("turn")
+            self._speaks = turn["type"] == "user_message" if turn else self._speaks
+            for message in cast(list[BaseMessage], update.get("messages") or []):
+                yield from self._message(message)
+
+    def response(self) -> AgentResponse:
+        """Return what came of the turn so far."""
+        calls = list(self._calls.values())
+        done = [c for c in calls if c["failed"] is False and c["name"].startswith(MEMORY_TOOL_PREFIXES)]
+        return AgentResponse(
+            message="\n\n".join(self._replies.values()),
+            tool_calls=calls,
+            memory_operations=[f"{c['name']}({', '.join(f'{k}={v!r}' for k, v in c['args'].items())})" for c in done],
+            context_usage=self._usage.get("total", 0),
+            context_sections=dict(self._usage),
+        )
+
+    def _spoken(self, piece: dict[str, str]) -> Iterator[StreamEvent]:
+        reply_id = piece.get("reply_id", "")
+        if "delta" in piece:
+            self._streamed.add(reply_id)
+            yield StreamEvent("delta", text=piece["delta"], reply_id=reply_id)
+        elif "withdrawn" in piece:
+            self._streamed.discard(reply_id)
+            yield StreamEvent("withdrawn", text=piece["withdrawn"], reply_id=reply_id)
+
+    def _message(self, message: BaseMessage) -> Iterator[StreamEvent]:
+        kind = mark_of(message).get("kind")
+        if isinstance(message, ToolMessage):
+            yield from self._result(message)
+        elif isinstance(message, AIMessage) and kind == "reply":
+            yield from self._reply(message)
+        elif isinstance(message, AIMessage) and kind == "action":
+            yield from self._action(message)
+
+    def _reply(self, message: AIMessage) -> Iterator[StreamEvent]:
+        reply_id = str(message.id)
+        if reply_id not in self._replies:
+            self._replies[reply_id] = message.text
+            if reply_id not in self._streamed:
+                yield StreamEvent("message", text=message.text, reply_id=reply_id)
+
+    def _action(self, message: AIMessage) -> Iterator[StreamEvent]:
+        for thought in _reasoning(message):
+            yield StreamEvent("thinking", text=thought)
+        if not message.tool_calls and self._speaks:
+            yield from self._reply(message)
+        elif message.text.strip():
+            yield StreamEvent("thinking", text=message.text)
+        for call in message.tool_calls:
+            parsed = parse_call(call["args"])
+            if parsed.thinking:
+                yield StreamEvent("thinking", text=parsed.thinking)
+            call_id = call["id"] or ""
+            self._calls[call_id] = {
+                "name": call["name"], "args": parsed.arguments, "id": call_id, "result": "", "failed": None, "thinking": parsed.thinking,
+            }  # fmt: skip
+            yield StreamEvent("tool_call", name=call["name"], arguments=parsed.arguments)
+
+    def _result(self, message: ToolMessage) -> Iterator[StreamEvent]:
+        failed = message.status == "error"
+        noted = self._calls.get(message.tool_call_id)
+        if noted is not None:
+            noted.update(result=message.text, failed=failed)
+        yield StreamEvent("tool_result", text=message.text, name=message.name or "", failed=failed)
+        if failed and message.name == SEND_MESSAGE and noted:
+            yield StreamEvent("withdrawn", text=message.text)
+
+
+def _reasoning(message: AIMessage) -> list[str]:
+    """What a model that reasons natively shows of its thoughts."""
+    found = [str(b.get("reasoning", "")) for b in cast(list[dict[str, Any]], message.content_blocks) if b.get("type") == "reasoning"]
+    return [text for text in found if text.strip()]
+
+
+def as_json(response: AgentResponse) -> str:
+    """Return a response as one line of JSON."""
+    return json.dumps(response.__dict__, ensure_ascii=False, default=str)

@@ -1,0 +1,86 @@
+"""Agents as they are stored: what each is made of, so that its id alone brings it back."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.errors import AgentNotFound
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.search import put_if
+
+
+@dataclass(frozen=True)
+class AgentDefinition:
+    """What an agent is made of; its blocks and memories are stored apart."""
+
+    agent_id: str
+    """Its id."""
+    created: str
+    """When it was made, ISO 8601, UTC."""
+    profile: str = "memgpt"
+    """Prompt, tools and rules."""
+    model: str | None = None
+    """The name of its chat model; ``None``: the default, or one that was given as an object."""
+    embedding: str | None = None
+    """The name of the embedding that its memory was made with."""
+    tools: tuple[str, ...] = ()
+    """The names of its tools."""
+    context: dict[str, Any] | None = None
+    """The other choices that were made for it (see ``Context``)."""
+    threads: tuple[str, ...] = ()
+    """Its conversations."""
+
+
+def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
+    """Store a new agent's definition, or add its threads to the one that is stored; return what is stored then."""
+    while True:
+        item = store.get(namespaces.AGENTS, definition.agent_id)
+        known = _read(item.value) if item else None
+        if known is None:
+            merged = definition
+        else:
+            threads = tuple(dict.fromkeys([*known.threads, *definition.threads]))
+            merged = replace(definition, created=known.created, threads=threads)
+        value = {**asdict(merged), "tools": list(merged.tools), "threads": list(merged.threads)}
+        if known == merged or put_if(
+            store, namespaces.AGENTS, merged.agent_id, value, expected=item.value if item else None, index=False
+        ):
+            return merged
+
+
+def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:
+    """Return the definition of an agent, or ``None`` if it was never stored."""
+    item = store.get(namespaces.AGENTS, agent_id)
+    return _read(item.value) if item else None
+
+
+def every(store: BaseStore) -> list[AgentDefinition]:
+    """Return the definitions of all agents, oldest first."""
+    found: list[AgentDefinition] = []
+    while page := store.search(namespaces.AGENTS, limit=500, offset=len(found)):
+        found.extend(_read(item.value) for item in page)
+    return sorted(found, key=lambda d: (d.created, d.agent_id))
+
+
+def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
+    """Delete an agent's definition and all its memory but blocks that are shared; return what the definition was.
+
+    Raises:
+        AgentNotFound: there is no such agent; nothing was deleted.
+    """
+    definition = load(store, agent_id)
+    if definition is None:
+        known: Sequence[str] = [d.agent_id for d in every(store)]
+        raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {', '.join(known) or 'none'}.")
+    for namespace in store.list_namespaces(prefix=(namespaces.encode_label(agent_id),), limit=1_000):
+        while items := store.search(namespace, limit=500):
+            for item in items:
+                store.delete(item.namespace, item.key)
+    store.delete(namespaces.AGENTS, agent_id)
+    return definition
+
+
+def _read(value: dict[str, Any]) -> AgentDefinition:
+    return AgentDefinition(**{**value, "tools": tuple(value["tools"]), "threads": tuple(value["threads"])})

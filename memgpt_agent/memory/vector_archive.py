@@ -1,0 +1,68 @@
+"""Archival memory in any LangChain vector store."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.vectorstores import VectorStore
+
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.memory.archival import Passage, TagMatch, passage_id
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.search import Filter, matches
+
+_OVER_FETCH = 10
+"""This many times more is asked for than is wanted when something has to be filtered out here."""
+
+
+class VectorArchive:
+    """Archival memory in a LangChain vector store, which may hold documents of its own as well.
+
+    **Limits**: vector stores have no filter in common, so more is fetched than wanted and filtered here: a filter
+    that few passages pass may find fewer than there are. Search is by meaning only. The same text is kept once
+    where the store honours ids.
+    """
+
+    def __init__(self, store: VectorStore, agent_id: str, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._agent_id = agent_id
+        self._clock = clock
+
+    def insert(self, text: str, tags: Sequence[str] = (), *, cause: str = "", source: str = "") -> tuple[Passage, bool]:
+        """Keep a passage; see :class:`memgpt_agent.memory.archival.ArchivalMemory`."""
+        passage = Passage(passage_id(text), text, tuple(tags), stamp(self._clock()), source, cause)
+        known = self._known(passage)
+        if known is not None:
+            return known, bool(cause) and known.cause == cause
+        about: dict[str, Any] = {
+            "id": passage.id, "agent_id": self._agent_id, "tags": list(passage.tags), "time": passage.time, "source": source, "cause": cause,
+        }  # fmt: skip
+        self._store.add_documents([Document(text, metadata=about, id=passage.id)], ids=[passage.id])
+        return passage, True
+
+    def _known(self, passage: Passage) -> Passage | None:
+        try:
+            found = self._store.get_by_ids([passage.id])
+        except NotImplementedError:
+            found = [d for d in self._store.similarity_search(passage.text, k=3) if d.page_content == passage.text]
+        return _passage(found[0]) if found else None
+
+    def search(
+        self, query: str, *, tags: Sequence[str] = (), match: TagMatch = "any", dates: Filter | None = None, limit: int = 10, page: int = 0
+    ) -> list[Passage]:
+        """Return passages; see :class:`memgpt_agent.memory.archival.ArchivalMemory`."""
+        condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
+        wanted = (page + 1) * limit
+        found = self._store.similarity_search(query, k=wanted * _OVER_FETCH)
+        mine = [d for d in found if d.metadata.get("agent_id", self._agent_id) == self._agent_id]  # pyright: ignore
+        kept = [_passage(d) for d in mine if matches(d.metadata, condition)]  # pyright: ignore
+        return kept[page * limit : wanted]
+
+
+def _passage(document: Document) -> Passage:
+    about: dict[str, Any] = document.metadata  # pyright: ignore
+    key = str(about.get("id") or document.id or passage_id(document.page_content))
+    return Passage(
+        key, document.page_content, tuple(about.get("tags", ())), str(about.get("time", "")),
+        str(about.get("source", "")), str(about.get("cause", "")),
+    )  # fmt: skip
