@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -51,7 +51,7 @@ class Database:
         self.closed = False
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Generator[sqlite3.Connection]:
         """A read transaction: one snapshot of the file, without waiting for writers."""
         with self._translated(), self._borrowed() as connection:
             connection.execute("BEGIN")
@@ -61,7 +61,7 @@ class Database:
                 connection.execute("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Generator[sqlite3.Connection]:
         """A write transaction; when the block ends it is on disk, when the block raises nothing happened."""
         self._after_fork()
         with self._writer, self._translated(), self._borrowed() as connection:
@@ -83,7 +83,7 @@ class Database:
             connection.close()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+    def _borrowed(self) -> Generator[sqlite3.Connection]:
         self._after_fork()
         with self._guard:
             if self.closed:
@@ -137,7 +137,7 @@ class Database:
                 time.sleep(0.01)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self) -> Generator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

@@ -108,16 +108,28 @@ class FaissStore(BaseStore):
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""
         plan = self._plan(ops)
-        vectors = self.embedder.documents(plan.texts) if self.embedder and plan.texts else {}
-        queries = self.embedder.queries(plan.queries) if self.embedder and plan.queries else {}
+        vectors = self._documents(plan.texts)
+        queries = self._queries(plan.queries)
         return self._execute(plan, vectors, queries)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do as :meth:`batch` does, without blocking the loop. Cancelled, a write that has begun is still finished."""
         plan = await asyncio.to_thread(self._plan, list(ops))
-        vectors = await self.embedder.adocuments(plan.texts) if self.embedder and plan.texts else {}
-        queries = await self.embedder.aqueries(plan.queries) if self.embedder and plan.queries else {}
+        vectors = await self._adocuments(plan.texts)
+        queries = await self._aqueries(plan.queries)
         return await asyncio.to_thread(self._execute, plan, vectors, queries)
+
+    def _documents(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        return self.embedder.documents(texts) if self.embedder else {}
+
+    async def _adocuments(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        return await self.embedder.adocuments(texts) if self.embedder else {}
+
+    def _queries(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        return self.embedder.queries(texts) if self.embedder else {}
+
+    async def _aqueries(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        return await self.embedder.aqueries(texts) if self.embedder else {}
 
     def _plan(self, ops: Iterable[Op]) -> _Plan:
         ops = list(ops)
@@ -202,7 +214,7 @@ class FaissStore(BaseStore):
     ) -> list[SearchItem]:
         """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
         self._check_find(namespace, mode, filter, limit, offset)
-        vectors = self.embedder.queries([query]) if self._needs_vector(query, mode) and self.embedder else {}
+        vectors = self._queries([query] if self._needs_vector(query, mode) else [])
         return self._find(namespace, query, vectors.get(query), mode, filter, limit, offset)
 
     async def afind(
@@ -217,7 +229,7 @@ class FaissStore(BaseStore):
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
         self._check_find(namespace, mode, filter, limit, offset)
-        vectors = await self.embedder.aqueries([query]) if self._needs_vector(query, mode) and self.embedder else {}
+        vectors = await self._aqueries([query] if self._needs_vector(query, mode) else [])
         return await asyncio.to_thread(self._find, namespace, query, vectors.get(query), mode, filter, limit, offset)
 
     def _find(
@@ -261,7 +273,7 @@ class FaissStore(BaseStore):
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._plan([PutOp(namespace, key, value, index, (self.ttl_config or {}).get("default_ttl"))])
-        vectors = self.embedder.documents(plan.texts) if self.embedder and plan.texts else {}
+        vectors = self._documents(plan.texts)
         return self._put_if(plan, vectors, expected)
 
     async def aput_if(
@@ -276,7 +288,7 @@ class FaissStore(BaseStore):
         """Do as :meth:`put_if` does, without blocking the loop."""
         operation = PutOp(namespace, key, value, index, (self.ttl_config or {}).get("default_ttl"))
         plan = await asyncio.to_thread(self._plan, [operation])
-        vectors = await self.embedder.adocuments(plan.texts) if self.embedder and plan.texts else {}
+        vectors = await self._adocuments(plan.texts)
         return await asyncio.to_thread(self._put_if, plan, vectors, expected)
 
     def _put_if(self, plan: _Plan, vectors: Mapping[str, Floats], expected: dict[str, Any] | None) -> bool:

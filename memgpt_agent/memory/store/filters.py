@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 Filter = dict[str, Any]
 OPERATORS = frozenset({"$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$any", "$all"})
 _SIGNS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+_MANY = 64
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -124,24 +125,26 @@ def _one(key: str, operator: str, operand: Any) -> Condition | None:
     field, kind = f"json_extract(items.value, '$.{key}')", f"json_type(items.value, '$.{key}')"
     if operator == "$eq" and _is_text(operand):
         return Condition(f"({kind} = 'text' AND {field} = ?)", [operand], True)
-    if operator == "$in" and isinstance(operand, list | tuple | set | frozenset):
-        options = [one for one in cast("list[Any]", list(operand)) if _is_text(one)]  # type: ignore[arg-type]
-        if options and len(options) == len(operand) and len(options) <= 500:  # type: ignore[arg-type]
-            return Condition(f"({kind} = 'text' AND {field} IN ({', '.join('?' * len(options))}))", options, True)
-    if operator in _SIGNS and _is_text(operand) and not _reads_as_number(operand):
+    if operator in _SIGNS and isinstance(operand, str) and _is_text(operand) and not _reads_as_number(operand):
         return Condition(f"({kind} = 'text' AND {field} {_SIGNS[operator]} ?)", [operand], True)
-    if operator == "$any" and isinstance(operand, list | tuple):
-        options = cast("list[Any]", list(operand))  # type: ignore[arg-type]
-        if options and all(_is_text(one) for one in options) and len(options) <= 500:
-            marks = ", ".join("?" * len(options))
-            each = f"SELECT 1 FROM json_each(items.value, '$.{key}') AS one WHERE one.type = 'text' AND one.value IN ({marks})"
-            return Condition(f"({kind} = 'array' AND EXISTS ({each}))", options, True)
-    if operator == "$all" and isinstance(operand, list | tuple):
-        options = cast("list[Any]", list(operand))  # type: ignore[arg-type]
-        if options and all(_is_text(one) for one in options) and len(options) <= 50:
-            each = f"EXISTS (SELECT 1 FROM json_each(items.value, '$.{key}') AS one WHERE one.type = 'text' AND one.value = ?)"
-            return Condition(f"({kind} = 'array' AND {' AND '.join([each] * len(options))})", options, True)
+    if operator in ("$in", "$any", "$all") and isinstance(operand, list | tuple):
+        options: list[Any] = list(cast("list[Any]", operand))
+        if options and all(_is_text(one) for one in options) and len(options) <= _MANY:
+            return _listed(key, operator, options)
     return None
+
+
+def _listed(key: str, operator: str, options: list[Any]) -> Condition:
+    field, kind = f"json_extract(items.value, '$.{key}')", f"json_type(items.value, '$.{key}')"
+    marks = ", ".join("?" * len(options))
+    if operator == "$in":
+        return Condition(f"({kind} = 'text' AND {field} IN ({marks}))", options, True)
+    # A plain key and question marks are all that is put together here; what the caller gave is bound.
+    among = f"SELECT 1 FROM json_each(items.value, '$.{key}') AS one WHERE one.type = 'text' AND one.value"
+    if operator == "$any":
+        return Condition(f"({kind} = 'array' AND EXISTS ({among} IN ({marks})))", options, True)
+    each = " AND ".join([f"EXISTS ({among} = ?)"] * len(options))
+    return Condition(f"({kind} = 'array' AND {each})", options, True)
 
 
 def _is_text(value: Any) -> bool:

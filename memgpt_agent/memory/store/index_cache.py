@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex, namespace_version
@@ -19,7 +19,7 @@ class IndexCache:
         self._guard = threading.Lock()
 
     @contextmanager
-    def current(self, connection: sqlite3.Connection, namespace_id: int, dims: int | None) -> Iterator[NamespaceIndex]:
+    def current(self, connection: sqlite3.Connection, namespace_id: int, dims: int | None) -> Generator[NamespaceIndex]:
         """The namespace's index as this transaction's snapshot has it, shared with other readers.
 
         Raises:

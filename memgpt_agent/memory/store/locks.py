@@ -1,7 +1,7 @@
 """A lock that many readers hold together and one writer alone."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -15,7 +15,7 @@ class SharedLock:
         self._writing = False
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self) -> Generator[None]:
         """Hold it with other readers."""
         with self._changed:
             while self._writing or self._writers_waiting:
@@ -29,7 +29,7 @@ class SharedLock:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Generator[None]:
         """Hold it without anybody else."""
         with self._changed:
             self._writers_waiting += 1

@@ -23,7 +23,7 @@ class Version(NamedTuple):
     tombstone_high: int
 
 
-class IndexAhead(Exception):  # noqa: N818
+class IndexAhead(Exception):
     """The index in memory is newer than this transaction's snapshot: begin the transaction again."""
 
 
@@ -113,16 +113,15 @@ class NamespaceIndex:
         self.lengths = np.concatenate([self.lengths, new[:, 2]])
         self.alive = np.concatenate([self.alive, np.ones(len(new), np.bool_)])
         if self.vectors is not None:
-            self._load_vectors(connection, after)
+            self._load_vectors(connection, after, self.vectors)
 
-    def _load_vectors(self, connection: sqlite3.Connection, after: int) -> None:
-        assert self.vectors is not None
+    def _load_vectors(self, connection: sqlite3.Connection, after: int, vectors: FlatVectors) -> None:
         cursor = connection.execute(
             "SELECT doc, vector FROM vectors WHERE ns = ? AND doc > ? ORDER BY doc, id", (self.namespace_id, after)
         )
         places = [self.vector_docs]
         while rows := cursor.fetchmany(_LOAD_ROWS):
-            self.vectors.add(np.frombuffer(b"".join([row[1] for row in rows]), np.float32).reshape(len(rows), -1))
+            vectors.add(np.frombuffer(b"".join([row[1] for row in rows]), np.float32).reshape(len(rows), -1))
             places.append(np.searchsorted(self.docs, np.array([row[0] for row in rows], dtype=np.int64)))
         self.vector_docs = np.concatenate(places)
 

@@ -30,7 +30,10 @@ class MemoryStore(Protocol):
         Any text is a valid query. ``filter`` takes the operators of ``BaseStore.search`` and, beside them,
         ``$in`` (the value is one of a list), ``$any`` and ``$all`` (the value, a list, holds one or all of a list);
         it is applied before ranking and limiting. ``SearchItem.score`` is higher for a better hit and is
-        comparable within one result only.
+        comparable within one result only. A blank query lists what passes the filter, in the order of storing.
+
+        What is searched is the text at the paths of ``put``'s ``index`` (or the store's ``fields``): by words and by
+        meaning alike, except that a path written ``words:PATH`` is searched by words only.
         """
         ...
 

@@ -14,7 +14,15 @@ from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex
 from memgpt_agent.memory.store.protocol import SearchMode
 from memgpt_agent.memory.store.ranking import ranked
-from memgpt_agent.memory.store.rows import ITEM_COLUMNS, Namespace, as_found, as_item, decode_value, namespace_of, path_of
+from memgpt_agent.memory.store.rows import (
+    ITEM_COLUMNS,
+    Namespace,
+    as_found,
+    as_item,
+    decode_value,
+    namespace_of,
+    path_of,
+)
 from memgpt_agent.memory.store.vectors import Floats
 
 _FROM = "FROM items JOIN namespaces ON namespaces.id = items.ns"
@@ -134,10 +142,7 @@ class Reader:
             f"SELECT items.id, items.value FROM items WHERE items.ns = ? AND {self._alive} AND {condition.sql}",
             [namespace_id, *condition.parameters],
         )
-        if condition.exact:
-            passed = [row[0] for row in rows]
-        else:
-            passed = [row[0] for row in rows if matches(decode_value(row[1]), filter)]
+        passed = [row[0] for row in rows if condition.exact or matches(decode_value(row[1]), filter)]
         return index.alive & np.isin(index.items, np.array(passed, dtype=np.int64))
 
     def _without_vector(self, op: SearchOp, limit: int) -> list[SearchItem]:
@@ -161,7 +166,8 @@ class Reader:
 
     def _namespace_ids(self, prefix: Namespace) -> list[int]:
         under = self._under(prefix)
-        return [row[0] for row in self._execute(f"SELECT id FROM namespaces WHERE {under.sql} ORDER BY id", under.parameters)]
+        sql = f"SELECT id FROM namespaces WHERE {under.sql} ORDER BY id"
+        return [row[0] for row in self._execute(sql, under.parameters)]
 
     @staticmethod
     def _under(prefix: Namespace) -> Condition:

@@ -150,7 +150,7 @@ class Writer:
         known = self._namespaces.get(namespace)
         if known is None:
             path = path_of(namespace)
-            row = self._connection.execute("SELECT id FROM namespaces WHERE path = ?", (path,)).fetchone()
+            row: Any = self._connection.execute("SELECT id FROM namespaces WHERE path = ?", (path,)).fetchone()
             if row is None:
                 row = (self._connection.execute("INSERT INTO namespaces (path) VALUES (?)", (path,)).lastrowid,)
             known = self._namespaces[namespace] = int(row[0])
@@ -160,7 +160,7 @@ class Writer:
         known = self._path_sets.get(paths)
         if known is None:
             text = json.dumps(paths)
-            row = self._connection.execute("SELECT id FROM path_sets WHERE paths = ?", (text,)).fetchone()
+            row: Any = self._connection.execute("SELECT id FROM path_sets WHERE paths = ?", (text,)).fetchone()
             if row is None:
                 row = (self._connection.execute("INSERT INTO path_sets (paths) VALUES (?)", (text,)).lastrowid,)
             known = self._path_sets[paths] = int(row[0])

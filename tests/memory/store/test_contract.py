@@ -41,6 +41,7 @@ def ordered(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStor
 
 
 def keys(items: object) -> list[str]:
+    """Return the keys, in order."""
     return [item.key for item in items]  # type: ignore[attr-defined]
 
 

@@ -15,15 +15,18 @@ NS = ("agent", "recall")
 
 
 def index(dims: int = 64) -> dict[str, object]:
+    """Return an index over ``text`` with a hashing embedder."""
     return {"embed": HashingEmbedder(dims), "fields": ["text"]}
 
 
 def keys(items: object) -> list[str]:
+    """Return the keys, in order."""
     return [item.key for item in items]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """Return a file that is not there yet, in a folder that is not there yet."""
     return tmp_path / "deep" / "store.sqlite"
 
 
