@@ -78,7 +78,7 @@ def _tagged(config: RunnableConfig) -> RunnableConfig:
 def _read(grown: AIMessageChunk | None, session: Session, turn: Turn, speech: SpeechStream) -> dict[str, Any]:
     """Decide what an answer means: calls to carry out, a plain-text reply, inner thoughts, or nothing usable."""
     answer = cast(AIMessage, message_chunk_to_message(grown)) if grown is not None else AIMessage("")
-    message = _identified(answer, session, turn)
+    message = _identified(answer, _calls_in(grown), session, turn)
     speech.finish(message)
     turn = {**turn, "step": turn["step"] + 1}
     if message.tool_calls:
@@ -105,14 +105,30 @@ def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
     return [message]
 
 
-def _identified(answer: AIMessage, session: Session, turn: Turn) -> AIMessage:
+def _calls_in(grown: AIMessageChunk | None) -> list[tuple[str, dict[str, Any], str]]:
+    """Return name, arguments and error of each call, in order; arguments that are no JSON object are an error.
+
+    LangChain completes JSON that breaks off, so that an answer cut short by its length would be carried out as far
+    as it went; a call that is not whole must fail instead.
+    """
+    calls: list[tuple[str, dict[str, Any], str]] = []
+    for chunk in grown.tool_call_chunks if grown is not None else []:
+        given = (chunk["args"] or "").strip() or "{}"
+        try:
+            read = json.loads(given, strict=False)
+            error = "" if isinstance(read, dict) else f"no JSON object: {given[:200]}"
+        except ValueError as broken:
+            read, error = {}, f"not valid JSON ({broken}): {given[:200]}"
+        calls.append((chunk["name"] or "", cast(dict[str, Any], {} if error else read), error))
+    return calls
+
+
+def _identified(answer: AIMessage, calls: list[tuple[str, dict[str, Any], str]], session: Session, turn: Turn) -> AIMessage:
     """Return the answer under ids of our own, which follow from the turn, the step and what it says.
 
     A call whose arguments were no JSON is kept as a call without arguments, with the error noted, so that it gets a
     result like any other.
     """
-    calls = [(c["name"], c["args"], "") for c in answer.tool_calls]
-    calls += [(c["name"] or "", {}, c["error"] or f"not valid JSON: {(c['args'] or '')[:200]}") for c in answer.invalid_tool_calls]
     said = json.dumps([answer.text, calls], sort_keys=True, default=str)
     message_id = key_of(session.thread_id, turn["id"], turn["step"], said)
     made: list[ToolCall] = []
@@ -125,8 +141,9 @@ def _identified(answer: AIMessage, session: Session, turn: Turn) -> AIMessage:
     mark: dict[str, Any] = {"kind": "action", "time": stamp(session.resources.clock()), "turn": turn["id"]}
     if unread:
         mark["unread"] = unread
-    kwargs = {k: v for k, v in cast(dict[str, Any], answer.additional_kwargs).items() if k != "tool_calls"}  # pyright: ignore
-    update = {"id": message_id, "tool_calls": made, "invalid_tool_calls": [], "additional_kwargs": {**kwargs, MARK: mark}}
+    given = cast(dict[str, Any], answer.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+    kwargs = {k: v for k, v in given.items() if k != "tool_calls"}
+    update: dict[str, Any] = {"id": message_id, "tool_calls": made, "invalid_tool_calls": [], "additional_kwargs": {**kwargs, MARK: mark}}
     if isinstance(answer.content, list):
         kept = [b for b in answer.content if not (isinstance(b, dict) and b.get("type") in {"tool_use", "tool_call", "function_call"})]
         update["content"] = kept

@@ -1,7 +1,7 @@
 """Streaming the reply: the text of send_message, taken from its arguments while they are still being generated."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.utils.json import parse_partial_json
@@ -43,11 +43,10 @@ class SpeechStream:
         """Write what the complete message holds beyond what was streamed; withdraw what it does not hold."""
         for ordinal, call in enumerate(message.tool_calls):
             text = call["args"].get("message")
-            if call["name"] != SEND_MESSAGE or not isinstance(text, str):
-                continue
-            if not text.startswith(self._sent.get(ordinal, "")):
-                self._withdraw(ordinal, "the message changed")
-            self._advance(ordinal, text)
+            spoken = text if call["name"] == SEND_MESSAGE and isinstance(text, str) else ""
+            if ordinal in self._sent and not spoken.startswith(self._sent[ordinal]):
+                self._withdraw(ordinal, "the message changed" if spoken else "the call could not be read")
+            self._advance(ordinal, spoken)
         for ordinal in set(self._sent) - set(range(len(message.tool_calls))):
             self._withdraw(ordinal, "the call could not be read")
 
@@ -66,5 +65,5 @@ def _message_so_far(arguments: str) -> str:
         parsed = parse_partial_json(arguments)
     except ValueError:
         return ""
-    text = parsed.get("message") if isinstance(parsed, dict) else None  # pyright: ignore
+    text: Any = cast(dict[str, Any], parsed).get("message") if isinstance(parsed, dict) else None
     return text if isinstance(text, str) else ""
