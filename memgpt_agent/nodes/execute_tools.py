@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ToolError
@@ -32,7 +33,7 @@ def execute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """Carry out the calls of the newest answer one after another; return their results and what follows."""
-    step = _Step.of(state, Session.of(runtime, config, resources))
+    step = _Step.of(state, Session.of(runtime, config, resources), runtime.stream_writer)
     for job in step.jobs():
         if job.foreign:
             job.take(ToolNode([job.foreign], handle_tool_errors=_explain).invoke(job.request(state), config))
@@ -44,7 +45,7 @@ async def aexecute_tools(
 ) -> dict[str, Any]:
     """The same for an asyncio loop, which is never held up."""
     session = await asyncio.to_thread(Session.of, runtime, config, resources)
-    step = await asyncio.to_thread(_Step.of, state, session)
+    step = await asyncio.to_thread(_Step.of, state, session, runtime.stream_writer)
     jobs = step.jobs()
     while (job := await asyncio.to_thread(next, jobs, None)) is not None:
         if job.foreign:
@@ -75,10 +76,14 @@ class _Job:
         only = AIMessage("", tool_calls=[{**self.call, "args": self.parsed.arguments}])
         return {**state, "messages": [*state["messages"][:-1], only]}
 
-    def take(self, result: dict[str, Any]) -> None:
-        """Note what the tool node returned."""
-        message = cast(ToolMessage, result["messages"][-1])
-        self.text, self.failed = message.text, message.status == "error"
+    def take(self, result: Any) -> None:
+        """Note what the tool node returned.
+
+        **Limits**: of a ``Command`` only the tool message is taken; its other updates and its target are not followed.
+        """
+        found: list[Any] = [result] if isinstance(result, dict) else [c.update or {} for c in result if isinstance(c, Command)]
+        said = [m for update in found for m in update.get("messages", []) if isinstance(m, ToolMessage)]
+        self.text, self.failed = (said[-1].text, said[-1].status == "error") if said else ("", False)
 
 
 @dataclass
@@ -89,14 +94,15 @@ class _Step:
     turn: Turn
     queue: list[AnyMessage]
     answer: AIMessage
+    write: Callable[[Any], None]
     done: list[_Job] = field(default_factory=list[_Job])
 
     @classmethod
-    def of(cls, state: AgentState, session: Session) -> "_Step":
+    def of(cls, state: AgentState, session: Session, write: Callable[[Any], None]) -> "_Step":
         answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
-        return cls(session, turn, state["messages"], answer)
+        return cls(session, turn, state["messages"], answer, write)
 
     def jobs(self) -> Iterator[_Job]:
         """Yield each call in order; a memory tool is carried out already, a foreign one is left to the caller."""
@@ -131,6 +137,8 @@ class _Step:
     def _note(self, job: _Job, ordinal: int) -> None:
         """Keep the call and its result in recall memory; what was spoken is kept as the assistant's words."""
         self.done.append(job)
+        if job.call["name"] == SEND_MESSAGE and job.failed and job.parsed.arguments.get("message"):
+            self.write({"reply_id": self._reply_id(ordinal), "withdrawn": job.text})
         if job.done_before:
             return
         spoken = job.call["name"] == SEND_MESSAGE and not job.failed
@@ -188,10 +196,12 @@ class _Step:
 
     def _reply(self, job: _Job, ordinal: int) -> AIMessage:
         """What was spoken, as the plain message that chat clients, chains and protocols expect."""
-        step = self.turn["step"] - 1  # the step in which the model spoke; the count has moved on since
         mark = Mark(kind="reply", time=stamp(self.session.resources.clock()), turn=self.turn["id"], call_id=job.call["id"] or "")
-        spoken = reply_id(self.session.thread_id, self.turn["id"], step, ordinal)
-        return AIMessage(str(job.parsed.arguments["message"]), id=spoken, additional_kwargs={MARK: mark})
+        return AIMessage(str(job.parsed.arguments["message"]), id=self._reply_id(ordinal), additional_kwargs={MARK: mark})
+
+    def _reply_id(self, ordinal: int) -> str:
+        step = self.turn["step"] - 1  # the step in which the model spoke; the count has moved on since
+        return reply_id(self.session.thread_id, self.turn["id"], step, ordinal)
 
     def _reply_last(self, messages: list[Any]) -> list[Any]:
         """Move the turn's last reply behind everything else, so that it is ``messages[-1]``."""
