@@ -10,7 +10,6 @@ from langchain_core.tools import tool as langchain_tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.prompts import REQUEST_HEARTBEAT, THINKING
 
 CONTROL_ARGUMENTS = ("thinking", "request_heartbeat")
@@ -71,9 +70,12 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
     """Return the tool made of a LangChain tool or of a plain typed function with a docstring.
 
     Raises:
-        ConfigurationError: one of its arguments bears the name of a control argument.
+        ConfigurationError: one of its arguments bears the name of a control argument, or a function has no docstring.
     """
-    tool = given if isinstance(given, BaseTool) else langchain_tool(given)
+    try:
+        tool = given if isinstance(given, BaseTool) else langchain_tool(given, parse_docstring=True, error_on_invalid_docstring=False)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{given!r} cannot be a tool: {error}. Give it a docstring and type hints.") from error
     taken = [name for name in CONTROL_ARGUMENTS if name in tool.args]
     if taken:
         raise ConfigurationError(

@@ -81,12 +81,17 @@ class ToolRegistry:
 
 
 def validated(tool: AgentTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments as the tool's schema reads them.
+    """Return the arguments as the tool's schema reads them; those that LangGraph injects are no part of it.
 
     Raises:
         InvalidArguments: one is missing, unknown or of the wrong type; the message names each.
+
+    **Limits**: of a schema given as JSON (an MCP tool's) only the names are checked; its server checks the rest.
     """
-    schema = cast(type[BaseModel], tool.tool.get_input_schema())
+    given_schema: Any = tool.tool.tool_call_schema
+    if isinstance(given_schema, dict):
+        return _named(tool.name, cast(dict[str, Any], given_schema), arguments)
+    schema = cast(type[BaseModel], given_schema)
     unknown = [name for name in arguments if name not in schema.model_fields]
     try:
         model = schema.model_validate(dict(arguments))
@@ -96,6 +101,15 @@ def validated(tool: AgentTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise InvalidArguments(f"{tool.name} has no argument {unknown[0]!r}. Its arguments are: {', '.join(schema.model_fields)}.")
     return {name: getattr(model, name) for name in schema.model_fields}
+
+
+def _named(name: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    known = list(schema.get("properties", {}))
+    missing = [f"{field}: Field required" for field in schema.get("required", []) if field not in arguments]
+    unknown = [f"{field}: no such argument" for field in arguments if known and field not in known]
+    if missing or unknown:
+        raise InvalidArguments(f"{name}: {'; '.join([*missing, *unknown])}. Its arguments are: {', '.join(known)}.")
+    return dict(arguments)
 
 
 def _brief(value: Any) -> str:
