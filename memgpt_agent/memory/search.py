@@ -1,8 +1,9 @@
 """Search and compare-and-set over any BaseStore: by the memory store's own operations, or with what a plain store can do."""
 
+import re
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langgraph.store.base import BaseStore, SearchItem
 
@@ -40,9 +41,13 @@ def find(
 
 
 def _by_shared_words(items: list[SearchItem], query: str) -> list[SearchItem]:
-    wanted = set(query.lower().split())
-    scored = [(len(wanted & set(str(i.value.get("text", "")).lower().split())), i) for i in items]
+    wanted = _words(query)
+    scored = [(len(wanted & _words(str(i.value.get("text", "")))), i) for i in items]
     return [item for shared, item in sorted(scored, key=lambda pair: -pair[0]) if shared or not wanted]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def newest(
@@ -87,12 +92,13 @@ def matches(value: dict[str, Any], filter: Filter | None) -> bool:
 
 
 def _holds(actual: Any, condition: Any) -> bool:
-    if not (isinstance(condition, dict) and condition and all(str(op).startswith("$") for op in condition)):
+    operators = cast(dict[str, Any], condition) if isinstance(condition, dict) else {}
+    if not operators or not all(str(operator).startswith("$") for operator in operators):
         return bool(actual == condition)
-    return all(_compare(actual, operator, wanted) for operator, wanted in condition.items())
+    return all(_compare(actual, operator, wanted) for operator, wanted in operators.items())
 
 
-def _compare(actual: Any, operator: str, wanted: Any) -> bool:  # noqa: PLR0911  one line for each operator
+def _compare(actual: Any, operator: str, wanted: Any) -> bool:
     match operator:
         case "$eq":
             return bool(actual == wanted)
@@ -112,4 +118,4 @@ def _compare(actual: Any, operator: str, wanted: Any) -> bool:  # noqa: PLR0911 
 
 
 def _as_list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else []
+    return cast(list[Any], value) if isinstance(value, list) else []
