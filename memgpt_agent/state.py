@@ -3,8 +3,8 @@
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage
-from langgraph.channels import UntrackedValue
-from langgraph.graph.message import add_messages
+from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
+from langgraph.graph.message import add_messages  # pyright: ignore[reportMissingTypeStubs]
 
 from memgpt_agent.events import Event, EventType, mark_of
 
@@ -71,7 +71,7 @@ def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
 
 
 def _id(message: Any) -> str | None:
-    return message.get("id") if isinstance(message, dict) else getattr(message, "id", None)  # pyright: ignore
+    return cast(dict[str, Any], message).get("id") if isinstance(message, dict) else getattr(message, "id", None)
 
 
 def _marked(message: Any) -> bool:

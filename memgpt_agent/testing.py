@@ -58,9 +58,9 @@ class ScriptedModel(BaseChatModel):
 
     script: list[Any] = Field(default_factory=list)
     """The lines still to come are ``script[len(calls):]``; each is a :data:`Reply`."""
-    calls: list[list[BaseMessage]] = Field(default_factory=list)
+    calls: list[list[BaseMessage]] = Field(default_factory=list[list[BaseMessage]])
     """The messages of every call, oldest first."""
-    tools_offered: list[list[dict[str, Any]]] = Field(default_factory=list)
+    tools_offered: list[list[dict[str, Any]]] = Field(default_factory=list[list[dict[str, Any]]])
     """The tool schemas (OpenAI form) of every call, oldest first; empty where none were bound."""
     profile: Any = None
     """What the model says of itself, such as ``{"max_input_tokens": 8192}``."""
@@ -69,7 +69,7 @@ class ScriptedModel(BaseChatModel):
     _position: int = PrivateAttr(default=0)
 
     def __init__(self, script: Sequence[Reply] = (), **kwargs: Any) -> None:
-        super().__init__(script=list(script), **kwargs)
+        super().__init__(**{"script": list(script), **kwargs})
 
     @property
     def _llm_type(self) -> str:
@@ -86,9 +86,9 @@ class ScriptedModel(BaseChatModel):
         self.tools_offered.append(kwargs.get("tools", []))
         if self._position >= len(self.script):
             raise ScriptExhausted(f"ScriptedModel: call {len(self.calls)}, but the script has {len(self.script)} lines.")
-        line = self.script[self._position]
+        line: Reply = self.script[self._position]
         self._position += 1
-        if callable(line):
+        if not isinstance(line, AIMessage | str | Exception):
             line = line(messages)
         if isinstance(line, Exception):
             raise line

@@ -1,0 +1,1 @@
+"""The graph: its wiring, its routers, and the graph that `langgraph.json` names."""

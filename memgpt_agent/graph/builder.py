@@ -19,7 +19,15 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.nodes import Resources, acall_llm, aexecute_tools, call_llm, compile_context, execute_tools, summarize_overflow
+from memgpt_agent.nodes import (
+    Resources,
+    acall_llm,
+    aexecute_tools,
+    call_llm,
+    compile_context,
+    execute_tools,
+    summarize_overflow,
+)
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
 from memgpt_agent.tools.registry import MEMGPT_TOOLS, ToolRegistry

@@ -7,7 +7,16 @@ from typing import Any, cast
 
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
-from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, StoreError, TextNotFound, TextNotUnique, ToolError, UnknownBlock
+from memgpt_agent.errors import (
+    BlockExists,
+    BlockReadOnly,
+    CoreMemoryFull,
+    StoreError,
+    TextNotFound,
+    TextNotUnique,
+    ToolError,
+    UnknownBlock,
+)
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
@@ -49,7 +58,8 @@ class Block:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Block":
         """Return the block that was stored."""
-        return cls(**{**value, "causes": tuple(value.get("causes", ()))})
+        fields: dict[str, Any] = {**value, "causes": tuple(value.get("causes", ()))}
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -199,7 +209,8 @@ class CoreMemory(Mapping[str, str]):
             value = change(block.value)
             _check_size(label, value, block.limit_chars)
             edited = self._next(block, value, cause)
-            if put_if(self._store, self._namespace, label, {**edited.as_value(), "order": item.value["order"]}, expected=item.value, index=False):
+            written = {**edited.as_value(), "order": item.value["order"]}
+            if put_if(self._store, self._namespace, label, written, expected=item.value, index=False):
                 self._record(edited, cause)
                 return edited
         raise StoreError(f"Block {label!r} changed {_MAX_ATTEMPTS} times while it was being edited; try again.")

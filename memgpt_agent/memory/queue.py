@@ -76,7 +76,9 @@ def _answer(
     shown: dict[str, Any] = {"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != MARK}}
     if isinstance(message.content, str):
         shown["content"] = cut(message.content)
-    shown["tool_calls"] = [{**call, "args": {k: cut(v) if isinstance(v, str) else v for k, v in call["args"].items()}} for call in message.tool_calls]
+    shown["tool_calls"] = [
+        {**call, "args": {k: cut(v) if isinstance(v, str) else v for k, v in call["args"].items()}} for call in message.tool_calls
+    ]
     yield message.model_copy(update={**shown, "invalid_tool_calls": []})
     for call in message.tool_calls:
         call_id = call["id"] or ""
@@ -119,4 +121,6 @@ def as_lines(messages: Sequence[AnyMessage]) -> list[str]:
 
 def _call_line(name: str, arguments: dict[str, Any]) -> str:
     own = {k: v for k, v in arguments.items() if k not in {"thinking", "request_heartbeat"}}
-    return f"assistant: {own.get('message', '')}" if name == "send_message" else f"assistant called {name}({json.dumps(own, ensure_ascii=False)})"
+    if name == "send_message":
+        return f"assistant: {own.get('message', '')}"
+    return f"assistant called {name}({json.dumps(own, ensure_ascii=False)})"

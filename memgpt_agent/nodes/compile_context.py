@@ -1,7 +1,7 @@
 """The node that receives what came in and compiles main context: what the next model call is sent."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -87,13 +87,13 @@ def receive(state: AgentState, session: Session) -> tuple[list[AnyMessage], Turn
         running = state.get("turn")
         marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in news]
         goes_on = running if running and not running["over"] and not gone else None
-        return [*gone, *marked], goes_on
+        return cast(list[AnyMessage], [*gone, *marked]), goes_on
     waker = wakers[-1]
     turn_id = str(waker.id)
     received = [_received(m, turn_id, now) for m in news]
     remember(session, received, earlier=state["messages"])
     kind: EventType = mark_of(next(m for m in received if m.id == waker.id)).get("type", "user_message")
-    return [*gone, *received], {**_no_turn(), "id": turn_id, "type": kind}
+    return cast(list[AnyMessage], [*gone, *received]), {**_no_turn(), "id": turn_id, "type": kind}
 
 
 def _no_turn() -> Turn:
@@ -104,7 +104,7 @@ def _received(message: BaseMessage, turn_id: str, now: Any) -> Any:
     mark = mark_of(message)
     if not mark and isinstance(message, HumanMessage):
         mark = Mark(kind="event", type="user_message")
-    mark = Mark(**{"kind": "history", "time": stamp(now), **mark, "turn": turn_id})  # pyright: ignore
+    mark = Mark(**{"kind": "history", "time": stamp(now), **mark, "turn": turn_id})  # pyright: ignore[reportArgumentType]
     return with_mark(message, mark)
 
 

@@ -73,8 +73,9 @@ def squeeze(
     candidates = [(list(messages), share) for share in _SHARES[1:]]
     steps = split_steps(split_exchanges(messages)[-1]) if messages else []
     event = [m for step in steps for m in step if begins_turn(m)]
-    for first in range(1, len(steps) + 1):
-        candidates.append((event + [m for step in steps[first:] for m in step if m not in event], _SHARES[-1]))
+    candidates += [
+        (event + [m for step in steps[first:] for m in step if m not in event], _SHARES[-1]) for first in range(1, len(steps) + 1)
+    ]
     for queue, share in candidates:
         seen = seen_messages(session, queue, share)
         tokens = session.counter.count_messages(seen)
