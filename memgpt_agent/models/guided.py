@@ -82,7 +82,9 @@ class GuidedLlama(ChatLlama):
             calls = [call for call in self._plan(view, view.user, usage) if call[0] in functions]
         for index, (name, arguments) in enumerate(calls):
             given = _arguments(functions[name], {**arguments, "request_heartbeat": True})
-            yield call_chunk(name=name, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False), index=index)
+            yield call_chunk(
+                name=name, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False), index=index
+            )
         if not calls:
             yield from self._speak(view, functions["send_message"], usage)
 
@@ -94,7 +96,9 @@ class GuidedLlama(ChatLlama):
         last = view.found[-1]
         searched = {"conversation_search", "archival_memory_search"}
         if last.tool in searched and last.empty and len(done) < 3:
-            other = (searched - set(done)) or ({"conversation_search"} if done.count("conversation_search") < 2 else set())
+            other = (searched - set(done)) or (
+                {"conversation_search"} if done.count("conversation_search") < 2 else set()
+            )
             return [(name, {"query": _query(user)}) for name in sorted(other)][:1]
         return []
 
@@ -176,10 +180,10 @@ class GuidedLlama(ChatLlama):
         sampling = replace(self._sampling(None), max_tokens=_SPEAK_TOKENS, stop=("\n\n\n",))
         said = ""
         for piece in self.engine.generate(prompt, sampling=sampling, usage=usage):
-            piece = piece if said else piece.lstrip()
-            said += piece
-            if piece:
-                yield call_chunk(arguments=json.dumps(piece, ensure_ascii=False)[1:-1])
+            text = piece if said else piece.lstrip()
+            said += text
+            if text:
+                yield call_chunk(arguments=json.dumps(text, ensure_ascii=False)[1:-1])
         if not said.strip():
             yield call_chunk(arguments="I have noted that.")
         yield call_chunk(arguments=f'"{after}')
@@ -208,7 +212,7 @@ def _note(user: str) -> str:
 
 def _spoken_turns(view: View) -> list[Turn]:
     notes = "\n".join(f"- {fact}" for fact in view.facts) or "- (nothing yet)"
-    parts = [f"Your notes about the user:\n{notes}"]
+    parts = [f"Your notes:\n{notes}"]
     parts += [f"{label}:\n{text}" for label, text in view.other_blocks]
     found = [f.text for f in view.found if f.tool in {"conversation_search", "archival_memory_search"} and not f.empty]
     if found:
@@ -216,10 +220,10 @@ def _spoken_turns(view: View) -> list[Turn]:
     if any(f.tool == "archival_memory_insert" and f.ok for f in view.found):
         parts.append("You have just saved the user's note to your archive.")
     if any(f.tool.startswith("core_memory") and f.ok for f in view.found):
-        parts.append("You have just written down what the user told you.")
+        parts.append("You have just written down what the user told you. Confirm it in a few words.")
     if view.now:
         parts.append(f"The time now: {view.now[:16]}")
-    parts.append(f"The user's message: {view.user or ''}")
+    parts.append(f"{words.ADDRESS}\nThe message: {view.user or ''}")
     turns = [Turn("system", f"{words.SPEAK}\n\n{view.persona}".strip())]
     for said, answer in view.exchanges[-_HISTORY:]:
         turns += [Turn("user", said), Turn("assistant", answer or "(no answer)")]

@@ -11,11 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 MARK = "memgpt"
 
 _STOP_WORDS = frozenset(
-    "a about actually all also am an and any are as ask asked at be because been before but by called can could day did "
-    "do does doing don't for from had has have he her hers him his how i if in into is it its just know last like likes "
-    "make me mention mentioned month more my name named new no not now of on or our out over please remember said say "
-    "she so some tell than that the their them then there these they thing things this those time to told too us user "
-    "user's very was we week were what when where which who whom whose why will with would year yes yesterday you your".split()
+    ["a", "about", "actually", "all", "also", "am", "an", "and", "any", "are", "as", "ask", "asked", "at", "be", "because", "been", "before", "but", "by", "called", "can", "could", "day", "did", "do", "does", "doing", "don't", "for", "from", "had", "has", "have", "he", "her", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know", "last", "like", "likes", "make", "me", "mention", "mentioned", "month", "more", "my", "name", "named", "new", "no", "not", "now", "of", "on", "or", "our", "out", "over", "please", "remember", "said", "say", "she", "so", "some", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "time", "to", "told", "too", "us", "user", "user's", "very", "was", "we", "week", "were", "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "year", "yes", "yesterday", "you", "your"]
 )
 
 
@@ -61,10 +57,10 @@ class View:
 
 @dataclass
 class _Reader:
-    pairs: list[tuple[str, str]] = field(default_factory=list)
+    pairs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     user: str | None = None
-    said: list[str] = field(default_factory=list)
-    found: list[Found] = field(default_factory=list)
+    said: list[str] = field(default_factory=list[str])
+    found: list[Found] = field(default_factory=list[Found])
     steps: int = 0
 
     def hear(self, text: str) -> None:

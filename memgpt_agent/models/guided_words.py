@@ -21,6 +21,8 @@ OUTDATED_ASK = "Note: {note}\nNewer message: {message}\nMust the note be changed
 
 ANSWERED = "Answer with Yes or No: do the notes say the answer to the user's question?"
 
+ADDRESS = 'Speak to the user directly, as "you"; never write "the user".'
+
 SPEAK = (
     "You are the assistant described here. Answer the user's message in one or two friendly sentences. "
     "What you know about the user stands in your notes; use them when the message asks about the user, and take names and "
