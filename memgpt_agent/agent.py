@@ -28,6 +28,7 @@ from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
 from memgpt_agent.memory.core import Block, Cause, CoreMemory, default_blocks
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.persona import Persona
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.memory.search import newest
@@ -89,7 +90,7 @@ class MemGPTAgent:
         given = {"user_id": user_id, "context_window_tokens": context_window, **(context or {})}
         seeds = _seeds(persona, human, core_memory, blocks)
         try:
-            self._store = store if store is not None else self._opened.enter_context(_open_store(self._settings, embedding))
+            self._store = store if store is not None else self._opened.enter_context(open_configured_store(self._settings, embedding))
             self._checkpointer = checkpointer or self._opened.enter_context(_open_checkpointer(self._settings))
             known = definitions.load(self._store, self.agent_id)
             chosen = {**((known.context if known else None) or {}), **{k: v for k, v in given.items() if v is not None}}
@@ -236,7 +237,7 @@ class MemGPTAgent:
 def list_agents(settings: Settings | None = None, store: BaseStore | None = None) -> list[dict[str, Any]]:
     """Return what the stored agents are made of, oldest first."""
     with ExitStack() as opened:
-        store = store or opened.enter_context(_open_store(settings or Settings.load(), None))
+        store = store or opened.enter_context(open_configured_store(settings or Settings.load()))
         return [dict(d.__dict__) for d in definitions.every(store)]
 
 
@@ -248,7 +249,7 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
     """
     settings = settings or Settings.load()
     with ExitStack() as opened:
-        definition = definitions.delete(opened.enter_context(_open_store(settings, None)), agent_id)
+        definition = definitions.delete(opened.enter_context(open_configured_store(settings)), agent_id)
         checkpointer = opened.enter_context(_open_checkpointer(settings))
         for thread_id in definition.threads:
             checkpointer.delete_thread(thread_id)
@@ -294,15 +295,6 @@ def _archive_of(given: VectorStore | BaseStore | None, clock: Clock) -> Callable
     if isinstance(given, BaseStore):  # pyright: ignore[reportUnnecessaryIsInstance]
         return lambda agent_id: StoreArchive(given, agent_id, clock)
     raise ConfigurationError(f"archival_store is a {type(given).__name__}; give a LangChain VectorStore or a LangGraph BaseStore.")
-
-
-def _open_store(settings: Settings, embedding: Embeddings | str | None) -> Any:
-    from memgpt_agent.embeddings import embedding_dims, resolve_embedding
-    from memgpt_agent.memory.store import open_store
-
-    settings.home.mkdir(parents=True, exist_ok=True)
-    embed = resolve_embedding(embedding if embedding is not None else settings.embedding)
-    return open_store(settings.store_url, index={"dims": embedding_dims(embed), "embed": embed})
 
 
 def _open_checkpointer(settings: Settings) -> Any:

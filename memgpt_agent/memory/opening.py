@@ -1,0 +1,19 @@
+"""Opening the store that the process is configured with."""
+
+from langchain_core.embeddings import Embeddings
+
+from memgpt_agent.config import Settings
+from memgpt_agent.embeddings import embedding_dims, resolve_embedding
+from memgpt_agent.memory.store import FaissStore, open_store
+
+
+def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None) -> FaissStore:
+    """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
+
+    Raises:
+        StoreCorrupt: the file is damaged; it is left as it is.
+        EmbeddingMismatch: it was written with another embedding.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    embed = resolve_embedding(embedding if embedding is not None else settings.embedding)
+    return open_store(settings.store_url, index={"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]})
