@@ -1,0 +1,49 @@
+"""`memgpt agents`: which agents are stored, and deleting one."""
+
+from typing import Annotated
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.show import grid
+from memgpt_agent.cli.terminal import plain, terminal_of
+from memgpt_agent.errors import AgentNotFound
+
+app = typer.Typer(no_args_is_help=True, help="The agents that are stored.")
+
+
+@app.command("list")
+def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
+    """List the agents, oldest first."""
+    terminal = terminal_of(context)
+    agents = terminal.agents()
+    if as_json:
+        terminal.print_json(agents)
+        return
+    if not agents:
+        terminal.out.print(plain("No agent yet. Start one: memgpt chat", "dim"))
+        return
+    table = grid("agent", "created", "model", "conversations", numbers=1)
+    for agent in agents:
+        created = str(agent["created"])[:16].replace("T", " ")
+        table.add_row(plain(agent["agent_id"]), created, plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ()))))
+    terminal.out.print(table)
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete an agent with all its memory and conversations. There is no way back."""
+    terminal = terminal_of(context)
+    known = [known["agent_id"] for known in terminal.agents()]
+    if agent not in known:
+        raise AgentNotFound(f"There is no agent {agent!r}; nothing was deleted. The agents are: {', '.join(known) or 'none'}.")
+    if not yes:
+        typer.confirm(f"Delete {agent!r} with all it remembers?", abort=True)
+    from memgpt_agent.agent import delete_agent
+
+    delete_agent(agent, settings=terminal.settings)
+    terminal.out.print(plain(f"Deleted {agent}."))

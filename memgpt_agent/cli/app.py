@@ -1,0 +1,74 @@
+"""The command tree, and how an error is told: one red line and exit code 1."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperGroup
+
+from memgpt_agent.cli import agents, memory, model
+from memgpt_agent.cli.chat import chat, run
+from memgpt_agent.cli.doctor import doctor
+from memgpt_agent.cli.load import load
+from memgpt_agent.cli.terminal import Terminal
+from memgpt_agent.errors import MemGPTError
+
+
+class MemGPTGroup(TyperGroup):
+    """The root command; an error of this package or of the file system is told without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except (MemGPTError, PermissionError, FileNotFoundError, NotADirectoryError, FileExistsError) as error:
+            terminal = cast(Terminal, ctx.obj)
+            if terminal.debug:
+                raise
+            terminal.fail(error)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="memgpt",
+    cls=MemGPTGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"memgpt-agent {version('memgpt-agent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The data folder: memory, conversations, models. Else MEMGPT_HOME, else the user's own."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """An agent that manages its own memory, in the terminal."""
+    given = cast(Terminal | None, context.obj) or Terminal()
+    context.obj = replace(given, home=home or given.home, debug=debug)
+
+
+app.command()(chat)
+app.command()(run)
+app.command()(load)
+app.add_typer(memory.app, name="memory")
+app.add_typer(agents.app, name="agents")
+app.add_typer(model.app, name="model")
+app.command()(doctor)

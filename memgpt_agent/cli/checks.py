@@ -1,0 +1,137 @@
+"""What `memgpt doctor` looks at: each check says what is there, whether it works, and what to do if not."""
+
+import importlib.metadata
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from memgpt_agent.cli.terminal import Terminal
+from memgpt_agent.errors import MemGPTError
+
+Status = Literal["ok", "note", "failed"]
+"""``note``: it works without, and could be better; ``failed``: something an agent needs does not work."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    name: str
+    """What was looked at."""
+    status: Status
+    """How it is."""
+    found: str
+    """What is there."""
+    advice: str = ""
+    """What to do about it; empty where nothing is to be done."""
+
+
+def all_checks(terminal: Terminal, *, ask: bool) -> Iterator[Check]:
+    """Yield every finding; ``ask`` also sends the chat model one short message."""
+    named: list[tuple[str, Callable[[], Check]]] = [
+        ("versions", _versions),
+        ("home", lambda: _home(terminal)),
+        ("sqlite", _sqlite),
+        ("store", lambda: _store(terminal)),
+        ("embedding", lambda: _embedding(terminal, ask=ask)),
+        ("tokens", _tokens),
+        ("chat model", lambda: _chat_model(terminal, ask=ask)),
+        ("local models", lambda: _local_models(terminal)),
+    ]
+    for name, check in named:
+        try:
+            yield check()
+        except MemGPTError as error:
+            yield Check(name, "failed", type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is broken on this machine is what is asked for
+            yield Check(name, "failed", f"{type(error).__name__}: {error}", "Reinstall memgpt-agent; if that does not help, report it.")
+
+
+def _versions() -> Check:
+    names = ("memgpt-agent", "langgraph", "langchain-core", "faiss-cpu", "tiktoken")
+    found = ", ".join(f"{name} {_version(name)}" for name in names)
+    return Check("versions", "ok", f"Python {platform.python_version()}, {found}")
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed as a package"
+
+
+def _home(terminal: Terminal) -> Check:
+    home = terminal.settings.home
+    nearest = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        return Check("home", "failed", f"{home} cannot be written", "Set MEMGPT_HOME, or --home, to a folder of yours.")
+    return Check("home", "ok", str(home) if home.exists() else f"{home} (made at the first chat)")
+
+
+def _sqlite() -> Check:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+    except sqlite3.OperationalError:
+        advice = "Use a Python whose SQLite has FTS5 (python.org's has)."
+        return Check("sqlite", "failed", f"SQLite {sqlite3.sqlite_version} without FTS5", advice)
+    finally:
+        connection.close()
+    return Check("sqlite", "ok", f"SQLite {sqlite3.sqlite_version} with FTS5")
+
+
+def _store(terminal: Terminal) -> Check:
+    agents = terminal.agents()
+    url = terminal.settings.store_url
+    return Check("store", "ok", f"{url} ({len(agents)} agent{'s' * (len(agents) != 1)})")
+
+
+def _embedding(terminal: Terminal, *, ask: bool) -> Check:
+    from memgpt_agent.embeddings import embedding_name, resolve_embedding
+    from memgpt_agent.embeddings.minilm import MiniLMEmbeddings
+
+    embedding = resolve_embedding(terminal.settings.embedding)
+    name = embedding_name(embedding)
+    if not isinstance(embedding, MiniLMEmbeddings) and not ask:
+        return Check("embedding", "ok", f"{name} (not asked; --ask does)")
+    began = time.perf_counter()
+    dims = len(embedding.embed_query("hello"))
+    return Check("embedding", "ok", f"{name}, {dims} dimensions, first text in {time.perf_counter() - began:.1f} s")
+
+
+def _tokens() -> Check:
+    from memgpt_agent.tokens.vocabulary import load_encoding
+
+    encoding = load_encoding("o200k_base")
+    return Check("tokens", "ok", f"tiktoken's {encoding.name} is here ({encoding.n_vocab:,} tokens)")
+
+
+def _chat_model(terminal: Terminal, *, ask: bool) -> Check:
+    from memgpt_agent.models.resolve import default_model_name, resolve_chat_model
+
+    name = default_model_name(terminal.settings)
+    model = resolve_chat_model(name, settings=terminal.settings)
+    if not ask:
+        return Check("chat model", "ok", f"{name} is configured (not asked; --ask does)")
+    began = time.perf_counter()
+    answer = model.invoke("Say: ready").text
+    return Check("chat model", "ok", f"{name} answered {answer.strip()[:60]!r} in {time.perf_counter() - began:.1f} s")
+
+
+def _local_models(terminal: Terminal) -> Check:
+    import importlib.util
+
+    from memgpt_agent.models.pull import list_models
+
+    files: list[Path] = list_models(terminal.settings.models_folder)
+    there = ", ".join(path.stem for path in files)
+    if importlib.util.find_spec("llama_cpp") is None:
+        return Check("local models", "note", there or "none", 'For a model in this process: pip install "memgpt-agent[local]"')
+    if not files:
+        return Check("local models", "note", "none", "For a model in this process: memgpt model pull")
+    return Check("local models", "ok", f"llama-cpp-python {_version('llama-cpp-python')}; {there}")

@@ -1,0 +1,109 @@
+"""A conversation on a terminal: its loop, and the commands that begin with a slash."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from memgpt_agent.cli.show import show_blocks, show_context, show_found
+from memgpt_agent.cli.terminal import plain
+from memgpt_agent.cli.turn_view import TurnView
+from memgpt_agent.errors import MemGPTError
+
+if TYPE_CHECKING:
+    from memgpt_agent.agent import MemGPTAgent
+    from memgpt_agent.graph.turn_reader import StreamEvent
+
+_SEARCH_LIMIT = 5
+
+
+class Conversation:
+    """Lines in, turns out, until the user leaves. An interrupt ends a turn; an error is shown; neither ends the conversation."""
+
+    def __init__(self, agent: "MemGPTAgent", out: Console, view: TurnView) -> None:
+        self._agent, self._out, self._view = agent, out, view
+        self._commands: dict[str, tuple[Callable[[str], None], str]] = {
+            "/memory": (self._memory, "core memory: what the agent always has in mind"),
+            "/context": (self._context, "what fills the context window, in tokens"),
+            "/search": (self._search, "/search WORDS: look into what was said and what was filed away"),
+            "/thoughts": (self._thoughts, "show or hide inner thoughts and tool calls"),
+            "/heartbeat": (self._heartbeat, "let the agent think with nothing said"),
+            "/help": (self._help, "this list"),
+            "/exit": (self._help, "leave (so does Ctrl-D); the agent remembers"),
+        }
+
+    def names(self) -> list[str]:
+        """Return the commands there are."""
+        return list(self._commands)
+
+    def run(self, read: Callable[[], str]) -> None:
+        """Converse; ``read`` gives the next line, or raises EOFError at the end and KeyboardInterrupt when interrupted."""
+        while True:
+            try:
+                line = read()
+            except KeyboardInterrupt:
+                self._note("Ctrl-D or /exit leaves.")
+                continue
+            except EOFError:
+                return
+            if line.strip() in ("/exit", "/quit"):
+                return
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        try:
+            if line.startswith("/"):
+                self._command(line)
+            elif line.strip():
+                self._turn(lambda: self._agent.stream(line.strip()))
+        except MemGPTError as error:
+            self._out.print(plain(f"{type(error).__name__}: {error}", "red"), soft_wrap=True)
+
+    def _turn(self, begin: "Callable[[], Iterator[StreamEvent]]") -> None:
+        try:
+            self._view.show(begin())
+        except KeyboardInterrupt:
+            self._agent.end_turn()
+            self._note("(stopped)")
+        except MemGPTError:
+            self._agent.end_turn()  # else the next line would first repeat what has just failed
+            raise
+
+    def _command(self, line: str) -> None:
+        name, _, rest = line.strip().partition(" ")
+        if name not in self._commands:
+            self._note(f"There is no command {name}. /help lists those there are; begin with a space to say it to the agent.")
+            return
+        try:
+            self._commands[name][0](rest.strip())
+        except KeyboardInterrupt:
+            self._note("(stopped)")
+
+    def _memory(self, _: str) -> None:
+        show_blocks(self._out, self._agent.core_memory.blocks())
+
+    def _context(self, _: str) -> None:
+        show_context(self._out, self._agent.context_sections())
+
+    def _search(self, words: str) -> None:
+        if not words:
+            self._note("Say what to look for: /search WORDS")
+            return
+        memory = self._agent.memory
+        show_found(self._out, memory.recall.search(words, limit=_SEARCH_LIMIT), memory.archival.search(words, limit=_SEARCH_LIMIT))
+
+    def _thoughts(self, _: str) -> None:
+        self._view.thoughts = not self._view.thoughts
+        self._note(f"Inner thoughts and tool calls are {'shown' if self._view.thoughts else 'hidden'}.")
+
+    def _heartbeat(self, _: str) -> None:
+        from memgpt_agent.events import Event
+
+        self._turn(lambda: self._agent.send(Event(type="heartbeat", text="")))
+
+    def _help(self, _: str) -> None:
+        for name, (_act, meaning) in self._commands.items():
+            self._out.print(plain(f"{name:12}{meaning}"))
+
+    def _note(self, text: str) -> None:
+        self._out.print(plain(text, "dim"))

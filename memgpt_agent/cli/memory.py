@@ -1,0 +1,90 @@
+"""`memgpt memory`: looking into what an agent knows."""
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.show import show_blocks, show_found
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, terminal_of
+
+if TYPE_CHECKING:
+    from memgpt_agent.memory.archival import Passage
+    from memgpt_agent.memory.core import Block
+    from memgpt_agent.memory.recall import Message
+
+app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows.")
+
+
+class Tier(StrEnum):
+    """Where to search."""
+
+    both = "both"
+    recall = "recall"
+    archival = "archival"
+
+
+class Role(StrEnum):
+    """Who said it."""
+
+    user = "user"
+    assistant = "assistant"
+    tool = "tool"
+    system = "system"
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    label: Annotated[str | None, typer.Argument(help="One block only.")] = None,
+    agent: options.Agent = DEFAULT_AGENT,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print core memory: what the agent always has in mind."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        blocks = opened.core_memory.blocks() if label is None else [opened.core_memory.block(label)]
+    if as_json:
+        terminal.print_json([_block(block) for block in blocks])
+    else:
+        show_blocks(terminal.out, blocks)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="What to look for, in any words; an empty text gives the newest.")],
+    agent: options.Agent = DEFAULT_AGENT,
+    tier: Annotated[Tier, typer.Option("--in", help="Recall (what was said), archival (what was filed away), or both.")] = Tier.both,
+    role: Annotated[list[Role] | None, typer.Option(help="In recall: only what this side said; may be repeated.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="In archival: only passages with one of these tags.")] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Not before this day or moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Not after this day or moment.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many, of each.")] = 10,
+    page: Annotated[int, typer.Option(min=0, help="Which page of them; 0 is the first.")] = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Search what was said and what was filed away, by words and by meaning."""
+    from memgpt_agent.memory.dates import range_filter
+
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        memory = opened.memory
+        dates = range_filter(start, end, memory.time_zone)
+        messages: list[Message] = []
+        passages: list[Passage] = []
+        if tier is not Tier.archival:
+            messages = memory.recall.search(query, roles=[r.value for r in role] if role else None, dates=dates, limit=limit, page=page)
+        if tier is not Tier.recall:
+            passages = memory.archival.search(query, tags=tag or (), dates=dates, limit=limit, page=page)
+    if as_json:
+        terminal.print_json({"recall": [asdict(m) for m in messages], "archival": [asdict(p) for p in passages]})
+    else:
+        show_found(terminal.out, messages, passages)
+
+
+def _block(block: "Block") -> dict[str, Any]:
+    """Return a block without what only the machinery uses."""
+    return {name: value for name, value in asdict(block).items() if name != "causes"}

@@ -1,0 +1,32 @@
+"""The options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+Agent = Annotated[str, typer.Option("--agent", "-a", metavar="ID", help="Which agent.")]
+Thread = Annotated[
+    str | None, typer.Option("--thread", "-t", metavar="ID", help="Which of its conversations; its own, unless named.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help="The chat model: openai:NAME, PROVIDER:NAME, local, or local:FILE.gguf."),
+]
+PersonaText = Annotated[
+    str | None, typer.Option("--persona", metavar="TEXT", help="Who the agent is; counts when it is made.")
+]
+HumanText = Annotated[
+    str | None, typer.Option("--human", metavar="TEXT", help="What it knows of you; counts when it is made.")
+]
+Embedding = Annotated[
+    str | None, typer.Option("--embedding", metavar="NAME", help="The embedding of its memory: minilm, or openai:NAME.")
+]
+Window = Annotated[
+    int | None, typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent at most.")
+]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is speaking; noted on what is said.")]
+Thoughts = Annotated[
+    bool | None,
+    typer.Option("--thoughts/--no-thoughts", help="Show inner thoughts and tool calls. Shown unless the output is a pipe.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,0 +1,63 @@
+"""What memory holds, as a terminal shows it: blocks, messages, passages, and how full the context is."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from memgpt_agent.cli.terminal import clean, plain
+
+if TYPE_CHECKING:
+    from memgpt_agent.memory.archival import Passage
+    from memgpt_agent.memory.core import Block
+    from memgpt_agent.memory.recall import Message
+
+
+def show_blocks(out: Console, blocks: "Iterable[Block]") -> None:
+    """Print core memory."""
+    for block in blocks:
+        read_only = ", read-only" if block.read_only else ""
+        out.print(plain(block.label, "bold"), plain(f" ({len(block.value):,} of {block.limit_chars:,} characters{read_only})", "dim"), sep="")
+        out.print(plain(block.value) if block.value else plain("(empty)", "dim"))
+        out.print()
+
+
+def show_found(out: Console, messages: "list[Message]", passages: "list[Passage]") -> None:
+    """Print what a search found in recall and in archival memory."""
+    for message in messages:
+        who = message.tool or message.user_id or message.role
+        out.print(_entry(f"{message.time[:16].replace('T', ' ')}  {who}", message.text))
+    for passage in passages:
+        about = "  ".join(part for part in (passage.source, ", ".join(passage.tags)) if part)
+        out.print(_entry(f"{passage.time[:16].replace('T', ' ')}  archival  {about}".rstrip(), passage.text))
+    if not messages and not passages:
+        out.print(plain("Nothing found.", "dim"))
+
+
+def show_context(out: Console, sections: Mapping[str, int]) -> None:
+    """Print what fills the context; ``total`` and ``budget`` are its sum and its limit, in tokens."""
+    if not sections:
+        out.print(plain("Nothing was sent to the model yet.", "dim"))
+        return
+    budget = sections.get("budget", 0)
+    table = grid("section", "tokens", "of the budget", numbers=2)
+    for name, tokens in sections.items():
+        share = f"{tokens / budget:.0%}" if budget else ""
+        table.add_row(plain(name), f"{tokens:,}", share, end_section=False)
+    out.print(table)
+
+
+def grid(*headings: str, numbers: int = 0) -> Table:
+    """Return a table without lines; its last ``numbers`` columns are aligned to the right."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for place, heading in enumerate(headings):
+        right = place >= len(headings) - numbers
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _entry(head: str, text: str) -> RenderableType:
+    body = Text("\n".join(f"  {line}" for line in clean(text).splitlines()))
+    return Group(plain(head, "dim"), body, Text(""))

@@ -1,0 +1,117 @@
+"""What every command is given: the settings, the two streams, a way to open an agent, and text made safe to show."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from memgpt_agent.errors import AgentNotFound
+
+if TYPE_CHECKING:
+    from memgpt_agent.agent import MemGPTAgent
+    from memgpt_agent.config import Settings
+
+DEFAULT_AGENT = "default"
+"""The agent that is meant where none is named."""
+
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tab and line feed, overrides of writing direction, and lone surrogates, which no terminal can print."""
+
+
+def clean(text: str) -> str:
+    """Return text that moves no cursor, sets no colour and hides nothing: what is unsafe becomes U+FFFD."""
+    return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Return text from outside as rich shows it: cleaned, and its square brackets are no markup."""
+    return Text(clean(text), style=style)
+
+
+def shortened(text: str, limit_chars: int) -> str:
+    """Return the text in one line, cut to a length in characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit_chars else line[: limit_chars - 1] + "…"
+
+
+def _console(*, stderr: bool) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+@dataclass
+class Terminal:
+    """The surroundings of one command; tests give their own to ``app`` as ``obj``."""
+
+    home: Path | None = None
+    """The data folder that ``--home`` named."""
+    make_agent: "Callable[..., MemGPTAgent] | None" = None
+    """Called as ``MemGPTAgent`` is; ``None``: that class itself."""
+    debug: bool = False
+    """Whether an error shows its traceback."""
+    out: Console = field(default_factory=lambda: _console(stderr=False))
+    """Where replies and data go."""
+    err: Console = field(default_factory=lambda: _console(stderr=True))
+    """Where errors, progress and asides go."""
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The process's settings, read at the first use."""
+        from memgpt_agent.config import Settings
+
+        return Settings.load(home=self.home)
+
+    def open_agent(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
+        """Open an agent, or make it where there is none of this id; close it afterwards."""
+        if self.make_agent is not None:
+            return self.make_agent(agent_id=agent_id, settings=self.settings, **choices)
+        from memgpt_agent.agent import MemGPTAgent
+
+        return MemGPTAgent(agent_id=agent_id, settings=self.settings, **choices)
+
+    def open_known(self, agent_id: str) -> "MemGPTAgent":
+        """Open an agent that is stored.
+
+        Raises:
+            AgentNotFound: there is none of this id; nothing was made.
+        """
+        known = [agent["agent_id"] for agent in self.agents()]
+        if agent_id not in known:
+            there = ", ".join(known) or "none"
+            raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}. Start one: memgpt chat --agent {agent_id}")
+        return self.open_agent(agent_id)
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""
+        settings = self.settings
+        if settings.store is None and not (settings.home / "memory.db").exists():
+            return []
+        from memgpt_agent.agent import list_agents
+
+        return list_agents(settings=settings)
+
+    def print_json(self, value: Any) -> None:
+        """Print data as JSON, indented, its characters as they are unless a terminal might act on them."""
+        text = json.dumps(value, ensure_ascii=False, indent=2, default=_as_json)
+        # In JSON an unsafe character can be escaped instead of lost.
+        typer.echo(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+    def fail(self, error: Exception) -> None:
+        """Print an error as one red line on standard error."""
+        kind = f"{type(error).__name__}: "
+        self.err.print(plain(f"{kind}{' '.join(str(error).split())}", "red"), soft_wrap=True)
+
+
+def terminal_of(context: typer.Context) -> Terminal:
+    """Return what the root command prepared."""
+    return cast(Terminal, context.obj)
+
+
+def _as_json(value: Any) -> Any:
+    return list(cast(Any, value)) if isinstance(value, (tuple, set)) else str(value)
