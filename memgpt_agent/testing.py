@@ -69,7 +69,8 @@ class ScriptedModel(BaseChatModel):
     _position: int = PrivateAttr(default=0)
 
     def __init__(self, script: Sequence[Reply] = (), **kwargs: Any) -> None:
-        super().__init__(**{"script": list(script), **kwargs})
+        fields: dict[str, Any] = {"script": list(script), **kwargs}
+        super().__init__(**fields)
 
     @property
     def _llm_type(self) -> str:

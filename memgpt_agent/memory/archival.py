@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
 from langgraph.store.base import BaseStore, Item
@@ -70,7 +70,7 @@ class StoreArchive:
         for _ in range(20):
             item = self._store.get(self._namespace, passage.id)
             known = _passage(item) if item else None
-            merged = passage if known is None else Passage(**{**known.__dict__, "tags": tuple(dict.fromkeys([*known.tags, *passage.tags]))})
+            merged = passage if known is None else replace(known, tags=tuple(dict.fromkeys([*known.tags, *passage.tags])))
             if known == merged or put_if(
                 self._store, self._namespace, passage.id, _value(merged), expected=item.value if item else None, index=["text"]
             ):
@@ -109,4 +109,5 @@ def _value(passage: Passage) -> dict[str, Any]:
 
 
 def _passage(item: Item) -> Passage:
-    return Passage(**{**item.value, "tags": tuple(item.value.get("tags", ()))})
+    fields: dict[str, Any] = {**item.value, "tags": tuple(item.value.get("tags", ()))}
+    return Passage(**fields)

@@ -127,7 +127,8 @@ class CoreMemory(Mapping[str, str]):
     @staticmethod
     def parse(result: Any) -> list[Block]:
         """Return the blocks that a :meth:`read_operation` found."""
-        items = sorted(cast(list[Item], result), key=lambda item: (item.created_at, item.value["order"]))
+        # not by created_at alone: InMemoryStore sets it anew at each write
+        items = sorted(cast(list[Item], result), key=lambda item: (item.value["order"], item.created_at))
         return [Block.from_value({k: v for k, v in item.value.items() if k != "order"}) for item in items]
 
     def block(self, label: str) -> Block:
@@ -153,7 +154,8 @@ class CoreMemory(Mapping[str, str]):
             _check_size(block.label, block.value, block.limit_chars)
             if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
                 raise ToolError(f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}.")
-        taken = len(self)
+        stored_items = cast(list[Item], self._store.batch([self.read_operation()])[0])
+        taken = 1 + max((int(item.value["order"]) for item in stored_items), default=-1)
         for order, block in enumerate(blocks, start=taken):
             stored = self._next(block, block.value, cause)
             if put_if(self._store, self._namespace, block.label, {**stored.as_value(), "order": order}, expected=None, index=False):
