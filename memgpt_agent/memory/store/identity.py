@@ -9,7 +9,7 @@ def check_embedding(database: Database, embedder: Embedder | None) -> None:
     """Remember the embedding in a new file; refuse another one in an old file.
 
     Raises:
-        EmbeddingMismatch: with both names and the next command.
+        EmbeddingMismatch: with both names and what can be done.
     """
     if embedder is None:
         return
@@ -23,6 +23,5 @@ def check_embedding(database: Database, embedder: Embedder | None) -> None:
     if (known["embedding"], known["dims"]) != (embedder.name, str(embedder.dims)):
         raise EmbeddingMismatch(
             f"The vectors in {database.path} were made by {known['embedding']} ({known['dims']} dimensions); the store "
-            f"was opened with {embedder.name} ({embedder.dims}). Open it with the former, or change all of them with: "
-            "memgpt reindex"
+            f"was opened with {embedder.name} ({embedder.dims}). Open it with the former, or begin a new file for the latter."
         )

@@ -227,10 +227,10 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path) -> No
 
 
 def test_another_embedding_is_noticed_on_opening(path: Path) -> None:
-    """By its size or its name; the message names the next command. Words alone need no embedding."""
+    """By its size or its name; the message says what can be done. Words alone need no embedding."""
     with FaissStore(path, index=index(64)) as store:
         store.put(NS, "a", {"text": "red apple"})
-    with pytest.raises(EmbeddingMismatch, match="memgpt reindex"):
+    with pytest.raises(EmbeddingMismatch, match="Open it with the former, or begin a new file"):
         FaissStore(path, index=index(32))
     with FaissStore(path) as store:
         assert keys(store.find(NS, "apple")) == ["a"]
