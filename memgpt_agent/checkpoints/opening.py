@@ -1,0 +1,72 @@
+"""Opening the file of checkpoints: a damaged or foreign file is refused and left as it is."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from memgpt_agent.checkpoints.saver import BUSY_TIMEOUT_SECONDS, SqliteCheckpointer, explained
+from memgpt_agent.errors import StoreCorrupt
+
+_WHOLE_CHECK_BYTES = (
+    64 * 1024 * 1024
+)  # every page is read on opening up to this size (0.04 s); above it the schema only
+_OURS = {"thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "type", "checkpoint", "metadata"}
+
+
+def open_checkpointer(path: str | Path) -> SqliteCheckpointer:
+    """Open, or make, the file in which a graph's conversations are kept. ``:memory:`` keeps them in this object.
+
+    The folder is made. Use the result as a context manager, or close it.
+
+    Raises:
+        StoreCorrupt: the file is damaged, or is something else; it was left exactly as it is.
+        StoreError: it cannot be opened.
+    """
+    place = str(path)
+    try:
+        if place != ":memory:":
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            _refuse_foreign(Path(place))
+        connection = sqlite3.connect(place, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
+        saver = SqliteCheckpointer(connection, place)
+        try:
+            saver.setup()
+        except BaseException:
+            connection.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise explained(error, place) from error
+    return saver
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise StoreCorrupt for a file that is damaged or another program's, without changing a byte in its folder."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        problem = _problem(path)
+    except sqlite3.DatabaseError:
+        time.sleep(0.1)  # another process may have been folding its log into the file
+        problem = _problem(path)
+    if problem:
+        raise StoreCorrupt(
+            f"{path} is no file of checkpoints: {problem}. It was left as it is. Move it away to begin anew, or restore a copy."
+        )
+
+
+def _problem(path: Path) -> str:
+    # A file without a log beside it is in nobody's use: read as immutable, no lock or log is made for it.
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if log.exists() else "immutable=1"
+    with closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_TIMEOUT_SECONDS)
+    ) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(checkpoints)")}
+        if tables and not columns >= _OURS:
+            return f"it holds the tables {', '.join(sorted(tables))}"
+        if path.stat().st_size <= _WHOLE_CHECK_BYTES:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            return "" if found == "ok" else f"it is damaged ({' '.join(found.split())})"
+    return ""

@@ -1,0 +1,70 @@
+"""Which checkpoints of a thread nobody needs any more, and their deletion in one transaction."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from memgpt_agent.errors import StoreError
+
+_KEY = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
+
+_Row = tuple[str, str | None]
+"""A checkpoint's id and its parent's."""
+
+
+def prune_thread(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints of a thread; what else is kept, `SqliteCheckpointer.prune` says.
+
+    Raises:
+        StoreError: the thread's state is stored in differences.
+    """
+    cursor.execute("BEGIN IMMEDIATE")
+    found: Any = cursor.execute(
+        "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE thread_id = ?"
+        " ORDER BY checkpoint_ns, checkpoint_id DESC",
+        (thread_id,),
+    ).fetchall()
+    graphs: dict[str, list[_Row]] = {}
+    for namespace, *row in found:
+        graphs.setdefault(namespace, []).append((row[0], row[1]))
+    oldest_of_root: str | None = None
+    for namespace, rows in graphs.items():  # the root graph's name is "", so it comes first
+        if (
+            ":" in namespace and oldest_of_root
+        ):  # "node:task" is one call of a subgraph; "node" alone one that remembers
+            kept = {checkpoint_id for checkpoint_id, _ in rows if checkpoint_id >= oldest_of_root}
+        else:
+            kept = _kept(cursor, (thread_id, namespace), rows, keep)
+        if namespace == "":
+            oldest_of_root = min(kept)
+        doomed = [(thread_id, namespace, checkpoint_id) for checkpoint_id, _ in rows if checkpoint_id not in kept]
+        if doomed:
+            _refuse_differences(cursor, [(thread_id, namespace, checkpoint_id) for checkpoint_id in kept])
+        for table in ("checkpoints", "writes"):
+            cursor.executemany(f"DELETE FROM {table} WHERE {_KEY}", doomed)  # noqa: S608 - two names of our own
+
+
+def _kept(cursor: sqlite3.Cursor, graph: tuple[str, str], rows: Sequence[_Row], keep: int) -> set[str]:
+    """The newest, and those for which something was written after the newest were made."""
+    newest = rows[:keep]
+    last_write = dict(
+        cursor.execute(
+            "SELECT checkpoint_id, max(rowid) FROM writes WHERE thread_id = ? AND checkpoint_ns = ? GROUP BY checkpoint_id",
+            graph,
+        ).fetchall()
+    )
+    # What a checkpoint's parent wrote led to it, so it is older than the checkpoint.
+    known = [last_write[name] for row in newest for name in row if name in last_write]
+    since = max(known, default=0)
+    return {row[0] for row in newest} | {name for name, _ in rows if last_write.get(name, 0) > since}
+
+
+def _refuse_differences(cursor: sqlite3.Cursor, kept: Sequence[tuple[str, str, str]]) -> None:
+    for key in kept:
+        (metadata,) = cursor.execute(f"SELECT metadata FROM checkpoints WHERE {_KEY}", key).fetchone()  # noqa: S608 - a constant
+        if json.loads(metadata or b"{}").get("counters_since_delta_snapshot"):
+            raise StoreError(
+                f"Thread {key[0]!r} keeps part of its state as differences (a DeltaChannel): without its older checkpoints "
+                "its state would be lost, so nothing was pruned. Delete the thread, or leave it as it is."
+            )

@@ -1,0 +1,221 @@
+"""LangGraph's SQLite saver with both faces, errors that say what to do, and pruning."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Self
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.utils import search_where
+from typing_extensions import override
+
+from memgpt_agent.checkpoints.pruning import prune_thread
+from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
+
+BUSY_TIMEOUT_SECONDS = 30.0
+"""How long a write waits for another process's."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class SqliteCheckpointer(SqliteSaver):
+    """LangGraph's SQLite saver, for sync and async graphs alike, in several threads, event loops and processes.
+
+    One connection behind one lock. The async methods do the same in a thread, so nothing is bound to an event loop. A
+    commit is on disk when it returns (WAL, ``synchronous=FULL``).
+
+    Limits:
+        Every checkpoint holds the whole state: prune what nobody will return to. The file does not shrink; its free
+        pages are used again.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str = ":memory:") -> None:
+        super().__init__(connection)
+        self.path = path
+
+    def __enter__(self) -> Self:
+        """Return this saver."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return this saver."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the file, in a thread."""
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Close the file, once what is being written is written. Closing twice is no error."""
+        with self.lock:
+            self.conn.close()
+
+    @override
+    def setup(self) -> None:
+        if self.is_setup:
+            return
+        deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                self.conn.execute("PRAGMA synchronous=FULL")
+                super().setup()
+                return
+            except sqlite3.OperationalError as error:
+                # Changing to WAL does not wait for another process that is doing the same.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    @contextmanager
+    @override
+    def cursor(self, transaction: bool = True) -> Generator[sqlite3.Cursor]:
+        """Lend a cursor, alone; commit at the end where `transaction`, and on an error undo all that was done with it."""
+        try:
+            with self.lock:
+                self.setup()
+                with closing(self.conn.cursor()) as cursor:
+                    try:
+                        yield cursor
+                    except BaseException:
+                        self.conn.rollback()
+                        raise
+                    if transaction:
+                        self.conn.commit()
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+
+    @override
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Yield the checkpoints, newest first; each is read when it is asked for, and the saver is free in between."""
+        for found in self._found(config, filter, before, limit):
+            if (checkpoint := self.get_tuple(found)) is not None:
+                yield checkpoint
+
+    def _found(
+        self,
+        config: RunnableConfig | None,
+        filter: dict[str, Any] | None,
+        before: RunnableConfig | None,
+        limit: int | None,
+    ) -> Sequence[RunnableConfig]:
+        where, values = search_where(config, filter, before)
+        sql = f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints {where} ORDER BY checkpoint_id DESC"  # noqa: S608 - `where` holds placeholders
+        with self.cursor(transaction=False) as cursor:
+            rows = cursor.execute(
+                sql + ("" if limit is None else " LIMIT ?"), (*values, *([] if limit is None else [limit]))
+            )
+            keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
+            return [{"configurable": dict(zip(keys, row, strict=True))} for row in rows]
+
+    @override
+    def prune(self, thread_ids: Sequence[str] | str, *, strategy: str = "keep_latest", keep: int = 1) -> None:
+        """Delete all but the newest `keep` checkpoints of a thread, or of several, with what was written for them.
+
+        Kept in every case: the newest checkpoint of each graph in the thread, and one for which something was written
+        after the newest were made (it is being run again). A subgraph's checkpoints of one call go when all the
+        parent's checkpoints that are kept are newer. Each thread is one transaction.
+
+        Args:
+            thread_ids: one thread's id, or several.
+            strategy: ``keep_latest``, or ``delete`` for everything, as LangGraph's other savers take.
+            keep: how many to keep.
+
+        Raises:
+            ConfigurationError: `keep` is less than 1, or the strategy is unknown.
+            StoreError: the thread's state is stored in differences (``DeltaChannel``), which pruning would tear.
+        """
+        if keep < 1 or strategy not in {"keep_latest", "delete"}:
+            raise ConfigurationError(
+                f"prune(strategy={strategy!r}, keep={keep}): keep at least 1; the strategies are 'keep_latest' and 'delete'."
+            )
+        for thread_id in [thread_ids] if isinstance(thread_ids, str) else thread_ids:
+            if strategy == "delete":
+                self.delete_thread(thread_id)
+            else:
+                with self.cursor() as cursor:
+                    prune_thread(cursor, thread_id, keep)
+
+    @override
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return await asyncio.to_thread(self.get_tuple, config)
+
+    @override
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        for found in await asyncio.to_thread(self._found, config, filter, before, limit):
+            if (checkpoint := await self.aget_tuple(found)) is not None:
+                yield checkpoint
+
+    @override
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
+
+    @override
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        await asyncio.to_thread(self.put_writes, config, writes, task_id, task_path)
+
+    @override
+    async def adelete_thread(self, thread_id: str) -> None:
+        await asyncio.to_thread(self.delete_thread, thread_id)
+
+    @override
+    async def aprune(self, thread_ids: Sequence[str] | str, *, strategy: str = "keep_latest", keep: int = 1) -> None:
+        await asyncio.to_thread(self.prune, thread_ids, strategy=strategy, keep=keep)
+
+    @override
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        return await asyncio.to_thread(self.get_delta_channel_history, config=config, channels=channels)
+
+
+def explained(error: Exception, path: str) -> StoreError:
+    """Say what a database error means for whoever meets it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGED:
+        return StoreCorrupt(
+            f"{path} is damaged or no database ({error}). It was left as it is. Restore a copy, or move it away."
+        )
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StoreError(
+            f"{path} is in use by another process and was not free within {BUSY_TIMEOUT_SECONDS:.0f} s. "
+            "Nothing was written. End that process, or try again."
+        )
+    if isinstance(error, sqlite3.ProgrammingError):
+        return StoreError(f"{path} cannot be used ({error}). Open it again with open_checkpointer(path).")
+    return StoreError(f"{path}: {error}. Nothing was written. See that its folder may be written to and has room.")
