@@ -25,7 +25,7 @@ from memgpt_agent.nodes.session import Resources, Session, key_of
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.prompts import INVALID_CALL, NO_ANSWER_REPLY, STEP_LIMIT_REPLY, UNANSWERED
 from memgpt_agent.state import AgentState, HeartbeatReason, Turn
-from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import ParsedCall, parse_call, validated
 
 
@@ -113,7 +113,8 @@ class _Step:
             job = _Job(call, parse_call(call["args"]), key)
             known = self.session.memory.recall.get([key]).get(key)
             if known:  # this very call was carried out before: the process died, or the step is replayed
-                job.text, job.failed, job.done_before = known.text, known.failed, True
+                job.text = SENT if known.role == "assistant" else known.text  # of what was spoken, recall holds the words
+                job.failed, job.done_before = known.failed, True
             elif call["id"] in unread:
                 job.text, job.failed = INVALID_CALL.format(error=unread[call["id"] or ""]), True
             else:

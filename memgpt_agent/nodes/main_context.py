@@ -9,7 +9,7 @@ from memgpt_agent.events import MARK, begins_turn
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.queue import as_seen, split_exchanges, split_steps
 from memgpt_agent.nodes.session import Session
-from memgpt_agent.prompts import CUT, render_blocks, render_summary
+from memgpt_agent.prompts import CUT, LAST_STEP, render_blocks, render_summary
 from memgpt_agent.state import CompiledPrompt, Summary, Turn
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
@@ -29,6 +29,8 @@ def compile_prompt(
         "core_memory": render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in blocks]),
         "summary": render_summary(summary["text"], summary["messages"], summary["until"][:10]) if summary else "",
     }
+    if last:
+        sections["last_step"] = LAST_STEP
     system = SystemMessage("\n\n".join(filter(None, sections.values())))
     system.additional_kwargs[MARK] = _as_data(session, blocks, summary)
     usage = {name: counter.count_text(text) if text else 0 for name, text in sections.items()}

@@ -5,6 +5,8 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.tools.definition import memory_tool
 
 SEND_MESSAGE = "send_message"
+SENT = "Sent."
+"""What the model is told of a message that the user got."""
 
 
 def send_message(memory: AgentMemory, message: str) -> str:
@@ -15,7 +17,7 @@ def send_message(memory: AgentMemory, message: str) -> str:
     """
     if not message.strip():
         raise InvalidArguments("The message is empty; give the text that the user is to read.")
-    return "Sent."
+    return SENT
 
 
 TOOLS = (memory_tool(send_message),)
