@@ -134,7 +134,8 @@ class SqliteCheckpointer(SqliteSaver):
 
         Kept in every case: the newest checkpoint of each graph in the thread, and one for which something was written
         after the newest were made (it is being run again). A subgraph's checkpoints of one call go when all the
-        parent's checkpoints that are kept are newer. Each thread is one transaction.
+        parent's checkpoints that are kept are newer. Each thread is one transaction. One or two more may stay, because
+        LangGraph stores the writes of neighbouring steps in no fixed order; they go the next time.
 
         Args:
             thread_ids: one thread's id, or several.
