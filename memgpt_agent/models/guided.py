@@ -161,7 +161,9 @@ class GuidedLlama(ChatLlama):
             named = {w.lower() for w in re.findall(r"[^\W_]+", line)[2:] if w[0].isupper() or w[0].isdigit()}
             if line and named <= {w.lower() for w in re.findall(r"[^\W_]+", user)} and content_words(line) & heard:
                 kept.append(line)
-        return kept or [f'The user said: "{user.strip()}"']
+        if all(name in " ".join(kept) for name in _names(user)) and kept:
+            return kept
+        return [f'The user said: "{user.strip()}"'] if heard else []
 
     def _outdated(self, line: str, user: str, facts: Sequence[str], usage: Usage) -> bool:
         """Whether a line must go: only one that shares a word of meaning with what is new is even asked about."""
@@ -194,6 +196,11 @@ def _arguments(function: Mapping[str, Any], given: Mapping[str, Any]) -> dict[st
     parameters: Mapping[str, Any] = function.get("parameters") or {}
     properties: Mapping[str, Any] = parameters.get("properties", {})
     return {name: given.get(name, "") for name in properties if name in given or name in parameters.get("required", ())}
+
+
+def _names(user: str) -> list[str]:
+    """Return the words written with a capital in the middle or the beginning of a sentence that are no common words."""
+    return [w for w in re.findall(r"\b[A-Z][^\W_]+", user) if content_words(w)]
 
 
 def _query(user: str) -> str:

@@ -10,9 +10,15 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 MARK = "memgpt"
 
-_STOP_WORDS = frozenset(
-    ["a", "about", "actually", "all", "also", "am", "an", "and", "any", "are", "as", "ask", "asked", "at", "be", "because", "been", "before", "but", "by", "called", "can", "could", "day", "did", "do", "does", "doing", "don't", "for", "from", "had", "has", "have", "he", "her", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know", "last", "like", "likes", "make", "me", "mention", "mentioned", "month", "more", "my", "name", "named", "new", "no", "not", "now", "of", "on", "or", "our", "out", "over", "please", "remember", "said", "say", "she", "so", "some", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "time", "to", "told", "too", "us", "user", "user's", "very", "was", "we", "week", "were", "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "year", "yes", "yesterday", "you", "your"]
-)
+_STOP_TEXT = """
+a about actually afternoon again all also am an and any are as ask asked at be because been before but by bye
+called can could day did do does doing don't evening for from good had haha has have he hello her hers hey hi
+him his how i if in into is it its just know last like likes make me mention mentioned month more morning my
+name named new night no not now of ok okay on or our out over please remember said say she so some tell than
+thank thanks that the their them then there these they thing things this those time to told too us user user's
+very was we week were what when where which who whom whose why will with would year yes yesterday you your
+"""
+_STOP_WORDS = frozenset(_STOP_TEXT.split())
 
 
 @dataclass(frozen=True)

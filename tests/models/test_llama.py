@@ -40,7 +40,11 @@ def model() -> ChatLlama:
 
 def test_a_required_call_is_whole_and_its_arguments_stand_in_order(model: ChatLlama):
     """Whatever a small model thinks, the call parses, in the order of the schema; drawn, for the likeliest words go round in circles."""
-    answer = model.bind_tools([SPEAK, APPEND], tool_choice="required").bind(max_tokens=900, temperature=0.9).invoke("I am Bo.")
+    answer = (
+        model.bind_tools([SPEAK, APPEND], tool_choice="required")
+        .bind(max_tokens=900, temperature=0.9)
+        .invoke("I am Bo.")
+    )
     (call,) = answer.tool_calls
     names = {"send_message": ["message"], "core_memory_append": ["label", "content"]}
     assert list(call["args"]) == ["thinking", *names[call["name"]], "request_heartbeat"]
