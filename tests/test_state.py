@@ -1,12 +1,12 @@
 """The queue's reducer: what is added, replaced, ignored and moved."""
 
-from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
 
 from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.state import merge_queue
 
 
-def received(text: str, message_id: str) -> HumanMessage:
+def received(text: str, message_id: str) -> AnyMessage:
     """Return a message as the agent keeps it."""
     return with_mark(HumanMessage(text, id=message_id), Mark(kind="event", turn=message_id))  # pyright: ignore[reportReturnType]
 
@@ -29,7 +29,7 @@ def test_what_was_received_stands_when_a_client_sends_it_again() -> None:
     queue = [received("one", "1")]
     again = merge_queue(queue, [HumanMessage("changed", id="1"), {"role": "user", "content": "changed", "id": "1"}])
     assert again == queue
-    assert mark_of(again[0])["kind"] == "event"
+    assert mark_of(again[0]).get("kind") == "event"
 
 
 def test_the_agent_itself_may_replace_a_message() -> None:

@@ -15,10 +15,10 @@ def speak(arguments: str, size: int = 3, name: str = "send_message") -> tuple[Sp
     """Feed one call's arguments in pieces; return the stream and what it wrote."""
     written: list[dict[str, Any]] = []
     stream = SpeechStream(written.append, lambda ordinal: f"reply-{ordinal}")
-    grown = AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name=name, args="", id="c", index=0)])
+    grown = AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(name=name, args="", id="c", index=0)])
     for start in range(0, len(arguments), size):
         piece = tool_call_chunk(name=None, args=arguments[start : start + size], id=None, index=0)
-        grown = grown + AIMessageChunk("", tool_call_chunks=[piece])
+        grown = grown + AIMessageChunk(content="", tool_call_chunks=[piece])
         stream.watch(grown)  # pyright: ignore[reportArgumentType]
     return stream, written
 

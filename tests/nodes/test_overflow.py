@@ -1,0 +1,179 @@
+"""The budget: what is sent fits, what leaves is summarised, and nothing is lost."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
+
+from memgpt_agent.errors import ContextTooSmall
+from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.testing import Clock, ScriptedModel, call, say
+from memgpt_agent.tokens import resolve_token_counter
+
+THREAD: Any = {"configurable": {"thread_id": "ann"}}
+
+
+def agent(script: Any, summarizer: Any = (), **options: Any) -> tuple[Any, ScriptedModel, ScriptedModel, InMemoryStore]:
+    """Return a graph, its model, its summarizer and its store; the clock moves on with every look."""
+    model, writer, store, clock = ScriptedModel(script), ScriptedModel(summarizer), InMemoryStore(), Clock()
+
+    def ticking() -> Any:
+        clock.advance(seconds=1)
+        return clock()
+
+    graph = create_graph(model=model, summarizer=writer, store=store, checkpointer=InMemorySaver(), clock=ticking, **options)
+    return graph, model, writer, store
+
+
+def ask(graph: Any, text: str, window: int = 4_096, **context: Any) -> Any:
+    """Say something as the user; return the state."""
+    return graph.invoke({"messages": [("user", text)]}, THREAD, context={"context_window_tokens": window, **context})
+
+
+def tokens_sent(model: ScriptedModel) -> list[int]:
+    """Return the tokens of each call, messages and tools."""
+    counter = resolve_token_counter(None, model=model)
+    return [
+        counter.count_messages(sent) + counter.count_tools(tools)
+        for sent, tools in zip(model.calls, model.tools_offered, strict=True)
+    ]  # fmt: skip
+
+
+def paired(sent: list[Any]) -> bool:
+    """Whether each call has its results right behind it."""
+    calls = [c["id"] for m in sent if m.type == "ai" for c in m.tool_calls]
+    return calls == [m.tool_call_id for m in sent if m.type == "tool"]
+
+
+def test_what_overflows_is_summarised_and_still_found() -> None:
+    """Whole exchanges leave; the newest stays; recall memory finds every one of those that left."""
+    words = ["anchor", "bell", "candle", "drum", "easel"]
+    facts = [f"Fact {n}: the {word} is kept in room {n}. " + "bla " * 150 for n, word in enumerate(words)]
+    graph, model, writer, store = agent([say(f"Noted {n}") for n in range(5)], ["They spoke of things."] * 9)
+    for fact in facts:
+        final = ask(graph, fact)
+    state = graph.get_state(THREAD).values
+    assert writer.calls
+    assert "anchor" in writer.calls[0][0].text
+    assert state["summary"]["text"] == "They spoke of things."
+    assert "They spoke of things." in model.calls[-1][0].text
+    assert state["summary"]["messages"] + len(final["messages"]) >= 20
+    assert [m.text for m in final["messages"] if m.type != "system"][-4:] == [facts[4], "", "Sent.", "Noted 4"]
+    assert all(map(paired, model.calls))
+    assert max(tokens_sent(model)) <= 3_072
+    for word, fact in zip(words, facts, strict=True):
+        assert fact in [m.text for m in RecallMemory(store, "ann").search(word, roles=["user"])]
+
+
+def test_the_agent_finds_what_was_evicted() -> None:
+    """By its own tool."""
+    graph, model, _, _ = agent([*[say("ok")] * 4, call("conversation_search", query="anchor"), say("Room 7")], ["Summary."] * 9)
+    ask(graph, "The anchor is kept in room 7.")
+    for _ in range(3):
+        ask(graph, "bla " * 700)
+    assert not any("anchor" in str(m.content) for m in model.calls[-1])
+    ask(graph, "Where is it?")
+    assert "room 7" in str(model.calls[-1][-1].content)
+
+
+@pytest.mark.parametrize("written", [ConnectionError("down"), "", " \n"])
+def test_where_the_summarizer_fails_a_plain_digest_stands_in(written: Any) -> None:
+    """The conversation does not stop for it."""
+    graph, model, _, _ = agent([say("ok")] * 4, [written] * 40)
+    for n in range(4):
+        ask(graph, f"Message {n}: " + "bla " * 700)
+    summary = graph.get_state(THREAD).values["summary"]["text"]
+    assert "user: Message 0: bla" in summary
+    assert "…" in summary
+    assert len(model.calls) == 4
+
+
+def test_the_summary_is_recursive() -> None:
+    """The old one goes into the new one."""
+    graph, _, writer, _ = agent([say("ok")] * 8, [f"Summary {n}" for n in range(30)])
+    for n in range(8):
+        ask(graph, f"Message {n}: " + "bla " * 700)
+    assert len(writer.calls) > 1
+    assert "(none yet)" in writer.calls[0][0].text
+    assert "Summary 0" in writer.calls[1][0].text
+
+
+def test_a_message_longer_than_the_window_is_cut_for_the_model_and_kept_whole() -> None:
+    """It says how to read the rest."""
+    text = "word " * 9_000 + "needle"
+    graph, model, _, store = agent([say("Long!")])
+    assert ask(graph, text)["messages"][-1].text == "Long!"
+    shown = json.loads(str(model.calls[0][1].content))["message"]
+    assert "tokens are shown" in shown
+    assert "conversation_search" in shown
+    assert RecallMemory(store, "ann").search("", roles=["user"])[0].text == text
+    assert tokens_sent(model)[0] <= 3_072
+
+
+def test_a_long_turn_loses_its_oldest_steps_not_its_event() -> None:
+    """Each search result is long; the question stays in view to the end."""
+
+    def read(page: int) -> str:
+        """Read a page."""
+        return f"page {page}: " + "text " * 900
+
+    graph, model, _, _ = agent([call("read", page=n, request_heartbeat=True) for n in range(8)] + [say("Read")], ["Pages."] * 60, tools=[read])
+    assert ask(graph, "Read it all")["messages"][-1].text == "Read"
+    assert all(any("Read it all" in str(m.content) for m in sent) for sent in model.calls)
+    assert all(map(paired, model.calls))
+    assert max(tokens_sent(model)) <= 3_072
+
+
+def test_memory_pressure_is_told_once_until_room_was_made() -> None:
+    """Before anything leaves."""
+    graph, model, _, _ = agent([say("ok")] * 12, ["Summary."] * 30)
+    warned: list[int] = []
+    for n in range(12):
+        ask(graph, f"Message {n} " + "bla " * 120, window=4_096, memory_pressure_share=0.8)
+        warned.append(sum("Before the oldest messages leave" in str(m.content) for m in model.calls[-1][1:]))
+    assert max(warned) == 1
+    assert warned[0] == 0
+
+
+def test_a_window_that_holds_nothing_beside_the_blocks_is_an_error_that_says_so() -> None:
+    """It names the parts and what to do."""
+    blocks = [Block(f"b{n}", "word " * 380, limit_chars=2_000) for n in range(4)]
+    graph, _, _, _ = agent([], blocks=blocks)
+    with pytest.raises(ContextTooSmall, match="Shorten the blocks, take tools away, or choose a larger context_window_tokens"):
+        ask(graph, "hi")
+
+
+def test_room_for_an_answer_that_fills_the_window_is_an_error() -> None:
+    """Before the model is called."""
+    graph, _, _, _ = agent([])
+    with pytest.raises(ContextTooSmall, match="answer_tokens = 5,000"):
+        ask(graph, "hi", answer_tokens=5_000)
+
+
+def test_usage_is_counted_by_section() -> None:
+    """The sections make the total; the total is what is sent."""
+    graph, model, _, _ = agent([say("ok")])
+    usage = ask(graph, "hi", window=8_192)["context_usage"]
+    assert sum(n for name, n in usage.items() if name not in {"total", "budget"}) == usage["total"]
+    assert usage["budget"] == 8_192 - 2_048
+    assert abs(usage["total"] - tokens_sent(model)[0]) <= 16
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.sampled_from([4_096, 5_000, 8_192]),
+    st.lists(st.tuples(st.sampled_from(["word ", "x", "Zażółć ", "😀", "\n", '"\\', "中文"]), st.integers(0, 4_000)), min_size=1, max_size=6),
+)
+def test_whatever_is_said_what_is_sent_fits_the_budget(window: int, messages: list[tuple[str, int]]) -> None:
+    """From windows of 4,096 tokens, with any text; every call has its result."""
+    graph, model, _, _ = agent([say(text * (count // 4) + "!") for text, count in messages], ["Summary."] * 200)
+    for text, count in messages:
+        ask(graph, f"{text * count}?", window=window)
+    assert max(tokens_sent(model)) <= window - window // 4
+    assert all(map(paired, model.calls))
