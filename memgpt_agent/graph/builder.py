@@ -8,8 +8,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.graph import START, StateGraph  # pyright: ignore[reportMissingTypeStubs]
+from langgraph.graph.state import CompiledStateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore
 
@@ -73,17 +73,17 @@ def create_graph(
         tools=registry, system_prompt=system_prompt(registry.names), model=model, summarizer=summarizer,
         clock=clock, archive=archive, blocks=tuple(blocks),
     )  # fmt: skip
-    return build(resources).compile(checkpointer=checkpointer, store=store, name=profile)
+    return build(resources).compile(checkpointer=checkpointer, store=store, name=profile)  # pyright: ignore[reportUnknownMemberType]
 
 
 def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:
     """Return the graph of four nodes and three routers, not yet compiled."""
     graph = StateGraph(AgentState, context_schema=Context, input_schema=AgentInput, output_schema=AgentOutput)
-    bound = {"resources": resources}
-    graph.add_node("compile_context", partial(compile_context, **bound))
-    graph.add_node("summarize_overflow", partial(summarize_overflow, **bound))
-    graph.add_node("call_llm", _two_faced(call_llm, acall_llm, resources))
-    graph.add_node("execute_tools", _two_faced(execute_tools, aexecute_tools, resources))
+    add_node: Callable[[str, Any], Any] = graph.add_node  # pyright: ignore[reportUnknownMemberType]
+    add_node("compile_context", partial(compile_context, resources=resources))
+    add_node("summarize_overflow", partial(summarize_overflow, resources=resources))
+    add_node("call_llm", _two_faced(call_llm, acall_llm, resources))
+    add_node("execute_tools", _two_faced(execute_tools, aexecute_tools, resources))
     graph.add_edge(START, "compile_context")
     graph.add_conditional_edges("compile_context", route_after_compile_context)
     graph.add_edge("summarize_overflow", "compile_context")
