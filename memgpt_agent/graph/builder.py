@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
@@ -79,7 +79,7 @@ def create_graph(
 def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:
     """Return the graph of four nodes and three routers, not yet compiled."""
     graph = StateGraph(AgentState, context_schema=Context, input_schema=AgentInput, output_schema=AgentOutput)
-    add_node: Callable[[str, Any], Any] = graph.add_node  # pyright: ignore[reportUnknownMemberType]
+    add_node = cast(Callable[[str, Any], Any], cast(Any, graph).add_node)
     add_node("compile_context", partial(compile_context, resources=resources))
     add_node("summarize_overflow", partial(summarize_overflow, resources=resources))
     add_node("call_llm", _two_faced(call_llm, acall_llm, resources))

@@ -56,8 +56,7 @@ def test_what_overflows_is_summarised_and_still_found() -> None:
     words = ["anchor", "bell", "candle", "drum", "easel"]
     facts = [f"Fact {n}: the {word} is kept in room {n}. " + "bla " * 150 for n, word in enumerate(words)]
     graph, model, writer, store = agent([say(f"Noted {n}") for n in range(5)], ["They spoke of things."] * 9)
-    for fact in facts:
-        final = ask(graph, fact)
+    final = [ask(graph, fact) for fact in facts][-1]
     state = graph.get_state(THREAD).values
     assert writer.calls
     assert "anchor" in writer.calls[0][0].text
