@@ -1,0 +1,81 @@
+"""Kill a writing process at random, again and again, and check that the store kept what it had acknowledged."""
+
+import argparse
+import multiprocessing
+import os
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.faults_store.check import Checked, check
+from benchmarks.faults_store.writer import write_for_ever
+
+LONGEST_LIFE_SECONDS = 0.4
+START_TIMEOUT_SECONDS = 60.0
+LIVES_A_FILE = 20
+"""A file lives through so many kills, so that damage by an earlier one would be met later; then a new one begins."""
+
+_processes = multiprocessing.get_context("forkserver")
+
+
+def kill_once(folder: Path, seed: int, life_seconds: float) -> None:
+    """Start a writer, let it live so long from just before it opens the file, and kill it."""
+    journal = folder / "journal"
+    before = journal.stat().st_size if journal.exists() else 0
+    process = _processes.Process(target=write_for_ever, args=(str(folder), seed))
+    process.start()
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not journal.exists() or journal.stat().st_size == before:
+            if not process.is_alive() or time.monotonic() > deadline:
+                raise SystemExit(f"The writer did not begin (seed {seed}, exit code {process.exitcode}).")
+            time.sleep(0.001)
+        time.sleep(life_seconds)
+    finally:
+        died = process.exitcode
+        process.kill()
+        process.join()
+    assert died is None, f"the writer failed by itself with exit code {died} (seed {seed})"
+
+
+def run(kills: int, seed: int, seconds: float = float("inf")) -> tuple[int, Checked]:
+    """Kill so often, or for so long, and return how many kills there were and what was checked.
+
+    Raises:
+        AssertionError: something acknowledged is gone, or a part of a batch is there.
+    """
+    _processes.set_forkserver_preload(["benchmarks.faults_store.writer"])
+    dice = random.Random(seed)
+    total = Checked()
+    end = time.monotonic() + seconds
+    done = 0
+    while done < kills and time.monotonic() < end:
+        with tempfile.TemporaryDirectory(prefix="faults-store-") as name:
+            for _ in range(LIVES_A_FILE):
+                if done >= kills or time.monotonic() >= end:
+                    break
+                kill_once(Path(name), dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS))
+                total = total.plus(check(Path(name)))
+                done += 1
+    return done, total
+
+
+def main() -> None:
+    """Run from the command line and print what was checked."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults_store", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="how often to kill")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, other operations and other moments")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    given = parser.parse_args()
+    began = time.monotonic()
+    done, total = run(given.kills, given.seed, given.seconds)
+    print(
+        f"{done} kills in {time.monotonic() - began:.0f} s (seed {given.seed}, {os.cpu_count()} cores): "
+        f"{total.batches:,} acknowledged batches; {total.items:,} items compared after the kills; "
+        f"{total.in_flight} kills met a batch in flight, of which {total.kept} had been committed whole. Nothing was lost."
+    )
+
+
+if __name__ == "__main__":
+    main()
