@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 from typing_extensions import override
 
 from memgpt_agent.models import guided_words as words
-from memgpt_agent.models.chat_prompt import Turn, tokens_of
+from memgpt_agent.models.chat_prompt import Turn, call_head, tokens_of, turns_of
 from memgpt_agent.models.engine import Sampling, Usage
+from memgpt_agent.models.grammar import schema_grammar
 from memgpt_agent.models.guided_view import View, content_words, read_view
 from memgpt_agent.models.llama import ChatLlama, call_chunk, new_call_id
 
@@ -21,6 +22,18 @@ MAX_STEPS = 4
 """After so many answers in one turn it speaks, whatever it found."""
 _HISTORY = 3
 _SPEAK_TOKENS = 300
+_FOUND_CHARS = 3_000
+_OWN_TOOLS = frozenset(
+    {
+        "send_message",
+        "core_memory_append",
+        "core_memory_replace",
+        "conversation_search",
+        "archival_memory_insert",
+        "archival_memory_search",
+    }
+)
+_SEARCHES = frozenset({"conversation_search", "archival_memory_search"})
 
 _OWN = re.compile(r"\b(i|i'm|i've|me|my|mine|myself|we|our|us)\b", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\b(archiv\w*|notes?|filed|documents?)\b", re.IGNORECASE)
@@ -79,7 +92,9 @@ class GuidedLlama(ChatLlama):
             return
         calls: list[Call] = []
         if not must_speak and view.user is not None and view.steps < MAX_STEPS:
-            calls = [call for call in self._plan(view, view.user, usage) if call[0] in functions]
+            added = None if view.found else self._added_call(view.user, functions, usage)
+            planned = [added] if added else self._plan(view, view.user, usage)
+            calls = [call for call in planned if call[0] in functions]
         for index, (name, arguments) in enumerate(calls):
             given = _arguments(functions[name], {**arguments, "request_heartbeat": True})
             yield call_chunk(
@@ -88,18 +103,33 @@ class GuidedLlama(ChatLlama):
         if not calls:
             yield from self._speak(view, functions["send_message"], usage)
 
+    def _added_call(self, user: str, functions: Mapping[str, Mapping[str, Any]], usage: Usage) -> Call | None:
+        """Return the call of a tool that the user of this package added, if the message asks for what one does."""
+        asked: list[tuple[float, str]] = []
+        for name in functions.keys() - _OWN_TOOLS:
+            text = words.TOOL_ASK.format(message=user, name=name, description=functions[name].get("description", ""))
+            asked.append((self._yes([Turn("system", words.TOOL), Turn("user", text)], usage), name))
+        likely, name = max(asked, default=(0.0, ""))
+        if likely <= 0.5:
+            return None
+        schema: Mapping[str, Any] = functions[name].get("parameters") or {"type": "object", "properties": {}}
+        turns = turns_of([HumanMessage(user)], [functions[name]])
+        prompt = tokens_of(self.engine, turns, tail=call_head(name))
+        sampling = Sampling(max_tokens=_SPEAK_TOKENS)
+        text = "".join(self.engine.generate(prompt, grammar=schema_grammar(schema), sampling=sampling, usage=usage))
+        try:
+            return name, json.loads(text)
+        except ValueError:
+            return None  # cut by the limit; it speaks instead
+
     def _plan(self, view: View, user: str, usage: Usage) -> list[Call]:
         """Return what to do before speaking; nothing where it is time to speak."""
         done = [found.tool for found in view.found]
         if not done:
             return self._first_calls(view, user, usage)
         last = view.found[-1]
-        searched = {"conversation_search", "archival_memory_search"}
-        if last.tool in searched and last.empty and len(done) < 3:
-            other = (searched - set(done)) or (
-                {"conversation_search"} if done.count("conversation_search") < 2 else set()
-            )
-            return [(name, {"query": _query(user)}) for name in sorted(other)][:1]
+        if last.tool in _SEARCHES and last.empty and len(done) < 3:
+            return [(name, {"query": _query(user)}) for name in sorted(_SEARCHES - set(done))]
         return []
 
     def _first_calls(self, view: View, user: str, usage: Usage) -> list[Call]:
@@ -144,11 +174,27 @@ class GuidedLlama(ChatLlama):
         for line in outdated:
             new = max(facts, key=lambda fact: len(content_words(fact) & content_words(line)), default="")
             facts = [fact for fact in facts if fact != new]
-            change = {"label": view.human_label, "old_content": line, "new_content": new}
+            change = {
+                "label": view.human_label,
+                "old_content": line,
+                "new_content": self._merged(line, new, user, usage),
+            }
             calls.append(("core_memory_replace", change))
         if facts:
             calls.append(("core_memory_append", {"label": view.human_label, "content": "\n".join(facts)}))
         return calls
+
+    def _merged(self, old: str, new: str, user: str, usage: Usage) -> str:
+        """Return the new fact with what else the old line held: moving house does not end a marriage."""
+        if not new or not set(_names(old)) - set(_names(f"{user} {new}")):
+            return new
+        turns = [Turn("system", words.MERGE), Turn("user", words.MERGE_ASK.format(note=old, message=user))]
+        pieces = self.engine.generate(
+            tokens_of(self.engine, turns), grammar=_FACT_GRAMMAR, sampling=Sampling(max_tokens=60), usage=usage
+        )
+        merged = "".join(pieces).split("\n")[0].strip()
+        needed, allowed = set(_names(new)), set(_names(f"{old} {user} {new}"))
+        return merged if merged != old and needed <= set(_names(merged)) <= allowed else new
 
     def _facts(self, user: str, usage: Usage) -> list[str]:
         """Return what the message says of the user; a fact with a word that it does not hold is dropped."""
@@ -218,20 +264,31 @@ def _note(user: str) -> str:
 
 
 def _spoken_turns(view: View) -> list[Turn]:
+    """Return a plain chat: what the agent knows stands in the system text, what the user said is the user's turn."""
     notes = "\n".join(f"- {fact}" for fact in view.facts) or "- (nothing yet)"
-    parts = [f"Your notes:\n{notes}"]
+    parts = [words.SPEAK, view.persona, f"{words.NOTES}\n{notes}"]
     parts += [f"{label}:\n{text}" for label, text in view.other_blocks]
-    found = [f.text for f in view.found if f.tool in {"conversation_search", "archival_memory_search"} and not f.empty]
-    if found:
-        parts.append("Found in memory:\n" + "\n".join(found)[:3_000])
-    if any(f.tool == "archival_memory_insert" and f.ok for f in view.found):
-        parts.append("You have just saved the user's note to your archive.")
-    if any(f.tool.startswith("core_memory") and f.ok for f in view.found):
-        parts.append("You have just written down what the user told you. Confirm it in a few words.")
+    if view.summary:
+        parts.append(f"{words.SUMMARY}\n{view.summary[:1_500]}")
     if view.now:
         parts.append(f"The time now: {view.now[:16]}")
-    parts.append(f"{words.ADDRESS}\nThe message: {view.user or ''}")
-    turns = [Turn("system", f"{words.SPEAK}\n\n{view.persona}".strip())]
+    parts += _done(view)
+    turns = [Turn("system", "\n\n".join(part for part in parts if part))]
     for said, answer in view.exchanges[-_HISTORY:]:
-        turns += [Turn("user", said), Turn("assistant", answer or "(no answer)")]
-    return [*turns, Turn("user", "\n\n".join(parts))]
+        turns += [Turn("user", said), Turn("assistant", answer or "...")]
+    return [*turns, Turn("user", view.user or words.NOBODY)]
+
+
+def _done(view: View) -> list[str]:
+    """Return what the tools of this turn came to, as far as it helps to answer."""
+    parts: list[str] = []
+    found = [f.text for f in view.found if f.tool not in _OWN_TOOLS - _SEARCHES and not f.empty]
+    if found:
+        parts.append(f"{words.FOUND}\n" + "\n".join(found)[:_FOUND_CHARS])
+    elif any(f.tool in _SEARCHES for f in view.found):
+        parts.append(words.FOUND_NOTHING)
+    if any(f.tool == "archival_memory_insert" and f.ok for f in view.found):
+        parts.append(words.FILED)
+    if any(f.tool.startswith("core_memory") and f.ok for f in view.found):
+        parts.append(words.NOTED)
+    return parts

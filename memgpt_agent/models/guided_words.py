@@ -19,12 +19,28 @@ OUTDATED = (
 )
 OUTDATED_ASK = "Note: {note}\nNewer message: {message}\nMust the note be changed?"
 
+TOOL = "You decide whether a tool is needed to answer a message. Answer Yes or No."
+TOOL_ASK = 'Message: "{message}"\nTool: {name}: {description}\nDoes the message ask for what this tool does?'
+
+MERGE = (
+    "Rewrite a note about a user so that it is true after a newer message. Change only what the message changes and keep "
+    'everything else that the note says. Write one sentence that begins with "The user".'
+)
+MERGE_ASK = "Note: {note}\nNewer message: {message}"
+
 ANSWERED = "Answer with Yes or No: do the notes say the answer to the user's question?"
 
-ADDRESS = 'Speak to the user directly, as "you"; never write "the user".'
-
 SPEAK = (
-    "You are the assistant described here. Answer the user's message in one or two friendly sentences. "
-    "What you know about the user stands in your notes; use them when the message asks about the user, and take names and "
-    "facts from them exactly. Questions about the world you answer from your own knowledge. Never invent anything about the user."
+    "You are a friendly assistant who talks with one person, called the user in your notes. Answer that person directly, "
+    'as "you", in one or two sentences. Take names and facts about the person from your notes and from what was '
+    "found, exactly as they stand there; never invent any. Questions about the world you answer from your own knowledge."
 )
+NOTES = "Your notes about the person you talk with:"
+SUMMARY = "Earlier in this conversation:"
+FOUND = (
+    "Found in your memory for the question that follows (lines with a date and who said it; the user is this person):"
+)
+FOUND_NOTHING = "You searched your memory for the question that follows and found nothing."
+FILED = "You have just saved the person's note to your archive; say so in a few words."
+NOTED = "You have just written down what the person told you; react to it kindly in one sentence."
+NOBODY = "(Nobody said anything.)"

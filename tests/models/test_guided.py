@@ -68,7 +68,7 @@ def test_a_last_step_that_may_only_speak_speaks(model: GuidedLlama):
 def test_words_to_the_user_are_streamed_while_they_are_generated(model: GuidedLlama):
     """The pieces make one call whose message is whole, quotes and all."""
     pieces: list[dict[str, Any]] = []
-    for chunk in model.bind_tools(TOOLS, tool_choice="send_message").stream([memory(), HumanMessage("Say hello.")]):
+    for chunk in model.bind_tools(TOOLS, tool_choice="send_message").stream([memory(), HumanMessage("Tell me a story about rain.")]):
         pieces += [dict(piece) for piece in chunk.tool_call_chunks]  # type: ignore[attr-defined]
     assert len(pieces) > 4
     assert json.loads("".join(piece["args"] for piece in pieces))["message"]
@@ -109,3 +109,17 @@ def test_arguments_stand_in_the_order_of_the_schema():
         ("a", 1),
         ("last", True),
     ]
+
+
+def test_an_added_tool_is_called_with_arguments_of_its_schema_or_not_at_all(model: GuidedLlama):
+    """A tool of one's own is asked about, and its arguments are decoded under its schema."""
+    schema = {"type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}}, "required": ["city"]}
+    weather = {
+        "type": "function",
+        "function": {"name": "weather", "description": "Tell the weather.", "parameters": schema},
+    }
+    answer = model.bind_tools([*TOOLS, weather]).invoke([memory(), HumanMessage("How is the weather in Rome?")])
+    assert answer.invalid_tool_calls == []
+    for call in answer.tool_calls:
+        assert call["name"] in NAMES | {"weather"}
+        assert call["name"] != "weather" or call["args"]["city"] in {"Oslo", "Rome"}

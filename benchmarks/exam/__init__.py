@@ -1,0 +1,1 @@
+"""Memory exams for a whole agent with a real model."""
