@@ -60,8 +60,8 @@ def test_every_page_and_decision_is_in_the_index() -> None:
     ] == []
 
 
-def test_decisions_are_numbered_without_a_gap_or_a_double() -> None:
-    """docs/adr holds 0001, 0002, ... each once."""
+def test_no_two_decisions_have_one_number() -> None:
+    """A number names one page of docs/adr, and 0001 is there."""
     numbers = [int(page.name[:4]) for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]
     assert numbers == sorted(set(numbers))
     assert numbers[0] == 1
