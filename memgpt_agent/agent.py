@@ -84,7 +84,8 @@ class MemGPTAgent:
         self.agent_id = agent_id or f"agent-{uuid.uuid4().hex[:12]}"
         self.thread_id = thread_id or self.agent_id
         self._settings = settings or Settings.load()
-        self._clock, self._profile, self._added, self._summarizer = clock, profile, tuple(tools), summarizer
+        self._profile: Profile = profile
+        self._clock, self._added, self._summarizer = clock, tuple(tools), summarizer
         self._opened, self._turn_lock = ExitStack(), threading.RLock()
         self._registry = ToolRegistry(MEMGPT_TOOLS, self._added)
         given = {"user_id": user_id, "context_window_tokens": context_window, **(context or {})}
@@ -171,7 +172,7 @@ class MemGPTAgent:
             graph, config, reader = self.graph, self._config(), TurnReader()
             if graph.get_state(config).next:  # a turn that a crash cut off is finished first
                 graph.invoke(None, config, context=self._context, durability="sync")
-            for mode, chunk in graph.stream(given, config, context=self._context, stream_mode=_MODES, durability="sync"):  # pyright: ignore
+            for mode, chunk in graph.stream(given, config, context=self._context, stream_mode=_MODES, durability="sync"):  # pyright: ignore[reportUnknownVariableType, reportArgumentType, reportCallIssue, reportUnknownMemberType]
                 yield from reader.feed(mode, chunk)
             yield StreamEvent("done", response=reader.response())
 
@@ -181,7 +182,7 @@ class MemGPTAgent:
             config, reader = self._config(), TurnReader()
             if (await graph.aget_state(config)).next:
                 await graph.ainvoke(None, config, context=self._context, durability="sync")
-            async for mode, chunk in graph.astream(given, config, context=self._context, stream_mode=_MODES, durability="sync"):  # pyright: ignore
+            async for mode, chunk in graph.astream(given, config, context=self._context, stream_mode=_MODES, durability="sync"):  # pyright: ignore[reportUnknownVariableType, reportArgumentType, reportCallIssue, reportUnknownMemberType]
                 for event in reader.feed(mode, chunk):
                     yield event
             yield StreamEvent("done", response=reader.response())

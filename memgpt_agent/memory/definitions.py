@@ -83,4 +83,5 @@ def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
 
 
 def _read(value: dict[str, Any]) -> AgentDefinition:
-    return AgentDefinition(**{**value, "tools": tuple(value["tools"]), "threads": tuple(value["threads"])})
+    read: dict[str, Any] = {**value, "tools": tuple(value["tools"]), "threads": tuple(value["threads"])}
+    return AgentDefinition(**read)

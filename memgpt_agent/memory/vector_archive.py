@@ -54,13 +54,13 @@ class VectorArchive:
         condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
         wanted = (page + 1) * limit
         found = self._store.similarity_search(query, k=wanted * _OVER_FETCH)
-        mine = [d for d in found if d.metadata.get("agent_id", self._agent_id) == self._agent_id]  # pyright: ignore
-        kept = [_passage(d) for d in mine if matches(d.metadata, condition)]  # pyright: ignore
+        mine = [d for d in found if d.metadata.get("agent_id", self._agent_id) == self._agent_id]  # pyright: ignore[reportUnknownMemberType]
+        kept = [_passage(d) for d in mine if matches(d.metadata, condition)]  # pyright: ignore[reportUnknownMemberType]
         return kept[page * limit : wanted]
 
 
 def _passage(document: Document) -> Passage:
-    about: dict[str, Any] = document.metadata  # pyright: ignore
+    about: dict[str, Any] = document.metadata  # pyright: ignore[reportUnknownMemberType]
     key = str(about.get("id") or document.id or passage_id(document.page_content))
     return Passage(
         key, document.page_content, tuple(about.get("tags", ())), str(about.get("time", "")),

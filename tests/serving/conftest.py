@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,14 +31,14 @@ def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name := re.search(r"I'm (\w+)", said):
         line = f"Name: {name[1]}"
         return "core_memory_append", {"thinking": "", "label": "human", "content": line, "request_heartbeat": True}
-    blocks = " / ".join(re.findall(r"<value>\n(.*?)\n</value>", system, re.S))
+    blocks = " / ".join(re.findall(r"<value>\n(.*?)\n</value>", system, re.DOTALL))
     return "send_message", {"thinking": "", "message": f"I know: {blocks}", "request_heartbeat": False}
 
 
 class _Model(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
     def do_POST(self) -> None:
@@ -94,7 +94,7 @@ def start_server(tmp_path: Path, model_url: str) -> StartServer:
     }  # fmt: skip
 
     @contextmanager
-    def start() -> Iterator[tuple[str, Path]]:
+    def start() -> Generator[tuple[str, Path]]:
         port, log = free_port(), tmp_path / "server.log"
         command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--no-browser", "--no-reload", "--port", str(port)]
         with log.open("ab") as out:
