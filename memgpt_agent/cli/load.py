@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,12 +12,13 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, terminal_of
 
 if TYPE_CHECKING:
+    from memgpt_agent.documents import DocumentPassage
     from memgpt_agent.memory.archival import ArchivalMemory
 
 
 def load(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Text, Markdown or PDF files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Text, Markdown or PDF files, or folders of them.")],
     agent: options.Agent = DEFAULT_AGENT,
     tag: Annotated[list[str] | None, typer.Option(help="File the passages under this tag; may be repeated.")] = None,
     as_json: options.AsJson = False,
@@ -37,10 +38,14 @@ def load(
         terminal.print_json({"agent_id": agent, "files": len(files), "passages": len(passages), "new": loaded["new"]})
         return
     known = f" ({loaded['known']} were there already)" if loaded["known"] else ""
-    terminal.out.print(plain(f"{loaded['new']} new passages from {len(files)} file{'s' * (len(files) != 1)} for agent {agent}{known}."))
+    terminal.out.print(plain(f"{_count(loaded['new'], 'new passage')} from {_count(len(files), 'file')} for agent {agent}{known}."))
 
 
-def _store(archival: "ArchivalMemory", passages: list[Any], tags: list[str], err: Console) -> Counter[str]:
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _store(archival: "ArchivalMemory", passages: "list[DocumentPassage]", tags: list[str], err: Console) -> Counter[str]:
     """Insert passages with a progress bar; return how many were new and how many known."""
     done: Counter[str] = Counter()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

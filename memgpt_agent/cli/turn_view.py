@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
+from memgpt_agent.cli.interrupt import interruptible
 from memgpt_agent.cli.terminal import plain, shortened
 from memgpt_agent.errors import MemGPTError, ModelError
 
@@ -45,7 +46,7 @@ class TurnView:
         self._mid_line, self._spoken = False, ""
         status = self._out.status("thinking", spinner="dots")
         try:
-            with closing(cast("Generator[StreamEvent]", events)):
+            with interruptible(), closing(cast("Generator[StreamEvent]", events)):
                 self._wait(status, on=True)
                 for event in events:
                     self._wait(status, on=False)

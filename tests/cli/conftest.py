@@ -28,7 +28,8 @@ class ScriptedCommandLine:
 
     def make_agent(self, **choices: Any) -> MemGPTAgent:
         """Make an agent as the command asks for it, but with the scripted model."""
-        return MemGPTAgent(**{**choices, "model": self.model})
+        asked: dict[str, Any] = {**choices, "model": self.model}
+        return MemGPTAgent(**asked)
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run one command and return its result: exit_code, stdout, stderr."""

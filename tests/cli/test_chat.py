@@ -190,6 +190,24 @@ def test_ctrl_c_ends_the_turn_and_not_the_agent(memgpt, spoken) -> None:
     assert len(memgpt.model.calls) == 2
 
 
+def test_ctrl_c_stops_the_model_at_its_next_token(memgpt, spoken) -> None:
+    """The signal reaches the thread in which the model speaks; what it said so far is taken back and never remembered."""
+    import os
+    import signal
+
+    def pressed(_messages: object):
+        os.kill(os.getpid(), signal.SIGINT)
+        return say("too late " * 100)
+
+    memgpt.script(pressed, say("Still here."))
+    agent, talk, screen = conversation(memgpt)
+    with agent:
+        talk.run(spoken(["Think long.", "Are you there?"]))
+    assert "(stopped)" in screen.getvalue()
+    assert "Still here." in screen.getvalue()
+    assert "too late" not in str(memgpt.model.calls[1])
+
+
 def test_ctrl_c_at_the_prompt_tells_how_to_leave(memgpt, spoken) -> None:
     """It does not leave by itself."""
     memgpt.script(say("Hello."))
