@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-import faiss  # noqa: F401 - loaded before the fork, so that a life is spent on writing
+import faiss
 from langgraph.store.base import PutOp
 
 from memgpt_agent.memory.store import FaissStore
@@ -15,6 +15,8 @@ from memgpt_agent.testing import HashingEmbedder
 NAMESPACES = [("one", "recall"), ("two", "recall"), ("two", "archival")]
 KEYS = 100
 LARGEST_BATCH = 20
+LOADED = faiss.__version__
+"""FAISS is loaded with this module, before the fork, so that a life is spent on writing."""
 
 
 def open_file(folder: Path) -> FaissStore:

@@ -16,7 +16,10 @@ MAX_QUERY_TERMS = 64
 # Letters and digits of any script; the Indic and South-East Asian blocks whole, since their vowel signs are no letters
 # to Python. Scripts written without spaces are cut into pairs of characters below.
 _WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")
-_COMPOUND = re.compile(r"(?=[\w@./:+-]*[\d@_])[^\W_]+(?:[-_./@:+]+[^\W_]+)+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+# Begins at the beginning of a word and never goes back, so that its time grows with the text and not with its square.
+_COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_./@:+]++[^\W_]++)+")
+_CODE = re.compile(r"[\d@_]")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _MARKS = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0655]")
 
@@ -37,14 +40,17 @@ def tokens(text: str) -> list[str]:
     """
     text = fold(text)
     found: list[str] = []
-    for word in _WORD.findall(text):
+    if text.isascii():
+        found = [word[:MAX_TERM_CHARS] for word in _ASCII_WORD.findall(text)]
+    for word in [] if text.isascii() else _WORD.findall(text):
         if word.isascii() or not _UNSPACED.search(word):
             found.append(word[:MAX_TERM_CHARS])
         else:
             found += _pairs(word)
     if not text.isalpha():
-        for match in _COMPOUND.finditer(text):
-            found.append(re.sub(r"[^\w]+", "_", match.group())[:MAX_TERM_CHARS])
+        for compound in _COMPOUND.findall(text):
+            if _CODE.search(compound):
+                found.append(re.sub(r"[^\w]+", "_", compound)[:MAX_TERM_CHARS])
     return found
 
 
