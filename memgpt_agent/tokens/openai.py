@@ -77,7 +77,7 @@ class TiktokenCounter(FramedCounter):
 
 
 def windows(text: str, size: int = WINDOW_CHARS) -> Iterator[str]:
-    """Part a text into pieces of at most `size` characters, where tokens part if its second half has such a place."""
+    """Part a text into pieces of at most `size` characters, where tokens part if the second half has such a place."""
     start = 0
     while len(text) - start > size:
         end = start + size
@@ -88,7 +88,7 @@ def windows(text: str, size: int = WINDOW_CHARS) -> Iterator[str]:
 
 
 def _tokens_part(text: str, i: int) -> bool:
-    """Whether no token of any of the encodings holds the characters on both sides of this place."""
+    """Whether no token holds the characters on both sides of this place."""
     before, after = text[i - 1], text[i]
     # A space only ever begins a piece or stands among white space; letters and digits never follow a line break in one.
     return (after == " " and not before.isspace()) or (before == "\n" and after.isalnum())
