@@ -86,8 +86,8 @@ contracts: $(VENV)/.dev  ## the direction of imports
 
 check: lint types contracts test test-local  ## all that CI checks
 
-docs: $(VENV)/.dev  ## write the README's file tree and docs/reference.md from the code
-	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py
+docs: $(VENV)/.dev  ## write the README's file tree, docs/reference.md and the list of decisions
+	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py && $(BIN)/python scripts/decisions.py
 
 lock: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## write requirements.lock from .venv
 	$(call step,Installing every extra,a minute,$(PIP_INSTALL) -e '$(EVERY_EXTRA)')

@@ -69,15 +69,14 @@ def test_no_two_decisions_have_one_number() -> None:
 
 @pytest.mark.parametrize("adr", sorted((ROOT / "docs" / "adr").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_has_its_four_parts(adr: Path) -> None:
-    """Context, decision, evidence, consequences, in this order."""
-    headings = [line[3:].strip().lower() for line in adr.read_text().splitlines() if line.startswith("## ")]
-    wanted = ["context", "decision", "evidence", "consequences"]
-    assert [heading for heading in headings if heading in wanted] == wanted
+    """Context, decision, evidence, consequences, in this order, each a heading or a paragraph's first word in bold."""
+    parts = re.findall(r"^(?:## |\*\*)(Context|Decision|Evidence|Consequences)\b", adr.read_text(), re.MULTILINE)
+    assert parts == ["Context", "Decision", "Evidence", "Consequences"]
 
 
-@pytest.mark.parametrize("script", ["file_tree.py", "reference.py"])
+@pytest.mark.parametrize("script", ["file_tree.py", "reference.py", "decisions.py"])
 def test_what_is_generated_is_todays(script: str) -> None:
-    """README's file tree and docs/reference.md are what the code says now; `make docs` writes them."""
+    """README's file tree, docs/reference.md and the list of decisions are what is there now; `make docs` writes them."""
     check = subprocess.run(
         [sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False
     )
