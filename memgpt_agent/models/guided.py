@@ -177,15 +177,18 @@ class GuidedLlama(ChatLlama):
             change = {
                 "label": view.human_label,
                 "old_content": line,
-                "new_content": self._merged(line, new, user, usage),
+                "new_content": self._merged(line, new, view, user, usage),
             }
             calls.append(("core_memory_replace", change))
         if facts:
             calls.append(("core_memory_append", {"label": view.human_label, "content": "\n".join(facts)}))
         return calls
 
-    def _merged(self, old: str, new: str, user: str, usage: Usage) -> str:
-        """Return the new fact with what else the old line held: moving house does not end a marriage."""
+    def _merged(self, old: str, new: str, view: View, user: str, usage: Usage) -> str:
+        """Return the new fact with what else the old line held: moving house does not end a marriage.
+
+        Where the model cannot merge the two, the old line stays behind the new fact, marked as past.
+        """
         if not new or not set(_names(old)) - set(_names(f"{user} {new}")):
             return new
         turns = [Turn("system", words.MERGE), Turn("user", words.MERGE_ASK.format(note=old, message=user))]
@@ -193,8 +196,10 @@ class GuidedLlama(ChatLlama):
             tokens_of(self.engine, turns), grammar=_FACT_GRAMMAR, sampling=Sampling(max_tokens=60), usage=usage
         )
         merged = "".join(pieces).split("\n")[0].strip()
-        needed, allowed = set(_names(new)), set(_names(f"{old} {user} {new}"))
-        return merged if merged != old and needed <= set(_names(merged)) <= allowed else new
+        needed, allowed = set(_names(new)) - set(_names(old)), set(_names(f"{old} {user} {new}"))
+        if merged != old and needed <= set(_names(merged)) <= allowed:
+            return merged
+        return f"{new} Before: {old.rstrip('.')} (until {view.now[:10] or 'then'})."
 
     def _facts(self, user: str, usage: Usage) -> list[str]:
         """Return what the message says of the user; a fact with a word that it does not hold is dropped."""

@@ -109,12 +109,11 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
 
 def content_words(text: str) -> set[str]:
     """Return the words of a text that carry meaning, shortened to a common stem."""
-    words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.lower())
+    words = [word.removesuffix("'s") for word in re.findall(r"[^\W_]+(?:'[^\W_]+)?", text.lower())]
     return {_stem(word) for word in words if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())}
 
 
 def _stem(word: str) -> str:
-    word = word.removesuffix("'s")
     for ending in ("ing", "ies", "ed", "es", "s", "y", "e"):
         if len(word) - len(ending) >= 3 and word.endswith(ending):
             return word[: -len(ending)]
