@@ -1,7 +1,6 @@
 """Archival memory: passages that the agent files away and finds again by meaning, words, tags and date."""
 
 import hashlib
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +12,7 @@ from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.search import Filter, find, newest, put_if
+from memgpt_agent.memory.search import Filter, best_or_newest, put_if
 
 TagMatch = Literal["any", "all"]
 MAX_PASSAGE_CHARS = 50_000
@@ -82,12 +81,7 @@ class StoreArchive:
     ) -> list[Passage]:
         """Return passages; see :class:`ArchivalMemory`."""
         condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
-        if re.search(r"\w", query):
-            items: Sequence[Item] = find(
-                self._store, self._namespace, query, filter=condition, limit=limit, offset=page * limit
-            )
-        else:
-            items = newest(self._store, self._namespace, filter=condition, limit=limit, offset=page * limit)
+        items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
         return [_passage(item) for item in items]
 
 

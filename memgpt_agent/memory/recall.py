@@ -1,6 +1,5 @@
 """Recall memory: every message of an agent's conversations, in the store, searchable and never deleted by eviction."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
@@ -8,7 +7,7 @@ from typing import Any, Literal, cast
 from langgraph.store.base import BaseStore, Item, PutOp
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.search import Filter, find, newest
+from memgpt_agent.memory.search import Filter, best_or_newest
 
 Role = Literal["user", "assistant", "tool", "system"]
 ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")
@@ -88,12 +87,7 @@ class RecallMemory:
         Without ``roles``, results of memory searches are left out: they only repeat what is found anyway.
         """
         condition: Filter = {**(dates or {}), **({"role": {"$in": list(roles)}} if roles else {"echo": False})}
-        if re.search(r"\w", query):
-            items: Sequence[Item] = find(
-                self._store, self._namespace, query, filter=condition, limit=limit, offset=page * limit
-            )
-        else:
-            items = newest(self._store, self._namespace, filter=condition, limit=limit, offset=page * limit)
+        items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
         return [_message(item) for item in items]
 
 

@@ -63,6 +63,15 @@ def newest(
     return items[offset : offset + limit]
 
 
+def best_or_newest(
+    store: BaseStore, namespace: tuple[str, ...], query: str, *, filter: Filter | None, limit: int, page: int
+) -> list[SearchItem]:
+    """Return one page (from 0) of the items that fit ``query`` best, or of the newest where it holds no word."""
+    if re.search(r"\w", query):
+        return find(store, namespace, query, filter=filter, limit=limit, offset=page * limit)
+    return newest(store, namespace, filter=filter, limit=limit, offset=page * limit)
+
+
 def put_if(
     store: BaseStore,
     namespace: tuple[str, ...],
