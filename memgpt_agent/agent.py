@@ -20,7 +20,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
-from memgpt_agent.graph.builder import AgentGraph, Profile, create_graph
+from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent, TurnReader
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
@@ -35,7 +35,8 @@ from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import VectorArchive
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
-from memgpt_agent.tools.registry import MEMGPT_TOOLS, ToolRegistry
+from memgpt_agent.tools.profiles import Profile, profile_of
+from memgpt_agent.tools.registry import ToolRegistry
 
 _MODES = ["custom", "updates"]
 
@@ -65,7 +66,7 @@ class MemGPTAgent:
         summarizer: BaseChatModel | str | None = None,
         context_window: int | None = None,
         embedding: Embeddings | str | None = None,
-        profile: Profile = "memgpt",
+        profile: Profile | str | None = None,
         store: BaseStore | None = None,
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         archival_store: VectorStore | BaseStore | None = None,
@@ -84,21 +85,20 @@ class MemGPTAgent:
         self.agent_id = agent_id or f"agent-{uuid.uuid4().hex[:12]}"
         self.thread_id = thread_id or self.agent_id
         self._settings = settings or Settings.load()
-        self._profile: Profile = profile
         self._clock, self._added, self._summarizer = clock, tuple(tools), summarizer
         self._opened, self._turn_lock = ExitStack(), threading.RLock()
-        self._registry = ToolRegistry(MEMGPT_TOOLS, self._added)
         given = {"user_id": user_id, "context_window_tokens": context_window, **(context or {})}
-        seeds = _seeds(persona, human, core_memory, blocks)
         try:
             self._store = store if store is not None else self._opened.enter_context(open_configured_store(self._settings, embedding))
             self._checkpointer = checkpointer or self._opened.enter_context(_open_checkpointer(self._settings))
             known = definitions.load(self._store, self.agent_id)
+            self._profile = profile_of(profile or (known.profile if known else "memgpt"))
+            self._registry = ToolRegistry(self._profile.tools, self._added)
             chosen = {**((known.context if known else None) or {}), **{k: v for k, v in given.items() if v is not None}}
             self._context = Context.from_values({**chosen, "agent_id": self.agent_id})
             self._model: BaseChatModel | str | None = model or llm_client or (known.model if known else None) or self._settings.model
             definition = AgentDefinition(
-                self.agent_id, stamp(clock()), profile, self._model if isinstance(self._model, str) else None,
+                self.agent_id, stamp(clock()), self._profile.name, self._model if isinstance(self._model, str) else None,
                 _embedding_name(embedding), self._registry.names, chosen, (self.thread_id,),
             )  # fmt: skip
             definitions.save(self._store, definition)
@@ -107,6 +107,7 @@ class MemGPTAgent:
                 self._store, self.agent_id, clock, self._context.time_zone, Cause(), self._archive(self.agent_id) if self._archive else None
             )
             if not known:
+                seeds = _seeds(persona, human, core_memory, (*self._profile.blocks, *blocks))
                 self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
         except BaseException:
             self._opened.close()

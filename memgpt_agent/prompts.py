@@ -21,15 +21,15 @@ Your memory
 NO_TOOL = "(You have no tool for this.)"
 
 
-def system_prompt(tool_names: Iterable[str]) -> str:
-    """Return the system prompt; it names only tools that the agent has."""
+def system_prompt(tool_names: Iterable[str], template: str = SYSTEM_PROMPT) -> str:
+    """Return the system prompt made of a template; it names only tools that the agent has."""
     have = set(tool_names)
 
     def named(*names: str) -> str:
         return " and ".join(f"`{name}`" for name in names if name in have) or NO_TOOL
 
     inserts, finds = named("archival_memory_insert"), named("archival_memory_search")
-    return SYSTEM_PROMPT.format(
+    return template.format(
         speak=named("send_message"),
         edit=named("core_memory_append", "core_memory_replace"),
         recall=named("conversation_search"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memgpt_agent.prompts import NO_TOOL, plain_digest, render_blocks, render_summary, system_prompt
-from memgpt_agent.tools.registry import MEMGPT_TOOLS
+from memgpt_agent.tools.profiles import MEMGPT_TOOLS
 
 
 def test_the_system_prompt_names_only_tools_that_the_agent_has() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
@@ -14,7 +14,6 @@ from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Context
-from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
 from memgpt_agent.memory.archival import ArchivalMemory
@@ -30,10 +29,8 @@ from memgpt_agent.nodes import (
 )
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
-from memgpt_agent.tools.registry import MEMGPT_TOOLS, ToolRegistry
-
-Profile = Literal["memgpt"]
-"""What an agent is made of: prompt, tools and rules. ``memgpt`` is the paper's agent."""
+from memgpt_agent.tools.profiles import Profile, profile_of
+from memgpt_agent.tools.registry import ToolRegistry
 
 AgentGraph = CompiledStateGraph[AgentState, Context, AgentInput, AgentOutput]
 
@@ -42,7 +39,7 @@ def create_graph(
     *,
     checkpointer: BaseCheckpointSaver[Any] | bool | None = None,
     store: BaseStore | None = None,
-    profile: Profile = "memgpt",
+    profile: Profile | str = "memgpt",
     model: BaseChatModel | str | None = None,
     summarizer: BaseChatModel | str | None = None,
     tools: Sequence[BaseTool | Callable[..., Any]] = (),
@@ -55,7 +52,7 @@ def create_graph(
     Args:
         checkpointer: Keeps the conversations; ``True`` uses the parent graph's. Without one, each call is a conversation of its own.
         store: Keeps core, recall and archival memory. Without one, memory lives in this process only.
-        profile: What the agent is made of.
+        profile: What the agent is made of: the name of a profile, or one of your own.
         model: The chat model, or its name, where the run's context names none.
         summarizer: The model that writes summaries; the chat model if none is given.
         tools: LangChain tools or plain typed functions that the agent has beside its own.
@@ -66,14 +63,13 @@ def create_graph(
     Raises:
         ConfigurationError: there is no such profile, or a tool cannot be taken.
     """
-    if profile != "memgpt":
-        raise ConfigurationError(f"There is no profile {profile!r}. The profiles are: memgpt.")
-    registry = ToolRegistry(MEMGPT_TOOLS, tools)
+    chosen = profile_of(profile)
+    registry = ToolRegistry(chosen.tools, tools)
     resources = Resources(
-        tools=registry, system_prompt=system_prompt(registry.names), model=model, summarizer=summarizer,
-        clock=clock, archive=archive, blocks=tuple(blocks),
+        tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, model=model,
+        summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks),
     )  # fmt: skip
-    return build(resources).compile(checkpointer=checkpointer, store=store, name=profile)  # pyright: ignore[reportUnknownMemberType]
+    return build(resources).compile(checkpointer=checkpointer, store=store, name=chosen.name)  # pyright: ignore[reportUnknownMemberType]
 
 
 def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:

@@ -184,6 +184,8 @@ class _Step:
         tools = self.session.resources.tools
         if any(job.failed for job in self.done):
             return "tool_failed"
+        if any(tools.get(job.call["name"]).ends_turn for job in self.done):
+            return None
         if any(job.parsed.request_heartbeat for job in self.done):
             return "requested"
         return "memory_read" if all(tools.get(job.call["name"]).reads_memory for job in self.done) else None

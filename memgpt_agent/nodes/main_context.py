@@ -27,6 +27,7 @@ def compile_prompt(
     sections = {
         "system": session.resources.system_prompt,
         "core_memory": render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in blocks]),
+        **{section.name: section.render(session.memory) for section in session.resources.sections},
         "summary": render_summary(summary["text"], summary["messages"], summary["until"][:10]) if summary else "",
     }
     if last:

@@ -26,6 +26,8 @@ class AgentTool:
     """A memory tool's behaviour: a function of the agent's memory and the arguments. ``None`` for a tool from elsewhere."""
     reads_memory: bool = False
     """Whether it only reads memory; the agent then always gets another step."""
+    ends_turn: bool = False
+    """Whether the turn is over when it succeeds, whatever heartbeat was asked for."""
 
     @property
     def name(self) -> str:
@@ -47,7 +49,7 @@ class AgentTool:
         return {"type": "function", "function": {**function, "parameters": parameters}}
 
 
-def memory_tool(act: Callable[..., str], *, reads_memory: bool = False) -> AgentTool:
+def memory_tool(act: Callable[..., str], *, reads_memory: bool = False, ends_turn: bool = False) -> AgentTool:
     """Return the tool made of a function whose first parameter is the agent's memory and whose docstring is the description.
 
     The other parameters, with the docstring's ``Args``, become the schema.
@@ -63,7 +65,7 @@ def memory_tool(act: Callable[..., str], *, reads_memory: bool = False) -> Agent
     schema_of.__annotations__ = {k: v for k, v in act.__annotations__.items() if k != "memory"}
     schema_of.__signature__ = signature.replace(parameters=shown)  # pyright: ignore[reportFunctionMemberAccess]
     tool = StructuredTool.from_function(schema_of, parse_docstring=True)
-    return AgentTool(tool, act, reads_memory)
+    return AgentTool(tool, act, reads_memory, ends_turn)
 
 
 def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:

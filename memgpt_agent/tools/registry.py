@@ -10,11 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from memgpt_agent.errors import ConfigurationError, InvalidArguments, UnknownTool
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.tools import archival_memory, core_memory, messages, recall_memory
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS, AgentTool, foreign_tool
-
-MEMGPT_TOOLS: tuple[AgentTool, ...] = (*messages.TOOLS, *core_memory.TOOLS, *recall_memory.TOOLS, *archival_memory.TOOLS)
-"""The tools of the MemGPT paper's agent (arXiv 2310.08560, section 2), in the order in which the model sees them."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,7 @@ def parse_call(arguments: Mapping[str, Any]) -> ParsedCall:
 class ToolRegistry:
     """The tools that an agent has, in order, by name."""
 
-    def __init__(
-        self, tools: Sequence[AgentTool] = MEMGPT_TOOLS, added: Iterable[BaseTool | Callable[..., Any]] = ()
-    ) -> None:
+    def __init__(self, tools: Sequence[AgentTool], added: Iterable[BaseTool | Callable[..., Any]] = ()) -> None:
         self._tools: dict[str, AgentTool] = {}
         for tool in (*tools, *(foreign_tool(given) for given in added)):
             if tool.name in self._tools:

@@ -12,7 +12,7 @@ pytest.importorskip("llama_cpp")
 
 from memgpt_agent.models import guided
 from memgpt_agent.models.guided import GuidedLlama
-from memgpt_agent.tools.registry import MEMGPT_TOOLS
+from memgpt_agent.tools.profiles import MEMGPT_TOOLS
 
 pytestmark = pytest.mark.local
 

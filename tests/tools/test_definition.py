@@ -8,7 +8,7 @@ from langgraph.prebuilt import InjectedState, ToolRuntime
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.tools.definition import foreign_tool, memory_tool
-from memgpt_agent.tools.registry import MEMGPT_TOOLS
+from memgpt_agent.tools.profiles import MEMGPT_TOOLS
 
 
 def weather(city: str, days: int = 1) -> str:
@@ -48,7 +48,9 @@ def test_a_plain_function_becomes_a_tool_by_its_docstring() -> None:
 def test_a_tool_described_by_a_json_schema_gets_the_control_arguments_too() -> None:
     """As MCP servers bring them."""
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-    given = StructuredTool(name="remote", description="Far away.", args_schema=schema, func=lambda **arguments: str(arguments))
+    given = StructuredTool(
+        name="remote", description="Far away.", args_schema=schema, func=lambda **arguments: str(arguments)
+    )
     shown = foreign_tool(given).schema(thinking=True)["function"]["parameters"]
     assert list(shown["properties"]) == ["thinking", "x", "request_heartbeat"]
     assert list(schema["properties"]) == ["x"]
@@ -62,7 +64,10 @@ def test_what_langgraph_injects_is_not_shown() -> None:
         """Look."""
         return word
 
-    assert list(foreign_tool(look).schema(thinking=False)["function"]["parameters"]["properties"]) == ["word", "request_heartbeat"]
+    assert list(foreign_tool(look).schema(thinking=False)["function"]["parameters"]["properties"]) == [
+        "word",
+        "request_heartbeat",
+    ]
 
 
 def test_a_tool_with_an_argument_of_ours_is_refused() -> None:

@@ -25,7 +25,10 @@ def memory() -> AgentMemory:
 
 def test_an_edit_answers_with_the_block_as_it_is_now(memory: AgentMemory) -> None:
     """With its use, so that the model sees how much room is left."""
-    assert core_memory_append(memory, "human", "Dog: Rex") == "Block 'human' is now (20/2000 characters):\nName: Alice\nDog: Rex"
+    assert (
+        core_memory_append(memory, "human", "Dog: Rex")
+        == "Block 'human' is now (20/2000 characters):\nName: Alice\nDog: Rex"
+    )
     assert core_memory_replace(memory, "human", "Alice", "Alicia").endswith("Name: Alicia\nDog: Rex")
 
 
@@ -74,7 +77,10 @@ def test_a_passage_is_stored_under_an_id_and_shown_with_its_tags(memory: AgentMe
     assert archival_memory_search(memory, "bones") == (
         f"1 passages, page 0:\n- {passage_id} [2026-01-01 12:00:00 WET (Thursday), tags: dog, food] Rex likes bones"
     )
-    assert archival_memory_insert(memory, "rex likes BONES") == f"This text is stored already, as {passage_id}; its tags are ['dog', 'food']."
+    assert (
+        archival_memory_insert(memory, "rex likes BONES")
+        == f"This text is stored already, as {passage_id}; its tags are ['dog', 'food']."
+    )
 
 
 def test_tags_have_a_limit_and_a_match_mode(memory: AgentMemory) -> None:

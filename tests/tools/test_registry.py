@@ -10,6 +10,7 @@ from langgraph.store.memory import InMemoryStore
 from memgpt_agent.errors import ConfigurationError, InvalidArguments, UnknownTool
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.tools.definition import foreign_tool
+from memgpt_agent.tools.profiles import MEMGPT_TOOLS
 from memgpt_agent.tools.registry import ToolRegistry, parse_call, validated
 
 NAMES = (
@@ -24,31 +25,43 @@ def weather(city: str, days: int = 1) -> str:
 
 def test_the_papers_tools_stand_in_their_order() -> None:
     """``send_message`` first; what is added comes behind."""
-    assert ToolRegistry().names == NAMES
-    assert ToolRegistry(added=[weather]).names == (*NAMES, "weather")
+    assert ToolRegistry(MEMGPT_TOOLS).names == NAMES
+    assert ToolRegistry(MEMGPT_TOOLS, added=[weather]).names == (*NAMES, "weather")
 
 
 def test_two_tools_of_one_name_are_refused() -> None:
     """Also one that is named as one of the agent's own."""
     with pytest.raises(ConfigurationError, match="'weather'; rename"):
-        ToolRegistry(added=[weather, weather])
+        ToolRegistry(MEMGPT_TOOLS, added=[weather, weather])
     with pytest.raises(ConfigurationError, match="send_message"):
-        ToolRegistry(added=[StructuredTool.from_function(weather, name="send_message")])
+        ToolRegistry(MEMGPT_TOOLS, added=[StructuredTool.from_function(weather, name="send_message")])
 
 
 def test_schemas_can_be_restricted_to_some() -> None:
     """In the last step there is only one thing left to do."""
-    assert [s["function"]["name"] for s in ToolRegistry().schemas(thinking=True, only=["send_message"])] == ["send_message"]
+    assert [
+        s["function"]["name"] for s in ToolRegistry(MEMGPT_TOOLS).schemas(thinking=True, only=["send_message"])
+    ] == ["send_message"]
 
 
 def test_an_unknown_tool_is_told_those_there_are() -> None:
     """So that the model can choose again."""
     with pytest.raises(UnknownTool, match=r"no tool 'sendmessage'. The tools are: send_message, core_memory_append"):
-        ToolRegistry().get("sendmessage")
+        ToolRegistry(MEMGPT_TOOLS).get("sendmessage")
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"), [(True, True), ("true", True), (" Yes ", True), ("1", True), (1, True), (False, False), ("false", False), (None, False)]
+    ("given", "wanted"),
+    [
+        (True, True),
+        ("true", True),
+        (" Yes ", True),
+        ("1", True),
+        (1, True),
+        (False, False),
+        ("false", False),
+        (None, False),
+    ],
 )
 def test_a_heartbeat_counts_by_its_meaning(given: Any, wanted: bool) -> None:
     """Small models write booleans as text."""
@@ -98,7 +111,9 @@ def test_what_is_injected_is_neither_asked_for_nor_taken() -> None:
 def test_a_json_schemas_names_are_checked() -> None:
     """Its server checks the rest."""
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-    remote = foreign_tool(StructuredTool(name="remote", description="Far.", args_schema=schema, func=lambda **arguments: str(arguments)))
+    remote = foreign_tool(
+        StructuredTool(name="remote", description="Far.", args_schema=schema, func=lambda **arguments: str(arguments))
+    )
     assert validated(remote, {"x": 1}) == {"x": 1}
     with pytest.raises(InvalidArguments, match=r"remote: x: Field required; y: no such argument. Its arguments are: x"):
         validated(remote, {"y": 1})
@@ -108,5 +123,5 @@ def test_only_memory_tools_act_on_memory() -> None:
     """The others are LangGraph's to run."""
     memory = AgentMemory(InMemoryStore(), "ann")
     with pytest.raises(UnknownTool, match="not a memory tool"):
-        ToolRegistry(added=[weather]).act_on_memory("weather", memory, {"city": "x"})
-    assert ToolRegistry().act_on_memory("send_message", memory, {"message": "hi"}) == "Sent."
+        ToolRegistry(MEMGPT_TOOLS, added=[weather]).act_on_memory("weather", memory, {"city": "x"})
+    assert ToolRegistry(MEMGPT_TOOLS).act_on_memory("send_message", memory, {"message": "hi"}) == "Sent."
