@@ -89,7 +89,7 @@ def _apply(actual: Any, operator: str, operand: Any) -> bool:
 def _sized(actual: Any, operator: str, operand: Any) -> bool:
     try:
         left, right = float(actual), float(operand)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # an integer beyond a float compares with nothing
         if not (isinstance(actual, str) and isinstance(operand, str)):
             return False
         left, right = actual, operand
