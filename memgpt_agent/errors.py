@@ -57,6 +57,14 @@ class StoreClosed(StoreError):
     """The store was used after it was closed."""
 
 
+class ConversationBusy(MemGPTError, TimeoutError):
+    """Another turn holds the conversation for longer than we wait; nothing was done."""
+
+
+class LeaseLost(MemGPTError):
+    """A turn was taken for dead and its conversation taken over; it writes nothing more."""
+
+
 class ValueNotStorable(StoreError, TypeError):
     """A value is not made of JSON's types and cannot be stored."""
 

@@ -10,8 +10,10 @@ BLOCKS: Namespace = ("blocks",)
 """Shared blocks, one item each by id."""
 AGENTS: Namespace = ("agents",)
 """The definitions of all agents, one item each by id."""
+LEASES: Namespace = ("leases",)
+"""Who takes a turn in which conversation, one item each by thread."""
 
-_RESERVED = {"blocks", "agents", "langgraph"}
+_RESERVED = {"blocks", "agents", "leases", "langgraph"}
 MAX_ID_CHARS = 200
 
 
