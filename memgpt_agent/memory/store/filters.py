@@ -110,6 +110,7 @@ def to_sql(filter: Filter | None) -> Condition:
         operators: Mapping[str, Any] = {"$eq": wanted}
         if isinstance(wanted, Mapping):
             operators = cast("Mapping[str, Any]", wanted)
+            exact = exact and bool(operators)  # an empty one lets any mapping through
         for operator, operand in operators.items():
             one = _one(key, operator, operand) if _PLAIN_KEY.fullmatch(key) else None
             if one is None:
