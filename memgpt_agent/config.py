@@ -104,10 +104,10 @@ class Context(BaseModel):
             raise ConfigurationError(_explain(error, sorted(cls.model_fields))) from error
 
 
-def _explain(error: ValidationError, known: list[str]) -> str:
+def _explain(error: ValidationError, known: list[str], of: str = "Context") -> str:
     """Put pydantic's findings in one sentence each, and name the fields there are."""
     found = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
-    return "Context: " + "; ".join(found) + f". The fields are: {', '.join(known)}."
+    return f"{of}: " + "; ".join(found) + f". The fields are: {', '.join(known)}."
 
 
 class Settings(BaseModel):
@@ -123,12 +123,20 @@ class Settings(BaseModel):
     """The embedding's name where none is given. ``MEMGPT_EMBEDDING``."""
     store: str | None = None
     """The store's URL, else a file in ``home``. ``MEMGPT_STORE``."""
+    history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10
+    """So many turns of a conversation can be gone back to; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
+    turn_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    """How long a turn waits for those before it, in any process. ``MEMGPT_TURN_WAIT_SECONDS``."""
 
     @classmethod
     def load(cls, **arguments: Any) -> Self:
-        """Return the settings; an argument that is ``None`` counts as not given. Reads the environment, makes no folder."""
+        """Return the settings; an argument that is ``None`` counts as not given. Reads the environment, makes no folder.
+
+        Raises:
+            ConfigurationError: a value is impossible; the message names it.
+        """
         given = {key: value for key, value in arguments.items() if value is not None}
-        names = {"home": "MEMGPT_HOME", "model": "MEMGPT_MODEL", "embedding": "MEMGPT_EMBEDDING", "store": "MEMGPT_STORE"}
+        names = {field: f"MEMGPT_{field.upper()}" for field in cls.model_fields}
         read = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
         values: dict[str, Any] = {**read, **given}
         if "home" not in values:
@@ -136,7 +144,10 @@ class Settings(BaseModel):
 
             values["home"] = user_data_path("memgpt-agent")
         values["home"] = Path(values["home"]).expanduser()
-        return cls(**values)
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error, sorted(cls.model_fields), "Settings")) from error
 
     @property
     def models_folder(self) -> Path:

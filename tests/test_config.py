@@ -88,3 +88,13 @@ def test_all_files_lie_in_one_folder_that_is_not_made_by_asking(monkeypatch: pyt
 def test_a_store_of_ones_own_is_used_as_given(tmp_path: Path) -> None:
     """The URL stands for itself."""
     assert Settings.load(home=tmp_path, store="sqlite:///other.db").store_url == "sqlite:///other.db"
+
+
+def test_how_much_history_is_kept_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment or an argument; an impossible number is refused by name."""
+    monkeypatch.setenv("MEMGPT_HISTORY_TURNS", "3")
+    assert Settings.load(home=tmp_path).history_turns == 3
+    assert Settings.load(home=tmp_path, history_turns=7).history_turns == 7
+    monkeypatch.setenv("MEMGPT_HISTORY_TURNS", "none")
+    with pytest.raises(ConfigurationError, match="history_turns = 'none'"):
+        Settings.load(home=tmp_path)
