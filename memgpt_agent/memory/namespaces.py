@@ -52,3 +52,28 @@ def recall(agent_id: str) -> Namespace:
 def archival(agent_id: str) -> Namespace:
     """The agent's archival passages."""
     return (encode_label(agent_id), "archival")
+
+
+def entities(agent_id: str) -> Namespace:
+    """The names that the agent's knowledge graph knows."""
+    return (encode_label(agent_id), "entities")
+
+
+def facts(agent_id: str) -> Namespace:
+    """The facts of the agent's knowledge graph."""
+    return (encode_label(agent_id), "facts")
+
+
+def summaries(agent_id: str) -> Namespace:
+    """The summaries of what left main context: spans, sessions, weeks, months, years."""
+    return (encode_label(agent_id), "summaries")
+
+
+def summary_heads(agent_id: str) -> Namespace:
+    """The running session of each of the agent's conversations."""
+    return (encode_label(agent_id), "summary_heads")
+
+
+def agent_file(agent_id: str) -> Namespace:
+    """What an Agent File held that the agent itself has no use for, kept for the next export."""
+    return (encode_label(agent_id), "agent_file")
