@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memgpt_agent.cli import options
+from memgpt_agent.cli.graph import graph
 from memgpt_agent.cli.show import show_blocks, show_found
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, terminal_of
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.recall import Message
 
 app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows.")
+app.command()(graph)
 
 
 class Tier(StrEnum):

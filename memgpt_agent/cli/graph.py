@@ -1,0 +1,89 @@
+"""`memgpt memory graph`: the knowledge graph as Mermaid text, as a picture or as JSON."""
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, clean, plain, terminal_of
+from memgpt_agent.errors import ConfigurationError
+
+
+class Form(StrEnum):
+    """How the graph is given."""
+
+    mermaid = "mermaid"
+    svg = "svg"
+    json = "json"
+
+
+_ENDINGS = {".svg": Form.svg, ".json": Form.json, ".mmd": Form.mermaid, ".mermaid": Form.mermaid, ".md": Form.mermaid}
+
+
+def graph(
+    context: typer.Context,
+    query: Annotated[str | None, typer.Argument(help="An entity, or any words; everything, if left out.")] = None,
+    agent: options.Agent = DEFAULT_AGENT,
+    hops: Annotated[int, typer.Option(min=1, max=3, help="How far to go from what is named.")] = 2,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Only what held at this time.")] = None,
+    past: Annotated[bool, typer.Option("--past/--no-past", help="Also what no longer holds; dashed.")] = True,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many facts to draw.")] = 60,
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", metavar="FORM", help="mermaid, svg or json; else by the file's ending, else mermaid."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else it is printed.")
+    ] = None,
+) -> None:
+    """Draw what an agent knows: people, places and things, and how they are related."""
+    from memgpt_agent.memory.knowledge import KnowledgeGraph
+    from memgpt_agent.memory.knowledge.drawing import drawing_of, to_mermaid
+    from memgpt_agent.memory.knowledge.facts import end_of
+    from memgpt_agent.memory.knowledge.picture import to_svg
+
+    chosen = _form(form, output)
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        known = KnowledgeGraph(opened.memory.store, opened.agent_id, opened.memory.clock)
+        moment = end_of(as_of, "--as-of", opened.memory.time_zone)
+        shows_past = past and moment is None
+        facts = (
+            known.search(query, hops=hops, as_of=moment, past=shows_past, limit=200)
+            if query
+            else known.every(as_of=moment, past=shows_past)
+        )
+    if chosen is Form.json:
+        if output is None:
+            terminal.print_json([asdict(fact) for fact in facts])
+            return
+        import json
+
+        text = json.dumps([asdict(fact) for fact in facts], ensure_ascii=False, indent=2) + "\n"
+    else:
+        drawing = drawing_of(facts, limit)
+        text = (
+            to_svg(drawing, f"What {agent} knows{f' about {query}' if query else ''}")
+            if chosen is Form.svg
+            else to_mermaid(drawing)
+        )
+    if output is None:
+        typer.echo(clean(text), nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    terminal.err.print(plain(f"{len(facts)} facts written to {output}."))
+
+
+def _form(form: Form | None, output: Path | None) -> Form:
+    if form is not None:
+        return form
+    if output is None:
+        return Form.mermaid
+    if output.suffix.lower() not in _ENDINGS:
+        raise ConfigurationError(
+            f"The file {output.name!r} does not say what it is; end it in {', '.join(_ENDINGS)}, or give --format."
+        )
+    return _ENDINGS[output.suffix.lower()]
