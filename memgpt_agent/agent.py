@@ -1,44 +1,42 @@
 """The facade: one agent with its memory, its model and its conversation, to step, stream, wake and look into."""
 
 import asyncio
-import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, aclosing, closing
 from types import TracebackType
 from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
-from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.vectorstores import VectorStore
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
+from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.builder import AgentGraph, create_graph
-from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent, TurnReader
-from memgpt_agent.memory import definitions
+from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+from memgpt_agent.graph.turns import Delivery, Turns
+from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
-from memgpt_agent.memory.core import Block, Cause, CoreMemory, default_blocks
+from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.persona import Persona
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.memory.search import newest
-from memgpt_agent.memory.vector_archive import VectorArchive
+from memgpt_agent.memory.vector_archive import archive_of
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
-
-_MODES = ["custom", "updates"]
 
 
 class MemGPTAgent:
@@ -49,7 +47,12 @@ class MemGPTAgent:
     only. What is not given comes from the agent's definition, then the environment, then the defaults. Without
     ``store`` and ``checkpointer`` everything lies in one folder (``Settings.home``). It is a context manager.
 
-    **Limits**: one turn at a time for each agent object; a second call waits for the first.
+    One turn at a time for each thread: calls of threads, asyncio tasks, other agent objects and, on the same store file,
+    other processes take turns in the order in which they come (``Settings.turn_wait_seconds`` at most). A turn that a crash
+    cut off is finished before new input. ``history_turns`` turns can be gone back to in the graph's checkpoints.
+
+    **Limits**: on a plain ``BaseStore`` turns exclude one another within one process only. A tool of the agent's may not
+    call the same conversation: it would wait for its own turn.
 
     Raises:
         ConfigurationError: an argument cannot be used as given. A model that cannot be had (no key, no package, no
@@ -77,6 +80,7 @@ class MemGPTAgent:
         thread_id: str | None = None,
         user_id: str | None = None,
         context: Mapping[str, Any] | None = None,
+        history_turns: int | None = None,
         settings: Settings | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -86,33 +90,51 @@ class MemGPTAgent:
         self.thread_id = thread_id or self.agent_id
         self._settings = settings or Settings.load()
         self._clock, self._added, self._summarizer = clock, tuple(tools), summarizer
-        self._opened, self._turn_lock = ExitStack(), threading.RLock()
+        self._opened = ExitStack()
         given = {"user_id": user_id, "context_window_tokens": context_window, **(context or {})}
         try:
-            self._store = store if store is not None else self._opened.enter_context(open_configured_store(self._settings, embedding))
-            self._checkpointer = checkpointer or self._opened.enter_context(_open_checkpointer(self._settings))
+            self._store = (
+                store
+                if store is not None
+                else self._opened.enter_context(open_configured_store(self._settings, embedding))
+            )
+            self._checkpointer = checkpointer or self._opened.enter_context(
+                open_configured_checkpointer(self._settings)
+            )
             known = definitions.load(self._store, self.agent_id)
             self._profile = profile_of(profile or (known.profile if known else "memgpt"))
             self._registry = ToolRegistry(self._profile.tools, self._added)
             chosen = {**((known.context if known else None) or {}), **{k: v for k, v in given.items() if v is not None}}
             self._context = Context.from_values({**chosen, "agent_id": self.agent_id})
-            self._model: BaseChatModel | str | None = model or llm_client or (known.model if known else None) or self._settings.model
+            self._model: BaseChatModel | str | None = (
+                model or llm_client or (known.model if known else None) or self._settings.model
+            )
             definition = AgentDefinition(
                 self.agent_id, stamp(clock()), self._profile.name, self._model if isinstance(self._model, str) else None,
                 _embedding_name(embedding), self._registry.names, chosen, (self.thread_id,),
             )  # fmt: skip
             definitions.save(self._store, definition)
-            self._archive = _archive_of(archival_store, clock)
+            self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
-                self._store, self.agent_id, clock, self._context.time_zone, Cause(), self._archive(self.agent_id) if self._archive else None
+                self._store,
+                self.agent_id,
+                clock,
+                self._context.time_zone,
+                Cause(),
+                self._archive(self.agent_id) if self._archive else None,
             )
             if not known:
-                seeds = _seeds(persona, human, core_memory, (*self._profile.blocks, *blocks))
+                about = str(persona) if persona is not None else None
+                seeds = definitions.seeds(about, human, core_memory, (*self._profile.blocks, *blocks))
                 self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
         except BaseException:
             self._opened.close()
             raise
         self._graph: AgentGraph | None = None
+        self._turns = Turns(
+            lambda: self.graph, self.thread_id, self._context, self.memory, Leases(self._store), self._checkpointer,
+            history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
+        )  # fmt: skip
 
     @property
     def graph(self) -> AgentGraph:
@@ -140,66 +162,57 @@ class MemGPTAgent:
         """The same, each to be awaited."""
         return AsyncToolsByName(self.tools)
 
-    def step(self, text: str) -> AgentResponse:
-        """Say something to the agent and return what came of the turn. When it returns, all of it is on disk."""
-        return _last(self.stream(text))
+    def step(self, text: str, *, event_id: str | None = None) -> AgentResponse:
+        """Say something to the agent and return what came of the turn. When it returns, all of it is on disk.
 
-    def heartbeat(self, text: str = "") -> AgentResponse:
+        With an ``event_id`` of the caller's own it may be called again after a failure or a crash: what was said is handled
+        once, and the answer that was given is given again.
+
+        Raises:
+            ConversationBusy: other turns held the conversation for too long; nothing was done.
+        """
+        return _last(self.stream(text, event_id=event_id))
+
+    def heartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """Let the agent think with nothing said by the user; it may speak, tidy its memory, or do nothing."""
-        return _last(self.send(Event(type="heartbeat", text=text)))
+        return _last(self.send(_heartbeat(text, event_id)))
 
-    def stream(self, text: str) -> Iterator[StreamEvent]:
-        """Say something to the agent and yield what happens as it happens; the last event holds the response."""
-        return self._turn(_said(text))
+    def stream(self, text: str, *, event_id: str | None = None) -> Generator[StreamEvent]:
+        """Say something to the agent and yield what happens as it happens; the last event holds the response.
 
-    def send(self, event: Event) -> Iterator[StreamEvent]:
-        """Wake the agent by an event other than a user's message; yields as :meth:`stream` does."""
-        return self._turn({"event": {"id": uuid.uuid4().hex, **event}})
+        The conversation is held until the last event, or until the iterator is closed.
+        """
+        return self._turns.take(_said(text, event_id))
 
-    async def astep(self, text: str) -> AgentResponse:
+    def send(self, event: Event) -> Generator[StreamEvent]:
+        """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
+
+        Sent again with the same ``id``, it is handled once.
+        """
+        return self._turns.take(_sent(event))
+
+    async def astep(self, text: str, *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`step` in an asyncio loop."""
-        return await _alast(self.astream(text))
+        return await _alast(self.astream(text, event_id=event_id))
 
-    async def aheartbeat(self, text: str = "") -> AgentResponse:
+    async def aheartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`heartbeat` in an asyncio loop."""
-        return await _alast(self._aturn({"event": {"id": uuid.uuid4().hex, **Event(type="heartbeat", text=text)}}))
+        return await _alast(self.asend(_heartbeat(text, event_id)))
 
-    def astream(self, text: str) -> AsyncIterator[StreamEvent]:
+    def astream(self, text: str, *, event_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`stream` in an asyncio loop."""
-        return self._aturn(_said(text))
+        return self._turns.atake(_said(text, event_id))
 
-    def _turn(self, given: Any) -> Iterator[StreamEvent]:
-        with self._turn_lock:
-            graph, config, reader = self.graph, self._config(), TurnReader()
-            if graph.get_state(config).next:  # a turn that a crash cut off is finished first
-                graph.invoke(None, config, context=self._context, durability="sync")
-            for mode, chunk in graph.stream(given, config, context=self._context, stream_mode=_MODES, durability="sync"):  # pyright: ignore[reportUnknownVariableType, reportArgumentType, reportCallIssue, reportUnknownMemberType]
-                yield from reader.feed(mode, chunk)
-            yield StreamEvent("done", response=reader.response())
-
-    async def _aturn(self, given: Any) -> AsyncIterator[StreamEvent]:
-        async with self._turn_lock_async():
-            graph = await asyncio.to_thread(lambda: self.graph)
-            config, reader = self._config(), TurnReader()
-            if (await graph.aget_state(config)).next:
-                await graph.ainvoke(None, config, context=self._context, durability="sync")
-            async for mode, chunk in graph.astream(given, config, context=self._context, stream_mode=_MODES, durability="sync"):  # pyright: ignore[reportUnknownVariableType, reportArgumentType, reportCallIssue, reportUnknownMemberType]
-                for event in reader.feed(mode, chunk):
-                    yield event
-            yield StreamEvent("done", response=reader.response())
+    def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
+        """The same as :meth:`send` in an asyncio loop."""
+        return self._turns.atake(_sent(event))
 
     def end_turn(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
-        with self._turn_lock:
-            state = self.graph.get_state(self._config())
-            if state.next and state.values.get("turn"):
-                over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
-                self.graph.update_state(self._config(), over, as_node="execute_tools")
+        self._turns.end()
 
     def messages(self, limit: int = 100) -> list[Message]:
         """Return the newest messages of this conversation from recall memory, oldest first."""
-        from memgpt_agent.memory import namespaces
-
         items = newest(self._store, namespaces.recall(self.agent_id), filter={"thread_id": self.thread_id}, limit=limit)
         return [Message(**{k: v for k, v in item.value.items() if k != "indexed"}) for item in reversed(items)]
 
@@ -209,15 +222,9 @@ class MemGPTAgent:
 
     def context_sections(self) -> dict[str, int]:
         """Return the tokens of the last compiled context by section, with ``total`` and ``budget``; empty before the first turn."""
-        return dict(self.graph.get_state(self._config()).values.get("context_usage") or {})
-
-    def _config(self) -> RunnableConfig:
-        return {"configurable": {"thread_id": self.thread_id}}
-
-    def _turn_lock_async(self) -> asyncio.Lock:
-        if not hasattr(self, "_async_lock"):
-            self._async_lock = asyncio.Lock()
-        return self._async_lock
+        return dict(
+            self.graph.get_state({"configurable": {"thread_id": self.thread_id}}).values.get("context_usage") or {}
+        )
 
     def close(self) -> None:
         """Close the files that this agent opened; a store or checkpointer that was given stays open."""
@@ -226,13 +233,17 @@ class MemGPTAgent:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await asyncio.to_thread(self.close)
 
 
@@ -244,66 +255,55 @@ def list_agents(settings: Settings | None = None, store: BaseStore | None = None
 
 
 def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
-    """Delete an agent: definition, memory and conversations.
+    """Delete an agent: definition, memory and conversations, once the turns that are being taken are over.
 
     Raises:
         AgentNotFound: there is no such agent; nothing was deleted.
+        ConversationBusy: a turn took too long; nothing was deleted.
     """
     settings = settings or Settings.load()
     with ExitStack() as opened:
-        definition = definitions.delete(opened.enter_context(open_configured_store(settings)), agent_id)
-        checkpointer = opened.enter_context(_open_checkpointer(settings))
-        for thread_id in definition.threads:
-            checkpointer.delete_thread(thread_id)
+        store = opened.enter_context(open_configured_store(settings))
+        checkpointer = opened.enter_context(open_configured_checkpointer(settings))
+        known = definitions.load(store, agent_id)
+        threads = known.threads if known else ()
+        with ExitStack() as held:
+            for thread_id in threads:
+                held.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))
+            definitions.delete(store, agent_id)
+            for thread_id in threads:
+                checkpointer.delete_thread(thread_id)
+        for thread_id in threads:
+            store.delete(namespaces.LEASES, thread_id)
 
 
-def _said(text: str) -> dict[str, Any]:
+def _said(text: str, event_id: str | None) -> Delivery:
     if not text.strip():
         raise ConfigurationError("The message is empty; say something, or call heartbeat() to let the agent think.")
-    return {"messages": [HumanMessage(text, id=uuid.uuid4().hex)]}
+    given = event_id or uuid.uuid4().hex
+    return Delivery({"messages": [HumanMessage(text, id=given)]}, given, event_id is not None)
 
 
-def _last(events: Iterator[StreamEvent]) -> AgentResponse:
-    return next(event.response for event in events if event.response is not None)
+def _heartbeat(text: str, event_id: str | None) -> Event:
+    return Event(type="heartbeat", text=text, **({"id": event_id} if event_id else {}))
 
 
-async def _alast(events: AsyncIterator[StreamEvent]) -> AgentResponse:
-    found = AgentResponse("")
-    async for event in events:
-        found = event.response or found
-    return found
+def _sent(event: Event) -> Delivery:
+    given = event.get("id") or uuid.uuid4().hex
+    return Delivery({"event": {**event, "id": given}}, given, "id" in event)
 
 
-
-def _seeds(
-    persona: Persona | str | None, human: str | None, core_memory: Mapping[str, str] | None, blocks: Sequence[Block | Mapping[str, Any]]
-) -> list[Block]:
-    """The blocks of a new agent: the defaults, then the mapping's texts, then whole blocks."""
-    seeds = {block.label: block for block in default_blocks(str(persona) if persona is not None else None, human)}
-    for label, text in (core_memory or {}).items():
-        known = seeds.get(label)
-        seeds[label] = Block(label, text, known.description if known else "")
-    for block in blocks:
-        made = block if isinstance(block, Block) else Block(**block)
-        seeds[made.label] = made
-    return list(seeds.values())
+def _last(events: Generator[StreamEvent]) -> AgentResponse:
+    with closing(events):
+        return next(event.response for event in events if event.response is not None)
 
 
-def _archive_of(given: VectorStore | BaseStore | None, clock: Clock) -> Callable[[str], ArchivalMemory] | None:
-    if given is None:
-        return None
-    if isinstance(given, VectorStore):
-        return lambda agent_id: VectorArchive(given, agent_id, clock)
-    if isinstance(given, BaseStore):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return lambda agent_id: StoreArchive(given, agent_id, clock)
-    raise ConfigurationError(f"archival_store is a {type(given).__name__}; give a LangChain VectorStore or a LangGraph BaseStore.")
-
-
-def _open_checkpointer(settings: Settings) -> Any:
-    from memgpt_agent.checkpoints import open_checkpointer
-
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return open_checkpointer(settings.checkpoints_path)
+async def _alast(events: AsyncGenerator[StreamEvent]) -> AgentResponse:
+    async with aclosing(events):
+        async for event in events:
+            if event.response is not None:
+                return event.response
+    raise AssertionError("a turn ends with its response")
 
 
 def _embedding_name(embedding: Embeddings | str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Checkpoints in one SQLite file: a saver with a sync and an async face, and pruning."""
 
-from memgpt_agent.checkpoints.opening import open_checkpointer
-from memgpt_agent.checkpoints.saver import SqliteCheckpointer
+from memgpt_agent.checkpoints.opening import open_checkpointer, open_configured_checkpointer
+from memgpt_agent.checkpoints.saver import FENCE, SqliteCheckpointer
 
-__all__ = ["SqliteCheckpointer", "open_checkpointer"]
+__all__ = ["FENCE", "SqliteCheckpointer", "open_checkpointer", "open_configured_checkpointer"]

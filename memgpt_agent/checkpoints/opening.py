@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from memgpt_agent.checkpoints.saver import BUSY_TIMEOUT_SECONDS, SqliteCheckpointer, explained
+from memgpt_agent.config import Settings
 from memgpt_agent.errors import StoreCorrupt
 
 _WHOLE_CHECK_BYTES = (
@@ -38,6 +39,11 @@ def open_checkpointer(path: str | Path) -> SqliteCheckpointer:
     except (sqlite3.Error, OSError) as error:
         raise explained(error, place) from error
     return saver
+
+
+def open_configured_checkpointer(settings: Settings) -> SqliteCheckpointer:
+    """Open, or make, the file of checkpoints in the data folder of these settings; see :func:`open_checkpointer`."""
+    return open_checkpointer(settings.checkpoints_path)
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -45,6 +45,51 @@ def prune_thread(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
             cursor.executemany(f"DELETE FROM {table} WHERE {_KEY}", doomed)  # noqa: S608 - two names of our own
 
 
+def prune_turns(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
+    """Delete what is older than the newest `keep` turns of a thread and the checkpoint before them.
+
+    Reads the newest `keep` turns only, and what it deletes: the cost does not depend on how long the thread has lived.
+
+    Raises:
+        StoreError: the thread's state is stored in differences.
+    """
+    oldest = _oldest_kept(cursor, thread_id, keep)
+    if oldest is None:
+        return
+    cursor.execute("BEGIN IMMEDIATE")
+    # "" is the root graph, "node:task" one call of a subgraph, "node" alone a subgraph that remembers: its newest stays.
+    cursor.execute(
+        "DELETE FROM checkpoints AS old WHERE thread_id = ? AND checkpoint_id < ?"
+        " AND (checkpoint_ns = '' OR instr(checkpoint_ns, ':') OR checkpoint_id < (SELECT max(checkpoint_id) FROM checkpoints"
+        " WHERE thread_id = old.thread_id AND checkpoint_ns = old.checkpoint_ns))",
+        (thread_id, oldest),
+    )
+    cursor.execute(
+        "DELETE FROM writes AS old WHERE thread_id = ? AND checkpoint_id < ? AND NOT EXISTS (SELECT 1 FROM checkpoints"
+        " WHERE thread_id = old.thread_id AND checkpoint_ns = old.checkpoint_ns AND checkpoint_id = old.checkpoint_id)",
+        (thread_id, oldest),
+    )
+
+
+def _oldest_kept(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> str | None:
+    """The checkpoint before the newest `keep` turns, if there is something older than it."""
+    rows = cursor.execute(
+        "SELECT checkpoint_id, CAST(metadata AS TEXT) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC",
+        (thread_id,),
+    )
+    turns = 0
+    found: str | None = None
+    for checkpoint_id, metadata in rows:
+        if found is not None:
+            return found
+        about = json.loads(metadata or "{}")
+        _refuse_difference(thread_id, about)
+        if turns == keep:
+            found = checkpoint_id
+        turns += about.get("source") == "input"
+    return None
+
+
 def _kept(cursor: sqlite3.Cursor, graph: tuple[str, str], rows: Sequence[_Row], keep: int) -> set[str]:
     """The newest, and those for which something was written after the newest were made."""
     newest = rows[:keep]
@@ -63,8 +108,12 @@ def _kept(cursor: sqlite3.Cursor, graph: tuple[str, str], rows: Sequence[_Row], 
 def _refuse_differences(cursor: sqlite3.Cursor, kept: Sequence[tuple[str, str, str]]) -> None:
     for key in kept:
         (metadata,) = cursor.execute(f"SELECT metadata FROM checkpoints WHERE {_KEY}", key).fetchone()  # noqa: S608 - a constant
-        if json.loads(metadata or b"{}").get("counters_since_delta_snapshot"):
-            raise StoreError(
-                f"Thread {key[0]!r} keeps part of its state as differences (a DeltaChannel): without its older checkpoints "
-                "its state would be lost, so nothing was pruned. Delete the thread, or leave it as it is."
-            )
+        _refuse_difference(key[0], json.loads(metadata or b"{}"))
+
+
+def _refuse_difference(thread_id: str, metadata: dict[str, Any]) -> None:
+    if metadata.get("counters_since_delta_snapshot"):
+        raise StoreError(
+            f"Thread {thread_id!r} keeps part of its state as differences (a DeltaChannel): without its older checkpoints "
+            "its state would be lost, so nothing was pruned. Delete the thread, or leave it as it is."
+        )

@@ -19,11 +19,14 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 from typing_extensions import override
 
-from memgpt_agent.checkpoints.pruning import prune_thread
+from memgpt_agent.checkpoints.pruning import prune_thread, prune_turns
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 
 BUSY_TIMEOUT_SECONDS = 30.0
 """How long a write waits for another process's."""
+
+FENCE = "__memgpt_fence"
+"""The key of a config's ``configurable`` for a function that is called before each write; what it raises keeps the write out."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -157,6 +160,39 @@ class SqliteCheckpointer(SqliteSaver):
                 with self.cursor() as cursor:
                     prune_thread(cursor, thread_id, keep)
 
+    def prune_turns(self, thread_id: str, *, keep: int) -> None:
+        """Delete what is older than the newest `keep` turns of a thread: one can go back to before each of them.
+
+        A turn begins with a checkpoint that took in new input. One transaction, or none where nothing is to be deleted;
+        its cost depends on `keep` and on what is deleted, not on how long the thread has lived.
+
+        Raises:
+            ConfigurationError: `keep` is less than 1.
+            StoreError: the thread's state is stored in differences (``DeltaChannel``), which pruning would tear.
+        """
+        if keep < 1:
+            raise ConfigurationError(f"prune_turns(keep={keep}): keep at least 1.")
+        with self.cursor() as cursor:
+            prune_turns(cursor, thread_id, keep)
+
+    @override
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        _pass_fence(config)
+        return super().put(config, checkpoint, metadata, new_versions)
+
+    @override
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        _pass_fence(config)
+        super().put_writes(config, writes, task_id, task_path)
+
     @override
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         return await asyncio.to_thread(self.get_tuple, config)
@@ -203,6 +239,12 @@ class SqliteCheckpointer(SqliteSaver):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         return await asyncio.to_thread(self.get_delta_channel_history, config=config, channels=channels)
+
+
+def _pass_fence(config: RunnableConfig) -> None:
+    fence = config.get("configurable", {}).get(FENCE)
+    if fence is not None:
+        fence()
 
 
 def explained(error: Exception, path: str) -> StoreError:

@@ -1,14 +1,15 @@
 """Reading a turn from the graph's stream: the events that a face shows, and the response at its end."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from memgpt_agent.events import mark_of
-from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import parse_call
 
 
@@ -60,13 +61,21 @@ class TurnReader:
         self._calls: dict[str, dict[str, Any]] = {}
         self._usage: dict[str, int] = {}
         self._speaks = False
+        self.began = False
+        """Whether the model was asked: not where the event had been handled before."""
+
+    @property
+    def spoke(self) -> bool:
+        """Whether a reply was seen."""
+        return bool(self._replies)
 
     def feed(self, mode: str, chunk: Any) -> Iterator[StreamEvent]:
         """Yield the events of one piece of the stream."""
         if mode == "custom":
             yield from self._spoken(cast(dict[str, str], chunk))
             return
-        for update in cast(dict[str, dict[str, Any] | None], chunk).values():
+        for node, update in cast(dict[str, dict[str, Any] | None], chunk).items():
+            self.began = self.began or node == "call_llm"
             if not isinstance(update, dict):
                 continue
             self._usage = update.get("context_usage") or self._usage
@@ -78,11 +87,10 @@ class TurnReader:
     def response(self) -> AgentResponse:
         """Return what came of the turn so far."""
         calls = list(self._calls.values())
-        done = [c for c in calls if c["failed"] is False and c["name"].startswith(MEMORY_TOOL_PREFIXES)]
         return AgentResponse(
             message="\n\n".join(self._replies.values()),
             tool_calls=calls,
-            memory_operations=[f"{c['name']}({', '.join(f'{k}={v!r}' for k, v in c['args'].items())})" for c in done],
+            memory_operations=_operations(calls),
             context_usage=self._usage.get("total", 0),
             context_sections=dict(self._usage),
         )
@@ -139,9 +147,33 @@ class TurnReader:
             yield StreamEvent("withdrawn", text=message.text)
 
 
+def response_of(records: Sequence[Message]) -> AgentResponse:
+    """Return what came of a turn by what recall memory keeps of it, oldest first."""
+    spoken = [record for record in records if record.role == "assistant"]
+    calls = [
+        {
+            "name": record.tool or SEND_MESSAGE, "args": json.loads(record.arguments) if record.tool else {"message": record.text},
+            "id": record.id, "result": record.text if record.tool else SENT, "failed": record.failed, "thinking": record.thinking,
+        }
+        for record in records if record.tool or record in spoken
+    ]  # fmt: skip
+    return AgentResponse(
+        message="\n\n".join(r.text for r in spoken), tool_calls=calls, memory_operations=_operations(calls)
+    )
+
+
+def _operations(calls: Sequence[dict[str, Any]]) -> list[str]:
+    done = [c for c in calls if c["failed"] is False and c["name"].startswith(MEMORY_TOOL_PREFIXES)]
+    return [f"{c['name']}({', '.join(f'{k}={v!r}' for k, v in c['args'].items())})" for c in done]
+
+
 def _reasoning(message: AIMessage) -> list[str]:
     """What a model that reasons natively shows of its thoughts."""
-    found = [str(b.get("reasoning", "")) for b in cast(list[dict[str, Any]], message.content_blocks) if b.get("type") == "reasoning"]
+    found = [
+        str(b.get("reasoning", ""))
+        for b in cast(list[dict[str, Any]], message.content_blocks)
+        if b.get("type") == "reasoning"
+    ]
     return [text for text in found if text.strip()]
 
 

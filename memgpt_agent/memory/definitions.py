@@ -1,14 +1,17 @@
 """Agents as they are stored: what each is made of, so that its id alone brings it back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import AgentNotFound
+from memgpt_agent.errors import AgentNotFound, StoreError
 from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.core import Block, default_blocks
 from memgpt_agent.memory.search import put_if
+
+_MAX_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,30 @@ class AgentDefinition:
     """Its conversations."""
 
 
+def seeds(
+    persona: str | None,
+    human: str | None,
+    core_memory: Mapping[str, str] | None,
+    blocks: Sequence[Block | Mapping[str, Any]],
+) -> list[Block]:
+    """Return the blocks of a new agent: the defaults, then a mapping's texts, then whole blocks; the later wins."""
+    made = {block.label: block for block in default_blocks(persona, human)}
+    for label, text in (core_memory or {}).items():
+        known = made.get(label)
+        made[label] = Block(label, text, known.description if known else "")
+    for given in blocks:
+        block = given if isinstance(given, Block) else Block(**given)
+        made[block.label] = block
+    return list(made.values())
+
+
 def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
-    """Store a new agent's definition, or add its threads to the one that is stored; return what is stored then."""
-    while True:
+    """Store a new agent's definition, or add its threads to the one that is stored; return what is stored then.
+
+    Raises:
+        StoreError: others wrote it again and again in between.
+    """
+    for _ in range(_MAX_ATTEMPTS):
         item = store.get(namespaces.AGENTS, definition.agent_id)
         known = _read(item.value) if item else None
         if known is None:
@@ -48,6 +72,9 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
             store, namespaces.AGENTS, merged.agent_id, value, expected=item.value if item else None, index=False
         ):
             return merged
+    raise StoreError(
+        f"The definition of agent {definition.agent_id!r} changed {_MAX_ATTEMPTS} times while it was being saved; try again."
+    )
 
 
 def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:

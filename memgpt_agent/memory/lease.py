@@ -57,13 +57,18 @@ class Lease:
                 self._change(self._claimed, trust=True)
             return self._state == "held"
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the lease is lost or may have run out, so that :meth:`check` would look into the store."""
+        return self._state != "held" or self._clock() >= self._until
+
     def check(self) -> None:
         """See that the lease is still held; looks into the store only where it may have run out.
 
         Raises:
             LeaseLost: somebody else may have taken it.
         """
-        if self._state != "held" or self._clock() >= self._until:
+        if self.doubtful:
             with self._lock:
                 self._renew()
         if self._state != "held":

@@ -7,13 +7,16 @@ from typing import Any, Literal, cast
 from langgraph.store.base import BaseStore, Item, PutOp
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.search import Filter, best_or_newest
+from memgpt_agent.memory.search import Filter, best_or_newest, newest
 
 Role = Literal["user", "assistant", "tool", "system"]
 ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")
 INDEXED = ["indexed"]
 _INDEXED_CHARS = 4_000
 """A longer message is found by its beginning; its text is kept whole."""
+
+_TURN_MESSAGES = 1_000
+"""More of one turn is not read again: a turn has 500 steps at most."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,22 @@ class RecallMemory:
         found = self._store.batch([GetOp(self._namespace, key) for key in ids]) if ids else []
         return {i.key: _message(i) for i in cast(list[Item | None], found) if i is not None}
 
+    def of_turn(self, event_id: str) -> list[Message]:
+        """Return what was kept of the turn in which an event was handled, oldest first; nothing where none is known."""
+        event = self.get([event_id]).get(event_id)
+        items = newest(
+            self._store, self._namespace, filter={"turn": event.turn if event else event_id}, limit=_TURN_MESSAGES
+        )
+        return [_message(item) for item in reversed(items)]
+
     def search(
-        self, query: str, *, roles: Sequence[Role] | None = None, dates: Filter | None = None, limit: int = 10, page: int = 0
+        self,
+        query: str,
+        *,
+        roles: Sequence[Role] | None = None,
+        dates: Filter | None = None,
+        limit: int = 10,
+        page: int = 0,
     ) -> list[Message]:
         """Return the messages that fit ``query`` best; the newest first where the query is empty.
 

@@ -1,13 +1,15 @@
 """Archival memory in any LangChain vector store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
+from langgraph.store.base import BaseStore
 
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
-from memgpt_agent.memory.archival import Passage, TagMatch, passage_id
+from memgpt_agent.memory.archival import ArchivalMemory, Passage, StoreArchive, TagMatch, passage_id
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.search import Filter, matches
 
@@ -48,7 +50,14 @@ class VectorArchive:
         return _passage(found[0]) if found else None
 
     def search(
-        self, query: str, *, tags: Sequence[str] = (), match: TagMatch = "any", dates: Filter | None = None, limit: int = 10, page: int = 0
+        self,
+        query: str,
+        *,
+        tags: Sequence[str] = (),
+        match: TagMatch = "any",
+        dates: Filter | None = None,
+        limit: int = 10,
+        page: int = 0,
     ) -> list[Passage]:
         """Return passages; see :class:`memgpt_agent.memory.archival.ArchivalMemory`."""
         condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
@@ -66,3 +75,20 @@ def _passage(document: Document) -> Passage:
         key, document.page_content, tuple(about.get("tags", ())), str(about.get("time", "")),
         str(about.get("source", "")), str(about.get("cause", "")),
     )  # fmt: skip
+
+
+def archive_of(given: VectorStore | BaseStore | None, clock: Clock) -> Callable[[str], ArchivalMemory] | None:
+    """Return what makes the archival memory of an agent id in a store that was given for it; ``None`` where none was.
+
+    Raises:
+        ConfigurationError: it is neither a LangChain ``VectorStore`` nor a LangGraph ``BaseStore``.
+    """
+    if given is None:
+        return None
+    if isinstance(given, VectorStore):
+        return lambda agent_id: VectorArchive(given, agent_id, clock)
+    if isinstance(given, BaseStore):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return lambda agent_id: StoreArchive(given, agent_id, clock)
+    raise ConfigurationError(
+        f"archival_store is a {type(given).__name__}; give a LangChain VectorStore or a LangGraph BaseStore."
+    )

@@ -1,0 +1,178 @@
+"""Taking turns in one conversation: one at a time, what a crash cut off first, the same event once, history pruned."""
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, closing
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import StateSnapshot
+
+from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
+from memgpt_agent.config import Context
+from memgpt_agent.errors import MemGPTError
+from memgpt_agent.events import mark_of
+from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent, TurnReader, response_of
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.lease import Lease, Leases
+
+_STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
+_log = logging.getLogger(__name__)
+
+
+class Delivery(NamedTuple):
+    """What wakes the agent."""
+
+    input: dict[str, Any]
+    """The graph's input."""
+    event_id: str
+    """The event's id, which is its turn's too."""
+    may_be_known: bool = False
+    """Whether the caller gave the id, so that it may have been delivered before."""
+
+
+@dataclass
+class Turns:
+    """Takes the turns of one thread, in the order in which they are asked for.
+
+    Each holds the thread's lease. A turn that a crash cut off is finished before new input; one that ended in an error was
+    told to whoever asked for it, so new input takes its place and the model sees both. An event that was delivered before
+    is not handled again: what was answered then is the answer.
+    """
+
+    graph: Callable[[], AgentGraph]
+    """Gives the compiled graph."""
+    thread_id: str
+    """The conversation."""
+    context: Context
+    """The runs' choices."""
+    memory: AgentMemory
+    """Where what was said is kept."""
+    leases: Leases
+    """The leases of the store."""
+    saver: BaseCheckpointSaver[Any]
+    """Where the conversation is kept; pruned if it is a :class:`SqliteCheckpointer`."""
+    history_turns: int
+    """So many turns can be gone back to."""
+    wait_seconds: float
+    """How long a turn waits for those before it."""
+    _until_pruning: int = 0
+    _open: "weakref.ref[Generator[StreamEvent]] | None" = None
+
+    def take(self, delivery: Delivery) -> Generator[StreamEvent]:
+        """Take a turn; yield what happens, the response last. It begins when the first event is asked for."""
+        turn = self._take(delivery)
+        self._open = weakref.ref(turn)
+        return turn
+
+    def _take(self, delivery: Delivery) -> Generator[StreamEvent]:
+        graph, reader = self.graph(), TurnReader()
+        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
+            config = self._config(lease)
+            pending = _Pending.of(graph.get_state(config))
+            resumes = delivery.event_id in pending.events
+            if pending.cut_off and not resumes:
+                graph.invoke(None, config, context=self.context, durability="sync")
+            given: Any = None if resumes else delivery.input
+            with closing(cast(Any, graph.stream(given, config, context=self.context, **_STREAM))) as stream:
+                for mode, chunk in stream:
+                    yield from reader.feed(mode, chunk)
+                    lease.check()
+            known = self._given_before(delivery, reader) if delivery.may_be_known else None
+            self._prune()
+        yield from self._end(reader, known)
+
+    async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same in an asyncio loop, which is never held up."""
+        graph, reader = await asyncio.to_thread(self.graph), TurnReader()
+        async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
+            config = self._config(lease)
+            pending = _Pending.of(await graph.aget_state(config))
+            resumes = delivery.event_id in pending.events
+            if pending.cut_off and not resumes:
+                await graph.ainvoke(None, config, context=self.context, durability="sync")
+            given: Any = None if resumes else delivery.input
+            async with aclosing(cast(Any, graph.astream(given, config, context=self.context, **_STREAM))) as stream:
+                async for mode, chunk in stream:
+                    for event in reader.feed(mode, chunk):
+                        yield event
+                    if lease.doubtful:
+                        await asyncio.to_thread(lease.check)
+            known = await asyncio.to_thread(self._given_before, delivery, reader) if delivery.may_be_known else None
+            await asyncio.to_thread(self._prune)
+        for event in self._end(reader, known):
+            yield event
+
+    def end(self) -> None:
+        """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
+        turn = self._open() if self._open else None
+        if turn is not None:
+            try:
+                turn.close()
+            except ValueError:  # it runs in another thread: waited for as any other
+                _log.debug("The turn to be ended is running; waiting for it.")
+        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
+            state = self.graph().get_state(self._config(lease))
+            if state.tasks and state.values.get("turn"):
+                over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
+                self.graph().update_state(self._config(lease), over, as_node="execute_tools")
+
+    def _config(self, lease: Lease) -> RunnableConfig:
+        return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
+
+    def _given_before(self, delivery: Delivery, reader: TurnReader) -> AgentResponse | None:
+        """What came of the event, also of the part of its turn that went before; ``None`` where this was all of it."""
+        if reader.began:
+            return None
+        return response_of(self.memory.recall.of_turn(delivery.event_id))
+
+    def _end(self, reader: TurnReader, known: AgentResponse | None) -> Generator[StreamEvent]:
+        response = reader.response()
+        if known is not None:
+            sections = {"context_usage": response.context_usage, "context_sections": response.context_sections}
+            response = replace(known, **sections)
+            if response.message and not reader.spoke:
+                yield StreamEvent("message", text=response.message)
+        yield StreamEvent("done", response=response)
+
+    def _prune(self) -> None:
+        """Delete the checkpoints of older turns; now and then, so that it costs a turn next to nothing."""
+        self._until_pruning -= 1
+        if self._until_pruning > 0 or not isinstance(self.saver, SqliteCheckpointer):
+            return
+        try:
+            self.saver.prune_turns(self.thread_id, keep=self.history_turns)
+        except MemGPTError as error:  # the turn is done and its answer must not be lost; the next one prunes
+            _log.warning("The history of %r was not pruned: %s", self.thread_id, error)
+        else:
+            self._until_pruning = max(1, self.history_turns // 4)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """What is left of a turn that did not come to its end."""
+
+    cut_off: bool = False
+    """Whether it was ended by a crash, not by an error that was told."""
+    events: frozenset[str] = frozenset()
+    """The ids of the events that it is about."""
+
+    @classmethod
+    def of(cls, state: StateSnapshot) -> "_Pending":
+        # Not state.next: a step whose writes are stored but not yet applied is missing there, and new input drops it.
+        tasks = cast(tuple[Any, ...], cast(Any, state).tasks)
+        if not tasks:
+            return cls()
+        values = cast(dict[str, Any], state.values)
+        events = {str(m.id) for m in cast(list[BaseMessage], values.get("messages", [])) if not mark_of(m)}
+        events |= {str((values.get("event") or {}).get("id", ""))}
+        turn = values.get("turn")
+        if turn and not turn["over"]:
+            events.add(turn["id"])
+        return cls(all(task.error is None for task in tasks), frozenset(events - {""}))
