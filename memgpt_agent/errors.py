@@ -107,3 +107,11 @@ class InvalidArguments(ToolError, ValueError):
 
 class UnknownTool(ToolError, LookupError):
     """The model called a tool that it does not have."""
+
+
+class UnknownVersion(ToolError, LookupError):
+    """No version, moment or turn of core memory's history is meant by what was given."""
+
+
+class NothingToUndo(ToolError):
+    """Core memory stands at the beginning, or for a redo at the end, of what was edited."""

@@ -2,107 +2,49 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import asdict, replace
+from typing import Any
 
-from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
+from langgraph.store.base import BaseStore, SearchOp
 
-from memgpt_agent.errors import (
-    BlockExists,
-    BlockReadOnly,
-    CoreMemoryFull,
-    StoreError,
-    TextNotFound,
-    TextNotUnique,
-    ToolError,
-    UnknownBlock,
-)
+from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, NothingToUndo, StoreError, ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.memory.block_store import MAX_LABELS, BlockStore, StoredBlock, in_order, newest_revision, unknown
+from memgpt_agent.memory.blocks import (
+    BY_USER,
+    DEFAULT_LIMIT_CHARS,
+    HUMAN_DESCRIPTION,
+    PERSONA_DESCRIPTION,
+    SYSTEM_DESCRIPTION,
+    Block,
+    Cause,
+    default_blocks,
+)
+from memgpt_agent.memory.history import BlockHistory, Difference, Point, Trail, Version
+from memgpt_agent.memory.text_edits import inserted, replaced
 
-DEFAULT_LIMIT_CHARS = 2_000
+__all__ = [
+    "DEFAULT_LIMIT_CHARS", "HUMAN_DESCRIPTION", "MAX_BLOCKS", "PERSONA_DESCRIPTION", "SYSTEM_DESCRIPTION", "Block", "Cause",
+    "CoreMemory", "default_blocks",
+]  # fmt: skip
+
 MAX_BLOCKS = 100
-_KEPT_CAUSES = 64
-"""A block remembers this many of the causes of its last edits, so that an edit done again is recognised."""
-_MAX_ATTEMPTS = 50
-"""Times that an edit is tried anew because somebody else edited the block in between."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One labelled block of core memory."""
-
-    label: str
-    """Its name, unique within the agent."""
-    value: str = ""
-    """Its text."""
-    description: str = ""
-    """What it is for; the model reads it."""
-    limit_chars: int = DEFAULT_LIMIT_CHARS
-    """The most characters that its value may have."""
-    read_only: bool = False
-    """Whether the agent's tools may not edit it."""
-    version: int = 0
-    """How often it was written; 0 before the first time."""
-    updated_at: str = ""
-    """When it was last written, ISO 8601, UTC."""
-    causes: tuple[str, ...] = ()
-    """The causes of its last edits, oldest first."""
-
-    def as_value(self) -> dict[str, Any]:
-        """Return the block as it is stored."""
-        return {**self.__dict__, "causes": list(self.causes)}
-
-    @classmethod
-    def from_value(cls, value: Mapping[str, Any]) -> "Block":
-        """Return the block that was stored."""
-        fields: dict[str, Any] = {**value, "causes": tuple(value.get("causes", ()))}
-        return cls(**fields)
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why a block is written: who does it, by what, and the key by which the same act is recognised again."""
-
-    key: str = ""
-    """The same key again means the same act; it is not done twice. Empty: a new act."""
-    actor: str = "user"
-    """``agent``, ``user``, ``sleeptime``, ``import`` or another agent's id."""
-    tool: str = ""
-    """The tool or method that does it."""
-    thinking: str = ""
-    """The inner thoughts that came with the call."""
-    turn: str = ""
-    """The id of the event in whose turn it happens."""
-
-
-PERSONA_DESCRIPTION = "Who you are: your name, character and how you speak. Keep to it; refine it as you learn who you are."
-HUMAN_DESCRIPTION = "What you know about the person you talk with: name, work, family, tastes, plans. Keep it current."
-SYSTEM_DESCRIPTION = "Standing instructions that were added for you. Follow them."
-
-
-def default_blocks(persona: str | None = None, human: str | None = None) -> list[Block]:
-    """Return the two blocks that an agent has unless told otherwise, ``persona`` and ``human``."""
-    return [
-        Block("persona", persona if persona is not None else "I am a helpful assistant with a long memory.", PERSONA_DESCRIPTION),
-        Block("human", human or "", HUMAN_DESCRIPTION),
-    ]
+"""An agent has this many blocks at once at most."""
+_DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
 
 
 class CoreMemory(Mapping[str, str]):
     """The blocks of one agent, over a store; also a mapping of label to text, read anew at each look.
 
-    Every edit is one compare-and-set: of two that edit a block at once, both edits stay. An edit whose cause was
-    already applied changes nothing and returns the same block. Each version is kept (see ``history``).
+    Every write is one compare-and-set: of two that edit a block at once, both edits stay. An edit whose cause was
+    already applied changes nothing and returns the same block. Each version is kept, with who made it, when and why:
+    see :meth:`log`, :meth:`diff`, :meth:`undo`, :meth:`redo` and :meth:`restore`.
     """
 
-    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
-        self._store = store
-        self._agent_id = agent_id
-        self._clock = clock
-        self._namespace = namespaces.core(agent_id)
+    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
+        self._history = BlockHistory(store, agent_id, time_zone)
+        self._blocks = BlockStore(store, agent_id, clock, self._history)
 
     def __getitem__(self, label: str) -> str:
         return self.block(label).value
@@ -113,23 +55,24 @@ class CoreMemory(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self.blocks())
 
+    def __contains__(self, label: object) -> bool:
+        return any(block.label == label for block in self.blocks())
+
     def __repr__(self) -> str:
         return f"CoreMemory({dict(self)!r})"
 
     def blocks(self) -> list[Block]:
         """Return all blocks in the order in which they were made."""
-        return self.parse(self._store.batch([self.read_operation()])[0])
+        return [stored.block for stored in self._blocks.read() if not stored.deleted]
 
     def read_operation(self) -> SearchOp:
         """Return the store operation that reads all blocks, for a batch with others; :meth:`parse` takes its result."""
-        return SearchOp(self._namespace, limit=MAX_BLOCKS)
+        return self._blocks.read_operation()
 
     @staticmethod
     def parse(result: Any) -> list[Block]:
         """Return the blocks that a :meth:`read_operation` found."""
-        # not by created_at alone: InMemoryStore sets it anew at each write
-        items = sorted(cast(list[Item], result), key=lambda item: (item.value["order"], item.created_at))
-        return [Block.from_value({k: v for k, v in item.value.items() if k != "order"}) for item in items]
+        return [stored.block for stored in in_order(result) if not stored.deleted]
 
     def block(self, label: str) -> Block:
         """Return one block.
@@ -137,33 +80,25 @@ class CoreMemory(Mapping[str, str]):
         Raises:
             UnknownBlock: there is none with this label; the message names those there are.
         """
-        item = self._store.get(self._namespace, label)
-        if item is None:
-            known = ", ".join(repr(b.label) for b in self.blocks()) or "none"
-            raise UnknownBlock(f"There is no core memory block {label!r}. The blocks are: {known}.")
-        return Block.from_value({k: v for k, v in item.value.items() if k != "order"})
+        return self._blocks.get(label).block
 
-    def create(self, blocks: Sequence[Block], cause: Cause = Cause(), *, keep_existing: bool = False) -> None:
+    def create(self, blocks: Sequence[Block], cause: Cause = BY_USER, *, keep_existing: bool = False) -> None:
         """Store new blocks.
 
         Raises:
             BlockExists: a label is taken, unless ``keep_existing`` says that what is stored wins.
             CoreMemoryFull: a block's text is longer than its limit; none of the blocks is stored.
+            ToolError: a label cannot be one, or there would be more than 100 blocks; none of the blocks is stored.
         """
-        for block in blocks:
-            _check_size(block.label, block.value, block.limit_chars)
-            if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
-                raise ToolError(f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}.")
-        stored_items = cast(list[Item], self._store.batch([self.read_operation()])[0])
-        taken = 1 + max((int(item.value["order"]) for item in stored_items), default=-1)
-        for order, block in enumerate(blocks, start=taken):
-            stored = self._next(block, block.value, cause)
-            if put_if(self._store, self._namespace, block.label, {**stored.as_value(), "order": order}, expected=None, index=False):
-                self._record(stored, cause)
-            elif not keep_existing:
-                raise BlockExists(f"There is a core memory block {block.label!r} already; edit it, or choose another label.")
+        stored = {s.label: s for s in self._blocks.read()}
+        _check_new(blocks, stored)
+        cause = replace(cause, key=cause.key or uuid.uuid4().hex)
+        order = 1 + max((int(s.value["order"]) for s in stored.values()), default=-1)
+        revision = 1 + newest_revision(stored.values())
+        for place, block in enumerate(blocks, start=order):
+            self._blocks.create(block, stored.get(block.label), cause, revision, place, keep_existing=keep_existing)
 
-    def append(self, label: str, content: str, cause: Cause = Cause()) -> Block:
+    def append(self, label: str, content: str, cause: Cause = BY_USER) -> Block:
         """Add ``content`` as a new line at the end of a block; return the block as it is now.
 
         Raises:
@@ -171,80 +106,207 @@ class CoreMemory(Mapping[str, str]):
         """
         return self.edit(label, lambda value: f"{value}\n{content}" if value else content, cause)
 
-    def replace(self, label: str, old_content: str, new_content: str, cause: Cause = Cause()) -> Block:
+    def insert(self, label: str, content: str, line: int = -1, cause: Cause = BY_USER) -> Block:
+        """Put ``content`` as lines of its own at the end (-1), at the top (0) or after line ``line`` of a block.
+
+        Raises:
+            UnknownBlock, BlockReadOnly, CoreMemoryFull, InvalidArguments: nothing was changed.
+        """
+        return self.edit(label, lambda value: inserted(label, value, content, line), cause)
+
+    def replace(self, label: str, old_content: str, new_content: str, cause: Cause = BY_USER) -> Block:
         """Put ``new_content`` where ``old_content`` stands, exactly once, in a block; empty text deletes.
 
         Raises:
             UnknownBlock, BlockReadOnly, CoreMemoryFull, TextNotFound, TextNotUnique: nothing was changed.
         """
+        return self.edit(label, lambda value: replaced(label, value, old_content, new_content), cause)
 
-        def exchanged(value: str) -> str:
-            times = value.count(old_content) if old_content else 0
-            if times == 0:
-                raise TextNotFound(
-                    f"{old_content!r} does not stand in block {label!r}. Copy the old text exactly as it is there: {value!r}."
-                )
-            if times > 1:
-                raise TextNotUnique(f"{old_content!r} stands {times} times in block {label!r}. Give more of the text around it.")
-            return value.replace(old_content, new_content)
+    def rethink(self, label: str, value: str, cause: Cause = BY_USER) -> Block:
+        """Make ``value`` the whole text of a block; one that is missing is made.
 
-        return self.edit(label, exchanged, cause)
+        Raises:
+            BlockReadOnly, CoreMemoryFull, ToolError: nothing was changed.
+        """
+        if label not in {block.label for block in self.blocks()}:
+            try:
+                self.create([Block(label, value)], cause)
+            except BlockExists:
+                pass  # somebody made it just now; then it is edited
+            else:
+                return self.block(label)
+        return self.edit(label, lambda _: value, cause)
 
-    def overwrite(self, label: str, value: str, cause: Cause = Cause()) -> Block:
+    def overwrite(self, label: str, value: str, cause: Cause = BY_USER) -> Block:
         """Make ``value`` the whole text of a block, read-only or not: this is the owner's way, not the agent's."""
         return self.edit(label, lambda _: value, cause, may_edit_read_only=True)
 
     def edit(
-        self, label: str, change: Callable[[str], str], cause: Cause = Cause(), *, may_edit_read_only: bool = False
+        self, label: str, change: Callable[[str], str], cause: Cause = BY_USER, *, may_edit_read_only: bool = False
     ) -> Block:
         """Change a block's text by a function of what is there now; return the block as it is then."""
-        for _ in range(_MAX_ATTEMPTS):
-            item = self._store.get(self._namespace, label)
-            block = self.block(label)
-            if item is None or block.version != item.value["version"]:
-                continue
-            if cause.key and cause.key in block.causes:
-                self._record(block, cause)
-                return block
-            if block.read_only and not may_edit_read_only:
-                raise BlockReadOnly(f"The core memory block {label!r} is read-only. Keep what you have to note in another block.")
-            value = change(block.value)
-            _check_size(label, value, block.limit_chars)
-            edited = self._next(block, value, cause)
-            written = {**edited.as_value(), "order": item.value["order"]}
-            if put_if(self._store, self._namespace, label, written, expected=item.value, index=False):
-                self._record(edited, cause)
-                return edited
-        raise StoreError(f"Block {label!r} changed {_MAX_ATTEMPTS} times while it was being edited; try again.")
 
-    def delete(self, label: str) -> None:
-        """Take a block out of core memory; its versions stay in the history.
+        def changed(old: StoredBlock, revision: int, cause: Cause) -> Trail:
+            if old.deleted:
+                raise unknown(label, self._blocks.read())
+            if old.block.read_only and not may_edit_read_only:
+                raise BlockReadOnly(
+                    f"The core memory block {label!r} is read-only. Keep what you have to note in another block."
+                )
+            value = change(old.block.value)
+            _check_size(label, value, old.block.limit_chars)
+            return old.trail.edit(self._blocks.version(old.trail.last, label, value, cause, revision))
+
+        return self._blocks.change(label, changed, cause)
+
+    def delete(self, label: str, cause: Cause = _DELETE) -> None:
+        """Take a block out of core memory; its versions stay in the history, and undo brings it back.
 
         Raises:
             UnknownBlock: there is none with this label.
         """
-        self.block(label)
-        self._store.delete(self._namespace, label)
+
+        def gone(old: StoredBlock, revision: int, cause: Cause) -> Trail:
+            if old.deleted:
+                raise unknown(label, self._blocks.read())
+            return old.trail.edit(
+                replace(self._blocks.version(old.trail.last, label, "", cause, revision), deleted=True)
+            )
+
+        self._blocks.change(label, gone, cause)
+
+    def log(self, label: str | None = None, *, limit: int = 20, before: int | None = None) -> list[Version]:
+        """Return versions of a block (of all blocks, if none is named), newest first, one page of them.
+
+        Args:
+            label: One block only, also one that is deleted.
+            limit: How many; versions of one revision are not parted.
+            before: Only versions of a lower revision: the next page begins before the last one's.
+
+        Raises:
+            UnknownBlock: there is and was no such block.
+        """
+        return self._history.page([stored.trail for stored in self._blocks.named(label)], limit, before)
 
     def history(self, label: str | None = None) -> list[dict[str, Any]]:
-        """Return every version of a block (of all blocks, if none is named), oldest first, with its cause."""
-        condition = {"label": label} if label else None
-        found: list[Item] = []
-        while page := self._store.search(namespaces.core_history(self._agent_id), filter=condition, limit=500, offset=len(found)):
-            found.extend(page)
-        return sorted((item.value for item in found), key=lambda v: (v["time"], v["label"], v["version"]))
+        """Return every version of a block (of all blocks, if none is named), oldest first, as data; see :meth:`log`."""
+        trails = [s.trail for s in self._blocks.read() if label in (None, s.label)]
+        found = self._history.page(trails, sum(trail.last.version for trail in trails), None)
+        return [asdict(version) for version in reversed(found)]
 
-    def _next(self, block: Block, value: str, cause: Cause) -> Block:
-        causes = (*block.causes, cause.key or uuid.uuid4().hex)[-_KEPT_CAUSES:]
-        return replace(block, value=value, version=block.version + 1, updated_at=stamp(self._clock()), causes=causes)
+    def at(self, point: Point, label: str | None = None) -> dict[str, str]:
+        """Return the text of the blocks as they were at a point.
 
-    def _record(self, block: Block, cause: Cause) -> None:
-        entry = {
-            "label": block.label, "version": block.version, "value": block.value, "time": block.updated_at,
-            "actor": cause.actor, "tool": cause.tool, "thinking": cause.thinking, "turn": cause.turn,
-        }  # fmt: skip
-        key = f"{block.label}:{block.version:08d}"
-        self._store.batch([PutOp(namespaces.core_history(self._agent_id), key, entry, index=False)])
+        A point is a revision (with a label: the block's version), a day (its end) or a moment as text or ``datetime``, or
+        a turn (the state when it ended) by its id or the beginning of it; ``turn:ID`` where it might be read as another.
+
+        Raises:
+            UnknownVersion: it names no turn. UnknownBlock: there is and was no such block.
+        """
+        texts = self._texts(point, label)
+        return {name: text for name, text in texts.items() if text is not None}
+
+    def diff(self, a: Point, b: Point | None = None, label: str | None = None) -> list[Difference]:
+        """Return the blocks that differ between two points (see :meth:`at`); between one and now if ``b`` is left out."""
+        old, new = self._texts(a, label), self._texts(b, label)
+        return [Difference(name, old[name], new[name]) for name in new if old.get(name) != new[name]]
+
+    def undo(self, label: str | None = None, cause: Cause = _UNDO) -> list[Version]:
+        """Take back the last edit of a block, or the last of all; return the versions that this made.
+
+        What one act edited in several blocks is taken back together. An undo is itself in the log and can be undone by
+        :meth:`redo`, until there is an edit after it.
+
+        Raises:
+            NothingToUndo: it stands at its beginning. UnknownBlock: there is and was no such block.
+        """
+        able = [s for s in self._blocks.named(label) if s.trail.last.parent is not None]
+        if not able:
+            raise NothingToUndo(f"There is nothing to undo in {_of(label)}: it is as it was made.")
+        act = max(able, key=lambda s: s.trail.at.revision).trail.at.act
+        return self._blocks.change_together([s.label for s in able if s.trail.at.act == act], self._undone, cause)
+
+    def redo(self, label: str | None = None, cause: Cause = _REDO) -> list[Version]:
+        """Do again what the last undo took back, in a block or in all; return the versions that this made.
+
+        Raises:
+            NothingToUndo: nothing was undone, or there was an edit since. UnknownBlock: there is and was no such block.
+        """
+        stored = self._blocks.named(label)
+        edited = max((s.trail.edited for s in stored), default=0)
+        able = [s for s in stored if s.trail.redo and (label or s.trail.last.revision > edited)]
+        if not able:
+            raise NothingToUndo(f"There is nothing to redo in {_of(label)}: nothing was undone since the last edit.")
+        act = min((s.trail.redo[-1] for s in able), key=lambda edit: edit.revision).act
+        return self._blocks.change_together([s.label for s in able if s.trail.redo[-1].act == act], self._redone, cause)
+
+    def restore(self, at: Point, label: str | None = None, cause: Cause = _RESTORE) -> list[Version]:
+        """Make a block, or all, what it was at a point (see :meth:`at`); return the versions that this made.
+
+        Deleted blocks come back, blocks made since go. It is an edit: one undo takes it back.
+
+        Raises:
+            UnknownVersion, UnknownBlock: the point or the block is not known. CoreMemoryFull: a text is longer than the
+                block's limit is now. Nothing was changed.
+        """
+        wanted, stored = self._texts(at, label), {s.label: s for s in self._blocks.named(label)}
+        changed = [name for name, text in wanted.items() if stored[name].trail.last.text != text]
+        for name in changed:
+            _check_size(name, wanted[name] or "", stored[name].block.limit_chars)
+
+        def restored(old: StoredBlock, revision: int, cause: Cause) -> Trail:
+            text = wanted[old.label]
+            made = self._blocks.version(old.trail.last, old.label, text or "", cause, revision)
+            return old.trail.edit(replace(made, deleted=text is None))
+
+        return self._blocks.change_together(changed, restored, cause)
+
+    def _texts(self, point: Point | None, label: str | None) -> dict[str, str | None]:
+        """The text of each block at a point or now; ``None`` where it was not there."""
+        stored = self._blocks.named(label)
+        if point is None:
+            return {s.label: s.trail.last.text for s in stored}
+        test = self._history.test_of(point, one_block=label is not None)
+        found = {s.label: self._history.last_that(test, s.trail) for s in stored}
+        return {name: version.text if version else None for name, version in found.items()}
+
+    def _undone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
+        target = self._target(old.label, old.trail.last.parent or 0)
+        made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
+        return old.trail.undo(replace(made, deleted=target.deleted), target)
+
+    def _redone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
+        target = self._target(old.label, old.trail.redo[-1].version)
+        made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
+        return old.trail.forward(replace(made, deleted=target.deleted), target)
+
+    def _target(self, label: str, version: int) -> Version:
+        if version == 0:
+            return Version(label, 0, "", "", deleted=True)
+        found = self._history.get(label, [version])
+        if not found:
+            raise StoreError(f"Version {version} of block {label!r} is not in the history; nothing was changed.")
+        return found[0]
+
+
+def _of(label: str | None) -> str:
+    return f"block {label!r}" if label else "core memory"
+
+
+def _check_new(blocks: Sequence[Block], stored: Mapping[str, StoredBlock]) -> None:
+    for block in blocks:
+        _check_size(block.label, block.value, block.limit_chars)
+        if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
+            raise ToolError(
+                f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}."
+            )
+    labels = {block.label for block in blocks}
+    living, ever = labels | {label for label, s in stored.items() if not s.deleted}, labels | set(stored)
+    if len(living) > MAX_BLOCKS or len(ever) > MAX_LABELS:
+        raise ToolError(
+            f"There would be {len(living)} blocks, under {len(ever)} labels that were ever used; the limits are {MAX_BLOCKS} and "
+            f"{MAX_LABELS}. Delete a block, or use a label again."
+        )
 
 
 def _check_size(label: str, value: str, limit_chars: int) -> None:
@@ -253,5 +315,3 @@ def _check_size(label: str, value: str, limit_chars: int) -> None:
             f"Block {label!r} would hold {len(value):,} characters; its limit is {limit_chars:,}. "
             "Shorten the text, or move detail to archival memory."
         )
-
-

@@ -14,6 +14,7 @@ from memgpt_agent.errors import (
     BlockExists,
     BlockReadOnly,
     CoreMemoryFull,
+    InvalidArguments,
     TextNotFound,
     TextNotUnique,
     ToolError,
@@ -37,7 +38,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]
 def core_of(store: BaseStore, *blocks: Block) -> CoreMemory:
     """Return the memory of a new agent with these blocks, or with two usual ones."""
     core = CoreMemory(store, "ann", Clock())
-    core.create(blocks or [Block("human", "Name: Alice\nLikes: tea", limit_chars=60), Block("rules", "Be kind.", read_only=True)])
+    core.create(
+        blocks
+        or [Block("human", "Name: Alice\nLikes: tea", limit_chars=60), Block("rules", "Be kind.", read_only=True)]
+    )
     return core
 
 
@@ -89,10 +93,62 @@ def test_an_edit_that_cannot_be_is_an_error_to_act_on(
     assert dict(core) == before
 
 
+def test_replacing_what_stands_several_times_names_the_lines(store: BaseStore) -> None:
+    """Also where its places overlap, of which a plain count would see one."""
+    core = core_of(store, Block("human", "tea\nno tea\naaa"))
+    with pytest.raises(TextNotUnique, match="stands 2 times in block 'human', in lines 1, 2. Give more"):
+        core.replace("human", "tea", "coffee")
+    with pytest.raises(TextNotUnique, match="stands 2 times in block 'human', in lines 3, 3"):
+        core.replace("human", "aa", "b")
+
+
+@pytest.mark.parametrize(
+    ("line", "then"), [(-1, "a\nb\nnew"), (0, "new\na\nb"), (1, "a\nnew\nb"), (2, "a\nb\nnew")]
+)  # fmt: skip
+def test_lines_are_inserted_where_they_are_wanted(store: BaseStore, line: int, then: str) -> None:
+    """At the end, at the top, after a line."""
+    assert core_of(store, Block("human", "a\nb")).insert("human", "new", line).value == then
+
+
+@pytest.mark.parametrize("line", [-2, 3])
+def test_a_line_that_is_not_there_is_an_error_with_those_that_are(store: BaseStore, line: int) -> None:
+    """And an empty block has none."""
+    core = core_of(store, Block("human", "a\nb"), Block("empty"))
+    with pytest.raises(InvalidArguments, match=f"insert_line = {line}: block 'human' has 2 lines. Give -1 for the end"):
+        core.insert("human", "new", line)
+    assert core.insert("empty", "new", 0).value == "new"
+
+
+def test_rethinking_rewrites_a_block_and_makes_a_missing_one(store: BaseStore) -> None:
+    """Once for each cause."""
+    core = core_of(store)
+    assert core.rethink("human", "Alice", Cause("k1")).value == "Alice"
+    made = core.rethink("goals", "Learn to sail.", Cause("k2"))
+    core.append("goals", "And to cook.")
+    again = core.rethink("goals", "Learn to sail.", Cause("k2"))
+    assert (made.version, again.version, again.value) == (1, 2, "Learn to sail.\nAnd to cook.")
+    with pytest.raises(BlockReadOnly):
+        core.rethink("rules", "None.")
+
+
+def test_an_agent_has_a_hundred_blocks_at_most(store: BaseStore) -> None:
+    """The next one is refused; a deleted one makes room."""
+    core = core_of(store, *(Block(f"b{n}") for n in range(100)))
+    with pytest.raises(ToolError, match="There would be 101 blocks"):
+        core.create([Block("one more")])
+    core.delete("b0")
+    core.create([Block("one more")])
+    assert len(core) == 100
+
+
 def test_append_knows_the_same_errors(store: BaseStore) -> None:
     """Unknown label, read-only, over the limit."""
     core = core_of(store)
-    for label, text, error in (("x", "a", UnknownBlock), ("rules", "a", BlockReadOnly), ("human", "a" * 60, CoreMemoryFull)):
+    for label, text, error in (
+        ("x", "a", UnknownBlock),
+        ("rules", "a", BlockReadOnly),
+        ("human", "a" * 60, CoreMemoryFull),
+    ):
         with pytest.raises(error):
             core.append(label, text)
 
@@ -137,7 +193,8 @@ def test_every_version_is_kept_with_its_cause(store: BaseStore) -> None:
     newest = core.history("human")[-1]
     assert newest == {
         "label": "human", "version": 2, "value": "Name: Alice\nLikes: tea\nDog: Rex", "time": "2026-01-01T12:00:00.000000+00:00",
-        "actor": "agent", "tool": "core_memory_append", "thinking": "I should note the dog", "turn": "turn-1",
+        "actor": "agent", "tool": "core_memory_append", "thinking": "I should note the dog", "turn": "turn-1", "act": "k",
+        "revision": 2, "deleted": False, "parent": 1, "kind": "edit",
     }  # fmt: skip
     assert {v["label"] for v in core.history()} == {"human", "rules"}
 
@@ -170,7 +227,10 @@ def test_a_deleted_block_is_gone_but_for_its_history(store: BaseStore) -> None:
     assert list(core) == ["rules"]
     core.create([Block("last")])
     assert list(core) == ["rules", "last"]
-    assert [v["value"] for v in core.history("human")] == ["Name: Alice\nLikes: tea"]
+    assert [(v["value"], v["deleted"]) for v in core.history("human")] == [
+        ("Name: Alice\nLikes: tea", False),
+        ("", True),
+    ]
     with pytest.raises(UnknownBlock):
         core.delete("human")
 
@@ -205,5 +265,5 @@ def test_any_text_that_was_appended_can_be_replaced_exactly(lines: list[str]) ->
         core.append("human", line)
     whole = "\n".join(lines)
     assert core["human"] == whole
-    if whole.count(lines[-1]) == 1:
+    if sum(whole.startswith(lines[-1], place) for place in range(len(whole))) == 1:
         assert core.replace("human", lines[-1], "").value == whole.replace(lines[-1], "")

@@ -1,0 +1,80 @@
+"""What core memory is made of: a block, the cause of a write, and the blocks that every agent has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+DEFAULT_LIMIT_CHARS = 2_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """One labelled block of core memory."""
+
+    label: str
+    """Its name, unique within the agent."""
+    value: str = ""
+    """Its text."""
+    description: str = ""
+    """What it is for; the model reads it."""
+    limit_chars: int = DEFAULT_LIMIT_CHARS
+    """The most characters that its value may have."""
+    read_only: bool = False
+    """Whether the agent's tools may not edit it."""
+    version: int = 0
+    """How often it was written; 0 before the first time."""
+    updated_at: str = ""
+    """When it was last written, ISO 8601, UTC."""
+    causes: tuple[str, ...] = ()
+    """The causes of its last edits, oldest first."""
+
+    def as_value(self) -> dict[str, Any]:
+        """Return the block as it is stored."""
+        return {**self.__dict__, "causes": list(self.causes)}
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> "Block":
+        """Return the block that was stored; what else is stored with it is passed over."""
+        known: dict[str, Any] = {field.name: value[field.name] for field in fields(cls) if field.name in value}
+        known["causes"] = tuple(known.get("causes", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a block is written: who does it, by what, and the key by which the same act is recognised again."""
+
+    key: str = ""
+    """The same key again means the same act; it is not done twice. Empty: a new act."""
+    actor: str = "user"
+    """``agent``, ``user``, ``sleeptime``, ``import`` or another agent's id."""
+    tool: str = ""
+    """The tool or method that does it."""
+    thinking: str = ""
+    """The inner thoughts that came with the call."""
+    turn: str = ""
+    """The id of the event in whose turn it happens."""
+
+
+BY_USER = Cause()
+"""A new act of the user's."""
+MAKING = "create"
+"""The ``Cause.tool`` by which an agent's first blocks are made. A block's history begins there: it cannot be undone."""
+
+PERSONA_DESCRIPTION = (
+    "Who you are: your name, character and how you speak. Keep to it; refine it as you learn who you are."
+)
+HUMAN_DESCRIPTION = "What you know about the person you talk with: name, work, family, tastes, plans. Keep it current."
+SYSTEM_DESCRIPTION = "Standing instructions that were added for you. Follow them."
+
+
+def default_blocks(persona: str | None = None, human: str | None = None) -> list[Block]:
+    """Return the two blocks that an agent has unless told otherwise, ``persona`` and ``human``."""
+    return [
+        Block(
+            "persona",
+            persona if persona is not None else "I am a helpful assistant with a long memory.",
+            PERSONA_DESCRIPTION,
+        ),
+        Block("human", human or "", HUMAN_DESCRIPTION),
+    ]
