@@ -25,7 +25,7 @@ def place(sizes: Positions, links: Sequence[tuple[int, int]], margin: float = 14
     n = len(sizes)
     if n <= 1:
         return np.zeros((n, 2))
-    spring = float(np.sqrt((sizes.prod(axis=1)).mean())) * 1.3
+    spring = float(np.sqrt((sizes.prod(axis=1)).mean())) * 0.95
     angle = np.arange(n) * 2.399963  # the golden angle: no two start at one place, and none in a row
     at = np.stack([np.cos(angle), np.sin(angle)], axis=1) * spring * np.sqrt(np.arange(n) + 1.0)[:, None]
     ends = np.array(links, dtype=np.int64).reshape(-1, 2)

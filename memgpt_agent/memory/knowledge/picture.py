@@ -14,7 +14,7 @@ _CHAR_WIDTH = 0.6
 """About how wide a character is, as a share of the font's size; wide scripts take one whole."""
 _EDGE = 24.0
 _STYLE = """\
-  text { font-family: Helvetica, Arial, sans-serif; text-anchor: middle; }
+  text { font-family: Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif; text-anchor: middle; }
   .name { font-size: 13px; fill: #14212b; }
   .relation { font-size: 11px; fill: #37474f; }
   .past-relation { font-size: 11px; fill: #8a5a3c; }
