@@ -115,3 +115,7 @@ class UnknownVersion(ToolError, LookupError):
 
 class NothingToUndo(ToolError):
     """Core memory stands at the beginning, or for a redo at the end, of what was edited."""
+
+
+class FileNotAttached(ToolError, LookupError):
+    """The agent has no file of this name, or it is not open."""

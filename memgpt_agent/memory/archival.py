@@ -34,6 +34,8 @@ class Passage:
     """The document it comes from, with page or lines; empty for what the agent wrote."""
     cause: str = ""
     """The act that inserted it first."""
+    file: str = ""
+    """The id of the attached file that it was cut from; empty for what the agent wrote."""
 
 
 class ArchivalMemory(Protocol):

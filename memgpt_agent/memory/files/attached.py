@@ -1,0 +1,258 @@
+"""Loading files into an agent's memory, again only where they changed; listing them, and taking them out."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem
+
+from memgpt_agent.documents import DocumentFile, DocumentPassage, Section, cut, read_sections
+from memgpt_agent.errors import DocumentError, FileNotAttached
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.files.reading import Grep, grep
+from memgpt_agent.memory.files.record import (
+    PAGE_LINES,
+    FileRecord,
+    every_record,
+    file_id,
+    files_namespace,
+    page_key,
+    read_lines,
+    record_of,
+    text_namespace,
+    text_operations,
+    value_of,
+)
+from memgpt_agent.memory.search import Filter, find
+
+BATCH_PASSAGES = 128
+"""So many passages are embedded and stored at a time; an interrupt loses no more work than that."""
+_SCAN = 500
+_TABLES = frozenset({".csv", ".tsv"})
+
+
+@dataclass(frozen=True)
+class FileLoad:
+    """What came of loading one file."""
+
+    record: FileRecord
+    """The file as it is kept now."""
+    state: Literal["new", "changed", "unchanged", "empty"]
+    """Whether it was stored, stored anew, left as it was, or holds no text."""
+
+
+class AttachedFiles:
+    """The files of one agent. What the agent reads of them is what was loaded: it never touches the disk.
+
+    **Limits**: passages go to archival memory in the store; an archive elsewhere (a vector store) is not served.
+    """
+
+    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._agent_id = agent_id
+        self._clock = clock
+        self._archive = namespaces.archival(agent_id)
+
+    def load(
+        self,
+        files: Sequence[DocumentFile],
+        tags: Sequence[str] = (),
+        *,
+        on_passages: Callable[[int], None] | None = None,
+    ) -> Iterator[FileLoad]:
+        """Yield each file when all of it is stored; one whose bytes and tags are as before is left alone.
+
+        It may be stopped at any time and begun again: what is complete is not done twice, what was begun is finished.
+
+        Args:
+            files: what :func:`memgpt_agent.documents.find_files` found.
+            tags: for the passages.
+            on_passages: told of each number of passages that was stored.
+
+        Raises:
+            DocumentError: a file cannot be read, or one that was named holds no text; those before it are stored.
+        """
+        known = {record.id: record for record in every_record(self._store, self._agent_id)}
+        names = {record.name: record.id for record in known.values()}
+        for file in files:
+            identity = file_id(file.path)
+            name = _unique(file, identity, names)
+            old = known.get(identity)
+            yield self._load(
+                replace(file, name=name), identity, old, tuple(dict.fromkeys(tags)), on_passages or (lambda _: None)
+            )
+
+    def _load(
+        self,
+        file: DocumentFile,
+        identity: str,
+        old: FileRecord | None,
+        tags: tuple[str, ...],
+        told: Callable[[int], None],
+    ) -> FileLoad:
+        raw = _bytes(file)
+        digest = hashlib.sha256(raw).hexdigest()
+        if old and (old.sha256, old.tags, old.name) == (digest, tags, file.name):
+            return FileLoad(old, "unchanged")
+        sections = list(read_sections(file))
+        lines = _own_lines(file, sections)
+        passages = [passage for passage in cut(file, sections) if passage.text.strip()]
+        begun = FileRecord(
+            identity,
+            file.name,
+            str(file.path.absolute()),
+            str(file.folder.absolute()) if file.folder else "",
+            tags=tags,
+        )
+        if not passages:
+            if file.named:
+                raise DocumentError(
+                    f"{file.path} holds no text. A scanned document must go through text recognition (OCR) first."
+                )
+            return FileLoad(begun, "empty")
+        self._put_record(begun)
+        done = replace(
+            begun,
+            sha256=digest,
+            size_bytes=len(raw),
+            lines=len(lines),
+            passages=len({p.id for p in passages}),
+            time=stamp(self._clock()),
+        )
+        self._store.batch(text_operations(self._agent_id, identity, lines))
+        for start in range(0, len(passages), BATCH_PASSAGES):
+            batch = passages[start : start + BATCH_PASSAGES]
+            self._store.batch(self._missing([self._put_passage(passage, done) for passage in batch]))
+            told(len(batch))
+        if old is not None:
+            self._drop_passages(identity, {passage.id for passage in passages})
+            self._drop_text(identity, len(lines), old.lines)
+        self._put_record(done)
+        return FileLoad(done, "changed" if old and old.sha256 else "new")
+
+    def _put_record(self, record: FileRecord) -> None:
+        self._store.put(files_namespace(self._agent_id), record.id, value_of(record), index=False)
+
+    def _put_passage(self, passage: DocumentPassage, record: FileRecord) -> PutOp:
+        value: dict[str, Any] = {
+            "id": passage.id, "text": passage.text, "tags": list(record.tags), "time": record.time, "source": passage.source,
+            "cause": "", "file": record.id,
+        }  # fmt: skip
+        return PutOp(self._archive, passage.id, value, ["text"])
+
+    def _missing(self, puts: Sequence[PutOp]) -> list[PutOp]:
+        """Leave out what is stored already: an interrupted load is gone on with."""
+        stored: list[Any] = self._store.batch([GetOp(self._archive, put.key) for put in puts])
+        shown = ("text", "tags", "source", "file")
+        new: list[PutOp] = []
+        for put, item in zip(puts, stored, strict=True):
+            value = put.value or {}
+            if item is None or any(item.value.get(name) != value[name] for name in shown):
+                new.append(put)
+        return new
+
+    def _drop_passages(self, identity: str, kept: set[str]) -> None:
+        offset = 0
+        while found := self._store.search(self._archive, filter={"file": identity}, limit=_SCAN, offset=offset):
+            gone = [item for item in found if item.key not in kept]
+            self._store.batch([PutOp(self._archive, item.key, None) for item in gone])
+            offset += len(found) - len(gone)
+
+    def _drop_text(self, identity: str, first: int, last: int) -> None:
+        namespace = text_namespace(self._agent_id)
+        start = -(-first // PAGE_LINES) * PAGE_LINES
+        self._store.batch([PutOp(namespace, page_key(identity, line), None) for line in range(start, last, PAGE_LINES)])
+
+    def records(self) -> list[FileRecord]:
+        """Return all files, by name."""
+        return sorted(every_record(self._store, self._agent_id), key=lambda record: record.name)
+
+    def record(self, name: str) -> FileRecord:
+        """Return one file by its name.
+
+        Raises:
+            FileNotAttached: there is none of this name; the message names those that come close.
+        """
+        named = name.strip().removeprefix("./")
+        found = self._store.search(files_namespace(self._agent_id), filter={"name": named}, limit=1)
+        if found:
+            return record_of(found[0].value)
+        records = self.records()
+        close = [record.name for record in records if named and (named in record.name or record.name in named)]
+        ends = [record for record in records if record.name.endswith(f"/{named}")]
+        if len(ends) == 1:
+            return ends[0]
+        shown = (close or [record.name for record in records])[:20]
+        raise FileNotAttached(
+            f"There is no file {name!r}. {'Files with a name like it' if close else 'The files'}: {', '.join(shown) or 'none'}"
+            f"{' ...' if len(close or records) > len(shown) else ''}."
+        )
+
+    def unload(self, source: str | Path) -> list[FileRecord]:
+        """Take out a file by name or path, or all files of a folder; return what was taken out.
+
+        Raises:
+            FileNotAttached: nothing was loaded from there.
+        """
+        text, place = str(source), str(Path(source).absolute())
+        gone = [
+            record
+            for record in self.records()
+            if text == record.name
+            or record.name.startswith(f"{text.rstrip('/')}/")
+            or Path(record.path).is_relative_to(place)
+        ]
+        if not gone:
+            raise FileNotAttached(f"Nothing was loaded from {text!r}. See what there is with: memgpt files")
+        for record in gone:
+            self._drop_passages(record.id, set())
+            self._drop_text(record.id, 0, record.lines)
+            self._store.delete(files_namespace(self._agent_id), record.id)
+        return gone
+
+    def lines(self, record: FileRecord, first: int, last: int) -> Iterator[tuple[int, str]]:
+        """Yield a file's lines with their numbers, both ends counted from 1 and included."""
+        return read_lines(self._store, self._agent_id, record, first, last)
+
+    def search(self, query: str, names: Sequence[str] = (), *, limit: int = 5, page: int = 0) -> list[SearchItem]:
+        """Return the passages of files that fit a query best, by words and by meaning; ``names`` restricts them to some files."""
+        chosen: Filter = {"file": {"$in": [self.record(name).id for name in names]} if names else {"$gt": ""}}
+        return find(self._store, self._archive, query, filter=chosen, limit=limit, offset=page * limit)
+
+    def grep(
+        self, pattern: str, names: Sequence[str] = (), *, context: int = 0, limit: int = 50, seconds: float = 2.0
+    ) -> Grep:
+        """Return the lines that match a regular expression; see :func:`memgpt_agent.memory.files.reading.grep`."""
+        records = [self.record(name) for name in names] or self.records()
+        return grep(self._store, self._agent_id, records, pattern, context=context, limit=limit, seconds=seconds)
+
+
+def _bytes(file: DocumentFile) -> bytes:
+    try:
+        return file.path.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"{file.path} cannot be read: {error}. Nothing of it was taken.") from error
+
+
+def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:
+    """Return the name by which the agent calls a file; where another file has it, with the folders above it."""
+    name, above = file.name, (file.folder or file.path.parent).resolve()
+    while names.setdefault(name, identity) != identity and above.name:
+        name, above = f"{above.name}/{name}", above.parent
+    return name
+
+
+def _own_lines(file: DocumentFile, sections: Sequence[Section]) -> list[str]:
+    """Return what can be read of a file by its lines; pages and cells begin with a line that says so."""
+    if file.path.suffix.lower() in _TABLES:
+        return file.path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines: list[str] = []
+    for section in sections:
+        if section.page is not None:
+            lines.append(f"--- {'cell' if file.path.suffix == '.ipynb' else 'page'} {section.page} ---")
+        lines += section.text.splitlines()
+    return lines

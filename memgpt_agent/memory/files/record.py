@@ -1,0 +1,106 @@
+"""What is kept of an attached file: its record, and its text in pages of lines; all of it lies in the store."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from langgraph.store.base import BaseStore, PutOp
+
+from memgpt_agent.memory.namespaces import Namespace, encode_label
+
+PAGE_LINES = 200
+"""So many lines are kept in one item of the store."""
+_SCAN = 500
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One attached file."""
+
+    id: str
+    """Made from its path: the same file loaded again has the same."""
+    name: str
+    """By which the agent calls it; unlike any other of the agent's files."""
+    path: str
+    """Where it was loaded from."""
+    folder: str = ""
+    """The folder that was loaded and held it; empty where it was loaded by itself."""
+    sha256: str = ""
+    """Of its bytes when it was loaded; empty while it is being loaded."""
+    size_bytes: int = 0
+    """How large it was."""
+    lines: int = 0
+    """How many lines it has to read."""
+    passages: int = 0
+    """How many passages it was cut into."""
+    tags: tuple[str, ...] = ()
+    """The tags of its passages."""
+    time: str = ""
+    """When it was loaded, ISO 8601, UTC."""
+
+
+def files_namespace(agent_id: str) -> Namespace:
+    """The records of an agent's files, by id."""
+    return (encode_label(agent_id), "files")
+
+
+def text_namespace(agent_id: str) -> Namespace:
+    """The text of an agent's files in pages of lines."""
+    return (encode_label(agent_id), "file_text")
+
+
+def open_namespace(agent_id: str) -> Namespace:
+    """Which of an agent's files are open."""
+    return (encode_label(agent_id), "open_files")
+
+
+def file_id(path: Path) -> str:
+    """Return the id of a file, made from where it really is."""
+    return f"file-{hashlib.sha256(str(path.resolve()).encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def value_of(record: FileRecord) -> dict[str, Any]:
+    """Return a record as it is stored."""
+    return {**asdict(record), "tags": list(record.tags)}
+
+
+def record_of(value: dict[str, Any]) -> FileRecord:
+    """Return a stored record; what a later version added is left out."""
+    known = {field.name for field in fields(FileRecord)}
+    read: dict[str, Any] = {**{k: v for k, v in value.items() if k in known}, "tags": tuple(value.get("tags", ()))}
+    return FileRecord(**read)
+
+
+def every_record(store: BaseStore, agent_id: str) -> Iterator[FileRecord]:
+    """Yield the records of all of an agent's files, in the order in which they were first loaded."""
+    offset = 0
+    while found := store.search(files_namespace(agent_id), limit=_SCAN, offset=offset):
+        yield from (record_of(item.value) for item in found)
+        offset += len(found)
+
+
+def text_operations(agent_id: str, record_id: str, lines: Sequence[str]) -> list[PutOp]:
+    """Return the operations that keep a file's lines."""
+    namespace = text_namespace(agent_id)
+    pages = range(0, len(lines), PAGE_LINES)
+    return [
+        PutOp(namespace, page_key(record_id, start), {"lines": list(lines[start : start + PAGE_LINES])}, False)
+        for start in pages
+    ]
+
+
+def page_key(record_id: str, line: int) -> str:
+    """Return the key of the page that holds a line, counted from 0."""
+    return f"{record_id}:{line // PAGE_LINES:06d}"
+
+
+def read_lines(store: BaseStore, agent_id: str, record: FileRecord, first: int, last: int) -> Iterator[tuple[int, str]]:
+    """Yield a file's lines with their numbers, from ``first`` to ``last``, both counted from 1 and included."""
+    first, last = max(1, first), min(last, record.lines)
+    for start in range((first - 1) // PAGE_LINES * PAGE_LINES, last, PAGE_LINES):
+        item = store.get(text_namespace(agent_id), page_key(record.id, start))
+        for number, line in enumerate(item.value["lines"] if item else (), start=start + 1):
+            if first <= number <= last:
+                yield number, line
