@@ -171,7 +171,8 @@ class _Pending:
             return cls()
         values = cast(dict[str, Any], state.values)
         events = {str(m.id) for m in cast(list[BaseMessage], values.get("messages", [])) if not mark_of(m)}
-        events |= {str((values.get("event") or {}).get("id", ""))}
+        event: dict[str, Any] = values.get("event") or {}
+        events.add(event.get("id", ""))
         turn = values.get("turn")
         if turn and not turn["over"]:
             events.add(turn["id"])

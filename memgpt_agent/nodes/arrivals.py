@@ -1,0 +1,231 @@
+"""Receiving what came in: what is new, what was handled before, and the calls that a turn left open when it was cut off."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    ToolCall,
+    ToolMessage,
+)
+
+from memgpt_agent.events import MARK, Event, EventType, Mark, event_message, mark_of, with_mark
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.recall import Message, Role
+from memgpt_agent.nodes.session import Session, key_of
+from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.state import AgentState, Turn
+from memgpt_agent.tools.messages import SENT
+
+KEPT_EVENT_IDS = 256
+"""Of events without a text, which recall memory does not keep, this many ids are kept for each thread."""
+
+
+def receive(state: AgentState, session: Session) -> tuple[list[AnyMessage], Turn | None]:
+    """Return the updates to the queue that take in what is new, and the turn that is to go on; ``None`` if there is none.
+
+    Every new message is marked and kept in recall memory. An event that was handled before, here or in an earlier part of
+    the conversation, is taken out again. Calls that were left open get their results before what is new: the true one
+    where they had been carried out, else that they were interrupted.
+    """
+    now = session.resources.clock()
+    fresh, running = _fresh(state, session, now), state.get("turn")
+    known = _known(fresh, session)
+    handled = {i for i, record in known.items() if _is_past(record, running, session)}
+    news = [m for m in fresh if m.id not in handled]
+    wakers = [m for m in news if isinstance(m, HumanMessage) or mark_of(m).get("kind") == "event"]
+    here = {m.id for m in state["messages"]}
+    gone: list[Any] = [RemoveMessage(id=i) for i in handled if i in here]
+    if not wakers:
+        marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in news]
+        goes_on = running if running and not running["over"] and not gone else None
+        return cast(list[AnyMessage], [*gone, *marked]), goes_on
+    turn_id = str(wakers[-1].id)
+    received = [_received(m, turn_id, now) for m in news]
+    remember(session, [m for m in received if m.id not in known], earlier=state["messages"])
+    _remember_ids(session, [str(m.id) for m in received if not m.text and m.id not in known])
+    kind: EventType = mark_of(next(m for m in received if m.id == turn_id)).get("type", "user_message")
+    turn: Turn = {**no_turn(), "id": turn_id, "type": kind, "received": session.checkpoint_id}
+    settled = settle(state, session)
+    behind: list[Any] = [RemoveMessage(id=str(m.id)) for m in received if m.id in here] if settled else []
+    return cast(list[AnyMessage], [*gone, *settled, *behind, *received]), turn
+
+
+def no_turn() -> Turn:
+    """Return the registers before anything happened."""
+    return Turn(id="", type="user_message", step=0, answered=False, reminded=False, unusable=0, over=False)
+
+
+def _fresh(state: AgentState, session: Session, now: datetime) -> list[BaseMessage]:
+    fresh: list[BaseMessage] = [m for m in state["messages"] if not mark_of(m)]
+    event = state.get("event")
+    if event:
+        text = event.get("text", "")
+        event_id = event.get("id") or key_of(session.thread_id, session.checkpoint_id, event["type"], text)
+        if not any(m.id == event_id for m in state["messages"] if mark_of(m)):
+            fresh.append(event_message(event, event_id=event_id, now=now))
+    return fresh
+
+
+def _received(message: BaseMessage, turn_id: str, now: datetime) -> Any:
+    mark = mark_of(message)
+    if not mark and isinstance(message, HumanMessage):
+        mark = Mark(kind="event", type="user_message")
+    mark = Mark(**{"kind": "history", "time": stamp(now), **mark, "turn": turn_id})  # pyright: ignore[reportArgumentType]
+    return with_mark(message, mark)
+
+
+# What was handled before
+
+
+def _known(fresh: Sequence[BaseMessage], session: Session) -> dict[str, Message]:
+    """What was received before under the same id with the same text, in whatever branch of the conversation."""
+    texts = {str(m.id): m.text for m in fresh}
+    known = session.memory.recall.get(list(texts)) if texts else {}
+    found = {
+        i: record for i, record in known.items() if record.text == texts[i] and record.thread_id == session.thread_id
+    }
+    if "" in texts.values():
+        ids = _ids_without_text(session)
+        found |= {
+            i: Message(i, "system", "", "", checkpoint=ids[i]) for i, text in texts.items() if not text and i in ids
+        }
+    return found
+
+
+def _is_past(record: Message, turn: Turn | None, session: Session) -> bool:
+    """Whether it lies in the past of this conversation as it now is.
+
+    Checkpoint ids are ordered by time. What was received at a later one than the state's own turn was received by a step
+    that did not end (a crash: it is tried again) or in a branch that was given up (a rollback, a fork: it is new here).
+    """
+    if turn is None:
+        return False
+    until = turn.get("received")
+    return record.checkpoint != session.checkpoint_id if until is None else record.checkpoint <= until
+
+
+def _ids_without_text(session: Session) -> dict[str, str]:
+    item = session.memory.store.get(namespaces.events(session.memory.agent_id), session.thread_id)
+    return dict(item.value["ids"]) if item else {}
+
+
+def _remember_ids(session: Session, ids: Sequence[str]) -> None:
+    if ids:
+        kept = [*_ids_without_text(session).items(), *((i, session.checkpoint_id) for i in ids)][-KEPT_EVENT_IDS:]
+        place = namespaces.events(session.memory.agent_id)
+        session.memory.store.put(place, session.thread_id, {"ids": [list(pair) for pair in kept]}, index=False)
+
+
+# Calls that were left open
+
+
+def call_key(thread_id: str, turn: Turn, ordinal: int, call: ToolCall) -> str:
+    """Return the key of one call of the newest answer: the same call of the same step has it in every process and replay."""
+    return key_of(
+        thread_id,
+        turn["id"],
+        turn["step"],
+        ordinal,
+        call["name"],
+        json.dumps(call["args"], sort_keys=True, default=str),
+    )
+
+
+def settle(state: AgentState, session: Session) -> list[AnyMessage]:
+    """Return a result for every call of the queue that has none, with the replies that were spoken.
+
+    A call of the running turn may have been carried out without its result having been stored: new input came before the
+    pending step was finished. What recall memory keeps of it is its result.
+    """
+    results = {m.tool_call_id for m in state["messages"] if isinstance(m, ToolMessage)}
+    turn = state.get("turn") or no_turn()
+    settled: list[AnyMessage] = []
+    for message in state["messages"]:
+        calls = message.tool_calls if isinstance(message, AIMessage) else []
+        left_open = [(nth, call) for nth, call in enumerate(calls) if call["id"] not in results]
+        if not left_open:
+            continue
+        own = mark_of(message).get("turn") == turn["id"]
+        keys = {nth: call_key(session.thread_id, turn, nth, call) for nth, call in left_open} if own else {}
+        done = session.memory.recall.get(list(keys.values())) if keys else {}
+        for nth, call in left_open:
+            settled += _settled(session, turn, nth, call, done.get(keys.get(nth, "")), mark_of(message).get("turn", ""))
+    return settled
+
+
+def _settled(
+    session: Session, turn: Turn, ordinal: int, call: ToolCall, done: Message | None, turn_id: str
+) -> list[Any]:
+    mark = Mark(kind="result", time=stamp(session.resources.clock()), turn=turn_id)
+    spoken = done is not None and done.role == "assistant"
+    result = ToolMessage(
+        SENT if spoken else done.text if done else INTERRUPTED, id=done.id if done else key_of(session.thread_id, "open", call["id"]),
+        name=call["name"], tool_call_id=call["id"] or "", status="success" if done and not done.failed else "error",
+        additional_kwargs={MARK: mark},
+    )  # fmt: skip
+    if done is None or not spoken:
+        return [result]
+    said = Mark(kind="reply", time=done.time, turn=turn_id, call_id=call["id"] or "")
+    reply = reply_id(session.thread_id, turn_id, turn["step"] - 1, ordinal)
+    return [result, AIMessage(done.text, id=reply, additional_kwargs={MARK: said})]
+
+
+# What is kept of it
+
+
+def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequence[AnyMessage] = ()) -> None:
+    """Keep messages of the conversation in recall memory, each indexed with the two things said before it."""
+    lines = spoken_lines([m for m in earlier if mark_of(m)])[-2:]
+    operations: list[Any] = []
+    for ordinal, message in enumerate(messages):
+        text = message.text
+        role = _role(message)
+        if role is None or not text:
+            continue
+        mark = mark_of(message)
+        record = Message(
+            id=str(message.id), role=role, text=text, time=_utc(mark.get("time", ""), session), thread_id=session.thread_id,
+            turn=mark.get("turn", ""), ordinal=ordinal, user_id=(session.context.user_id or "") if role == "user" else "",
+            checkpoint=session.checkpoint_id,
+        )  # fmt: skip
+        operations.append(session.memory.recall.put_operation(record, lines))
+        lines = [*lines, f"[{record.time[:10]}] {role}: {text[:500]}"][-2:]
+    if operations:
+        session.memory.store.batch(operations)
+
+
+def _utc(time: str, session: Session) -> str:
+    try:
+        return stamp(datetime.fromisoformat(time))
+    except ValueError:
+        return stamp(session.resources.clock())
+
+
+def spoken_lines(messages: Sequence[AnyMessage]) -> list[str]:
+    """Return what was said in the queue by both sides, one line each, dated, shortened."""
+    said = [m for m in messages if m.type == "human" or mark_of(m).get("kind") == "reply"]
+    return [f"[{mark_of(m).get('time', '')[:10]}] {_role(m)}: {m.text[:500]}" for m in said]
+
+
+def _role(message: BaseMessage) -> Role | None:
+    if isinstance(message, HumanMessage):
+        return "user"
+    if isinstance(message, AIMessage):
+        return "assistant"
+    return None if isinstance(message, ToolMessage) else "system"
+
+
+def alert(text: str, session: Session, turn: Turn, why: str) -> Any:
+    """Return the message by which the system tells the agent something within a turn; the user does not see it."""
+    event = Event(type="system_alert", text=text)
+    event_id = key_of(session.thread_id, turn["id"], turn["step"], why)
+    return event_message(event, event_id=event_id, now=session.resources.clock(), turn=turn["id"])
