@@ -49,6 +49,11 @@ def recall(agent_id: str) -> Namespace:
     return (encode_label(agent_id), "recall")
 
 
+def events(agent_id: str) -> Namespace:
+    """The ids of events without a text that the agent has handled, one item each by thread."""
+    return (encode_label(agent_id), "events")
+
+
 def archival(agent_id: str) -> Namespace:
     """The agent's archival passages."""
     return (encode_label(agent_id), "archival")

@@ -12,7 +12,8 @@ from langgraph.runtime import Runtime
 from memgpt_agent.config import Context
 from memgpt_agent.events import MARK, Mark
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.nodes.compile_context import alert, remember, stored_blocks
+from memgpt_agent.nodes.arrivals import alert, remember
+from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import compile_prompt
 from memgpt_agent.nodes.session import Resources, Session, key_of
 from memgpt_agent.nodes.speech import SpeechStream, reply_id

@@ -19,9 +19,9 @@ from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.nodes.arrivals import alert, call_key, spoken_lines
 from memgpt_agent.nodes.call_llm import apology
-from memgpt_agent.nodes.compile_context import alert, spoken_lines
-from memgpt_agent.nodes.session import Resources, Session, key_of
+from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.prompts import INVALID_CALL, NO_ANSWER_REPLY, STEP_LIMIT_REPLY, UNANSWERED
 from memgpt_agent.state import AgentState, HeartbeatReason, Turn
@@ -108,8 +108,7 @@ class _Step:
         """Yield each call in order; a memory tool is carried out already, a foreign one is left to the caller."""
         unread = cast(dict[str, str], cast(Any, mark_of(self.answer)).get("unread", {}))
         for ordinal, call in enumerate(self.answer.tool_calls):
-            arguments = json.dumps(call["args"], sort_keys=True, default=str)
-            key = key_of(self.session.thread_id, self.turn["id"], self.turn["step"], ordinal, call["name"], arguments)
+            key = call_key(self.session.thread_id, self.turn, ordinal, call)
             job = _Job(call, parse_call(call["args"]), key)
             known = self.session.memory.recall.get([key]).get(key)
             if known:  # this very call was carried out before: the process died, or the step is replayed
