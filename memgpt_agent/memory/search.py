@@ -1,15 +1,16 @@
-"""Search and compare-and-set over any BaseStore: by the memory store's own operations, or with what a plain store can do."""
+"""The memory store's operations over any BaseStore: by the store's own, or with what a plain store can do."""
 
 import re
 import threading
-from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, SearchItem
 
+from memgpt_agent.memory.store.filters import Filter, check_filter, matches
 from memgpt_agent.memory.store.protocol import MemoryStore, SearchMode
+from memgpt_agent.memory.store.writes import order_of
 
-Filter = dict[str, Any]
+__all__ = ["Filter", "best_or_newest", "count", "find", "matches", "newest", "put_if"]
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
 
@@ -33,8 +34,7 @@ def find(
     """
     if isinstance(store, MemoryStore):
         return store.find(namespace, query, mode=mode, filter=filter, limit=limit, offset=offset)
-    items = [i for i in store.search(namespace, query=query, limit=SCAN_LIMIT) if matches(i.value, filter)]
-    items = [i for i in items if i.namespace == namespace]
+    items = _of_a_plain_store(store, namespace, filter, query)
     if items and all(item.score is None for item in items):
         items = _by_shared_words(items, query)
     return items[offset : offset + limit]
@@ -51,16 +51,46 @@ def _words(text: str) -> set[str]:
 
 
 def newest(
-    store: BaseStore, namespace: tuple[str, ...], *, filter: Filter | None = None, limit: int = 10, offset: int = 0
+    store: BaseStore,
+    namespace: tuple[str, ...],
+    *,
+    by: str = "time",
+    filter: Filter | None = None,
+    limit: int = 10,
+    offset: int = 0,
 ) -> list[SearchItem]:
-    """Return items of one namespace by their ``time`` field, newest first.
+    """Return items of one namespace by a field of their values, newest first; see ``MemoryStore.newest``.
 
-    **Limits**: looks at 10,000 items at most; a store that orders by a field itself would do better.
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at.
     """
-    found = store.search(namespace, limit=SCAN_LIMIT)
-    items = [i for i in found if i.namespace == namespace and matches(i.value, filter)]
-    items.sort(key=lambda i: (str(i.value.get("time", "")), i.value.get("ordinal", 0)), reverse=True)
+    if isinstance(store, MemoryStore):
+        return store.newest(namespace, by=by, filter=filter, limit=limit, offset=offset)
+    items = _of_a_plain_store(store, namespace, filter)[::-1]
+    items.sort(key=lambda item: _order(item.value.get(by)), reverse=True)
     return items[offset : offset + limit]
+
+
+def _order(value: Any) -> tuple[int, Any]:
+    order = order_of(value)
+    return (0, 0) if order is None else (2, order) if isinstance(order, str) else (1, order)
+
+
+def count(store: BaseStore, namespace: tuple[str, ...], filter: Filter | None = None) -> int:
+    """Return how many items of one namespace pass the filter; see ``MemoryStore.count``.
+
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at.
+    """
+    if isinstance(store, MemoryStore):
+        return store.count(namespace, filter)
+    return len(_of_a_plain_store(store, namespace, filter))
+
+
+def _of_a_plain_store(
+    store: BaseStore, namespace: tuple[str, ...], filter: Filter | None, query: str | None = None
+) -> list[SearchItem]:
+    check_filter(filter)
+    found = store.search(namespace, query=query, limit=SCAN_LIMIT)
+    return [item for item in found if item.namespace == namespace and matches(item.value, filter)]
 
 
 def best_or_newest(
@@ -93,38 +123,3 @@ def put_if(
             return False
         store.put(namespace, key, value, index=index)
         return True
-
-
-def matches(value: dict[str, Any], filter: Filter | None) -> bool:
-    """Whether an item's value passes a filter; a field that is missing passes only ``$ne``."""
-    return all(_holds(value.get(field), condition) for field, condition in (filter or {}).items())
-
-
-def _holds(actual: Any, condition: Any) -> bool:
-    operators = cast(dict[str, Any], condition) if isinstance(condition, dict) else {}
-    if not operators or not all(str(operator).startswith("$") for operator in operators):
-        return bool(actual == condition)
-    return all(_compare(actual, operator, wanted) for operator, wanted in operators.items())
-
-
-def _compare(actual: Any, operator: str, wanted: Any) -> bool:
-    match operator:
-        case "$eq":
-            return bool(actual == wanted)
-        case "$ne":
-            return bool(actual != wanted)
-        case "$in":
-            return actual in wanted
-        case "$any":
-            return bool(set(_as_list(actual)) & set(wanted))
-        case "$all":
-            return set(wanted) <= set(_as_list(actual))
-        case "$gt" | "$gte" | "$lt" | "$lte" if actual is not None:
-            tests = {"$gt": actual > wanted, "$gte": actual >= wanted, "$lt": actual < wanted, "$lte": actual <= wanted}
-            return tests[operator]
-        case _:
-            return False
-
-
-def _as_list(value: Any) -> Sequence[Any]:
-    return cast(list[Any], value) if isinstance(value, list) else []

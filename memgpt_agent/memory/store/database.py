@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from memgpt_agent.errors import StoreBusy, StoreClosed, StoreCorrupt, StoreError
+from memgpt_agent.memory.store.filters import judge
 from memgpt_agent.memory.store.migrations import check_header, check_whole, migrate
 
 BUSY_TIMEOUT_SECONDS = 60.0
 IDLE_CONNECTIONS = 16
+CHECKPOINT_PAGES = 4_000
+"""The log is brought into the file when it has so many pages (16 MB): in a bulk load a page is then copied less often."""
+WAL_KEPT_BYTES = 64 << 20
+"""A log that a long reader has let grow beyond this is cut back."""
 T = TypeVar("T")
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
@@ -87,7 +92,9 @@ class Database:
         self._after_fork()
         with self._guard:
             if self.closed:
-                raise StoreClosed(f"The store {self.path} is closed. Open it again with FaissStore({str(self.path)!r}).")
+                raise StoreClosed(
+                    f"The store {self.path} is closed. Open it again with FaissStore({str(self.path)!r})."
+                )
             connection = self._idle.pop() if self._idle else None
         connection = connection or self._retry(self._connect)
         try:
@@ -112,13 +119,21 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            self.path,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA cache_size = -16384")
+            connection.execute("PRAGMA secure_delete = FAST")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+            connection.create_function("passes", 2, judge, deterministic=True)
         except BaseException:
             connection.close()
             raise
@@ -148,7 +163,9 @@ class Database:
                 ) from error
             if any(mark in str(error) for mark in _CORRUPT):
                 raise self._corrupt(error) from error
-            raise StoreError(f"{self.path}: {error}. Check that the folder exists, is writable and has space.") from error
+            raise StoreError(
+                f"{self.path}: {error}. Check that the folder exists, is writable and has space."
+            ) from error
         except sqlite3.DatabaseError as error:
             if any(mark in str(error) for mark in _CORRUPT):
                 raise self._corrupt(error) from error

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from memgpt_agent.errors import StoreCorrupt, StoreError
+from memgpt_agent.memory.store.rows import standard_json
 from memgpt_agent.memory.store.schema import APPLICATION_ID, MIGRATIONS
 
 HEADER = b"SQLite format 3\x00"
@@ -57,6 +58,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} has schema version {version}; this version of memgpt-agent knows {len(MIGRATIONS)}. "
             "Upgrade with: pip install --upgrade memgpt-agent"
         )
+    connection.create_function("standard_json", 1, standard_json, deterministic=True)
     while version < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:

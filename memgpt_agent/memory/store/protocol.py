@@ -1,4 +1,4 @@
-"""What the memory tiers ask of a store beyond LangGraph's BaseStore: search by words and meaning, compare-and-set."""
+"""What the memory tiers ask of a store beyond LangGraph's BaseStore: finding, the newest, counting, compare-and-set."""
 
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -10,9 +10,10 @@ SearchMode = Literal["hybrid", "words", "meaning"]
 
 @runtime_checkable
 class MemoryStore(Protocol):
-    """The two operations that a store adds to ``BaseStore`` to serve the memory tiers fully.
+    """The operations that a store adds to ``BaseStore`` to serve the memory tiers fully.
 
-    A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.memory.search``.
+    A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.memory.search``. Each has an async face
+    of the same signature, its name with an ``a`` before it, that does not block the loop.
     """
 
     def find(
@@ -37,6 +38,31 @@ class MemoryStore(Protocol):
         """
         ...
 
+    def newest(
+        self,
+        namespace: tuple[str, ...],
+        *,
+        by: str = "time",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[SearchItem]:
+        """Return items of one namespace (exactly this one) by a top-level field of their values, highest first.
+
+        Texts (ISO 8601 times in UTC) come before numbers, numbers before what has neither; equals stand in the order of
+        storing, what was stored last first. ``filter`` is as in :meth:`find`, applied before limiting. By ``time`` the cost of the first
+        page does not grow with the namespace, whether or not the filter names a ``thread_id``; with another
+        filter it grows with the newer items that do not pass.
+        """
+        ...
+
+    def count(self, namespace: tuple[str, ...], filter: dict[str, Any] | None = None) -> int:
+        """Return how many items one namespace (exactly this one) holds that pass the filter.
+
+        Without a filter the cost does not grow with the namespace.
+        """
+        ...
+
     def put_if(
         self,
         namespace: tuple[str, ...],
@@ -51,4 +77,45 @@ class MemoryStore(Protocol):
         Returns whether it was written. The comparison and the write are one transaction: of two writers with
         the same ``expected``, in any threads or processes, exactly one gets ``True``.
         """
+        ...
+
+    async def afind(
+        self,
+        namespace: tuple[str, ...],
+        query: str,
+        *,
+        mode: SearchMode = "hybrid",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[SearchItem]:
+        """Do as :meth:`find` does, without blocking the loop."""
+        ...
+
+    async def anewest(
+        self,
+        namespace: tuple[str, ...],
+        *,
+        by: str = "time",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[SearchItem]:
+        """Do as :meth:`newest` does, without blocking the loop."""
+        ...
+
+    async def acount(self, namespace: tuple[str, ...], filter: dict[str, Any] | None = None) -> int:
+        """Do as :meth:`count` does, without blocking the loop."""
+        ...
+
+    async def aput_if(
+        self,
+        namespace: tuple[str, ...],
+        key: str,
+        value: dict[str, Any],
+        *,
+        expected: dict[str, Any] | None,
+        index: Literal[False] | list[str] | None = None,
+    ) -> bool:
+        """Do as :meth:`put_if` does, without blocking the loop."""
         ...

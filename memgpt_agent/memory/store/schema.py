@@ -53,5 +53,29 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE tombstones (id INTEGER PRIMARY KEY AUTOINCREMENT, ns INTEGER NOT NULL, doc INTEGER NOT NULL);
     CREATE INDEX tombstones_in_order ON tombstones (ns, id);
     """,
+    # 2: what is read in order has a column of its own (an index over json_extract would refuse a value whose JSON SQLite
+    # cannot read). Vectors belong to a space, one for each embedding, and the view shows those of the one in force, so
+    # that another can be filled beside it. Tombstones are pruned: an index that has not seen them all is built anew.
+    """
+    UPDATE items SET value = standard_json(value) WHERE NOT json_valid(value);
+    UPDATE items SET value = ' ' || value WHERE instr(value, '\\u0000');
+    ALTER TABLE items ADD COLUMN time;
+    ALTER TABLE items ADD COLUMN thread TEXT;
+    UPDATE items SET
+        time = CASE WHEN json_type(value, '$.time') IN ('text', 'integer', 'real') THEN json_extract(value, '$.time') END,
+        thread = CASE WHEN json_type(value, '$.thread_id') = 'text' THEN json_extract(value, '$.thread_id') END;
+    CREATE INDEX items_by_time ON items (ns, time);
+    CREATE INDEX items_by_thread ON items (ns, thread, time) WHERE thread IS NOT NULL;
+    CREATE INDEX items_unindexed ON items (ns, id) WHERE doc IS NULL;
+    ALTER TABLE namespaces ADD COLUMN tombstones INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE namespaces ADD COLUMN pruned_high INTEGER NOT NULL DEFAULT 0;
+    UPDATE namespaces SET tombstones = (SELECT count(*) FROM tombstones WHERE tombstones.ns = namespaces.id);
+    ALTER TABLE vectors RENAME TO vector_rows;
+    ALTER TABLE vector_rows ADD COLUMN space INTEGER NOT NULL DEFAULT 0;
+    INSERT INTO meta (key, value) VALUES ('space', '0');
+    CREATE VIEW vectors AS
+        SELECT id, ns, doc, path, vector FROM vector_rows
+        WHERE space = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'space');
+    """,
 )
 """Each is run once, in order, in a transaction of its own; ``user_version`` counts them. Never edit one: append."""

@@ -1,35 +1,25 @@
 """Time to live: refreshing what was read, deleting what has expired, and the thread that does so now and then."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from langgraph.store.base import Item
-
 from memgpt_agent.errors import StoreError
 from memgpt_agent.memory.store.database import Database
-from memgpt_agent.memory.store.rows import path_of
 from memgpt_agent.memory.store.writes import MICROS_A_MINUTE, Writer
 
 _SWEEP_AT_ONCE = 1000
 _logger = logging.getLogger(__name__)
-_BY_KEY = "key = ? AND ns = (SELECT id FROM namespaces WHERE path = ?) AND ttl_minutes IS NOT NULL"
 
 
-def refresh(database: Database, items: Sequence[Item], now: int) -> None:
-    """Let the time of these items begin anew, where they have one."""
-    keys = [(item.key, path_of(item.namespace)) for item in items]
-    with database.read() as connection:
-        if connection.execute("SELECT 1 FROM items WHERE expires IS NOT NULL LIMIT 1").fetchone() is None:
-            return
-        keys = [key for key in keys if connection.execute(f"SELECT 1 FROM items WHERE {_BY_KEY}", key).fetchone()]
-    if keys:
-        with database.write() as connection:
-            connection.executemany(
-                f"UPDATE items SET expires = CAST(? + ttl_minutes * {MICROS_A_MINUTE} AS INTEGER) WHERE {_BY_KEY}",
-                [(now, *key) for key in keys],
-            )
+def refresh(connection: sqlite3.Connection, items: Sequence[int], now: int) -> None:
+    """Let the time of these items begin anew, where they have one; in the caller's write transaction."""
+    connection.executemany(
+        f"UPDATE items SET expires = CAST(? + ttl_minutes * {MICROS_A_MINUTE} AS INTEGER) WHERE id = ? AND ttl_minutes IS NOT NULL",
+        [(now, item) for item in items],
+    )
 
 
 def delete_expired(database: Database, now: int) -> int:

@@ -2,15 +2,19 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from memgpt_agent.memory.store import words
 from memgpt_agent.memory.store.rows import Namespace, encode_value, path_of
 from memgpt_agent.memory.store.texts import FieldText, texts_at
+from memgpt_agent.memory.store.tombstones import record
 from memgpt_agent.memory.store.vectors import Floats
 
 MICROS_A_MINUTE = 60_000_000
+ORDER_FIELD, THREAD_FIELD = "time", "thread_id"
+"""The two fields of a value that have a column of their own, so that the newest items are read without a scan."""
+_KEYS_AT_ONCE = 256
 
 
 class Write(NamedTuple):
@@ -20,12 +24,19 @@ class Write(NamedTuple):
     key: str
     value: str | None
     paths: tuple[str, ...] = ()
-    texts: tuple[FieldText, ...] = ()
+    texts: Sequence[FieldText] = ()
+    words: Sequence[str] = ()
     ttl_minutes: float | None = None
+    time: str | float | None = None
+    thread: str | None = None
 
 
 def prepare(
-    namespace: Namespace, key: str, value: Mapping[str, Any] | None, paths: Sequence[str] | None, ttl_minutes: float | None
+    namespace: Namespace,
+    key: str,
+    value: Mapping[str, Any] | None,
+    paths: tuple[str, ...] | None,
+    ttl_minutes: float | None,
 ) -> Write:
     """Return a write; ``paths`` None is an item that is not indexed.
 
@@ -35,25 +46,46 @@ def prepare(
     if value is None:
         return Write(namespace, key, None)
     text = encode_value(value)
-    fields = tuple(texts_at(dict(value), paths)) if paths is not None else ()
-    return Write(namespace, key, text, tuple(paths or ()), fields, ttl_minutes)
+    fields = texts_at(value, paths) if paths is not None else ()
+    found = words.tokens("\n".join([field.text for field in fields])) if fields else ()
+    time, thread = value.get(ORDER_FIELD), value.get(THREAD_FIELD)
+    return Write(namespace, key, text, paths or (), fields, found, ttl_minutes, order_of(time), _bindable(thread))
+
+
+def order_of(value: Any) -> str | float | None:
+    """Return what a value is ordered by: a text or a number as it is, anything else as if it were not there."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return _bindable(value) if isinstance(value, str) else float(value) if abs(value) >= 1 << 63 else value
+
+
+def _bindable(value: Any) -> str | None:
+    """Return the text if SQLite can hold it: half an emoji it cannot."""
+    return (
+        value
+        if isinstance(value, str) and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
+        else None
+    )
 
 
 def texts_to_embed(writes: Sequence[Write]) -> list[str]:
     """Return the distinct texts that need a vector, in order."""
-    return list(dict.fromkeys(field.text for write in writes for field in write.texts if field.embed))
+    return list(dict.fromkeys([field.text for write in writes for field in write.texts if field.embed]))
 
 
 class Writer:
-    """Applies writes to one open write transaction."""
+    """Applies writes to one open write transaction: first all that is deleted, then all that is new, a table at a time."""
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self._connection = connection
         self._now = now
-        self._namespaces: dict[Namespace, int] = {}
         self._path_sets: dict[tuple[str, ...], int] = {}
         self._item_id = self._last_id("items")
         self._doc_id = self._last_id("docs")
+        self._space = int(connection.execute("SELECT value FROM meta WHERE key = 'space'").fetchone()[0])
+        self._buried: list[tuple[int, int]] = []
+        self._deleted: list[tuple[int]] = []
+        self._updated: list[tuple[Any, ...]] = []
         self._new_items: list[tuple[Any, ...]] = []
         self._new_docs: list[tuple[Any, ...]] = []
         self._new_vectors: list[tuple[Any, ...]] = []
@@ -65,103 +97,123 @@ class Writer:
         return int(row[0]) if row else 0
 
     def apply(self, writes: Sequence[Write], vectors: Mapping[str, Floats]) -> None:
-        """Write all of them; of several of one key only the last must be given. ``vectors`` are unit rows by text."""
+        """Put and delete items, one write for each key; ``vectors`` are unit rows by text."""
+        by_namespace: dict[Namespace, list[str]] = {}
         for write in writes:
-            namespace_id = self._namespace_id(write.namespace)
-            row = self._connection.execute(
-                "SELECT id, doc FROM items WHERE ns = ? AND key = ?", (namespace_id, write.key)
-            ).fetchone()
-            if row and row[1] is not None:
-                self._bury(namespace_id, row[1])
-            if write.value is None:
-                if row:
-                    self._connection.execute("DELETE FROM items WHERE id = ?", (row[0],))
-                    self._count(namespace_id, -1)
-            else:
-                self._put(namespace_id, row[0] if row else None, write, vectors)
+            by_namespace.setdefault(write.namespace, []).append(write.key)
+        places = {namespace: self._known(namespace, keys) for namespace, keys in by_namespace.items()}
+        for write in writes:
+            namespace_id, known = places[write.namespace]
+            item, doc = known.get(write.key, (None, None))
+            if doc is not None:
+                self._buried.append((doc, namespace_id))
+            if write.value is not None:
+                self._put(namespace_id, item, write, vectors)
+            elif item is not None:
+                self._delete(namespace_id, item)
         self._flush()
 
-    def delete_items(self, rows: Sequence[tuple[int, int, int | None]]) -> None:
+    def delete_items(self, rows: Iterable[tuple[int, int, int | None]]) -> None:
         """Delete items given as (id, namespace id, document id)."""
         for item, namespace_id, doc in rows:
             if doc is not None:
-                self._bury(namespace_id, doc)
-            self._connection.execute("DELETE FROM items WHERE id = ?", (item,))
-            self._count(namespace_id, -1)
+                self._buried.append((doc, namespace_id))
+            self._delete(namespace_id, item)
         self._flush()
 
+    def _known(self, namespace: Namespace, keys: list[str]) -> tuple[int, dict[str, tuple[int, int | None]]]:
+        """Return the namespace's id and, of these keys, those that are stored with their item and document."""
+        execute = self._connection.execute
+        path = path_of(namespace)
+        row: Any = execute("SELECT id, items FROM namespaces WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return int(execute("INSERT INTO namespaces (path) VALUES (?)", (path,)).lastrowid or 0), {}
+        known: dict[str, tuple[int, int | None]] = {}
+        for start in range(0, len(keys) if row[1] else 0, _KEYS_AT_ONCE):
+            part = keys[start : start + _KEYS_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            for found in execute(f"SELECT key, id, doc FROM items WHERE ns = ? AND key IN ({marks})", (row[0], *part)):
+                known[found[0]] = (found[1], found[2])
+        return int(row[0]), known
+
+    def _delete(self, namespace_id: int, item: int) -> None:
+        self._deleted.append((item,))
+        self._counts[namespace_id] = self._counts.get(namespace_id, 0) - 1
+
     def _put(self, namespace_id: int, item: int | None, write: Write, vectors: Mapping[str, Floats]) -> None:
-        doc = None
-        known = item is not None
-        if item is None:
-            self._item_id += 1
-            item = self._item_id
-        if write.texts:
-            doc = self._index(namespace_id, item, write, vectors)
         expires = None if write.ttl_minutes is None else self._now + round(write.ttl_minutes * MICROS_A_MINUTE)
-        if known:
-            self._connection.execute(
-                "UPDATE items SET value = ?, updated = ?, doc = ?, ttl_minutes = ?, expires = ? WHERE id = ?",
-                (write.value, self._now, doc, write.ttl_minutes, expires, item),
+        if item is not None:
+            doc = self._index(namespace_id, item, write, vectors) if write.texts else None
+            row = (write.value, self._now, doc, write.ttl_minutes, expires, write.time, write.thread, item)
+            self._updated.append(row)
+            return
+        self._item_id = item = self._item_id + 1
+        doc = self._index(namespace_id, item, write, vectors) if write.texts else None
+        self._new_items.append(
+            (
+                item,
+                namespace_id,
+                write.key,
+                write.value,
+                self._now,
+                self._now,
+                doc,
+                write.ttl_minutes,
+                expires,
+                write.time,
+                write.thread,
             )
-        else:
-            self._new_items.append(
-                (item, namespace_id, write.key, write.value, self._now, self._now, doc, write.ttl_minutes, expires)
-            )
-            self._count(namespace_id, 1)
+        )
+        self._counts[namespace_id] = self._counts.get(namespace_id, 0) + 1
 
     def _index(self, namespace_id: int, item: int, write: Write, vectors: Mapping[str, Floats]) -> int:
-        self._doc_id += 1
-        doc = self._doc_id
-        found = words.tokens("\n".join(field.text for field in write.texts))
-        self._new_docs.append(
-            (doc, namespace_id, item, self._path_set(write.paths), len(found), words.as_indexed(namespace_id, found))
-        )
-        for field in write.texts:
-            if field.embed and field.text in vectors:
-                self._new_vectors.append((namespace_id, doc, field.path, vectors[field.text].tobytes()))
+        self._doc_id = doc = self._doc_id + 1
+        tokens = words.as_indexed(namespace_id, write.words)
+        paths = self._path_sets.get(write.paths) or self._path_set(write.paths)
+        self._new_docs.append((doc, namespace_id, item, paths, len(write.words), tokens))
+        if vectors:
+            for field in write.texts:
+                if field.embed and field.text in vectors:
+                    self._new_vectors.append(
+                        (self._space, namespace_id, doc, field.path, vectors[field.text].tobytes())
+                    )
         self._doc_high[namespace_id] = doc
         return doc
 
-    def _bury(self, namespace_id: int, doc: int) -> None:
-        execute = self._connection.execute
-        execute("INSERT INTO words (words, rowid, tokens) SELECT 'delete', id, tokens FROM docs WHERE id = ?", (doc,))
-        execute("DELETE FROM vectors WHERE ns = ? AND doc = ?", (namespace_id, doc))
-        execute("DELETE FROM docs WHERE id = ?", (doc,))
-        tombstone = execute("INSERT INTO tombstones (ns, doc) VALUES (?, ?)", (namespace_id, doc)).lastrowid
-        execute("UPDATE namespaces SET tombstone_high = ? WHERE id = ?", (tombstone, namespace_id))
-
     def _flush(self) -> None:
         many = self._connection.executemany
+        self._flush_deleted()
         many(
-            "INSERT INTO items (id, ns, key, value, created, updated, doc, ttl_minutes, expires) VALUES (?,?,?,?,?,?,?,?,?)",
+            "UPDATE items SET value = ?, updated = ?, doc = ?, ttl_minutes = ?, expires = ?, time = ?, thread = ? WHERE id = ?",
+            self._updated,
+        )
+        many(
+            "INSERT INTO items (id, ns, key, value, created, updated, doc, ttl_minutes, expires, time, thread)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             self._new_items,
         )
         many("INSERT INTO docs (id, ns, item, paths, length, tokens) VALUES (?,?,?,?,?,?)", self._new_docs)
         many("INSERT INTO words (rowid, tokens) VALUES (?, ?)", [(doc[0], doc[5]) for doc in self._new_docs])
-        many("INSERT INTO vectors (ns, doc, path, vector) VALUES (?,?,?,?)", self._new_vectors)
+        many("INSERT INTO vector_rows (space, ns, doc, path, vector) VALUES (?,?,?,?,?)", self._new_vectors)
         many("UPDATE namespaces SET items = items + ? WHERE id = ?", [(n, ns) for ns, n in self._counts.items()])
         many("UPDATE namespaces SET doc_high = ? WHERE id = ?", [(high, ns) for ns, high in self._doc_high.items()])
 
-    def _count(self, namespace_id: int, change: int) -> None:
-        self._counts[namespace_id] = self._counts.get(namespace_id, 0) + change
-
-    def _namespace_id(self, namespace: Namespace) -> int:
-        known = self._namespaces.get(namespace)
-        if known is None:
-            path = path_of(namespace)
-            row: Any = self._connection.execute("SELECT id FROM namespaces WHERE path = ?", (path,)).fetchone()
-            if row is None:
-                row = (self._connection.execute("INSERT INTO namespaces (path) VALUES (?)", (path,)).lastrowid,)
-            known = self._namespaces[namespace] = int(row[0])
-        return known
+    def _flush_deleted(self) -> None:
+        many = self._connection.executemany
+        # Ascending: FTS5 writes out what it has gathered whenever a rowid is lower than the one before.
+        self._buried.sort()
+        docs = [(doc,) for doc, _ in self._buried]
+        many("INSERT INTO words (words, rowid, tokens) SELECT 'delete', id, tokens FROM docs WHERE id = ?", docs)
+        many("DELETE FROM vector_rows WHERE doc = ? AND ns = ?", self._buried)
+        many("DELETE FROM docs WHERE id = ?", docs)
+        many("DELETE FROM items WHERE id = ?", self._deleted)
+        if self._buried:
+            record(self._connection, self._buried)
 
     def _path_set(self, paths: tuple[str, ...]) -> int:
-        known = self._path_sets.get(paths)
-        if known is None:
-            text = json.dumps(paths)
-            row: Any = self._connection.execute("SELECT id FROM path_sets WHERE paths = ?", (text,)).fetchone()
-            if row is None:
-                row = (self._connection.execute("INSERT INTO path_sets (paths) VALUES (?)", (text,)).lastrowid,)
-            known = self._path_sets[paths] = int(row[0])
+        text = json.dumps(paths)
+        row: Any = self._connection.execute("SELECT id FROM path_sets WHERE paths = ?", (text,)).fetchone()
+        if row is None:
+            row = (self._connection.execute("INSERT INTO path_sets (paths) VALUES (?)", (text,)).lastrowid,)
+        self._path_sets[paths] = known = int(row[0])
         return known

@@ -130,9 +130,6 @@ def test_hidden_means_hidden_everywhere() -> None:
         assert keys(store) == {"a"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="list_namespaces counts hidden items: [('agent',), ('other',)] and not [('other',)]"
-)
 def test_a_namespace_of_which_all_is_hidden_is_not_listed() -> None:
     """LangGraph's ``omit_expired``: not "included in namespace listings, even before a TTL sweep"."""
     for store, passed in faiss_aging({"default_ttl": 10, "omit_expired": True}):

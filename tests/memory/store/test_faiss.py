@@ -230,7 +230,7 @@ def test_another_embedding_is_noticed_on_opening(path: Path) -> None:
     """By its size or its name; the message says what can be done. Words alone need no embedding."""
     with FaissStore(path, index=index(64)) as store:
         store.put(NS, "a", {"text": "red apple"})
-    with pytest.raises(EmbeddingMismatch, match="Open it with the former, or begin a new file"):
+    with pytest.raises(EmbeddingMismatch, match="memgpt reindex"):
         FaissStore(path, index=index(32))
     with FaissStore(path) as store:
         assert keys(store.find(NS, "apple")) == ["a"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 
 from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.store.filters import matches, to_sql
+from memgpt_agent.memory.store.filters import judge, matches, to_sql
 from memgpt_agent.memory.store.rows import encode_value
 from tests.memory.store.reference import DIMS, ExactEmbedder, Reference, passes, shown
 
@@ -139,29 +139,26 @@ LISTED = st.dictionaries(
 @example({"n": "\ud83d"}, {"n": {"$gt": "x"}})
 @example({"n": "1_0"}, {"n": {"$lt": "x"}})
 def test_sqlite_lets_through_what_python_lets_through(value: dict[str, Any], wanted: dict[str, Any] | None) -> None:
-    """The part of a filter that is given to SQLite passes at least the right items, and just these where it says so."""
-    passed, right, exact = judged(value, wanted)
-    assert passed == right if exact else passed >= right
+    """A filter as SQL passes just the right items; what SQL cannot say it asks Python."""
+    passed, right = judged(value, wanted)
+    assert passed == right
 
 
-@pytest.mark.xfail(
-    strict=False,  # a newer SQLite may do better
-    reason="SQLite before 3.45 ends a text at U+0000, so 'x\\x00y' passes {'n': 'x'} and does not pass itself",
-)
 @pytest.mark.parametrize("wanted", [{"n": "x"}, {"n": "x\x00y"}])
 def test_a_filter_sees_the_whole_of_a_text_with_a_null_character(wanted: dict[str, Any]) -> None:
     """As Python compares it."""
-    passed, right, exact = judged({"n": "x\x00y"}, wanted)
-    assert passed == right if exact else passed >= right
+    passed, right = judged({"n": "x\x00y"}, wanted)
+    assert passed == right
 
 
-def judged(value: dict[str, Any], wanted: dict[str, Any] | None) -> tuple[bool, bool, bool]:
-    """Return what SQLite says, what Python says, and whether SQLite's word is the last."""
+def judged(value: dict[str, Any], wanted: dict[str, Any] | None) -> tuple[bool, bool]:
+    """Return what SQLite says and what Python says."""
     condition = to_sql(wanted)
     connection = sqlite3.connect(":memory:")
+    connection.create_function("passes", 2, judge)
     try:
         sql = f"SELECT count(*) FROM (SELECT ? AS value) AS items WHERE {condition.sql}"  # noqa: S608 - the package's own statement
         passed = bool(connection.execute(sql, [encode_value(value), *condition.parameters]).fetchone()[0])
     finally:
         connection.close()
-    return passed, matches(json.loads(json.dumps(value)), wanted), condition.exact
+    return passed, matches(json.loads(json.dumps(value)), wanted)

@@ -1,0 +1,41 @@
+"""The log of deleted documents, by which indexes in memory and in other processes are caught up; kept short."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+
+KEPT = 4096
+"""So many tombstones of a namespace are kept at least, and half as many as it has items where that is more."""
+
+
+def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]]) -> None:
+    """Note documents, given as (document, namespace id), as deleted; forget old notes where there are many.
+
+    The log of a namespace has at most twice what is kept of it, so the work of forgetting is constant for each delete.
+    An index that has not seen what was forgotten (``namespaces.pruned_high``) is built anew from the documents.
+    """
+    connection.executemany("INSERT INTO tombstones (doc, ns) VALUES (?, ?)", buried)
+    for namespace_id, new in Counter(namespace_id for _, namespace_id in buried).items():
+        connection.execute(
+            "UPDATE namespaces SET tombstones = tombstones + ?,"
+            " tombstone_high = (SELECT max(id) FROM tombstones WHERE ns = namespaces.id) WHERE id = ?",
+            (new, namespace_id),
+        )
+        noted, items = connection.execute(
+            "SELECT tombstones, items FROM namespaces WHERE id = ?", (namespace_id,)
+        ).fetchone()
+        kept = max(KEPT, items // 2)
+        if noted > 2 * kept:
+            _prune(connection, namespace_id, kept)
+
+
+def _prune(connection: sqlite3.Connection, namespace_id: int, kept: int) -> None:
+    row = connection.execute(
+        "SELECT id FROM tombstones WHERE ns = ? ORDER BY id DESC LIMIT 1 OFFSET ?", (namespace_id, kept)
+    ).fetchone()
+    if row is None:
+        return
+    connection.execute("DELETE FROM tombstones WHERE ns = ? AND id <= ?", (namespace_id, row[0]))
+    connection.execute(
+        "UPDATE namespaces SET tombstones = ?, pruned_high = ? WHERE id = ?", (kept, row[0], namespace_id)
+    )
