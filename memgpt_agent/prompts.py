@@ -1,6 +1,7 @@
 """Every word that the model reads: the system prompt, alerts, summaries; built from the tools' own names."""
 
 from collections.abc import Iterable, Sequence
+from string import Formatter
 from xml.sax.saxutils import escape
 
 SYSTEM_PROMPT = """\
@@ -28,13 +29,15 @@ def system_prompt(tool_names: Iterable[str], template: str = SYSTEM_PROMPT) -> s
     def named(*names: str) -> str:
         return " and ".join(f"`{name}`" for name in names if name in have) or NO_TOOL
 
+    tools = {field: named(field) for _, field, _, _ in Formatter().parse(template) if field}
     inserts, finds = named("archival_memory_insert"), named("archival_memory_search")
-    return template.format(
-        speak=named("send_message"),
-        edit=named("core_memory_append", "core_memory_replace"),
-        recall=named("conversation_search"),
-        archival=f"{inserts} files a passage, {finds} finds it again.",
-    )
+    words = {
+        "speak": named("send_message"),
+        "edit": named("core_memory_append", "core_memory_replace"),
+        "recall": named("conversation_search", "recall"),
+        "archival": f"{inserts} files a passage, {finds} finds it again.",
+    }
+    return template.format(**(tools | words))
 
 
 def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]]) -> str:
@@ -92,3 +95,61 @@ def plain_digest(lines: Sequence[str], limit_chars: int) -> str:
     return digest[-limit_chars:]
 
 NO_ANSWER_REPLY = "I am sorry, I could not come up with an answer just now. Please say it again, perhaps in other words."
+
+
+SYSTEM_PROMPT_V2 = (
+    SYSTEM_PROMPT.partition("\n\nYour memory\n")[0]
+    + """
+
+Your memory
+- Core memory is below, always in view, in blocks with a character limit. Each of its lines stands behind its number, as in `3→ text`; numbers are in your view only and no part of the text. Keep it true and short. Write down at once what is lasting about the user or yourself: {memory_insert} adds lines, {memory_replace} exchanges text that stands there exactly once, {memory_rethink} rewrites a block as a whole or makes a new one. Where facts contradict each other, the newer one wins. {memory_finish_edits} ends a turn in which there is nothing to say.
+- Out of view lie all messages ever said, what you filed, documents, and facts. {recall} searches all of it and says where each hit is from: look there before you say that you do not know. {archival_memory_insert} files a passage there, without limit. An event may bring `memories` that were found for it: excerpts with their dates, perhaps not to the point.
+- When you are told that context is running out, save what matters before the oldest messages leave your view. They are summarised and stay where {recall} finds them. {paging}"""
+)
+"""The later agent: core memory edited by lines, one search over everything."""
+
+SYSTEM_PROMPT_REACT = (
+    SYSTEM_PROMPT_V2
+    + """
+
+How you work
+- Your open tasks are in view, the most urgent first. What takes more than this turn, or has a date, becomes a task: {task_add}. Plan work of several steps as one task with steps; then think, do one step, look at its result, and mark it with {task_update}. {task_complete} and {task_drop} take a task off the list and file it. On a heartbeat, work on the most urgent task that you can do something about; speak only if the user should know.
+- Your first draft of an answer comes back to you once before it is sent, for you to check.
+- When you are asked to reflect, answer the user first, then call {reflect}."""
+)
+"""The same with tasks, planning, a check of each answer, and reflection."""
+
+CHECK_ANSWER = (
+    "Not sent yet: check this draft once. Is each statement in it backed by what you see or have found? Does it answer all that was "
+    "asked? Send it again as it is if so; else look up what is missing, or send a better one."
+)
+REFLECT_NOW = (
+    "{turns} turns since you last reflected. If somebody waits for an answer, give it first, with request_heartbeat true. Then call "
+    "{tool}: what you learned, what is uncertain, what to do next. Leave empty what there is nothing to say about."
+)
+
+TaskRow = tuple[int, str, str, str, Sequence[tuple[str, bool]]]
+"""A task's number, priority and date, title, note, and its steps with whether they are done."""
+
+
+def render_tasks(rows: Sequence[TaskRow], overdue: int, limit_chars: int) -> str:
+    """Return the open tasks, most urgent first, within a limit in characters; of those that do not fit, how many there are."""
+    entries: list[str] = []
+    room = limit_chars
+    for number, about, title, note, steps in rows:
+        lines = [f"{number}. [{about}] {title}{f' (note: {note})' if note else ''}"]
+        lines += [f"   {place} {'[x]' if done else '[ ]'} {text}" for place, (text, done) in enumerate(steps, start=1)]
+        entry = "\n".join(lines)
+        room -= len(entry) + 1
+        if room < 0:
+            break
+        entries.append(entry)
+    left = len(rows) - len(entries)
+    more = [f"({left} more of lower priority; they come into view when these are done.)"] if left else []
+    late = f' overdue="{overdue}"' if overdue else ""
+    return "\n".join([f'<tasks open="{len(rows)}"{late}>', *entries, *more, "</tasks>"])
+
+
+def render_numbered(value: str) -> str:
+    """Return a block's text with the number of each line before it, for an agent that edits by lines."""
+    return "\n".join(f"{number}→ {line}" for number, line in enumerate(value.split("\n"), start=1)) if value else ""
