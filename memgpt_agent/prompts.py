@@ -86,6 +86,13 @@ The messages that now leave the view:
 {messages}"""
 
 
+ROLL_UP = """\
+You keep an assistant's memory of its conversations in levels: sessions, weeks, months, years. Write the summary of {what}, in at most {words} words: who was there, what was said, decided and promised, what changed, what is open. Keep names, numbers and dates. Write only the summary.
+
+What it stands for:
+{texts}"""
+
+
 def plain_digest(lines: Sequence[str], limit_chars: int) -> str:
     """Return the beginnings of the lines, within the limit: what stands in where no model could summarise."""
     if not lines:

@@ -13,6 +13,7 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.memory.queue import as_lines, choose_evicted
 from memgpt_agent.nodes.call_llm import NOSTREAM
 from memgpt_agent.nodes.main_context import seen_messages
+from memgpt_agent.nodes.rolling_up import roll_up
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.prompts import SUMMARIZE, plain_digest
 from memgpt_agent.state import AgentState, Summary
@@ -39,15 +40,20 @@ def summarize_overflow(
     )
     old = state.get("summary")
     text = _summarize(session, old["text"] if old else "", as_lines(evicted), config)
+    roll_up(session, evicted, lambda told: _ask(_summarizer(session), told, config))
     times = [mark_of(m).get("time", "") for m in evicted]
     summary = Summary(text=text, messages=len(evicted) + (old["messages"] if old else 0), until=max(times, default=""))
     removed = [RemoveMessage(id=str(m.id)) for m in evicted]
     return {"messages": removed, "summary": summary, "memory_pressure_warned": False}
 
 
+def _summarizer(session: Session) -> BaseChatModel:
+    return session.resources.chat_model(session.context.summarizer_model, session.resources.summarizer or session.model)
+
+
 def _summarize(session: Session, summary: str, lines: Sequence[str], config: RunnableConfig) -> str:
     limit = max(64, int(session.budget_tokens * _SUMMARY_SHARE))
-    model = session.resources.chat_model(session.context.summarizer_model, session.resources.summarizer or session.model)
+    model = _summarizer(session)
     for chunk in _chunks(session, lines, max(256, session.budget_tokens // 2)):
         told = SUMMARIZE.format(words=int(limit * _WORDS_PER_TOKEN), summary=summary or "(none yet)", messages=chunk)
         written = _ask(model, told, config)
