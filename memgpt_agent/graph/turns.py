@@ -84,7 +84,7 @@ class Turns:
                 for mode, chunk in stream:
                     yield from reader.feed(mode, chunk)
                     lease.check()
-            known = self._given_before(delivery, reader) if delivery.may_be_known else None
+            known = self._given_before(delivery, reader, resumes)
             self._prune()
         yield from self._end(reader, known)
 
@@ -104,7 +104,7 @@ class Turns:
                         yield event
                     if lease.doubtful:
                         await asyncio.to_thread(lease.check)
-            known = await asyncio.to_thread(self._given_before, delivery, reader) if delivery.may_be_known else None
+            known = await asyncio.to_thread(self._given_before, delivery, reader, resumes)
             await asyncio.to_thread(self._prune)
         for event in self._end(reader, known):
             yield event
@@ -126,9 +126,9 @@ class Turns:
     def _config(self, lease: Lease) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
 
-    def _given_before(self, delivery: Delivery, reader: TurnReader) -> AgentResponse | None:
-        """What came of the event, also of the part of its turn that went before; ``None`` where this was all of it."""
-        if reader.began:
+    def _given_before(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
+        """What came of the event, also in the part of its turn that went before; ``None`` where this was all of it."""
+        if not delivery.may_be_known or (reader.began and not resumed):
             return None
         return response_of(self.memory.recall.of_turn(delivery.event_id))
 

@@ -1,0 +1,386 @@
+"""Nothing acknowledged is lost and nothing is done twice: crashes, retries, replays, and conversations that others left."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langgraph.store.base import SearchOp
+from langgraph.store.memory import InMemoryStore
+
+from memgpt_agent import MemGPTAgent
+from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, open_checkpointer
+from memgpt_agent.errors import LeaseLost
+from memgpt_agent.events import mark_of
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.lease import Leases
+from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.nodes.arrivals import KEPT_EVENT_IDS
+from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
+
+
+class Crash(BaseException):
+    """The process dies."""
+
+
+class DyingCheckpointer(SqliteCheckpointer):
+    """Crashes at a write: before it, or when it is done; everything after it crashes too, as nothing lives then."""
+
+    dies_at: int | None = None
+    after = False
+    writes = 0
+
+    def _count(self, write: Callable[[], Any]) -> Any:
+        self.writes += 1
+        if self.dies_at is None or self.writes < self.dies_at:
+            return write()
+        if self.after and self.writes == self.dies_at:
+            write()
+        raise Crash
+
+    def put(self, *given: Any, **more: Any) -> Any:
+        return self._count(lambda: super(DyingCheckpointer, self).put(*given, **more))
+
+    def put_writes(self, *given: Any, **more: Any) -> Any:
+        return self._count(lambda: super(DyingCheckpointer, self).put_writes(*given, **more))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FaissStore]:
+    """A store in a file."""
+    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def saver(tmp_path: Path) -> Iterator[SqliteCheckpointer]:
+    """A file of checkpoints."""
+    with open_checkpointer(tmp_path / "checkpoints.db") as opened:
+        yield opened
+
+
+def agent_of(store: Any, saver: Any, *script: Any, **given: Any) -> tuple[MemGPTAgent, ScriptedModel]:
+    """The agent ``a`` over a script, and its model."""
+    model = ScriptedModel(script)
+    return MemGPTAgent(model=model, store=store, checkpointer=saver, agent_id="a", **given), model
+
+
+def said(agent: MemGPTAgent, role: str) -> list[str]:
+    """What recall memory holds of one side, oldest first."""
+    return [m.text for m in agent.messages(1_000) if m.role == role]
+
+
+def everything(store: Any) -> dict[tuple[Any, ...], Any]:
+    """All that the store holds, without the leases."""
+    (items,) = store.batch([SearchOp((), limit=10_000)])
+    return {(i.namespace, i.key): (i.value, i.updated_at) for i in items if i.namespace != namespaces.LEASES}
+
+
+def files_it(text: str) -> AIMessage:
+    """An edit of core memory and a passage, and then another step."""
+    edit = ("core_memory_append", {"label": "human", "content": text})
+    return calls(edit, ("archival_memory_insert", {"content": f"passage on {text}", "request_heartbeat": True}))
+
+
+def queue_of(agent: MemGPTAgent) -> list[Any]:
+    """The queue as it is checkpointed."""
+    return agent.graph.get_state({"configurable": {"thread_id": agent.thread_id}}).values["messages"]
+
+
+# Crashes
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the write", "after it"])
+@pytest.mark.parametrize("dies_at", range(1, 13))
+def test_a_crash_at_any_write_loses_nothing_and_doubles_nothing(
+    store: FaissStore, tmp_path: Path, dies_at: int, after: bool
+) -> None:
+    """A turn of two steps dies at each of its checkpoint writes; the same event sent again is answered once."""
+
+    def rule(messages: list[BaseMessage]) -> AIMessage:
+        newest = str(messages[-1].content)
+        return say("Noted.") if '"status"' in newest else files_it("tea")
+
+    def open_agent(saver: Any) -> MemGPTAgent:
+        return agent_of(store, saver, *[rule] * 8)[0]
+
+    path = tmp_path / "checkpoints.db"
+    with open_checkpointer(path):
+        pass
+    dying = DyingCheckpointer(open_checkpointer(path).conn, str(path))
+    dying.dies_at, dying.after = dies_at, after
+    with pytest.raises(Crash):
+        open_agent(dying).step("I like tea", event_id="e1")
+    dying.close()
+    with open_checkpointer(path) as saver:
+        agent = open_agent(saver)
+        assert agent.step("I like tea", event_id="e1").message == "Noted."
+        assert agent.core_memory["human"] == "tea"
+        assert [v["version"] for v in agent.core_memory.history("human")] == [1, 2]
+        assert [p.text for p in agent.memory.archival.search("passage")] == ["passage on tea"]
+        assert (said(agent, "user"), said(agent, "assistant")) == (["I like tea"], ["Noted."])
+        assert [m.text for m in queue_of(agent) if mark_of(m).get("kind") in {"event", "reply"}] == [
+            "I like tea",
+            "Noted.",
+        ]
+        assert agent.step("I like tea", event_id="e1").message == "Noted."
+        assert said(agent, "assistant") == ["Noted."]
+
+
+def test_a_step_whose_writes_are_stored_but_not_applied_is_finished_before_new_input(
+    store: FaissStore, tmp_path: Path
+) -> None:
+    """LangGraph's ``next`` is empty then, and new input would drop what the tools did from the conversation."""
+    path = tmp_path / "checkpoints.db"
+    saver = open_checkpointer(path)
+    agent, _ = agent_of(store, saver, files_it("tea"), say("Noted."))
+    agent.step("I like tea")
+    history = list(agent.graph.get_state_history({"configurable": {"thread_id": "a"}}))
+    before_tools = [s for s in history if s.next == ("execute_tools",)][-1]
+    newer = [s.config["configurable"]["checkpoint_id"] for s in history[: history.index(before_tools)]]
+    with saver.cursor() as cursor:
+        cursor.executemany("DELETE FROM checkpoints WHERE checkpoint_id = ?", [(i,) for i in newer])
+    assert agent.graph.get_state({"configurable": {"thread_id": "a"}}).next == ()
+    again, model = agent_of(store, saver, say("Noted again."), say("You like tea."))
+    assert again.step("What do I like?").message == "You like tea."
+    assert len(model.calls) == 2
+    assert '"status": "OK"' in str(model.calls[0][-1].content)
+    assert again.core_memory["human"] == "tea"
+    saver.close()
+
+
+def test_a_client_that_does_not_finish_a_pending_step_gets_its_call_answered(
+    store: FaissStore, saver: SqliteCheckpointer
+) -> None:
+    """A bare graph with new input: the call that was not carried out is told as interrupted, and the queue is whole."""
+    agent, model = agent_of(store, saver, files_it("tea"), say("Here I am."))
+    config: Any = {"configurable": {"thread_id": "a"}}
+    first = {"messages": [("user", "first")]}
+    agent.graph.invoke(first, config, context={"agent_id": "a"}, interrupt_before=["execute_tools"])
+    queue = agent.graph.invoke({"messages": [("user", "second")]}, config, context={"agent_id": "a"})["messages"]
+    assert [(m.type, m.text) for m in queue] == [
+        ("human", "first"), ("ai", ""), ("tool", INTERRUPTED), ("tool", INTERRUPTED), ("human", "second"),
+        ("ai", ""), ("tool", "Sent."), ("ai", "Here I am."),
+    ]  # fmt: skip
+    assert INTERRUPTED in str(model.calls[1][3].content)
+    assert agent.core_memory["human"] == ""
+
+
+def test_a_call_that_was_carried_out_but_whose_result_was_dropped_keeps_its_result(
+    store: FaissStore, tmp_path: Path
+) -> None:
+    """Killed after the tools ran; a bare graph with new input drops the step. The model is told what was done, once."""
+    path = tmp_path / "checkpoints.db"
+    with open_checkpointer(path) as saver:
+        agent, _ = agent_of(
+            store,
+            saver,
+            calls(("core_memory_append", {"label": "human", "content": "tea"}), ("send_message", {"message": "Hi"})),
+        )
+        agent.step("first")
+        newest = next(iter(saver.list({"configurable": {"thread_id": "a"}})))
+        with saver.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM checkpoints WHERE checkpoint_id = ?", (newest.config["configurable"]["checkpoint_id"],)
+            )
+            cursor.execute("DELETE FROM writes WHERE task_path LIKE '%execute_tools%'")
+        graph = agent_of(store, saver, say("Here I am."))[0].graph
+        queue = graph.invoke(
+            {"messages": [("user", "second")]}, {"configurable": {"thread_id": "a"}}, context={"agent_id": "a"}
+        )["messages"]
+        shown = [(m.type, m.text) for m in queue]
+        assert shown[2][0] == "tool"
+        assert shown[2][1] != INTERRUPTED
+        assert shown[3:5] == [("tool", "Sent."), ("ai", "Hi")]
+        assert shown[5:] == [("human", "second"), ("ai", ""), ("tool", "Sent."), ("ai", "Here I am.")]
+        assert (agent.core_memory["human"], said(agent, "assistant")) == ("tea", ["Hi", "Here I am."])
+
+
+@pytest.mark.parametrize("facade", [True, False], ids=["facade", "bare graph"])
+def test_an_orphan_call_that_another_tool_left_is_repaired_on_load(
+    store: FaissStore, saver: SqliteCheckpointer, facade: bool
+) -> None:
+    """A thread whose messages hold a call without a result answers as any other, and then has one."""
+    agent, model = agent_of(store, saver, say("Hi"))
+    config: Any = {"configurable": {"thread_id": "a"}}
+    orphan = AIMessage("", tool_calls=[{"name": "weather", "args": {}, "id": "x1", "type": "tool_call"}])
+    agent.graph.update_state(config, {"messages": [HumanMessage("Rain?"), orphan]}, as_node="execute_tools")
+    if facade:
+        assert agent.step("Hello").message == "Hi"
+    else:
+        agent.graph.invoke({"messages": [("user", "Hello")]}, config, context={"agent_id": "a"})
+    queue = queue_of(agent)
+    results = [m for m in queue if isinstance(m, ToolMessage) and m.tool_call_id == "x1"]
+    assert [m.text for m in results] == [INTERRUPTED]
+    assert queue.index(results[0]) < next(i for i, m in enumerate(queue) if m.text == "Hello")
+    sent: Any = model.calls[0]
+    assert [m.tool_call_id for m in sent if m.type == "tool"] == ["x1"]
+
+
+def test_a_turn_that_failed_gives_way_to_the_next_message(store: FaissStore, saver: SqliteCheckpointer) -> None:
+    """The error was told, so the failed turn is not tried again in silence; the model sees both messages."""
+    agent, model = agent_of(store, saver, ValueError("no"), say("Both."))
+    with pytest.raises(ValueError, match="no"):
+        agent.step("first")
+    assert agent.step("second").message == "Both."
+    assert len(model.calls) == 2
+    assert [str(m.content).count("first") + str(m.content).count("second") for m in model.calls[1][1:]] == [1, 1]
+
+
+def test_a_turn_that_failed_is_tried_again_when_its_event_is_sent_again(
+    store: FaissStore, saver: SqliteCheckpointer
+) -> None:
+    """From the step at which it failed; what went before is not done twice, and the whole turn is the response."""
+    agent, model = agent_of(store, saver, files_it("tea"), ValueError("no"), say("Noted."))
+    with pytest.raises(ValueError, match="no"):
+        agent.step("I like tea", event_id="e1")
+    response = agent.step("I like tea", event_id="e1")
+    assert response.message == "Noted."
+    assert [c["name"] for c in response.tool_calls] == ["core_memory_append", "archival_memory_insert", "send_message"]
+    assert len(model.calls) == 3
+    assert said(agent, "user") == ["I like tea"]
+
+
+# The same event twice
+
+
+def test_an_event_sent_again_is_given_its_first_answer(store: FaissStore, saver: SqliteCheckpointer) -> None:
+    """Also long after it left main context, and from another object; nothing is stored anew."""
+    agent, model = agent_of(store, saver, files_it("tea"), say("Noted."), *[say("ok")] * 3)
+    first = agent.step("I like tea", event_id="e1")
+    for n in range(3):
+        agent.step(f"more {n}")
+    held = everything(store)
+    other, silent = agent_of(store, saver)
+    events = list(other.stream("I like tea", event_id="e1"))
+    assert [(e.type, e.text) for e in events] == [("message", "Noted."), ("done", "")]
+    again = events[-1].response
+    assert again is not None
+    assert (again.message, again.memory_operations) == (first.message, first.memory_operations)
+    assert (len(model.calls), len(silent.calls)) == (5, 0)
+    assert {k: v for k, v in everything(store).items() if k[0] != namespaces.AGENTS} == {
+        k: v for k, v in held.items() if k[0] != namespaces.AGENTS
+    }
+
+
+async def test_an_event_sent_again_in_a_loop_is_given_its_first_answer(
+    store: FaissStore, saver: SqliteCheckpointer
+) -> None:
+    """The async forms take an id as well; sent twice at once it is still handled once."""
+    agent, model = await asyncio.to_thread(agent_of, store, saver, say("Hi"), "a thought")
+    answers = await asyncio.gather(*(agent.astep("Hello", event_id="e1") for _ in range(3)))
+    assert [a.message for a in answers] == ["Hi"] * 3
+    for _ in range(2):
+        await agent.aheartbeat(event_id="h1")
+    assert len(model.calls) == 2
+
+
+@pytest.mark.parametrize("text", ["", "Nightly"])
+def test_a_heartbeat_sent_again_is_handled_once(store: FaissStore, saver: SqliteCheckpointer, text: str) -> None:
+    """With or without a text, also after it was evicted from the queue."""
+    agent, model = agent_of(store, saver, "a thought", say("Hi"), say("Ho"))
+    agent.heartbeat(text, event_id="h1")
+    agent.step("Hello")
+    config: Any = {"configurable": {"thread_id": "a"}}
+    gone = [RemoveMessage(id=m.id) for m in queue_of(agent)[:2]]
+    agent.graph.update_state(config, {"messages": gone}, as_node="summarize_overflow")
+    agent.graph.update_state(
+        config, {"turn": {**agent.graph.get_state(config).values["turn"], "over": True}}, as_node="execute_tools"
+    )
+    agent.heartbeat(text, event_id="h1")
+    assert len(model.calls) == 2
+    assert agent.step("Still there?").message == "Ho"
+
+
+def test_ids_of_events_without_a_text_are_kept_in_bounds(store: FaissStore, saver: SqliteCheckpointer) -> None:
+    """The newest 256 of each thread."""
+    agent, _ = agent_of(store, saver, *["a thought"] * 3)
+    place = namespaces.events("a")
+    store.put(place, "a", {"ids": [[f"old{n}", "0"] for n in range(KEPT_EVENT_IDS)]}, index=False)
+    agent.heartbeat(event_id="h1")
+    kept = [i for i, _ in store.get(place, "a").value["ids"]]
+    assert (len(kept), kept[0], kept[-1]) == (KEPT_EVENT_IDS, "old1", "h1")
+
+
+# Replays and forks
+
+
+def test_replaying_the_tools_writes_nothing_new(store: FaissStore, saver: SqliteCheckpointer) -> None:
+    """From the checkpoint before them, with every durability; not a value and not a time in the store changes."""
+    both = calls(
+        ("core_memory_append", {"label": "human", "content": "tea"}),
+        ("archival_memory_insert", {"content": "p"}),
+        ("send_message", {"message": "Hi"}),
+    )
+    agent, model = agent_of(store, saver, both)
+    agent.step("I like tea")
+    held = everything(store)
+    history = list(agent.graph.get_state_history({"configurable": {"thread_id": "a"}}))
+    before_tools = next(s.config for s in history if s.next == ("execute_tools",))
+    for durability in ("sync", "async", "exit"):
+        result = agent.graph.invoke(None, before_tools, context={"agent_id": "a"}, durability=durability)
+        assert result["messages"][-1].text == "Hi"
+    assert everything(store) == held
+    assert len(model.calls) == 1
+
+
+def test_a_fork_that_asks_the_model_anew_may_add_memories(store: FaissStore, saver: SqliteCheckpointer) -> None:
+    """Conversations branch, memory does not: both branches' edits stand; the user's message stands in recall once."""
+    agent, model = agent_of(
+        store, saver, call("core_memory_append", label="human", content="tea", request_heartbeat=True), say("Tea!"),
+        call("core_memory_append", label="human", content="coffee", request_heartbeat=True), say("Coffee!"),
+    )  # fmt: skip
+    agent.step("I like it hot")
+    history = list(agent.graph.get_state_history({"configurable": {"thread_id": "a"}}))
+    at_input = next(s.config for s in history if s.metadata["source"] == "input")
+    forked = agent.graph.invoke(None, at_input, context={"agent_id": "a"})["messages"]
+    assert forked[-1].text == "Coffee!"
+    assert "Tea!" not in [m.text for m in forked]
+    assert agent.core_memory["human"] == "tea\ncoffee"
+    assert (said(agent, "user"), said(agent, "assistant")) == (["I like it hot"], ["Tea!", "Coffee!"])
+    assert len(model.calls) == 4
+
+
+# Taken over
+
+
+def test_a_turn_that_was_taken_over_writes_no_checkpoint(saver: SqliteCheckpointer) -> None:
+    """The checkpointer asks the turn's lease before each write; what it raises keeps the write out."""
+
+    def lost() -> None:
+        raise LeaseLost("taken over")
+
+    config: Any = {"configurable": {"thread_id": "a", FENCE: lost}}
+    agent, _ = agent_of(InMemoryStore(), saver, say("Hi"))
+    with pytest.raises(LeaseLost):
+        agent.graph.invoke({"messages": [("user", "Hello")]}, config, context={"agent_id": "a"}, durability="sync")
+    assert list(saver.list({"configurable": {"thread_id": "a"}})) == []
+
+
+def test_a_turn_that_was_taken_for_dead_does_not_write_over_its_successor(
+    store: FaissStore, saver: SqliteCheckpointer
+) -> None:
+    """It was stopped while the model answered; another process finished it and went on. Its own answer comes too late."""
+    hands = [1_000.0]
+
+    def timed(agent: MemGPTAgent, shared: FaissStore) -> MemGPTAgent:
+        agent._turns.leases = Leases(shared, clock=lambda: hands[0])
+        return agent
+
+    def meanwhile(_: list[BaseMessage]) -> AIMessage:
+        hands[0] += 60
+        with FaissStore(store.path, index={"dims": 64, "embed": HashingEmbedder()}) as elsewhere:
+            other, model = agent_of(elsewhere, saver, say("Finished."), say("Second."))
+            assert timed(other, elsewhere).step("second").message == "Second."
+            assert len(model.calls) == 2
+        return say("Too late.")
+
+    late = timed(agent_of(store, saver, meanwhile)[0], store)
+    with pytest.raises(LeaseLost, match="'a' was taken over"):
+        late.step("first")
+    spoken = [m.text for m in queue_of(late) if mark_of(m).get("kind") in {"event", "reply"}]
+    assert spoken == ["first", "Finished.", "second", "Second."]
+    assert said(late, "assistant") == ["Finished.", "Second."]
