@@ -26,14 +26,15 @@ def find(
     limit: int = 10,
     offset: int = 0,
     mode: SearchMode = "hybrid",
+    near: str | None = None,
 ) -> list[SearchItem]:
-    """Return the best items of one namespace for ``query``, best first.
+    """Return the best items of one namespace for ``query``, best first; see ``MemoryStore.find``.
 
     **Limits**: on a plain ``BaseStore`` the ranking is the store's own (by meaning where it has an index; without
-    one, by the number of the query's words that an item holds), and at most 10,000 items are looked at.
+    one, by the number of the query's words that an item holds), ``near`` does nothing, and at most 10,000 items are looked at.
     """
     if isinstance(store, MemoryStore):
-        return store.find(namespace, query, mode=mode, filter=filter, limit=limit, offset=offset)
+        return store.find(namespace, query, mode=mode, filter=filter, limit=limit, offset=offset, near=near)
     items = _of_a_plain_store(store, namespace, filter, query)
     if items and all(item.score is None for item in items):
         items = _by_shared_words(items, query)
@@ -94,11 +95,18 @@ def _of_a_plain_store(
 
 
 def best_or_newest(
-    store: BaseStore, namespace: tuple[str, ...], query: str, *, filter: Filter | None, limit: int, page: int
+    store: BaseStore,
+    namespace: tuple[str, ...],
+    query: str,
+    *,
+    filter: Filter | None,
+    limit: int,
+    page: int,
+    near: str | None = None,
 ) -> list[SearchItem]:
     """Return one page (from 0) of the items that fit ``query`` best, or of the newest where it holds no word."""
     if re.search(r"\w", query):
-        return find(store, namespace, query, filter=filter, limit=limit, offset=page * limit)
+        return find(store, namespace, query, filter=filter, limit=limit, offset=page * limit, near=near)
     return newest(store, namespace, filter=filter, limit=limit, offset=page * limit)
 
 

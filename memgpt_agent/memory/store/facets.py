@@ -80,6 +80,11 @@ class Facet:
             self.unfit = self._bytes > MAX_VALUES_BYTES
         return code
 
+    @property
+    def codes(self) -> NDArray[np.int32]:
+        """(n,) a number for each document's value, the same for equal values."""
+        return self._codes.values
+
     def passing(self, condition: Any) -> _Mask:
         """Return (n,) which documents' values pass a condition, as the one judge of filters has it for each distinct value."""
         key = repr(condition)
@@ -109,17 +114,30 @@ class Facets:
         The caller holds the index, so that it stands at the transaction's snapshot. The first filter on a field reads
         it from the file: 0.15 s for 100,000 documents; then 0.2 ms.
         """
+        with self._guard:
+            facet = self._current(connection, index, field)
+            return None if facet is None else facet.passing(condition)
+
+    def codes(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> NDArray[np.int32] | None:
+        """Return (n,) a number for each document's value in a field, equal for equal values; None where they are too many to keep.
+
+        The caller holds the index, as for :meth:`passing`.
+        """
+        with self._guard:
+            facet = self._current(connection, index, field)
+            return None if facet is None else facet.codes
+
+    def _current(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> Facet | None:
         if not is_plain_key(field):
             return None
-        with self._guard:
-            if self._anchor is not None and not self._anchor.holds(index):
-                self._facets.clear()
-            self._anchor = Anchor(index)
-            facet = self._facets.pop(field, None) or Facet(field)
-            self._facets[field] = facet
-            if len(self._facets) > MAX_FIELDS:
-                self._facets.popitem(last=False)
-            for one in self._facets.values():  # all of them, that the anchor holds for each
-                if not one.unfit:
-                    one.catch_up(connection, index)
-            return None if facet.unfit else facet.passing(condition)
+        if self._anchor is not None and not self._anchor.holds(index):
+            self._facets.clear()
+        self._anchor = Anchor(index)
+        facet = self._facets.pop(field, None) or Facet(field)
+        self._facets[field] = facet
+        if len(self._facets) > MAX_FIELDS:
+            self._facets.popitem(last=False)
+        for one in self._facets.values():  # all of them, that the anchor holds for each
+            if not one.unfit:
+                one.catch_up(connection, index)
+        return None if facet.unfit else facet

@@ -29,9 +29,10 @@ class MemoryFace:
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
+        near: str | None = None,
     ) -> list[SearchItem]:
         """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
-        asked = Find(namespace, query, mode, filter, limit, offset).checked()
+        asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
         return self._engine.find(asked, self._queries(asked.texts))
 
     async def afind(
@@ -43,9 +44,10 @@ class MemoryFace:
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
+        near: str | None = None,
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
-        asked = Find(namespace, query, mode, filter, limit, offset).checked()
+        asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
         vectors = await self._aqueries(asked.texts)
         return await asyncio.to_thread(self._engine.find, asked, vectors)
 

@@ -7,7 +7,7 @@ from langgraph.store.base import GetOp, ListNamespacesOp, Op, PutOp, SearchOp
 from langgraph.store.base import validate_op_namespace as check_labels
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.memory.store.filters import Filter, check_filter
+from memgpt_agent.memory.store.filters import Filter, check_filter, is_plain_key
 from memgpt_agent.memory.store.protocol import SearchMode
 from memgpt_agent.memory.store.rows import Namespace
 from memgpt_agent.memory.store.writes import Write, prepare, texts_to_embed
@@ -31,17 +31,22 @@ class Find(NamedTuple):
     filter: Filter | None
     limit: int
     offset: int
+    near: str | None = None
 
     def checked(self) -> "Find":
         """Return it if it can be answered.
 
         Raises:
-            ConfigurationError: the mode is unknown, or a number negative.
+            ConfigurationError: the mode is unknown, a number negative, or ``near`` no plain name of a field.
             ValueError: the filter has an operator that no store knows.
         """
         _check(self.namespace, self.filter, self.limit, self.offset)
         if self.mode not in ("hybrid", "words", "meaning"):
             raise ConfigurationError(f"A search has no mode {self.mode!r}. Use 'hybrid', 'words' or 'meaning'.")
+        if self.near is not None and not is_plain_key(self.near):
+            raise ConfigurationError(
+                f"Items cannot stand near each other by {self.near!r}. Give the name of a field of the value."
+            )
         return self
 
     @property

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +87,15 @@ class PostingsCache:
             places = np.concatenate([old.places, new.places])
             self._terms[term] = Postings(places, np.concatenate([old.counts, new.counts]))
             self._bytes += 8 * len(new.places)
+
+
+def merged(several: Sequence[Postings]) -> Postings:
+    """Return where any of several terms stands, as if they were one."""
+    if len(several) == 1:
+        return several[0]
+    places, of = np.unique(np.concatenate([one.places for one in several]), return_inverse=True)
+    counts = np.bincount(of, weights=np.concatenate([one.counts for one in several]), minlength=len(places))
+    return Postings(places, counts.astype(np.float32))
 
 
 def tokenize(connection: sqlite3.Connection, texts: list[tuple[int, str]]) -> None:

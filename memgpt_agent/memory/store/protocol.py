@@ -25,6 +25,7 @@ class MemoryStore(Protocol):
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
+        near: str | None = None,
     ) -> list[SearchItem]:
         """Return the items of one namespace (exactly this one) that fit ``query`` best, best first.
 
@@ -35,6 +36,10 @@ class MemoryStore(Protocol):
 
         What is searched is the text at the paths of ``put``'s ``index`` (or the store's ``fields``): by words and by
         meaning alike, except that a path written ``words:PATH`` is searched by words only.
+
+        ``near`` names a field whose equal values make a sequence in the order of storing (``thread_id``: a conversation).
+        An item is then raised by those that stand up to four before and after it in its sequence, as far as they fit
+        the query and pass the filter: what is looked for often stands beside what names it. It does not change which items are hits.
         """
         ...
 
@@ -88,6 +93,7 @@ class MemoryStore(Protocol):
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
+        near: str | None = None,
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
         ...

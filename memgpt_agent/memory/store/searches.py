@@ -12,7 +12,7 @@ from memgpt_agent.memory.store.filters import Filter, to_sql
 from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex
 from memgpt_agent.memory.store.plans import Find
-from memgpt_agent.memory.store.ranking import Scores, ranked
+from memgpt_agent.memory.store.ranking import Scores, ranked, with_neighbours
 from memgpt_agent.memory.store.sides import Side, Sides
 from memgpt_agent.memory.store.vectors import Floats
 
@@ -81,6 +81,9 @@ class Searcher:
                 scores = ranked(by_words, index.cosines(vector), allowed)
             else:
                 scores = _by_candidates(index, by_words, vector, filtered, max(CANDIDATES, 4 * stop))
+            sequences = side.facets.codes(self._connection, index, asked.near) if asked.near else None
+            if sequences is not None:
+                scores = with_neighbours(scores, sequences)
             best = _best(scores, index.items, stop)[asked.offset :]
             return [Hit(float(scores[place]), namespace_id, int(index.items[place])) for place in best]
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from memgpt_agent.memory.store.english import FAMILIES, FUNCTION_WORDS
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex
-from memgpt_agent.memory.store.postings import PostingsCache, tokenize
+from memgpt_agent.memory.store.postings import PostingsCache, merged, tokenize
 
 K1 = 1.2
 B = 0.75
@@ -52,7 +53,7 @@ def tokens(text: str) -> list[str]:
             else:
                 found += _pairs(word)
     for part in text.split():
-        if not part.isalpha() and _CODE.search(part):
+        if not part.isalnum() and _CODE.search(part):
             for compound in _COMPOUND.findall(part):
                 if _CODE.search(compound):
                     found.append(_JOINERS.sub("_", compound)[:MAX_TERM_CHARS])
@@ -90,15 +91,33 @@ def as_indexed(namespace_id: int, words: Sequence[str]) -> str:
     return prefix + f" {prefix}".join(words) if words else ""
 
 
-def query_terms(connection: sqlite3.Connection, namespace_id: int, query: str) -> list[str]:
-    """Return the distinct terms of a query as they stand in the index, stemmed by the very tokenizer that made it."""
-    words = list(dict.fromkeys(tokens(query)))[:MAX_QUERY_TERMS]
+def query_terms(connection: sqlite3.Connection, namespace_id: int, query: str) -> list[tuple[str, ...]]:
+    """Return the distinct words of a query: each as its terms in the index, stemmed by the very tokenizer that made it.
+
+    A word with irregular forms (``buy``, ``bought``) has a term for each. Function words are left out where there are others.
+    """
+    words = list(dict.fromkeys(tokens(query)))
+    words = ([word for word in words if word not in FUNCTION_WORDS] or words)[:MAX_QUERY_TERMS]
     prefix = f"{namespace_id}x"
     if new := [word for word in words if word not in _stems and len(word) <= _STEMMED_CHARS]:
         _stems.update(_stemmed(connection, "1x", new))
     long = [word for word in words if len(word) > _STEMMED_CHARS]
     stems = _stems | _stemmed(connection, prefix, long) if long else _stems
-    return list(dict.fromkeys(prefix + stems.get(word, word) for word in words))
+    kin = _kin(connection)
+    families = dict.fromkeys(kin.get(stem, (stem,)) for stem in (stems.get(word, word) for word in words))
+    return [tuple(prefix + stem for stem in family) for family in families]
+
+
+_kin_by_stem: dict[str, tuple[str, ...]] = {}
+
+
+def _kin(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
+    """Return for each stem of an irregular form the stems of all its forms; worked out once."""
+    if not _kin_by_stem:
+        stems = _stemmed(connection, "1x", sorted({form for family in FAMILIES for form in family}))
+        families = [tuple(dict.fromkeys(stems[form] for form in family)) for family in FAMILIES]
+        _kin_by_stem.update({stem: family for family in families for stem in family})
+    return _kin_by_stem
 
 
 _stems: dict[str, str] = {}
@@ -117,7 +136,7 @@ def _stemmed(connection: sqlite3.Connection, prefix: str, words: list[str]) -> d
 
 
 def bm25(
-    connection: sqlite3.Connection, terms: list[str], index: NamespaceIndex, postings: PostingsCache
+    connection: sqlite3.Connection, terms: Sequence[tuple[str, ...]], index: NamespaceIndex, postings: PostingsCache
 ) -> NDArray[np.float64]:
     """Return (n,) the BM25 score of every document of a namespace, 0 where no term stands or it is deleted.
 
@@ -126,7 +145,7 @@ def bm25(
 
     Args:
         connection: inside a transaction.
-        terms: as :func:`query_terms` gives them.
+        terms: as :func:`query_terms` gives them; those of one word count as one term.
         index: the namespace's, held.
         postings: the index's.
     """
@@ -134,7 +153,8 @@ def bm25(
     if not index.live:
         return scores
     mean = max(index.mean_length, 1.0)
-    for found in postings.of(connection, index, terms):
+    for family in terms:
+        found = merged(postings.of(connection, index, list(family)))
         alive = index.alive[found.places]
         places, counts = found.places[alive], found.counts[alive]
         rarity = np.log1p((index.live - len(places) + 0.5) / (len(places) + 0.5))
