@@ -82,3 +82,13 @@ def summary_heads(agent_id: str) -> Namespace:
 def agent_file(agent_id: str) -> Namespace:
     """What an Agent File held that the agent itself has no use for, kept for the next export."""
     return (encode_label(agent_id), "agent_file")
+
+
+def tasks(agent_id: str) -> Namespace:
+    """The agent's open tasks, all in one item."""
+    return (encode_label(agent_id), "tasks")
+
+
+def reflection(agent_id: str) -> Namespace:
+    """How many turns there were since the agent last reflected."""
+    return (encode_label(agent_id), "reflection")

@@ -4,17 +4,7 @@ import re
 
 from memgpt_agent.errors import InvalidArguments, TextNotFound, TextNotUnique
 
-LINE_MARK = "→ "
-"""What stands between a line's number and its text where the model is shown the lines numbered."""
-
 _COPIED_NUMBER = re.compile(r"^[ \t]*(?:\d+[ \t]*→|Line \d+:)", re.MULTILINE)
-
-
-def numbered(text: str) -> str:
-    """Return the text as the model is shown it for editing by lines: each line behind its number, from 1."""
-    return (
-        "\n".join(f"{number}{LINE_MARK}{line}" for number, line in enumerate(text.split("\n"), start=1)) if text else ""
-    )
 
 
 def refuse_numbers(name: str, text: str) -> None:

@@ -4,10 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.events import EventType
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.prompts import SYSTEM_PROMPT
-from memgpt_agent.tools import archival_memory, core_memory, messages, recall_memory
+from memgpt_agent.prompts import SYSTEM_PROMPT, SYSTEM_PROMPT_REACT, SYSTEM_PROMPT_V2
+from memgpt_agent.tools import (
+    archival_memory,
+    core_memory,
+    memory_editing,
+    messages,
+    recall,
+    recall_memory,
+    reflection,
+    tasks,
+)
 from memgpt_agent.tools.definition import AgentTool
 
 MEMGPT_TOOLS: tuple[AgentTool, ...] = (
@@ -17,6 +27,18 @@ MEMGPT_TOOLS: tuple[AgentTool, ...] = (
     *archival_memory.TOOLS,
 )
 """The tools of the MemGPT paper's agent (arXiv 2310.08560, section 2), in the order in which the model sees them."""
+
+V2_TOOLS: tuple[AgentTool, ...] = (
+    *messages.TOOLS,
+    *memory_editing.TOOLS,
+    *recall.TOOLS,
+    *(tool for tool in archival_memory.TOOLS if not tool.reads_memory),
+)
+"""The tools of the later agent: core memory edited by lines, one search over everything."""
+
+Reminder = Callable[[AgentMemory, EventType], str]
+"""Called once when a turn begins, with the turn in ``memory.cause.turn`` and its event's type; returns what the agent is
+told behind the event, or nothing. Called again for the same turn it returns the same."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +65,31 @@ class Profile:
     """Blocks of a new agent beside ``persona`` and ``human``."""
     sections: tuple[Section, ...] = ()
     """What else stands in main context, in this order."""
+    numbers_lines: bool = False
+    """Whether the lines of blocks are shown with their numbers, for tools that edit by lines."""
+    checks_answers: bool = False
+    """Whether the first draft of an answer in a turn is put to the model once more before it is sent."""
+    reminders: tuple[Reminder, ...] = ()
+    """What the agent may be told when a turn begins, beside the event itself."""
 
 
 MEMGPT = Profile("memgpt", MEMGPT_TOOLS)
 """The agent of the MemGPT paper."""
+MEMGPT_V2 = Profile("memgpt_v2", V2_TOOLS, SYSTEM_PROMPT_V2, numbers_lines=True)
+"""The later agent: the same control flow, core memory edited by lines, one ``recall`` over everything."""
+MEMGPT_REACT = Profile(
+    "memgpt_react",
+    (*V2_TOOLS, *tasks.TOOLS, *reflection.TOOLS),
+    SYSTEM_PROMPT_REACT,
+    blocks=(reflection.OPEN_QUESTIONS,),
+    sections=(Section("tasks", tasks.tasks_in_view),),
+    numbers_lines=True,
+    checks_answers=True,
+    reminders=(reflection.remind_to_reflect(10),),
+)
+"""The later agent with tasks in view, planning, a check of each answer, and reflection every ten turns."""
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MEMGPT,)}
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MEMGPT, MEMGPT_V2, MEMGPT_REACT)}
 """The profiles there are, by name."""
 
 
