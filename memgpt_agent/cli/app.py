@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from memgpt_agent.cli import agents, memory, model
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
-from memgpt_agent.cli.load import load
+from memgpt_agent.cli.files import files, load, unload
 from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import MemGPTError
 
@@ -68,6 +68,8 @@ def root(
 app.command()(chat)
 app.command()(run)
 app.command()(load)
+app.command()(unload)
+app.command()(files)
 app.add_typer(memory.app, name="memory")
 app.add_typer(agents.app, name="agents")
 app.add_typer(model.app, name="model")

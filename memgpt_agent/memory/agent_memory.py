@@ -7,6 +7,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
 from memgpt_agent.memory.core import Cause, CoreMemory
+from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.recall import RecallMemory
 
 
@@ -26,6 +27,8 @@ class AgentMemory:
     """Who acts, and the key by which the same act is recognised."""
     archive: ArchivalMemory | None = None
     """Another place for archival memory; the store if ``None``."""
+    budget_tokens: int = 28_672
+    """What the model may be sent, where a tool shows as much as fits into a share of it."""
 
     @property
     def core(self) -> CoreMemory:
@@ -41,6 +44,11 @@ class AgentMemory:
     def archival(self) -> ArchivalMemory:
         """The passages."""
         return self.archive or StoreArchive(self.store, self.agent_id, self.clock)
+
+    @property
+    def files(self) -> AttachedFiles:
+        """The files that were attached."""
+        return AttachedFiles(self.store, self.agent_id, self.clock)
 
     def because(self, cause: Cause) -> "AgentMemory":
         """Return the same memory, acted on for this cause."""

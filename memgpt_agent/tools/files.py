@@ -2,7 +2,7 @@
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.files import AttachedFiles, OpenFiles
+from memgpt_agent.memory.files import OpenFiles
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.profiles import Section
 from memgpt_agent.tools.recall_memory import check_page, shorten
@@ -21,7 +21,7 @@ def list_files(memory: AgentMemory, page: int = 0) -> str:
     Args:
         page: 0 for the first fifty, 1 for those after them, and so on.
     """
-    records = _files(memory).records()
+    records = memory.files.records()
     shown = records[page * _LISTED : (page + 1) * _LISTED]
     if not shown:
         return f"There are no files{' on this page' if records else ''}."
@@ -37,7 +37,7 @@ def open_file(memory: AgentMemory, name: str, start_line: int = 1, end_line: int
         start_line: The first line to show.
         end_line: The last line to show; as many as fit if left out.
     """
-    record = _files(memory).record(name)
+    record = memory.files.record(name)
     view, closed = _open(memory).open(record, start_line, end_line)
     told = (
         f"{record.name} is open at lines {view.first}-{view.last} of {record.lines}; you see it below your core memory."
@@ -70,7 +70,7 @@ def grep_files(
     check_page(limit, 0)
     if not 0 <= context_lines <= _MAX_CONTEXT:
         raise InvalidArguments(f"context_lines = {context_lines}: it goes from 0 to {_MAX_CONTEXT}.")
-    found = _files(memory).grep(pattern, names or (), context=context_lines, limit=limit)
+    found = memory.files.grep(pattern, names or (), context=context_lines, limit=limit)
     rest = "" if found.complete else f" There may be more: {found.why}. Name files or make the pattern narrower."
     if not found.lines:
         return f"No line matches {pattern!r}.{rest}"
@@ -88,15 +88,11 @@ def search_files(memory: AgentMemory, query: str, names: list[str] | None = None
         page: 0 for the best ones, 1 for those after them, and so on.
     """
     check_page(limit, page)
-    found = _files(memory).search(query, names or (), limit=limit, page=page)
+    found = memory.files.search(query, names or (), limit=limit, page=page)
     if not found:
         return f"Nothing found for {query!r}{' on this page' if page else ''}."
     lines = [f"- [{item.value['source']}] {shorten(item.value['text'])}" for item in found]
     return "\n".join([f"{len(found)} passages, page {page}:", *lines])
-
-
-def _files(memory: AgentMemory) -> AttachedFiles:
-    return AttachedFiles(memory.store, memory.agent_id, memory.clock)
 
 
 def _open(memory: AgentMemory) -> OpenFiles:

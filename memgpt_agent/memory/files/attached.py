@@ -41,8 +41,10 @@ class FileLoad:
 
     record: FileRecord
     """The file as it is kept now."""
-    state: Literal["new", "changed", "unchanged", "empty"]
-    """Whether it was stored, stored anew, left as it was, or holds no text."""
+    state: Literal["new", "changed", "unchanged", "empty", "unreadable"]
+    """Whether it was stored, stored anew, left as it was, holds no text, or cannot be read."""
+    reason: str = ""
+    """Why it cannot be read."""
 
 
 class AttachedFiles:
@@ -74,17 +76,27 @@ class AttachedFiles:
             on_passages: told of each number of passages that was stored.
 
         Raises:
-            DocumentError: a file cannot be read, or one that was named holds no text; those before it are stored.
+            DocumentError: a file that was named cannot be read or holds no text. Before anything is stored, those named are
+                tried; a file of a folder that cannot be read is passed over and told.
         """
+        for file in files:
+            if file.named and not any(section.text.strip() for section in read_sections(file)):
+                raise DocumentError(
+                    f"{file.path} holds no text. A scanned document must go through text recognition (OCR) first."
+                )
         known = {record.id: record for record in every_record(self._store, self._agent_id)}
         names = {record.name: record.id for record in known.values()}
         for file in files:
             identity = file_id(file.path)
             name = _unique(file, identity, names)
             old = known.get(identity)
-            yield self._load(
-                replace(file, name=name), identity, old, tuple(dict.fromkeys(tags)), on_passages or (lambda _: None)
-            )
+            told = on_passages or _untold
+            try:
+                yield self._load(replace(file, name=name), identity, old, tuple(dict.fromkeys(tags)), told)
+            except DocumentError as error:
+                if file.named:
+                    raise
+                yield FileLoad(FileRecord(identity, name, str(file.path.absolute())), "unreadable", str(error))
 
     def _load(
         self,
@@ -229,6 +241,10 @@ class AttachedFiles:
         """Return the lines that match a regular expression; see :func:`memgpt_agent.memory.files.reading.grep`."""
         records = [self.record(name) for name in names] or self.records()
         return grep(self._store, self._agent_id, records, pattern, context=context, limit=limit, seconds=seconds)
+
+
+def _untold(_passages: int) -> None:
+    """Nobody wants to know."""
 
 
 def _bytes(file: DocumentFile) -> bytes:

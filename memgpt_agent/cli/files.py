@@ -1,0 +1,126 @@
+"""`memgpt load`, `unload` and `files`: documents into an agent's memory, out of it, and what there is."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
+
+if TYPE_CHECKING:
+    from memgpt_agent.documents import DocumentFile
+    from memgpt_agent.memory.files import AttachedFiles, FileLoad
+
+_TOLD = 10
+"""So many files that could not be read are named one by one."""
+
+
+def load(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, or folders of them.")],
+    agent: options.Agent = DEFAULT_AGENT,
+    tag: Annotated[list[str] | None, typer.Option(help="File the passages under this tag; may be repeated.")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Load documents into an agent's memory: text, source code, Markdown, PDF, HTML, Word, CSV, notebooks, whole folders.
+
+    A file is loaded again only where it changed. Stop it with Ctrl-C and give the same command to go on.
+    In a folder, hidden files and what .gitignore names are passed over.
+    """
+    from memgpt_agent.documents import find_files
+
+    terminal = terminal_of(context)
+    found = find_files(files)
+    with terminal.open_agent(agent) as opened:
+        loads, passages = _load(opened.memory.files, found, tag or [], terminal)
+    states = Counter(load.state for load in loads)
+    if as_json:
+        terminal.print_json({"agent_id": agent, "files": len(loads), "passages": passages, **dict(states)})
+        return
+    done = states["new"] + states["changed"]
+    terminal.out.print(
+        plain(f"{_count(passages, 'passage')} from {_count(done, 'file')} for agent {agent}{_rest(states)}.")
+    )
+    for load_ in [one for one in loads if one.state == "unreadable"][:_TOLD]:
+        terminal.err.print(plain(f"passed over: {load_.reason}", "yellow"), soft_wrap=True)
+
+
+def _rest(states: Counter[str]) -> str:
+    told = {"changed": "changed", "unchanged": "unchanged", "empty": "without text", "unreadable": "could not be read"}
+    found = [f"{states[state]:,} {words}" for state, words in told.items() if states[state]]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _load(
+    files: "AttachedFiles", found: "list[DocumentFile]", tags: list[str], terminal: Terminal
+) -> "tuple[list[FileLoad], int]":
+    loads: list[FileLoad] = []
+    stored = 0
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[passages]} passages"),
+    )  # fmt: skip
+    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+        task = progress.add_task("loading files", total=len(found), passages=0)
+
+        def told(passages: int) -> None:
+            nonlocal stored
+            stored += passages
+            progress.update(task, passages=f"{stored:,}")
+
+        try:
+            for load_ in files.load(found, tags, on_passages=told):
+                loads.append(load_)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            progress.stop()
+            terminal.err.print(
+                plain(
+                    f"Stopped after {_count(len(loads), 'file')}; they are kept. Give the same command to go on.",
+                    "yellow",
+                )
+            )
+            raise typer.Exit(130) from None
+    return loads, stored
+
+
+def unload(
+    context: typer.Context,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names or paths of files, or folders, as they were loaded.")
+    ],
+    agent: options.Agent = DEFAULT_AGENT,
+    as_json: options.AsJson = False,
+) -> None:
+    """Take documents out of an agent's memory again."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        gone = [record for source in sources for record in opened.memory.files.unload(source)]
+    if as_json:
+        terminal.print_json({"agent_id": agent, "unloaded": [record.name for record in gone]})
+        return
+    terminal.out.print(plain(f"{_count(len(gone), 'file')} taken out of the memory of agent {agent}."))
+
+
+def files(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False) -> None:
+    """List the documents that an agent has, with their lines and passages."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        records = opened.memory.files.records()
+    if as_json:
+        terminal.print_json([record.__dict__ for record in records])
+        return
+    for record in records:
+        about = f"{_count(record.lines, 'line')}, {_count(record.passages, 'passage')}"
+        state = about if record.sha256 else "not complete: load it again"
+        tags = f", tags: {', '.join(record.tags)}" if record.tags else ""
+        terminal.out.print(plain(f"{record.name}  {state}{tags}, from {record.path}"), soft_wrap=True)
+    if not records:
+        terminal.err.print(plain(f"Agent {agent} has no files. Load some: memgpt load FILE --agent {agent}"))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
