@@ -129,8 +129,9 @@ class TaskList:
         Raises:
             ToolError: 30 are open, or a text is empty or too long. BadDate: the due date has another form.
         """
+        day, moment = self._due(due)
         made = Task(
-            0, _text("title", title, MAX_TITLE_CHARS), priority, **self._due(due), steps=_steps(steps), note=_note(note),
+            0, _text("title", title, MAX_TITLE_CHARS), priority, day, moment, steps=_steps(steps), note=_note(note),
             added=stamp(self._memory.clock()), cause=cause,
         )  # fmt: skip
 
@@ -166,7 +167,7 @@ class TaskList:
         """
         given: dict[str, Any] = {"priority": priority} if priority else {}
         given |= {"title": _text("title", title, MAX_TITLE_CHARS)} if title is not None else {}
-        given |= self._due(due) if due is not None else {}
+        given |= dict(zip(("due", "due_at"), self._due(due), strict=True)) if due is not None else {}
         given |= {"note": _note(note)} if note is not None else {}
 
         def changed(tasks: _List) -> _List:
@@ -188,7 +189,9 @@ class TaskList:
 
         def leaves(tasks: _List) -> _List:
             task = replace(_find(tasks, number), closed=now, how=how, outcome=told)
-            return replace(tasks, open=tuple(t for t in tasks.open if t.number != number), leaving=(*tasks.leaving, task))
+            return replace(
+                tasks, open=tuple(t for t in tasks.open if t.number != number), leaving=(*tasks.leaving, task)
+            )
 
         self._change(leaves, cause)
         self.file()
@@ -208,11 +211,12 @@ class TaskList:
 
             self._change(filed, "")
 
-    def _due(self, due: str | None) -> dict[str, str]:
+    def _due(self, due: str | None) -> tuple[str, str]:
+        """The date as it was given, and its last moment."""
         if due is None or not due.strip():
-            return {"due": "", "due_at": ""}
+            return "", ""
         try:
-            return {"due": due.strip(), "due_at": range_filter(None, due, self._memory.time_zone)["time"]["$lte"]}
+            return due.strip(), range_filter(None, due, self._memory.time_zone)["time"]["$lte"]
         except BadDate as error:
             raise BadDate(f"due {due!r} is not a date. Give {FORMS}.") from error
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from memgpt_agent.errors import CoreMemoryFull, InvalidArguments, UnknownBlock
+from memgpt_agent.errors import BlockReadOnly, CoreMemoryFull, InvalidArguments, UnknownBlock
 from memgpt_agent.events import EventType
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
@@ -113,7 +113,7 @@ def _ask(memory: AgentMemory, uncertain: Sequence[str]) -> bool:
     try:
         limit = memory.core.block(OPEN_QUESTIONS.label).limit_chars
         memory.core.edit(OPEN_QUESTIONS.label, asked, replace(memory.cause, tool=reflect.__name__))
-    except (UnknownBlock, CoreMemoryFull):
+    except (UnknownBlock, BlockReadOnly, CoreMemoryFull):
         return False
     return True
 

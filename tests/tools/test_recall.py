@@ -1,0 +1,97 @@
+"""One search over conversation, archive, files and knowledge."""
+
+import pytest
+from langgraph.store.memory import InMemoryStore
+
+from memgpt_agent.errors import BadDate, InvalidArguments
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.testing import Clock
+from memgpt_agent.tools.knowledge import knowledge_insert
+from memgpt_agent.tools.recall import SOURCES, Hit, merged, recall
+
+
+@pytest.fixture
+def memory() -> AgentMemory:
+    """An agent that knows of a dog in every tier."""
+    clock = Clock("2026-01-05T12:00:00+00:00")
+    memory = AgentMemory(InMemoryStore(), "ann", clock, "Europe/Lisbon")
+    memory.recall.add([
+        Message("1", "user", "My dog is called Rex.", "2026-01-01T10:00:00.000000+00:00"),
+        Message("2", "assistant", "A dog! What a fine name.", "2026-01-01T10:00:05.000000+00:00"),
+        Message("3", "tool", "The dog was found.", "2026-01-02T10:00:05.000000+00:00", tool="find_pet"),
+    ])  # fmt: skip
+    memory.archival.insert("The dog eats twice a day.", ["pets"])
+    memory.archival.insert("A dog needs its shots in May.", ["vet"], source="vet.pdf, page 2")
+    knowledge_insert(memory, "Rex", "is a", "dog")
+    return memory
+
+
+def test_each_hit_says_where_it_is_from(memory: AgentMemory) -> None:
+    """The best of each source by turns, with dates in the agent's zone."""
+    lines = recall(memory, "dog").split("\n")
+    assert lines[0] == "6 found, page 0, the best of each source by turns:"
+    assert [line.split(" [")[0].rstrip("0123456789abcdef") for line in lines[1:5]] == [
+        "- conversation", "- archival passage-", "- file vet.pdf, page ", "- knowledg",
+    ]  # fmt: skip
+    assert "- conversation [2026-01-01 10:00:00 WET (Thursday), user] My dog is called Rex." in lines
+    assert "- conversation [2026-01-02 10:00:05 WET (Friday), tool find_pet] The dog was found." in lines
+    assert "- file vet.pdf, page 2 [2026-01-05 12:00:00 WET (Monday), tags: vet] A dog needs its shots in May." in lines
+    assert "- knowledge [since 2026-01-05] Rex - is a - dog" in lines
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"sources": ["files"]}, ["file"]),
+        ({"sources": ["archival", "knowledge"]}, ["archival", "knowledge"]),
+        ({"roles": ["user"]}, ["conversation"]),
+        ({"tags": ["pets"]}, ["archival"]),
+        ({"tags": ["pets", "vet"]}, ["archival", "file"]),
+        ({"end_date": "2026-01-01"}, ["conversation", "conversation"]),
+        ({"start_date": "2026-01-05"}, ["archival", "file", "knowledge"]),
+        ({"limit": 2}, ["conversation", "archival"]),
+        ({"limit": 2, "page": 1}, ["file", "knowledge"]),
+        ({"limit": 2, "page": 2}, ["conversation", "conversation"]),
+    ],
+)  # fmt: skip
+def test_a_search_can_be_narrowed_and_paged(memory: AgentMemory, how: dict[str, object], expected: list[str]) -> None:
+    """By source, speaker, tag, day; what only some sources know leaves the others out."""
+    found = recall(memory, "dog", **how)  # pyright: ignore[reportArgumentType]
+    assert [line.split()[1] for line in found.split("\n")[1:]] == expected
+
+
+def test_what_cannot_be_asked_for_is_an_error_that_says_what_can(memory: AgentMemory) -> None:
+    """Unknown sources, roles and tags together, pages too deep, other dates."""
+    with pytest.raises(
+        InvalidArguments, match="no source 'web'. The sources are: conversation, archival, files, knowledge"
+    ):
+        recall(memory, "dog", sources=["web"])
+    with pytest.raises(InvalidArguments, match="roles are known of the conversation only"):
+        recall(memory, "dog", roles=["user"], tags=["pets"])
+    with pytest.raises(InvalidArguments, match="page = 10 with limit = 50: only the first 500 hits"):
+        recall(memory, "dog", limit=50, page=10)
+    with pytest.raises(BadDate):
+        recall(memory, "dog", start_date="once")
+
+
+def test_finding_nothing_says_where_was_looked(memory: AgentMemory) -> None:
+    """An empty page is not an empty memory."""
+    assert recall(memory, "zebra", sources=["archival"]) == "Nothing found for 'zebra' (looked into: archival)."
+    assert "on this page (looked into: conversation, archival, files, knowledge)" in recall(memory, "dog", page=3)
+
+
+def test_an_empty_query_gives_the_newest(memory: AgentMemory) -> None:
+    """Of what has a time."""
+    assert recall(memory, "", sources=["conversation"], limit=1).endswith("The dog was found.")
+
+
+def test_the_same_text_from_two_sources_is_shown_once() -> None:
+    """Where it ranks first."""
+    found = merged([[Hit("a", "", "One"), Hit("a", "", "Two")], [Hit("b", "", "two"), Hit("b", "", "Three")], []])
+    assert [(hit.where, hit.text) for hit in found] == [("a", "One"), ("b", "two"), ("b", "Three")]
+
+
+def test_the_description_names_every_source() -> None:
+    """A source that the model is not told of is never asked for."""
+    assert all(f"'{name}'" in str(recall.__doc__) for name in SOURCES)
