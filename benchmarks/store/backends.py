@@ -86,6 +86,12 @@ class Faiss(LangGraph):
 
         self.store = FaissStore(self.folder / "store.sqlite", index=self.index())
 
+    def finish(self) -> None:
+        """Wait for what otherwise goes on beside the searches: approximate indexes and the snapshot."""
+        self.search(0)
+        while not self.store._cache.upkeep.wait():
+            pass
+
     def close(self) -> None:
         """Close the file."""
         self.store.close()

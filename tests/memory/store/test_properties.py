@@ -26,7 +26,9 @@ LABELS = st.sampled_from(["a", "b", "c", "ab"])
 NAMESPACES = st.sampled_from([("a",), ("a", "b"), ("a", "b", "c"), ("ab",), ("c",), ("b", "a")])
 PREFIXES = st.sampled_from([(), ("a",), ("a", "b"), ("ab",), ("b",), ("none",)])
 KEYS = st.sampled_from(["k", "l", "m", "é.x"])
-WORDS = st.sampled_from(["", "x", "2", "10", "1e1", "red apple", "😀", "it's", "\ud83d", "2026-01-02", "nan"])
+WORDS = st.sampled_from(
+    ["", "x", "2", "10", "1e1", "red apple", "😀", "it's", "\x00", "x\x00y", "\ud83d", "2026-01-02", "nan"]
+)
 SCALARS = st.none() | st.booleans() | st.integers(-3, 12) | st.sampled_from([0.5, -1.5, 1e300, 10**400, 2**63]) | WORDS
 FIELDS = st.sampled_from(["n", "text", "tags", "meta"])
 JSON = st.recursive(
@@ -64,16 +66,24 @@ BATCHES = st.tuples(st.sampled_from(["sync", "async", "reopen"]), st.lists(PUTS 
 EVERYTHING: list[Op] = [SearchOp((), limit=1000), SearchOp((), limit=1000, query="x"), ListNamespacesOp(limit=100)]
 
 
-def agree(path: Path, batches: list[tuple[str, list[Op]]], **settings: Any) -> None:
+def opened(path: Path, snapshot_docs: int) -> FaissStore:
+    """Open the file; snapshots are written after so many changes instead of 20,000."""
+    store = FaissStore(path, index=INDEX)
+    store._cache._snapshot_docs = snapshot_docs
+    store._cache._reset()
+    return store
+
+
+def agree(path: Path, batches: list[tuple[str, list[Op]]], snapshot_docs: int) -> None:
     """Give both stores the same batches, and the same answers are wanted; the file is opened anew where a batch says so."""
     reference = Reference(index=INDEX)
-    store = FaissStore(path, index=INDEX, **settings)
+    store = opened(path, snapshot_docs)
     try:
         for how, batch in [*batches, ("sync", EVERYTHING), ("reopen", EVERYTHING)]:
             wanted = shown(reference.batch(batch))
             if how == "reopen":
                 store.close()
-                store = FaissStore(path, index=INDEX, **settings)
+                store = opened(path, snapshot_docs)
             found = asyncio.run(store.abatch(batch)) if how == "async" else store.batch(batch)
             for operation, one, other in zip(batch, shown(found), wanted, strict=True):
                 assert one == other, operation
@@ -82,11 +92,13 @@ def agree(path: Path, batches: list[tuple[str, list[Op]]], **settings: Any) -> N
 
 
 @settings(max_examples=EXAMPLES or 60, deadline=None, derandomize=not EXAMPLES)
-@given(st.lists(BATCHES, max_size=10))
-def test_any_sequence_of_batches_gives_what_in_memory_store_gives(batches: list[tuple[str, list[Op]]]) -> None:
+@given(st.lists(BATCHES, max_size=10), st.sampled_from([1, 3, 20_000]))
+def test_any_sequence_of_batches_gives_what_in_memory_store_gives(
+    batches: list[tuple[str, list[Op]]], snapshot_docs: int
+) -> None:
     """Values, scores and order: puts with any ``index``, searches with and without a query, filters, pages, namespaces; both faces."""
     with tempfile.TemporaryDirectory() as folder:
-        agree(Path(folder) / "store.sqlite", batches)
+        agree(Path(folder) / "store.sqlite", batches, snapshot_docs)
 
 
 @settings(max_examples=EXAMPLES or 60, deadline=None, derandomize=not EXAMPLES)
