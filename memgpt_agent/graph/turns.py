@@ -5,7 +5,7 @@ import logging
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
 
 from langchain_core.messages import BaseMessage
@@ -63,12 +63,12 @@ class Turns:
     wait_seconds: float
     """How long a turn waits for those before it."""
     _until_pruning: int = 0
-    _open: "weakref.ref[Generator[StreamEvent]] | None" = None
+    _open: "weakref.WeakSet[Generator[StreamEvent]]" = field(default_factory=weakref.WeakSet["Generator[StreamEvent]"])
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
         """Take a turn; yield what happens, the response last. It begins when the first event is asked for."""
         turn = self._take(delivery)
-        self._open = weakref.ref(turn)
+        self._open.add(turn)
         return turn
 
     def _take(self, delivery: Delivery) -> Generator[StreamEvent]:
@@ -111,8 +111,7 @@ class Turns:
 
     def end(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
-        turn = self._open() if self._open else None
-        if turn is not None:
+        for turn in list(self._open):
             try:
                 turn.close()
             except ValueError:  # it runs in another thread: waited for as any other
@@ -176,4 +175,9 @@ class _Pending:
         turn = values.get("turn")
         if turn and not turn["over"]:
             events.add(turn["id"])
-        return cls(all(task.error is None for task in tasks), frozenset(events - {""}))
+        return cls(all(_unsaid(task.error) for task in tasks), frozenset(events - {""}))
+
+
+def _unsaid(error: object) -> bool:
+    """Whether nobody was told of what ended a step: a crash leaves no error, a cancelled task only that it was cancelled."""
+    return error is None or str(error).startswith(("CancelledError", "KeyboardInterrupt"))
