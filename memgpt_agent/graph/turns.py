@@ -129,7 +129,7 @@ class Turns:
         """What came of the event, also in the part of its turn that went before; ``None`` where this was all of it."""
         if not delivery.may_be_known or (reader.began and not resumed):
             return None
-        return response_of(self.memory.recall.of_turn(delivery.event_id))
+        return response_of(self.memory.journal.of_turn(delivery.event_id))
 
     def _end(self, reader: TurnReader, known: AgentResponse | None) -> Generator[StreamEvent]:
         response = reader.response()

@@ -29,6 +29,8 @@ class AgentMemory:
     """Another place for archival memory; the store if ``None``."""
     budget_tokens: int = 28_672
     """What the model may be sent, where a tool shows as much as fits into a share of it."""
+    journal_id: str | None = None
+    """Whose recall memory keeps what this run says and does, where that is not the agent's own."""
 
     @property
     def core(self) -> CoreMemory:
@@ -39,6 +41,11 @@ class AgentMemory:
     def recall(self) -> RecallMemory:
         """The messages."""
         return RecallMemory(self.store, self.agent_id)
+
+    @property
+    def journal(self) -> RecallMemory:
+        """Where this run's own messages are kept: recall memory, but for a run in the background, which nobody said."""
+        return RecallMemory(self.store, self.journal_id or self.agent_id)
 
     @property
     def archival(self) -> ArchivalMemory:

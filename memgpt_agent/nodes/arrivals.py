@@ -89,7 +89,7 @@ def _received(message: BaseMessage, turn_id: str, now: datetime) -> Any:
 def _known(fresh: Sequence[BaseMessage], session: Session) -> dict[str, Message]:
     """What was received before under the same id with the same text, in whatever branch of the conversation."""
     texts = {str(m.id): m.text for m in fresh}
-    known = session.memory.recall.get(list(texts)) if texts else {}
+    known = session.memory.journal.get(list(texts)) if texts else {}
     found = {
         i: record for i, record in known.items() if record.text == texts[i] and record.thread_id == session.thread_id
     }
@@ -156,7 +156,7 @@ def settle(state: AgentState, session: Session) -> list[AnyMessage]:
             continue
         own = mark_of(message).get("turn") == turn["id"]
         keys = {nth: call_key(session.thread_id, turn, nth, call) for nth, call in left_open} if own else {}
-        done = session.memory.recall.get(list(keys.values())) if keys else {}
+        done = session.memory.journal.get(list(keys.values())) if keys else {}
         for nth, call in left_open:
             settled += _settled(session, turn, nth, call, done.get(keys.get(nth, "")), mark_of(message).get("turn", ""))
     return settled
@@ -197,7 +197,7 @@ def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequenc
             turn=mark.get("turn", ""), ordinal=ordinal, user_id=(session.context.user_id or "") if role == "user" else "",
             checkpoint=session.checkpoint_id,
         )  # fmt: skip
-        operations.append(session.memory.recall.put_operation(record, lines))
+        operations.append(session.memory.journal.put_operation(record, lines))
         lines = [*lines, f"[{record.time[:10]}] {role}: {text[:500]}"][-2:]
     if operations:
         session.memory.store.batch(operations)

@@ -110,7 +110,7 @@ class _Step:
         for ordinal, call in enumerate(self.answer.tool_calls):
             key = call_key(self.session.thread_id, self.turn, ordinal, call)
             job = _Job(call, parse_call(call["args"]), key)
-            known = self.session.memory.recall.get([key]).get(key)
+            known = self.session.memory.journal.get([key]).get(key)
             if known:  # this very call was carried out before: the process died, or the step is replayed
                 job.text = SENT if known.role == "assistant" else known.text  # of what was spoken, recall holds the words
                 job.failed, job.done_before = known.failed, True
@@ -153,7 +153,7 @@ class _Step:
             failed=job.failed, echo=reads and not job.failed, thinking=job.parsed.thinking,
         )  # fmt: skip
         lines = spoken_lines(self.queue)[-2:] if spoken else ()
-        self.session.memory.store.batch([self.session.memory.recall.put_operation(record, lines)])
+        self.session.memory.store.batch([self.session.memory.journal.put_operation(record, lines)])
 
     def update(self) -> dict[str, Any]:
         """Return the state's update: results and replies in order, and why the agent goes on, or that the turn is over."""
