@@ -1,4 +1,4 @@
-"""What leaves main context goes into the hierarchy of summaries; one summary that is due is written by the summarizer."""
+"""What leaves main context goes into the hierarchy of summaries; up to two that are due are written by the summarizer."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ _CHARS_PER_TOKEN = 3
 
 
 def roll_up(session: Session, evicted: Sequence[AnyMessage], ask: Callable[[str], str]) -> None:
-    """Keep the evicted messages as spans of the hierarchy, and put one summary whose time is over to the model.
+    """Keep the evicted messages as spans of the hierarchy, and put up to two summaries whose time is over to the model.
 
     Args:
         session: whose memory it is.

@@ -26,6 +26,8 @@ _DIGEST_CHARS = 2_000
 _PARTS = 1_000
 _MAX_ATTEMPTS = 50
 _DUE_LOOKED_AT = 200
+_WRITTEN_AT_ONCE = 2
+"""Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait for ever."""
 
 Write = Callable[[str, Sequence[str]], str]
 """Writes one summary of some texts, given what they are; empty text where it cannot."""
@@ -37,7 +39,9 @@ class SummaryTree:
 
     Every level is complete after each eviction: what no model has summarised yet holds the beginnings of what is
     beneath it. :meth:`roll_up` lets a model write those whose time is over, a few at a time. What is done again
-    changes nothing. Costs do not grow with the agent's age: an eviction writes one node for each level.
+    changes nothing. An eviction writes one node for each level and reads at most 64 of each, however old the agent is.
+
+    **Limits**: finding what is due looks through all summaries in the store.
     """
 
     store: BaseStore
@@ -60,7 +64,7 @@ class SummaryTree:
         return spans
 
     def _span(self, thread_id: str, messages: Sequence[AnyMessage]) -> SummaryNode | None:
-        lines = as_lines(messages)
+        lines = as_lines([m for m in messages if mark_of(m).get("type") != "system_alert"])
         if not lines:
             return None
         ids = tuple(str(m.id) for m in messages if mark_of(m).get("kind") != "reply")
@@ -146,20 +150,22 @@ class SummaryTree:
 
         **Limits**: the first 200 that are due are looked at.
         """
-        done = 0
-        for node in self._due()[:limit]:
-            children = self.get(node.children)
-            text = write(_named(node), [child.text for child in children.values()])
-            if not text.strip():
+        for done in range(limit):
+            node = next(iter(self._due()), None)  # asked anew: what is above has changed with what was written
+            if node is None:
                 return done
-            written = replace(node, text=text.strip(), by="model")
-            if put_if(
-                self.store, self._namespace, node.id, written.as_value(), expected=node.as_value(), index=INDEXED
+            text = write(_named(node), [child.text for child in self.get(node.children).values()]).strip()
+            if not text:
+                return done
+            written = replace(node, text=text, by="model")
+            if (
+                put_if(
+                    self.store, self._namespace, node.id, written.as_value(), expected=node.as_value(), index=INDEXED
+                )
+                and node.parent
             ):
-                done += 1
-                if node.parent:
-                    self._attach(written, node.parent, LEVELS[LEVELS.index(node.level) + 1])
-        return done
+                self._attach(written, node.parent, LEVELS[LEVELS.index(node.level) + 1])
+        return limit
 
     def _due(self) -> list[SummaryNode]:
         now = stamp(self.clock())
@@ -218,10 +224,10 @@ class SummaryTree:
 
 
 def keep_evicted(tree: SummaryTree, thread_id: str, evicted: Sequence[AnyMessage], write: Write | None = None) -> None:
-    """Keep what leaves main context in the hierarchy; where a model is given, let it write one summary that is due."""
+    """Keep what leaves main context in the hierarchy; where a model is given, let it write two that are due."""
     tree.add(thread_id, evicted)
     if write is not None:
-        tree.roll_up(write, limit=1)
+        tree.roll_up(write, limit=_WRITTEN_AT_ONCE)
 
 
 def _sessions(messages: Sequence[AnyMessage]) -> list[list[AnyMessage]]:
