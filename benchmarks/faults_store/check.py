@@ -25,6 +25,10 @@ class Checked(NamedTuple):
     """Lives that ended between a batch's beginning and its acknowledgement."""
     kept: int = 0
     """Of these, batches that are in the file."""
+    half_snapshots: int = 0
+    """Lives that ended while a snapshot was being written."""
+    snapshots: int = 0
+    """Snapshots that lay beside the file when it was opened again."""
 
     def plus(self, other: "Checked") -> "Checked":
         """Return the sum."""
@@ -38,6 +42,7 @@ def check(folder: Path) -> Checked:
         AssertionError: they differ.
     """
     journal = folder / "journal"
+    half, whole = len(list(folder.glob("*.indexes/.new-*"))), len(list(folder.glob("*.indexes/*-*/")))
     state, flying, batches = replay(journal.read_text())
     with open_file(folder) as store:
         found = read(store)
@@ -49,7 +54,7 @@ def check(folder: Path) -> Checked:
     if flying is not None:
         with journal.open("a") as file:
             file.write(json.dumps({"what": "done" if kept else "undone"}) + "\n")
-    return Checked(batches, len(found), int(flying is not None), int(kept))
+    return Checked(batches, len(found), int(flying is not None), int(kept), int(half > 0), whole - half)
 
 
 def replay(journal: str) -> tuple[State, list[tuple[int, str, str | None]] | None, int]:
@@ -91,13 +96,20 @@ def read(store: FaissStore) -> State:
 
 
 def look_up(store: FaissStore, state: State) -> None:
-    """Find some of the items by the word that only they hold, and by their meaning."""
+    """The index holds just what the file holds; find some of the items by the word that only they hold, and by their meaning."""
+    for place, namespace in enumerate(NAMESPACES):
+        hits = store.search(namespace, query="life", limit=10_000)
+        indexed = {(place, hit.key): hit.value["text"] for hit in hits if hit.score is not None}
+        assert len(hits) == len(indexed), f"{namespace}: {len(hits) - len(indexed)} items without a vector"
+        assert indexed == {key: text for key, text in state.items() if key[0] == place}, (
+            f"{namespace}: the index differs"
+        )
     some = random.Random(len(state)).sample(sorted(state.items()), min(SEARCHED, len(state)))
     for (place, key), text in some:
         word = text.split()[1]
         hits = store.find(NAMESPACES[place], word, mode="words")
         assert [hit.key for hit in hits] == [key], f"{word}: found {[hit.key for hit in hits]} and not {key}"
-        hits = store.find(NAMESPACES[place], text, mode="meaning", limit=1)
+        hits = store.find(NAMESPACES[place], text, mode="meaning", filter={"text": text}, limit=1)
         assert hits[0].score is not None
         assert hits[0].score > 0.999, f"{text}: closest is {hits[0]}"
 

@@ -15,13 +15,19 @@ from memgpt_agent.testing import HashingEmbedder
 NAMESPACES = [("one", "recall"), ("two", "recall"), ("two", "archival")]
 KEYS = 100
 LARGEST_BATCH = 20
+CHUNK_ROWS = 64
+SNAPSHOT_DOCS = 20
+"""Indexes are taken apart, approximated, compacted and snapshotted at these sizes instead of at tens of thousands."""
 LOADED = faiss.__version__
 """FAISS is loaded with this module, before the fork, so that a life is spent on writing."""
 
 
 def open_file(folder: Path) -> FaissStore:
-    """Open the store that the writer and the check share."""
-    return FaissStore(folder / "store.sqlite", index={"embed": HashingEmbedder(64), "fields": ["text"]})
+    """Open the store that the writer and the check share, with a large store's upkeep of indexes on a small one."""
+    store = FaissStore(folder / "store.sqlite", index={"embed": HashingEmbedder(64), "fields": ["text"]})
+    store._cache._chunk_rows, store._cache._snapshot_docs = CHUNK_ROWS, SNAPSHOT_DOCS
+    store._cache._reset()
+    return store
 
 
 def operation(namespace: int, key: str, text: str | None) -> PutOp:
@@ -30,7 +36,7 @@ def operation(namespace: int, key: str, text: str | None) -> PutOp:
 
 
 def write_for_ever(folder: str, seed: int) -> None:
-    """Write batches until killed. A search now and then makes the index catch up in between."""
+    """Write batches until killed. A search now and then makes the index catch up, and its snapshot be written, in between."""
     dice = random.Random(seed)
     journal = os.open(Path(folder) / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -50,5 +56,5 @@ def write_for_ever(folder: str, seed: int) -> None:
         say("begin", batch=batch)
         store.batch([operation(*one) for one in batch])
         say("done")
-        if dice.random() < 0.2:
+        if dice.random() < 0.4:
             store.find(dice.choice(NAMESPACES), f"life{seed}", limit=5)
