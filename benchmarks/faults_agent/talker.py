@@ -1,0 +1,108 @@
+"""The process that is killed: it talks to an agent, each message named in a journal before it is said and after."""
+
+import json
+import os
+import random
+import re
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+from langgraph.store.base import BaseStore
+
+from memgpt_agent import Block, MemGPTAgent, Settings
+from memgpt_agent.checkpoints import open_checkpointer
+from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
+
+AGENT = "faulty"
+KINDS = ("say", "note", "file", "both", "search", "beat", "direct")
+"""What a message makes the agent do: speak; edit core memory; insert a passage; all three in one answer; search, then speak;
+insert a passage on a heartbeat without a text. ``direct`` is a passage that the user files by the tool's name."""
+
+
+class RuleModel(ScriptedModel):
+    """Does what the newest message asks for; writes a summary when it is asked for one."""
+
+    def _next(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+        newest = str(messages[-1].content)
+        if not kwargs.get("tools"):
+            return AIMessage("They talked.")
+        event = next(
+            json.loads(str(m.content)) for m in reversed(messages) if re.search('"type": "(user|heart)', str(m.content))
+        )
+        if event["type"] == "heartbeat":
+            return (
+                AIMessage("Done.")
+                if '"status"' in newest
+                else call("archival_memory_insert", content=f"beat {event['time']}", request_heartbeat=True)
+            )
+        word, kind = str(event["message"]).split()[:2]
+        if '"status"' in newest:
+            return say(f"re {word}")
+        return answer(word, kind)
+
+
+def answer(word: str, kind: str) -> AIMessage:
+    """Return the calls that a message's kind asks for."""
+    note = ("core_memory_append", {"label": "notes", "content": word})
+    passage = ("archival_memory_insert", {"content": f"passage {word}", "request_heartbeat": kind == "file"})
+    match kind:
+        case "note":
+            return call("core_memory_append", label="notes", content=word, request_heartbeat=True)
+        case "file":
+            return calls(passage)
+        case "both":
+            return calls(note, passage, ("send_message", {"message": f"re {word}"}))
+        case "search":
+            return call("archival_memory_search", query=f"passage {word}")
+        case _:
+            return say(f"re {word}")
+
+
+def open_store(folder: Path) -> FaissStore:
+    """Open the store that the talker and the check share."""
+    return FaissStore(folder / "memory.db", index={"embed": HashingEmbedder(64)})
+
+
+def open_agent(folder: Path, store: BaseStore, saver: Any) -> MemGPTAgent:
+    """Open the agent; a small window, so that messages are evicted and summarised on the way."""
+    return MemGPTAgent(
+        model=RuleModel(), store=store, checkpointer=saver, agent_id=AGENT, context_window=8_192,
+        blocks=[Block("notes", limit_chars=100_000)], settings=Settings(home=folder, turn_wait_seconds=60),
+    )  # fmt: skip
+
+
+def talk_for_ever(folder: str, seed: int) -> None:
+    """Talk until killed; begin with the message that the last life did not get an answer to."""
+    dice = random.Random(seed)
+    place = Path(folder) / "journal"
+    entries = [json.loads(line) for line in place.read_text().splitlines()] if place.exists() else []
+    journal = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def write(**entry: Any) -> None:
+        # A kill does not take what was handed to the kernel, so no fsync is needed here.
+        os.write(journal, (json.dumps(entry) + "\n").encode())
+
+    write(what="open")
+    begun = [(e["word"], e["kind"]) for e in entries if e["what"] == "begin"]
+    done = {e["word"] for e in entries if e["what"] == "done"}
+    left = [one for one in begun[-1:] if one[0] not in done]
+    with open_store(Path(folder)) as store, open_checkpointer(Path(folder) / "checkpoints.db") as saver:
+        agent = open_agent(Path(folder), store, saver)
+        for word, kind in left:
+            write(what="done", word=word, reply=_said(agent, word, kind))
+        for number in count(len(begun)):
+            word, kind = f"w{number}", dice.choice(KINDS)
+            write(what="begin", word=word, kind=kind)
+            write(what="done", word=word, reply=_said(agent, word, kind))
+
+
+def _said(agent: MemGPTAgent, word: str, kind: str) -> str:
+    if kind == "direct":
+        agent.tools.archival_memory_insert(f"direct {word}")
+        return ""
+    if kind == "beat":
+        return agent.heartbeat(event_id=word).message
+    return agent.step(f"{word} {kind}", event_id=word).message
