@@ -33,6 +33,14 @@ class DocumentError(MemGPTError):
     """A document cannot be read; nothing of it was stored."""
 
 
+class AgentFileError(MemGPTError, ValueError):
+    """A file cannot be imported as an agent, or an agent not exported; nothing was changed."""
+
+
+class AgentExists(MemGPTError):
+    """An agent, or a conversation, of this id is there already; nothing was changed."""
+
+
 class AgentNotFound(MemGPTError, LookupError):
     """No agent of this id is stored."""
 
@@ -119,3 +127,7 @@ class NothingToUndo(ToolError):
 
 class FileNotAttached(ToolError, LookupError):
     """The agent has no file of this name, or it is not open."""
+
+
+class UnknownPassage(ToolError, LookupError):
+    """No archival passage has this id."""

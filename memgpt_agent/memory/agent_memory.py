@@ -8,6 +8,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
 from memgpt_agent.memory.core import Cause, CoreMemory
 from memgpt_agent.memory.files import AttachedFiles
+from memgpt_agent.memory.journal import Journal
 from memgpt_agent.memory.recall import RecallMemory
 
 
@@ -29,8 +30,8 @@ class AgentMemory:
     """Another place for archival memory; the store if ``None``."""
     budget_tokens: int = 28_672
     """What the model may be sent, where a tool shows as much as fits into a share of it."""
-    journal_id: str | None = None
-    """Whose recall memory keeps what this run says and does, where that is not the agent's own."""
+    in_background: bool = False
+    """Whether nobody said what this run says: its messages are kept in a journal apart."""
 
     @property
     def core(self) -> CoreMemory:
@@ -45,7 +46,7 @@ class AgentMemory:
     @property
     def journal(self) -> RecallMemory:
         """Where this run's own messages are kept: recall memory, but for a run in the background, which nobody said."""
-        return RecallMemory(self.store, self.journal_id or self.agent_id)
+        return Journal(self.store, self.agent_id) if self.in_background else self.recall
 
     @property
     def archival(self) -> ArchivalMemory:

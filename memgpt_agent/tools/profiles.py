@@ -7,15 +7,17 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import EventType
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.prompts import SYSTEM_PROMPT, SYSTEM_PROMPT_REACT, SYSTEM_PROMPT_V2
+from memgpt_agent.prompts import SYSTEM_PROMPT, SYSTEM_PROMPT_REACT, SYSTEM_PROMPT_SLEEPTIME, SYSTEM_PROMPT_V2
 from memgpt_agent.tools import (
     archival_memory,
     core_memory,
+    knowledge,
     memory_editing,
     messages,
     recall,
     recall_memory,
     reflection,
+    sleep,
     tasks,
 )
 from memgpt_agent.tools.definition import AgentTool
@@ -71,6 +73,8 @@ class Profile:
     """Whether the first draft of an answer in a turn is put to the model once more before it is sent."""
     reminders: tuple[Reminder, ...] = ()
     """What the agent may be told when a turn begins, beside the event itself."""
+    in_background: bool = False
+    """Whether nobody speaks to it: what it says and does is kept apart from what was said to the agent."""
 
 
 MEMGPT = Profile("memgpt", MEMGPT_TOOLS)
@@ -89,7 +93,23 @@ MEMGPT_REACT = Profile(
 )
 """The later agent with tasks in view, planning, a check of each answer, and reflection every ten turns."""
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MEMGPT, MEMGPT_V2, MEMGPT_REACT)}
+SLEEPTIME = Profile(
+    "sleeptime",
+    (
+        *(tool for tool in memory_editing.TOOLS if not tool.ends_turn),
+        *archival_memory.TOOLS,
+        *recall_memory.TOOLS,
+        *knowledge.TOOLS,
+        *sleep.TOOLS,
+    ),
+    SYSTEM_PROMPT_SLEEPTIME,
+    numbers_lines=True,
+    reminders=(sleep.READ_WHILE_AWAKE,),
+    in_background=True,
+)
+"""The agent asleep: it rethinks the memory that it shares with the agent awake, and speaks to nobody."""
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MEMGPT, MEMGPT_V2, MEMGPT_REACT, SLEEPTIME)}
 """The profiles there are, by name."""
 
 

@@ -1,0 +1,5 @@
+"""The graph ``sleeptime`` as ``langgraph.json`` names it: the agent asleep, for a server that brings checkpointer and store."""
+
+from memgpt_agent.graph.builder import create_graph
+
+graph = create_graph(profile="sleeptime")

@@ -1,0 +1,114 @@
+"""What happened since the agent last slept: what was said is read in portions, each counted as read when it is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.errors import StoreError
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.namespaces import Namespace, encode_label
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.search import newest, put_if
+
+_KEY = "state"
+_SCAN = 2_000
+MAX_TRIES = 3
+"""A portion that was begun so often and never finished is passed over, so that one bad portion does not stop all others."""
+_NONE: dict[str, Any] = {"until": "", "seen": [], "reading": None, "tries": 0}
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What is read in one sleep."""
+
+    messages: tuple[Message, ...]
+    """What the user and the agent said, oldest first."""
+    left: int
+    """How many messages are left for the next sleep."""
+
+
+class SleepDiary:
+    """How far an agent has read its own conversations while asleep."""
+
+    def __init__(self, store: BaseStore, agent_id: str) -> None:
+        self._store = store
+        self._agent_id = agent_id
+        self._namespace = sleep_namespace(agent_id)
+
+    def begin(self, turn: str, limit_chars: int) -> Portion:
+        """Return what to read in this turn: the oldest of what was not read, up to a length. The same turn reads the same."""
+        for _ in range(20):
+            item = self._store.get(self._namespace, _KEY)
+            state: dict[str, Any] = item.value if item else _NONE
+            reading = state["reading"]
+            if reading and reading["turn"] == turn:
+                return self._portion(state, reading)
+            tries = state["tries"] if reading and state["tries"] < MAX_TRIES else 0
+            if reading and not tries and state["tries"]:
+                state = {**state, "until": reading["until"], "seen": reading["seen"]}
+            found = self._unread(state)
+            taken = _fitting(found, limit_chars)
+            if not taken:
+                return Portion((), 0)
+            until = taken[-1].time
+            seen = [m.id for m in taken if m.time == until] + (state["seen"] if until == state["until"] else [])
+            reading = {"turn": turn, "until": until, "seen": seen}
+            changed = {**state, "reading": reading, "tries": tries + 1}
+            if put_if(self._store, self._namespace, _KEY, changed, expected=item.value if item else None, index=False):
+                return Portion(tuple(taken), len(found) - len(taken))
+        raise StoreError(
+            f"The sleep of {self._agent_id!r} is being begun by others again and again. Let one of them do it."
+        )
+
+    def finish(self, turn: str) -> bool:
+        """Count what was read in this turn as read; return whether there was such a turn."""
+        for _ in range(20):
+            item = self._store.get(self._namespace, _KEY)
+            reading = item.value["reading"] if item else None
+            if item is None or not reading or reading["turn"] != turn:
+                return False
+            done = {"until": reading["until"], "seen": reading["seen"], "reading": None, "tries": 0}
+            if put_if(self._store, self._namespace, _KEY, done, expected=item.value, index=False):
+                return True
+        return False
+
+    def unread(self) -> int:
+        """Return how many messages were said since; 2,000 at most."""
+        item = self._store.get(self._namespace, _KEY)
+        return len(self._unread(item.value if item else _NONE))
+
+    def _portion(self, state: dict[str, Any], reading: dict[str, Any]) -> Portion:
+        found = self._unread(state)
+        taken = [m for m in found if m.time < reading["until"] or m.id in reading["seen"]]
+        return Portion(tuple(taken), len(found) - len(taken))
+
+    def _unread(self, state: dict[str, Any]) -> list[Message]:
+        said: dict[str, Any] = {
+            "role": {"$in": ["user", "assistant"]},
+            **({"time": {"$gte": state["until"]}} if state["until"] else {}),
+        }
+        items = newest(self._store, namespaces.recall(self._agent_id), filter=said, limit=_SCAN)
+        return [message for item in reversed(items) if (message := _message(item.value)).id not in state["seen"]]
+
+
+def _message(value: dict[str, Any]) -> Message:
+    known = {field.name for field in fields(Message)}
+    return Message(**{k: v for k, v in value.items() if k in known})
+
+
+def sleep_namespace(agent_id: str) -> Namespace:
+    """Where an agent's reading is kept."""
+    return (encode_label(agent_id), "sleep")
+
+
+def _fitting(messages: Sequence[Message], limit_chars: int) -> list[Message]:
+    """Return the first messages, as many as fit; one at least."""
+    taken: list[Message] = []
+    for message in messages:
+        limit_chars -= len(message.text) + 40
+        if limit_chars < 0 and taken:
+            break
+        taken.append(message)
+    return taken
