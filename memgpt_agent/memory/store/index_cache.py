@@ -1,22 +1,50 @@
 """The namespaces whose indexes are in memory: opened on use, closed by least recent use."""
 
+import os
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from memgpt_agent.memory.store.database import Database
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex, namespace_version
+from memgpt_agent.memory.store.upkeep import SNAPSHOT_DOCS, Upkeep
+from memgpt_agent.memory.store.vectors import CHUNK_ROWS
+
+_Key = tuple[int, int | None]
 
 
 class IndexCache:
-    """Indexes of namespaces, together at most ``limit_bytes`` (the one in use may be larger)."""
+    """Indexes of namespaces, together at most ``limit_bytes`` (the one in use may be larger).
 
-    def __init__(self, limit_bytes: int) -> None:
+    Args:
+        limit_bytes: about how much memory they may take; vectors in a snapshot's mapped file count an eighth.
+        database: the file, to keep snapshots beside it; None keeps none.
+        chunk_rows: see ``NamespaceIndex``.
+        snapshot_docs: see ``Upkeep``.
+    """
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        database: Database | None = None,
+        *,
+        chunk_rows: int = CHUNK_ROWS,
+        snapshot_docs: int = SNAPSHOT_DOCS,
+    ) -> None:
         self.limit_bytes = limit_bytes
-        self._indexes: OrderedDict[tuple[int, int | None], NamespaceIndex] = OrderedDict()
-        self._sizes: dict[tuple[int, int | None], int] = {}
+        self._database = database
+        self._chunk_rows = chunk_rows
+        self._snapshot_docs = snapshot_docs
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._indexes: OrderedDict[_Key, NamespaceIndex] = OrderedDict()
+        self._sizes: dict[_Key, int] = {}
         self._guard = threading.Lock()
+        self.upkeep = Upkeep(self._database, self._replace, self._forget, self._snapshot_docs)
 
     @contextmanager
     def current(self, connection: sqlite3.Connection, namespace_id: int, dims: int | None) -> Generator[NamespaceIndex]:
@@ -33,14 +61,25 @@ class IndexCache:
                     yield index
                     return
             with index.lock.alone():
+                if index.is_new and self.upkeep.snapshots is not None:
+                    contents = self.upkeep.snapshots.read(connection, namespace_id, dims, version)
+                    if contents is not None:
+                        index.restore(contents)
                 index.catch_up(connection, version)
             self._bound(index)
+            self.upkeep.consider(index)
 
     def clear(self) -> None:
         """Forget all of them."""
         with self._guard:
             self._indexes.clear()
             self._sizes.clear()
+
+    def close(self) -> None:
+        """Finish the snapshot that is being written, if there is one, and forget all indexes. Before the database is closed."""
+        if self._pid == os.getpid():
+            self.upkeep.close()
+            self.clear()
 
     @property
     def nbytes(self) -> int:
@@ -51,22 +90,39 @@ class IndexCache:
         return len(self._indexes)
 
     def _get(self, namespace_id: int, dims: int | None) -> NamespaceIndex:
+        if self._pid != os.getpid():  # a forked child has no threads, and locks as they were
+            self._reset()
         key = (namespace_id, dims)
         with self._guard:
             index = self._indexes.get(key)
             if index is None:
-                index = self._indexes[key] = NamespaceIndex(namespace_id, dims)
+                index = self._indexes[key] = NamespaceIndex(namespace_id, dims, self._chunk_rows)
             self._indexes.move_to_end(key)
             return index
+
+    def _replace(self, old: NamespaceIndex, new: NamespaceIndex) -> None:
+        key = (old.namespace_id, old.dims)
+        with self._guard:
+            if self._indexes.get(key) is old:
+                self._indexes[key] = new
+                self._sizes[key] = new.nbytes
+
+    def _forget(self, index: NamespaceIndex) -> None:
+        key = (index.namespace_id, index.dims)
+        with self._guard:
+            if self._indexes.get(key) is index:
+                del self._indexes[key]
+                self._sizes.pop(key, None)
 
     def _bound(self, used: NamespaceIndex) -> None:
         key = (used.namespace_id, used.dims)
         with self._guard:
             if self._indexes.get(key) is used:
                 self._sizes[key] = used.nbytes
-            while len(self._indexes) > 1 and sum(self._sizes.values()) > self.limit_bytes:
+            total = sum(self._sizes.values())
+            while len(self._indexes) > 1 and total > self.limit_bytes:
                 oldest = next(iter(self._indexes))
                 if oldest == key:
                     break
                 del self._indexes[oldest]
-                self._sizes.pop(oldest, None)
+                total -= self._sizes.pop(oldest, 0)

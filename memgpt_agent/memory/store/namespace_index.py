@@ -88,6 +88,9 @@ class NamespaceIndex:
         self._words = int(self.lengths[self.alive].sum())
         self._one_each = self._is_one_each(0, 0)
         self.unsaved = 0
+        """How many documents were added or deleted since the last snapshot."""
+        self.unread = False
+        """Whether its vectors lie in a snapshot that has not been read through yet."""
 
     def _expose(self) -> None:
         self.docs: Ints = self._docs.values
@@ -119,6 +122,11 @@ class NamespaceIndex:
         return self._words / self.live if self.live else 0.0
 
     @property
+    def is_small(self) -> bool:
+        """Whether it is made anew so quickly that a search can wait for it."""
+        return len(self.docs) <= self.chunk_rows
+
+    @property
     def wasteful(self) -> bool:
         """Whether so many documents are deleted that it should be made anew."""
         dead = len(self.docs) - self.live
@@ -139,6 +147,7 @@ class NamespaceIndex:
     def restore(self, contents: Contents) -> None:
         """Begin with a snapshot's contents instead of nothing; the caller holds the lock alone."""
         self._fill(contents)
+        self.unread = bool(contents.chunks)
 
     def contents(self) -> Contents:
         """Return what it holds now; the caller holds the lock, and may let go of it then."""
@@ -152,8 +161,7 @@ class NamespaceIndex:
         """Take in what was committed since; the caller holds the lock alone."""
         if self.is_current(version):
             return
-        small = len(self.docs) <= self.chunk_rows
-        if self.version.generation != version.generation or (small and self.wasteful):
+        if self.version.generation != version.generation or (self.is_small and self.wasteful):
             self._clear(Version(version.generation, 0, 0))
             self.version = self.version._replace(tombstone_high=version.tombstone_high)
         self._bury(connection, version)

@@ -20,6 +20,8 @@ CHUNK_ROWS = 32_768
 SPARSE_SHARE = 0.25
 """Where a filter leaves less than this share of a chunk, those rows alone are multiplied: exact, and faster as well."""
 _FIRST_ROWS = 64
+_WHOLE_K = 100
+"""Up to so many each chunk is asked for all that are wanted."""
 
 
 def unit(matrix: Any) -> Floats:
@@ -59,13 +61,15 @@ def products(rows: Floats, query: Floats) -> Floats:
 
 
 def products_at(rows: Floats, query: Floats, positions: Ints) -> Floats:
-    """Return (m,) the inner products of some rows with a query (dim,): about 60 ns each at 384 dimensions."""
+    """Return (m,) the inner products of some rows with a query (dim,): about 60 ns each at 384 dimensions.
+
+    To be called within :func:`one_thread`.
+    """
     out = np.empty(len(positions), np.float32)
     if len(positions):
         faiss = _faiss()
         at, wanted = faiss.swig_ptr, np.ascontiguousarray(positions, np.int64)
-        with one_thread():
-            faiss.fvec_inner_products_by_idx(at(out), at(query), at(rows), at(wanted), rows.shape[1], 1, len(wanted))
+        faiss.fvec_inner_products_by_idx(at(out), at(query), at(rows), at(wanted), rows.shape[1], 1, len(wanted))
     return out
 
 
@@ -125,9 +129,9 @@ class Chunk:
         """Use the same rows from a mapped file; searches that are under way keep the old ones."""
         self._buffer, self.mapped = mapped, True
 
-    def closest(self, query: Floats, k: int, keep: Mask) -> Candidates | None:
+    def closest(self, query: Floats, k: int, keep: Mask | None) -> Candidates | None:
         """Return approximate candidates for the ``k`` closest among ``keep``; None where the rows must be scanned."""
-        approximate, kept = self.approximate, int(np.count_nonzero(keep))
+        approximate, kept = self.approximate, self.count if keep is None else int(np.count_nonzero(keep))
         if approximate is None or kept < SPARSE_SHARE * self.count:
             return None
         depth = approximate.depth(k)
@@ -135,17 +139,17 @@ class Chunk:
         if asked > self.count // 4:
             return None
         scores, positions = approximate.search(query, asked)
-        if kept < self.count:
+        if keep is not None and kept < self.count:
             passing = keep[positions]
             scores, positions = scores[passing], positions[passing]
             if len(positions) < 0.7 * depth:  # the filter shuts out just what is close
                 return None
         return Candidates(scores, positions)
 
-    def scan(self, query: Floats, keep: Mask) -> Candidates:
+    def scan(self, query: Floats, keep: Mask | None) -> Candidates:
         """Return the cosines of all rows in ``keep``."""
-        kept = int(np.count_nonzero(keep))
-        if kept == self.count:
+        kept = self.count if keep is None else int(np.count_nonzero(keep))
+        if keep is None or kept == self.count:
             return Candidates(products(self.rows, query), np.arange(self.count, dtype=np.int64))
         positions = np.flatnonzero(keep)
         if kept < SPARSE_SHARE * self.count:
@@ -187,14 +191,24 @@ class Vectors:
 
     def products_at(self, query: Floats, positions: Ints) -> Floats:
         """Return (m,) the exact cosines at some positions, in any order."""
-        if len(self.chunks) == 1:
-            return products_at(self.chunks[0].rows, query, positions)
-        out = np.empty(len(positions), np.float32)
-        numbers = positions // self.chunk_rows
-        for number in np.unique(numbers):
-            of_it = numbers == number
-            out[of_it] = products_at(self.chunks[int(number)].rows, query, positions[of_it] - number * self.chunk_rows)
-        return out
+        with one_thread():
+            if len(self.chunks) == 1:
+                return products_at(self.chunks[0].rows, query, positions)
+            order = np.argsort(positions, kind="stable")
+            out = np.empty(len(positions), np.float32)
+            out[order] = self._products_at(query, positions[order])
+            return out
+
+    def _products_at(self, query: Floats, positions: Ints) -> Floats:
+        """The same for positions that ascend."""
+        ends = np.searchsorted(positions, np.arange(1, len(self.chunks) + 1) * self.chunk_rows).tolist()
+        parts: list[Floats] = []
+        start = 0
+        for number, (chunk, end) in enumerate(zip(self.chunks, ends, strict=True)):
+            if end > start:
+                parts.append(products_at(chunk.rows, query, positions[start:end] - number * self.chunk_rows))
+            start = end
+        return np.concatenate(parts or [np.empty(0, np.float32)])
 
     def search(self, query: Floats, k: int, keep: Mask) -> tuple[Floats, Ints]:
         """Return exact cosines and positions of (about) the ``k`` closest among ``keep`` and all equal to the last; unordered.
@@ -204,38 +218,44 @@ class Vectors:
             k: how many.
             keep: (n,) what may be found.
         """
-        scores: list[Floats] = []
-        places: list[Ints] = []
-        guesses: list[Candidates] = []
-        depth = 0
-        for number, chunk in enumerate(self.chunks):
-            start = number * self.chunk_rows
-            part = keep[start : start + chunk.count]
-            guess = chunk.closest(query, k, part)
-            if guess is None:
-                found = _top(chunk.scan(query, part), k)
-                scores.append(found.scores)
-                places.append(found.positions + start)
-            else:
-                depth = max(depth, len(guess.positions))
-                guesses.append(Candidates(guess.scores, guess.positions + start))
-        if guesses:
-            positions = self._shortlist(guesses, depth)
-            scores.append(self.products_at(query, positions))
-            places.append(positions)
-        if not scores:
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        best = _top(Candidates(np.concatenate(scores), np.concatenate(places)), k)
+        everything = None if keep.all() else keep
+        # Of many wanted, each chunk is first asked for its share; for all of them only where one has more than that.
+        share = min(k, max(_WHOLE_K, 4 * k // max(len(self.chunks), 1)))
+        with one_thread():
+            best = self._search(query, k, share, everything)
+            if share < k and np.bincount(best.positions // self.chunk_rows, minlength=1).max() > 0.8 * share:
+                best = self._search(query, k, k, everything)
         return best.scores, best.positions
 
+    def _search(self, query: Floats, k: int, share: int, keep: Mask | None) -> Candidates:
+        scanned: list[Candidates] = []
+        guessed: list[Candidates] = []
+        for number, chunk in enumerate(self.chunks):
+            start = number * self.chunk_rows
+            part = None if keep is None else keep[start : start + chunk.count]
+            guess = chunk.closest(query, share, part)
+            if guess is None:
+                found = _top(chunk.scan(query, part), k)
+                scanned.append(Candidates(found.scores, found.positions + start))
+            else:
+                guessed.append(Candidates(guess.scores, guess.positions + start))
+        if guessed:
+            positions = self._shortlist(guessed)
+            scanned.append(Candidates(self._products_at(query, positions), positions))
+        return _top(_together(scanned), k)
+
     @staticmethod
-    def _shortlist(guesses: list[Candidates], depth: int) -> Ints:
+    def _shortlist(guessed: list[Candidates]) -> Ints:
         """The best guesses of all chunks together, whose rows are then read: fewer than each chunk's best."""
-        together = Candidates(
-            np.concatenate([one.scores for one in guesses]), np.concatenate([one.positions for one in guesses])
-        )
         # Among n times as many vectors the true ones stand about sqrt(n) times as deep (ADR 0041); twice that is read.
-        return np.sort(_top(together, math.ceil(2 * depth * math.sqrt(len(guesses)))).positions)
+        depth = max(len(one.positions) for one in guessed)
+        return np.sort(_top(_together(guessed), math.ceil(2 * depth * math.sqrt(len(guessed)))).positions)
+
+
+def _together(parts: list[Candidates]) -> Candidates:
+    if not parts:
+        return Candidates(np.empty(0, np.float32), np.empty(0, np.int64))
+    return Candidates(np.concatenate([one.scores for one in parts]), np.concatenate([one.positions for one in parts]))
 
 
 def _top(found: Candidates, k: int) -> Candidates:

@@ -1,0 +1,163 @@
+"""What is done to large indexes in the background: approximate indexes, snapshots, compaction, reading a snapshot through."""
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable
+
+from memgpt_agent.errors import StoreError
+from memgpt_agent.memory.store.approximate import Approximate
+from memgpt_agent.memory.store.database import Database
+from memgpt_agent.memory.store.namespace_index import NamespaceIndex, namespace_version
+from memgpt_agent.memory.store.snapshot_files import SnapshotUnusable, is_whole, map_rows
+from memgpt_agent.memory.store.snapshots import Snapshots
+from memgpt_agent.memory.store.vectors import Chunk
+
+logger = logging.getLogger(__name__)
+SNAPSHOT_DOCS = 20_000
+"""A snapshot is written when so many documents were added or deleted since the last: reading them takes about 0.2 s."""
+CLOSE_SECONDS = 60.0
+
+
+class Upkeep:
+    """One thread, while there is something to do; searches go on meanwhile with what there is.
+
+    Args:
+        database: the file; None for indexes of which no snapshot is kept.
+        replace: puts a compacted index in the place of the former.
+        forget: drops an index whose snapshot turned out to be damaged.
+        snapshot_docs: see ``SNAPSHOT_DOCS``.
+    """
+
+    def __init__(
+        self,
+        database: Database | None,
+        replace: Callable[[NamespaceIndex, NamespaceIndex], None],
+        forget: Callable[[NamespaceIndex], None],
+        snapshot_docs: int = SNAPSHOT_DOCS,
+    ) -> None:
+        self.snapshot_docs = snapshot_docs
+        self.snapshots = Snapshots(database) if database else None
+        self._database = database
+        self._replace = replace
+        self._forget = forget
+        self._guard = threading.Lock()
+        self._pending: list[NamespaceIndex] = []
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def consider(self, index: NamespaceIndex) -> None:
+        """See to an index if it needs it; called after it has changed."""
+        if not self._is_due(index):
+            return
+        with self._guard:
+            if self._stopping or index in self._pending:
+                return
+            self._pending.append(index)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="memgpt-index-upkeep", daemon=True)
+                atexit.register(self.close)  # or the interpreter would end under the thread's feet
+                self._thread.start()
+
+    def wait(self, timeout_seconds: float = CLOSE_SECONDS) -> bool:
+        """Wait until nothing is left to do; whether that came about."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_seconds)
+        return self._thread is None
+
+    def close(self) -> None:
+        """Begin nothing more, but write a snapshot that is due; returns when the thread has ended."""
+        with self._guard:
+            self._stopping = True
+        self.wait()
+        atexit.unregister(self.close)
+
+    def _is_due(self, index: NamespaceIndex) -> bool:
+        return (
+            bool(_unbuilt(index))
+            or self._is_wasteful(index)
+            or (self.snapshots is not None and (index.unsaved >= self.snapshot_docs or index.unread))
+        )
+
+    def _is_wasteful(self, index: NamespaceIndex) -> bool:
+        return self._database is not None and index.wasteful and not index.is_small
+
+    def _run(self) -> None:
+        while True:
+            with self._guard:
+                if not self._pending:
+                    self._thread = None
+                    return
+                index = self._pending[0]
+            version = index.version
+            try:
+                self._see_to(index)
+            except StoreError as error:
+                logger.info("an index was left as it is: %s", error)
+            except Exception:
+                logger.exception("an index was left as it is; searches go on with it")
+            with self._guard:
+                self._pending.pop(0)
+                if index.version != version and not self._stopping and self._is_due(index):
+                    self._pending.append(index)
+
+    def _see_to(self, index: NamespaceIndex) -> None:
+        if index.unread and not self._read_through(index):
+            return
+        if self._is_wasteful(index) and not self._stopping:
+            index = self._compacted(index)
+        built = self._build(index)
+        if self.snapshots is not None and (built or index.unsaved >= self.snapshot_docs):
+            self._save(index, self.snapshots)
+
+    def _read_through(self, index: NamespaceIndex) -> bool:
+        """Compare all of the mapped vectors with their checksums, once after opening; drop what is damaged."""
+        for chunk in list(index.vectors.chunks) if index.vectors else []:
+            if chunk.mapped and not is_whole(chunk, lambda: self._stopping):
+                logger.warning("the snapshot of namespace %d is damaged; its index is built anew", index.namespace_id)
+                if self.snapshots is not None:
+                    self.snapshots.drop(index.namespace_id)
+                self._forget(index)
+                return False
+        index.unread = False
+        return True
+
+    def _compacted(self, index: NamespaceIndex) -> NamespaceIndex:
+        """Build the index anew from the file, without what is deleted, and put it in the old one's place."""
+        if self._database is None:
+            return index
+        new = NamespaceIndex(index.namespace_id, index.dims, index.chunk_rows)
+        with self._database.read() as connection:
+            new.catch_up(connection, namespace_version(connection, index.namespace_id))
+        self._build(new)
+        self._replace(index, new)
+        return new
+
+    def _build(self, index: NamespaceIndex) -> bool:
+        built = False
+        for chunk in _unbuilt(index):
+            if self._stopping:
+                break
+            chunk.approximate = Approximate.build(chunk.rows)
+            chunk.looked_at = built = True
+        return built
+
+    @staticmethod
+    def _save(index: NamespaceIndex, snapshots: Snapshots) -> None:
+        with index.lock.shared():
+            contents, saved = index.contents(), index.unsaved
+        written = snapshots.write(contents, index.namespace_id, index.dims)
+        with index.lock.alone():
+            index.unsaved -= saved  # also where it was not written: try again after as much has changed
+        for chunk in index.vectors.full_chunks if written and index.vectors else []:
+            if not chunk.mapped and chunk.stored is not None:
+                try:
+                    map_rows(chunk, index.vectors.dims if index.vectors else 0)
+                except SnapshotUnusable as error:
+                    logger.info("vectors stay in memory: %s", error)
+
+
+def _unbuilt(index: NamespaceIndex) -> list[Chunk]:
+    chunks = index.vectors.full_chunks if index.vectors else []
+    return [chunk for chunk in chunks if chunk.approximate is None and not chunk.looked_at]
