@@ -15,6 +15,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langgraph.checkpoint.memory import InMemorySaver
 
 from memgpt_agent import Block, MemGPTAgent, Persona, Settings, delete_agent, list_agents
+from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, MissingCredential, UnknownBlock
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
@@ -76,7 +77,12 @@ def test_an_agents_id_alone_brings_it_back(tmp_path: Path) -> None:
         assert dict(agent.core_memory) == {"persona": "I am Kim.", "human": "Likes tea"}
         response = agent.step("What do I like?")
         assert response.context_sections["budget"] == 6_000
-        assert [m.text for m in agent.messages() if m.role != "tool"] == ["I like tea", "Noted.", "What do I like?", "Tea."]
+        assert [m.text for m in agent.messages() if m.role != "tool"] == [
+            "I like tea",
+            "Noted.",
+            "What do I like?",
+            "Tea.",
+        ]
     assert any("I like tea" in str(m.content) for m in model.calls[0])
     assert [a["agent_id"] for a in list_agents(settings)] == ["alice.1"]
     delete_agent("alice.1", settings)
@@ -209,6 +215,29 @@ def test_the_date_is_the_agents_clock(store: FaissStore) -> None:
     assert "pandas" not in found
 
 
+def test_history_is_kept_for_so_many_turns_and_the_file_stops_growing(store: FaissStore, tmp_path: Path) -> None:
+    """One can go back within them and go on from there; once main context is full, the file has the size that it keeps."""
+
+    def answer(messages: list[BaseMessage]) -> Any:
+        return say("ok") if len(messages) > 1 else "They talked."  # the summarizer is sent one message
+
+    path, thread = tmp_path / "checkpoints.db", {"configurable": {"thread_id": "a"}}
+    with open_checkpointer(path) as saver:
+        agent = agent_of(store, *[answer] * 200, checkpointer=saver, history_turns=4, context_window=5_000)
+        pages: list[int] = []
+        for n in range(90):
+            agent.step(f"message {n} {'word ' * 40}")
+            pages.append(saver.conn.execute("PRAGMA page_count").fetchone()[0])
+        assert max(pages[60:]) <= max(pages[:60]) * 1.05
+        history = list(agent.graph.get_state_history(thread))
+        inputs = [state for state in history if state.metadata and state.metadata["source"] == "input"]
+        assert 4 <= len(inputs) <= 5
+        before = next(state for state in history if state.config == inputs[3].parent_config)
+        forked = agent.graph.invoke({"messages": [("user", "another way")]}, before.config, context={"agent_id": "a"})
+        said = [m.text.split()[:2] for m in forked["messages"] if m.type == "human"]
+        assert said[-2:] == [["message", "85"], ["another", "way"]]
+
+
 def saves_what_it_is_told(messages: list[BaseMessage]) -> Any:
     """A line of a script: file what the user said, then say so."""
     said = json.loads(str(messages[-1].content))
@@ -232,7 +261,12 @@ for line in sys.stdin:
 def test_what_was_told_is_found_by_another_process(shared_data: Path, scenario: str, share: float) -> None:
     """BFCL's conversations are played through the graph; then, in a new process, a question finds its source."""
     folder = shared_data / "bfcl_memory"
-    told = [m["content"] for line in _lines(folder / f"conversation_{scenario}.json") for turn in line["question"] for m in turn]
+    told = [
+        m["content"]
+        for line in _lines(folder / f"conversation_{scenario}.json")
+        for turn in line["question"]
+        for m in turn
+    ]
     with MemGPTAgent(agent_id="bfcl", model=ScriptedModel([saves_what_it_is_told] * (3 * len(told)))) as agent:
         for text in told:
             agent.step(text)

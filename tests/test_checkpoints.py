@@ -333,6 +333,79 @@ async def test_pruning_has_an_async_face_and_langgraphs_strategies(saver: Sqlite
     saver.prune("nobody")
 
 
+def test_pruning_by_turns_keeps_the_newest_turns_and_the_state_before_them(
+    saver: SqliteCheckpointer, path: Path
+) -> None:
+    """Of ten turns three can be gone back to, each to its beginning; what is older goes, with its writes."""
+    graph = counting_graph(saver)
+    for n in range(10):
+        graph.invoke(say(str(n)), thread())
+    graph.invoke(say("x"), thread("other"))
+    before = list(saver.list(thread()))
+    saver.prune_turns("t", keep=3)
+    assert list(saver.list(thread())) == before[: 3 * 4 + 1]
+    assert [c.metadata.get("source") for c in saver.list(thread())].count("input") == 3
+    oldest = list(saver.list(thread()))[-1]
+    assert graph.invoke(say("again"), oldest.config)["count"] == 8
+    assert graph.get_state(thread("other")).values["count"] == 1
+    assert rows(path, "writes") > 0
+    connection = sqlite3.connect(path)
+    orphans = "SELECT count(*) FROM writes WHERE checkpoint_id NOT IN (SELECT checkpoint_id FROM checkpoints)"
+    assert connection.execute(orphans).fetchone() == (0,)
+    connection.close()
+
+
+def test_pruning_by_turns_leaves_a_short_history_alone(saver: SqliteCheckpointer, path: Path) -> None:
+    """Nothing is deleted, and nothing written, where there are no more turns than are kept."""
+    graph = counting_graph(saver)
+    for n in range(3):
+        graph.invoke(say(str(n)), thread())
+    changes = saver.conn.total_changes
+    for keep in (3, 4, 100):
+        saver.prune_turns("t", keep=keep)
+    saver.prune_turns("nobody", keep=1)
+    assert saver.conn.total_changes == changes
+    with pytest.raises(ConfigurationError, match="keep=0"):
+        saver.prune_turns("t", keep=0)
+
+
+def test_pruning_by_turns_keeps_what_a_subgraph_remembers(saver: SqliteCheckpointer) -> None:
+    """Its newest checkpoint, however old; its forgotten calls go."""
+
+    def sub(checkpointer: bool | None) -> Any:
+        builder = StateGraph(State)
+        builder.add_node("step", lambda _: {"count": 1})
+        builder.add_edge(START, "step")
+        return builder.compile(checkpointer=checkpointer)
+
+    builder = StateGraph(State)
+    builder.add_node("forgets", sub(checkpointer=None))
+    builder.add_node("remembers", sub(checkpointer=True))
+    builder.add_conditional_edges(START, lambda state: "remembers" if state["count"] == 0 else "forgets")
+    graph: Any = builder.compile(checkpointer=saver)
+    for n in range(5):
+        graph.invoke({"count": 1 if n else 0}, thread())
+    saver.prune_turns("t", keep=1)
+    left = names(saver.list(thread()), "checkpoint_ns")
+    assert left.count("remembers") == 1
+    assert len({name for name in left if name.startswith("forgets")}) == 1
+    assert left.count("") <= 4
+
+
+def test_a_thread_kept_as_differences_is_not_torn_by_turns(saver: SqliteCheckpointer) -> None:
+    """As with pruning by number."""
+    graph = counting_graph(saver)
+    for n in range(3):
+        graph.invoke(say(str(n)), thread())
+    newest = saver.get_tuple(thread())
+    assert newest is not None
+    metadata: Any = {**newest.metadata, "counters_since_delta_snapshot": {"messages": [3, 3]}}
+    saver.put(newest.parent_config or {}, newest.checkpoint, metadata, {})
+    with pytest.raises(StoreError, match="differences"):
+        saver.prune_turns("t", keep=1)
+    assert len(list(saver.list(thread()))) == 12
+
+
 @pytest.mark.parametrize("wrong", [{"keep": 0}, {"strategy": "oldest"}])
 def test_a_senseless_pruning_is_refused(saver: SqliteCheckpointer, wrong: dict[str, Any]) -> None:
     """The newest checkpoint cannot be pruned away by a number, and a strategy must be known."""

@@ -79,7 +79,7 @@ def check(folder: Path) -> Checked:
     )
     beats = [t for t in told if t.kind == "beat"]
     assert sum(b.done for b in beats) <= passages.total() - len(filed) <= len(beats), (
-        "a heartbeat was lost or handled twice"
+        f"of {len(beats)} heartbeats {sum(b.done for b in beats)} were acknowledged and {passages.total() - len(filed)} handled"
     )
     acknowledged = sum(t.done for t in told)
     return Checked(acknowledged, len(notes), passages.total(), sum(not t.done for t in told))

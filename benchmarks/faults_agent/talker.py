@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import uuid
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class RuleModel(ScriptedModel):
             return (
                 AIMessage("Done.")
                 if '"status"' in newest
-                else call("archival_memory_insert", content=f"beat {event['time']}", request_heartbeat=True)
+                else call("archival_memory_insert", content=f"beat {uuid.uuid4()}", request_heartbeat=True)
             )
         word, kind = str(event["message"]).split()[:2]
         if '"status"' in newest:
