@@ -10,10 +10,12 @@ BLOCKS: Namespace = ("blocks",)
 """Shared blocks, one item each by id."""
 AGENTS: Namespace = ("agents",)
 """The definitions of all agents, one item each by id."""
+IMPORTS: Namespace = ("imports",)
+"""Imports that have begun, one item each by the agent's id; it goes when the import is complete."""
 LEASES: Namespace = ("leases",)
 """Who takes a turn in which conversation, one item each by thread."""
 
-_RESERVED = {"blocks", "agents", "leases", "langgraph"}
+_RESERVED = {"blocks", "agents", "leases", "imports", "langgraph"}
 MAX_ID_CHARS = 200
 
 
