@@ -27,6 +27,10 @@ class AgentResponse:
     """Tokens of the last compiled context."""
     context_sections: dict[str, int] = field(default_factory=dict[str, int])
     """The same by section, with ``total`` and ``budget``."""
+    tokens_used: int = 0
+    """Tokens that the turn's model calls were sent and answered with: the provider's figures, or counted where it gives none."""
+    evicted: bool = False
+    """Whether messages left main context in this turn."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class TurnReader:
         self._calls: dict[str, dict[str, Any]] = {}
         self._usage: dict[str, int] = {}
         self._speaks = False
+        self._tokens = 0
+        self._evicted = False
         self.began = False
         """Whether the model was asked: not where the event had been handled before."""
 
@@ -76,6 +82,7 @@ class TurnReader:
             return
         for node, update in cast(dict[str, dict[str, Any] | None], chunk).items():
             self.began = self.began or node == "call_llm"
+            self._evicted = self._evicted or node == "summarize_overflow"
             if not isinstance(update, dict):
                 continue
             self._usage = update.get("context_usage") or self._usage
@@ -93,6 +100,8 @@ class TurnReader:
             memory_operations=_operations(calls),
             context_usage=self._usage.get("total", 0),
             context_sections=dict(self._usage),
+            tokens_used=self._tokens,
+            evicted=self._evicted,
         )
 
     def _spoken(self, piece: dict[str, str]) -> Iterator[StreamEvent]:
@@ -121,6 +130,7 @@ class TurnReader:
                 yield StreamEvent("message", text=message.text, reply_id=reply_id)
 
     def _action(self, message: AIMessage) -> Iterator[StreamEvent]:
+        self._tokens += _tokens_of(message, self._usage.get("total", 0))
         for thought in _reasoning(message):
             yield StreamEvent("thinking", text=thought)
         if not message.tool_calls and self._speaks:
@@ -165,6 +175,13 @@ def response_of(records: Sequence[Message]) -> AgentResponse:
 def _operations(calls: Sequence[dict[str, Any]]) -> list[str]:
     done = [c for c in calls if c["failed"] is False and c["name"].startswith(MEMORY_TOOL_PREFIXES)]
     return [f"{c['name']}({', '.join(f'{k}={v!r}' for k, v in c['args'].items())})" for c in done]
+
+
+def _tokens_of(message: AIMessage, sent: int) -> int:
+    """Return the tokens of the call that a message answers; without the provider's figures, four characters a token of the answer."""
+    if message.usage_metadata:
+        return int(message.usage_metadata["total_tokens"])
+    return sent + (len(message.text) + len(json.dumps([call["args"] for call in message.tool_calls], default=str))) // 4
 
 
 def _reasoning(message: AIMessage) -> list[str]:
