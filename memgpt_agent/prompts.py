@@ -40,14 +40,14 @@ def system_prompt(tool_names: Iterable[str], template: str = SYSTEM_PROMPT) -> s
     return template.format(**(tools | words))
 
 
-def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]]) -> str:
-    """Return core memory as XML: for each block its label, description, value, limit and use in characters."""
+def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]], *, numbered: bool = False) -> str:
+    """Return core memory as XML: for each block its label, description, value (its lines numbered or not), limit and use."""
     parts = ["<memory_blocks>"]
     for label, description, value, limit_chars, read_only in blocks:
         parts += [
             f'<block label="{escape(label, {chr(34): "&quot;"})}" characters="{len(value)}/{limit_chars}"{" read_only=" + chr(34) + "true" + chr(34) if read_only else ""}>',
             f"<description>{escape(description)}</description>",
-            f"<value>\n{value}\n</value>" if value else "<value></value>",
+            f"<value>\n{render_numbered(value) if numbered else value}\n</value>" if value else "<value></value>",
             "</block>",
         ]
     return "\n".join([*parts, "</memory_blocks>"])

@@ -29,6 +29,8 @@ class Turn(TypedDict):
     """Empty or unusable answers in it so far."""
     over: bool
     """Whether it has ended."""
+    checked: NotRequired[bool]
+    """Whether a draft of the answer was put to the model to be checked."""
     received: NotRequired[str]
     """The id of the checkpoint at which its event was received: what was received up to then is in this conversation's past."""
 

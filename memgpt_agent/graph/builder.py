@@ -66,8 +66,8 @@ def create_graph(
     chosen = profile_of(profile)
     registry = ToolRegistry(chosen.tools, tools)
     resources = Resources(
-        tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, model=model,
-        summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks),
+        tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
+        model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks),
     )  # fmt: skip
     return build(resources).compile(checkpointer=checkpointer, store=store, name=chosen.name)  # pyright: ignore[reportUnknownMemberType]
 

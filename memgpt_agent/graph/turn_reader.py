@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import parse_call
 
@@ -53,7 +54,7 @@ class StreamEvent:
     """At the end: what came of the turn."""
 
 
-MEMORY_TOOL_PREFIXES = ("core_memory_", "archival_memory_", "conversation_", "memory_")
+MEMORY_TOOL_PREFIXES = ("core_memory_", "archival_memory_", "conversation_", "memory_", "recall", "task_", "reflect", "knowledge_")
 
 
 class TurnReader:
@@ -153,7 +154,7 @@ class TurnReader:
         if noted is not None:
             noted.update(result=message.text, failed=failed)
         yield StreamEvent("tool_result", text=message.text, name=message.name or "", failed=failed)
-        if failed and message.name == SEND_MESSAGE and noted:
+        if failed and message.name == SEND_MESSAGE and noted and message.text != CHECK_ANSWER:  # a draft was not streamed
             yield StreamEvent("withdrawn", text=message.text)
 
 

@@ -15,6 +15,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.nodes.arrivals import alert, remember
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import compile_prompt
+from memgpt_agent.nodes.profile_rules import speech_writer
 from memgpt_agent.nodes.session import Resources, Session, key_of
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.prompts import NO_ANSWER_REPLY, UNUSABLE
@@ -68,7 +69,7 @@ def _prepared(
     if prompt is None:  # not checkpointed: this process took over after another one died
         prompt, _ = compile_prompt(session, state["messages"], stored_blocks(session), state.get("summary"), turn)
     step = turn["step"]
-    speech = SpeechStream(runtime.stream_writer, lambda nth: reply_id(session.thread_id, turn["id"], step, nth))
+    speech = SpeechStream(speech_writer(session, turn, runtime.stream_writer), lambda nth: reply_id(session.thread_id, turn["id"], step, nth))
     return prompt, turn, speech, session.model.bind_tools(prompt["tools"])
 
 

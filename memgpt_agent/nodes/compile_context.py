@@ -10,6 +10,7 @@ from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Blo
 from memgpt_agent.memory.queue import choose_evicted
 from memgpt_agent.nodes.arrivals import alert, no_turn, receive
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
+from memgpt_agent.nodes.profile_rules import reminders
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.prompts import MEMORY_PRESSURE
 from memgpt_agent.state import AgentState, Turn, merge_queue
@@ -22,6 +23,7 @@ def compile_context(
     session = Session.of(runtime, config, resources)
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
     received, turn = receive(state, session)
+    received += reminders(session, turn)
     messages = merge_queue(state["messages"], received)
     if turn is None:
         over: Turn = {**no_turn(), **(state.get("turn") or {}), "over": True}  # pyright: ignore[reportAssignmentType]

@@ -21,9 +21,10 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.nodes.arrivals import alert, call_key, spoken_lines
 from memgpt_agent.nodes.call_llm import apology
+from memgpt_agent.nodes.profile_rules import is_draft
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import reply_id
-from memgpt_agent.prompts import INVALID_CALL, NO_ANSWER_REPLY, STEP_LIMIT_REPLY, UNANSWERED
+from memgpt_agent.prompts import CHECK_ANSWER, INVALID_CALL, NO_ANSWER_REPLY, STEP_LIMIT_REPLY, UNANSWERED
 from memgpt_agent.state import AgentState, HeartbeatReason, Turn
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import ParsedCall, parse_call, validated
@@ -123,6 +124,9 @@ class _Step:
 
     def _act(self, job: _Job) -> None:
         name, arguments = job.call["name"], job.parsed.arguments
+        if is_draft(self.session, self.turn, name, arguments):
+            job.text, job.failed = CHECK_ANSWER, True
+            return
         try:
             tool = self.session.resources.tools.get(name)
             if tool.act is None:
@@ -137,7 +141,7 @@ class _Step:
     def _note(self, job: _Job, ordinal: int) -> None:
         """Keep the call and its result in recall memory; what was spoken is kept as the assistant's words."""
         self.done.append(job)
-        if job.call["name"] == SEND_MESSAGE and job.failed and job.parsed.arguments.get("message"):
+        if job.call["name"] == SEND_MESSAGE and job.failed and job.parsed.arguments.get("message") and job.text != CHECK_ANSWER:
             self.write({"reply_id": self._reply_id(ordinal), "withdrawn": job.text})
         if job.done_before:
             return
@@ -150,7 +154,7 @@ class _Step:
             time=stamp(self.session.resources.clock()), thread_id=self.session.thread_id, turn=self.turn["id"],
             ordinal=ordinal, tool="" if spoken else job.call["name"],
             arguments="" if spoken else json.dumps(job.parsed.arguments, ensure_ascii=False, default=str),
-            failed=job.failed, echo=reads and not job.failed, thinking=job.parsed.thinking,
+            failed=job.failed, echo=(reads and not job.failed) or job.text == CHECK_ANSWER, thinking=job.parsed.thinking,
         )  # fmt: skip
         lines = spoken_lines(self.queue)[-2:] if spoken else ()
         self.session.memory.store.batch([self.session.memory.journal.put_operation(record, lines)])
@@ -164,6 +168,8 @@ class _Step:
                 messages.append(self._reply(job, ordinal))
         answered = self.turn["answered"] or any(mark_of(m).get("kind") == "reply" for m in messages)
         turn: Turn = {**self.turn, "answered": answered}
+        if any(job.text == CHECK_ANSWER for job in self.done):
+            turn["checked"] = True
         reason = self._reason()
         waiting = turn["type"] == "user_message" and not answered
         if reason is None and waiting and not turn["reminded"]:

@@ -26,7 +26,10 @@ def compile_prompt(
     tools = session.resources.tools.schemas(thinking=session.asks_for_thinking, only=[SEND_MESSAGE] if last else None)
     sections = {
         "system": session.resources.system_prompt,
-        "core_memory": render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in blocks]),
+        "core_memory": render_blocks(
+            [(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in blocks],
+            numbered=session.resources.profile.numbers_lines,
+        ),
         **{section.name: section.render(session.memory) for section in session.resources.sections},
         "summary": render_summary(summary["text"], summary["messages"], summary["until"][:10]) if summary else "",
     }

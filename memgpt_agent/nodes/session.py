@@ -19,7 +19,7 @@ from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
-from memgpt_agent.tools.profiles import Section
+from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
 
 UNKNOWN_WINDOW_TOKENS = 32_768
@@ -47,6 +47,8 @@ class Resources:
     """The model that writes summaries where a run names none; the chat model if ``None``."""
     sections: tuple[Section, ...] = ()
     """What else stands in main context behind core memory."""
+    profile: Profile = MEMGPT
+    """What kind of agent it is: whether its blocks' lines are numbered, its answers checked, its reminders."""
     clock: Clock = utc_now
     """Gives the time."""
     archive: Callable[[str], ArchivalMemory] | None = None

@@ -1,0 +1,49 @@
+"""What a profile adds to the nodes: reminders as a turn begins, and the check of an answer before it is sent."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from langchain_core.messages import AnyMessage
+
+from memgpt_agent.memory.core import Cause
+from memgpt_agent.nodes.arrivals import alert
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.state import Turn
+from memgpt_agent.tools.messages import SEND_MESSAGE
+
+
+def reminders(session: Session, turn: Turn | None) -> list[AnyMessage]:
+    """Return the alerts by which the profile's reminders tell the agent something as a turn begins.
+
+    Before the first step is played again they are the same, under the same ids.
+    """
+    if turn is None or turn["step"] or turn["over"]:
+        return []
+    memory = session.memory.because(Cause(actor="agent", tool="remind", turn=turn["id"]))
+    texts = [remind(memory, turn["type"]) for remind in session.resources.profile.reminders]
+    return [alert(text, session, turn, f"reminder-{place}") for place, text in enumerate(texts) if text]
+
+
+def is_draft(session: Session, turn: Turn, name: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a call is an answer that is to be checked by the model before it is sent: the first of a user's turn.
+
+    Never in the last step, which may only speak; so an answer costs one step more at most.
+    """
+    if name != SEND_MESSAGE or not str(arguments.get("message") or "").strip():
+        return False
+    return drafts(session, turn, turn["step"])
+
+
+def drafts(session: Session, turn: Turn, step: int) -> bool:
+    """Whether what is spoken in the step of this number (from 1) of a turn is a draft."""
+    wanted = session.resources.profile.checks_answers and turn["type"] == "user_message"
+    return wanted and not turn.get("checked", False) and step < session.context.max_steps
+
+
+def speech_writer(session: Session, turn: Turn, write: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return what streams speech in the coming step; a draft is not streamed, as the user is not to see it."""
+    return _unheard if drafts(session, turn, turn["step"] + 1) else write
+
+
+def _unheard(_: Any) -> None:
+    """Stream nothing."""
