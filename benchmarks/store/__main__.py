@@ -95,7 +95,7 @@ def one(name: str, size: int, folder: Path, limit_seconds: float) -> dict[str, A
     }
     title = f"{size:>9,} {name:<16}"
     result = child("benchmarks.store.measure", settings | {"what": "all"}, title, limit_seconds + GRACE_SECONDS)
-    if BACKENDS[name].durable and "stopped" not in result:
+    if BACKENDS[name].kept != "in memory" and "stopped" not in result:
         again = [
             child("benchmarks.store.measure", settings | {"what": "reopen"}, f"{title} reopened", GRACE_SECONDS)
             for _ in range(REOPENED)

@@ -1,6 +1,7 @@
 """The vectors, texts and exact answers of one run: made once, shared by every backend through files."""
 
 import argparse
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def mixed(given: _Floats, count: int, seed: int) -> _Floats:
 
 
 def texts_in(paths: list[Path]) -> list[str]:
-    """Return the distinct texts of 20 to 1,000 characters in JSON, JSON-lines and text files, in order."""
+    """Return the distinct texts of 20 to 1,000 characters in JSON, JSON-lines and text files, gzipped or not, in order."""
     found: dict[str, None] = {}
 
     def walk(value: Any) -> None:
@@ -62,7 +63,8 @@ def texts_in(paths: list[Path]) -> list[str]:
             walk(inner)
 
     for path in paths:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
         try:
             walk(json.loads(text))
         except json.JSONDecodeError:

@@ -45,7 +45,7 @@ def recall(found: list[list[int]], right: Any) -> float:
 def load(backend: Backend, size: int, limit_seconds: float, say: _Say) -> dict[str, Any]:
     """Put the items a thousand at a time; stop where it takes longer than the limit."""
     rates: list[float] = []
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     spoken = began
     for start in range(0, size, BATCH):
         numbers = range(start, min(start + BATCH, size))
@@ -57,12 +57,13 @@ def load(backend: Backend, size: int, limit_seconds: float, say: _Say) -> dict[s
             say(progress=f"{numbers.stop:,} of {size:,} items, {numbers.stop / (now - began):,.0f} a second")
         if now - began > limit_seconds and numbers.stop < size:
             return {"stopped": f"{numbers.stop:,} of {size:,} items in {now - began:,.0f} s"}
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     built, _ = milliseconds(backend.finish)
     return {
         "load_seconds": seconds,
         "build_seconds": built / 1000,
         "items_a_second": size / seconds,
+        "items_a_cpu_second": size / busy,
         "median_batch_items_a_second": statistics.median(rates),
     }
 
@@ -76,7 +77,7 @@ def tune(backend: Backend, right: Any) -> Any:
     return backend.efforts[-1] if backend.efforts else None
 
 
-def floors(backend: Backend, size: int) -> dict[str, RawFaiss]:
+def floors(backend: Backend, size: int, right: Any) -> dict[str, RawFaiss]:
     """Return raw FAISS beside FaissStore, in the same process: the flat index, and codes where it has codes."""
     kinds: list[type[RawFaiss]] = [RawFaiss] if isinstance(backend, Faiss) else []
     if kinds and size > INDEX_WORTH_ITEMS:
@@ -86,6 +87,7 @@ def floors(backend: Backend, size: int) -> dict[str, RawFaiss]:
         raw.open()
         for start in range(0, size, 50_000):
             raw.put(range(start, min(start + 50_000, size)))
+        tune(raw, right)
     return made
 
 
@@ -113,11 +115,13 @@ def search(backend: Backend, right: Any, beside: dict[str, RawFaiss]) -> dict[st
     return {
         "first_search_ms": first,
         "search_ms": statistics.median(own),
+        "search_p10_ms": float(np.quantile(own, 0.10)),
         "search_p95_ms": float(np.quantile(own, 0.95)),
         "searches": len(own),
         "recall": recall(found, right),
         "yardstick_ms": statistics.median(rod),
         "beside": {name: statistics.median(times) for name, times in others.items()},
+        "beside_p10": {name: float(np.quantile(times, 0.10)) for name, times in others.items()},
     }
 
 
@@ -169,7 +173,7 @@ def measure(backend: Backend, size: int, limit_seconds: float, say: _Say) -> dic
         return result
     say(progress=f"loaded in {result['load_seconds']:,.0f} s; searching")
     result["effort"] = tune(backend, right)
-    result |= search(backend, right, floors(backend, size))
+    result |= search(backend, right, floors(backend, size, right))
     say(progress=f"search {result['search_ms']:.2f} ms, recall {result['recall']:.3f}; {READERS} readers")
     result |= readers(backend)
     result |= single_puts(backend)
