@@ -52,6 +52,10 @@ def namespace_version(connection: sqlite3.Connection, namespace_id: int) -> Vers
     return Version(*row) if row else Version(0, 0, 0)
 
 
+def _integers(rows: sqlite3.Cursor) -> Ints:
+    return np.array([row[0] for row in rows], dtype=np.int64)
+
+
 class NamespaceIndex:
     """The documents of one namespace (ids, items, lengths) and their vectors; hold ``lock`` to use it.
 
@@ -169,17 +173,25 @@ class NamespaceIndex:
         self.version = version
 
     def _bury(self, connection: sqlite3.Connection, version: Version) -> None:
-        if version.tombstone_high == self.version.tombstone_high:
+        if version.tombstone_high == self.version.tombstone_high or not len(self.docs):
             return
-        rows = connection.execute(
-            "SELECT doc FROM tombstones WHERE ns = ? AND id > ?", (self.namespace_id, self.version.tombstone_high)
-        )
-        gone = np.unique(np.array([row[0] for row in rows], dtype=np.int64))
-        places = self.places_of(gone)
+        places = self._gone(connection)
         self.alive[places] = False
         self.live -= len(places)
         self._words -= int(self.lengths[places].sum())
-        self.unsaved += len(gone)
+        self.unsaved += len(places)
+
+    def _gone(self, connection: sqlite3.Connection) -> Ints:
+        """The places of the documents deleted since: by the log, or where that was pruned by what the file still has."""
+        known = self.version.tombstone_high
+        row = connection.execute("SELECT pruned_high FROM namespaces WHERE id = ?", (self.namespace_id,)).fetchone()
+        if row and row[0] <= known:
+            sql = "SELECT doc FROM tombstones WHERE ns = ? AND id > ?"
+            return self.places_of(np.unique(_integers(connection.execute(sql, (self.namespace_id, known)))))
+        left = _integers(connection.execute("SELECT id FROM docs WHERE ns = ? ORDER BY id", (self.namespace_id,)))
+        missing = self.alive.copy()
+        missing[self.places_of(left)] = False
+        return np.flatnonzero(missing)
 
     def _load(self, connection: sqlite3.Connection, after: int) -> None:
         cursor = connection.execute(
