@@ -27,22 +27,17 @@ class RuleModel(ScriptedModel):
     """Does what the newest message asks for; writes a summary when it is asked for one."""
 
     def _next(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
-        newest = str(messages[-1].content)
         if not kwargs.get("tools"):
             return AIMessage("They talked.")
-        event = next(
-            json.loads(str(m.content)) for m in reversed(messages) if re.search('"type": "(user|heart)', str(m.content))
-        )
+        # An alert may stand behind the event or the results: what counts is whether its calls were carried out.
+        asked = max(n for n, m in enumerate(messages) if re.search('"type": "(user|heart)', str(m.content)))
+        acted = any(m.type == "tool" for m in messages[asked:])
+        event = json.loads(str(messages[asked].content))
         if event["type"] == "heartbeat":
-            return (
-                AIMessage("Done.")
-                if '"status"' in newest
-                else call("archival_memory_insert", content=f"beat {uuid.uuid4()}", request_heartbeat=True)
-            )
+            passage = call("archival_memory_insert", content=f"beat {uuid.uuid4()}", request_heartbeat=True)
+            return AIMessage("Done.") if acted else passage
         word, kind = str(event["message"]).split()[:2]
-        if '"status"' in newest:
-            return say(f"re {word}")
-        return answer(word, kind)
+        return say(f"re {word}") if acted else answer(word, kind)
 
 
 def answer(word: str, kind: str) -> AIMessage:

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SLOW_SECONDS = 2.0
+"""The model takes so long to answer a message that says ``slowly``."""
 
 
 def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -31,6 +33,10 @@ def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name := re.search(r"I'm (\w+)", said):
         line = f"Name: {name[1]}"
         return "core_memory_append", {"thinking": "", "label": "human", "content": line, "request_heartbeat": True}
+    if word := re.search(r"say (\w+)", said):
+        return "send_message", {"thinking": "", "message": f"re {word[1]}", "request_heartbeat": False}
+    if note := re.search(r"file (.+)", said):
+        return "archival_memory_insert", {"thinking": "", "content": note[1], "request_heartbeat": True}
     blocks = " / ".join(re.findall(r"<value>\n(.*?)\n</value>", system, re.DOTALL))
     return "send_message", {"thinking": "", "message": f"I know: {blocks}", "request_heartbeat": False}
 
@@ -43,11 +49,17 @@ class _Model(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "slowly" in str(request["messages"][-1]["content"]):
+            time.sleep(SLOW_SECONDS)
         name, arguments = answer(request)
         text = json.dumps(arguments)
         function = {"name": name, "arguments": ""}
-        pieces = [{"role": "assistant", "tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}]
-        pieces += [{"tool_calls": [{"index": 0, "function": {"arguments": text[i : i + 6]}}]} for i in range(0, len(text), 6)]
+        pieces = [
+            {"role": "assistant", "tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}
+        ]
+        pieces += [
+            {"tool_calls": [{"index": 0, "function": {"arguments": text[i : i + 6]}}]} for i in range(0, len(text), 6)
+        ]
         body = b""
         for piece in [*pieces, {}]:
             choice = {"index": 0, "delta": piece, "finish_reason": None if piece else "tool_calls"}
@@ -58,7 +70,8 @@ class _Model(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(BrokenPipeError):  # a run that was cancelled has hung up
+            self.wfile.write(body)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +109,14 @@ def start_server(tmp_path: Path, model_url: str) -> StartServer:
     @contextmanager
     def start() -> Generator[tuple[str, Path]]:
         port, log = free_port(), tmp_path / "server.log"
-        command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--no-browser", "--no-reload", "--port", str(port)]
+        command = [
+            str(Path(sys.executable).with_name("langgraph")),
+            "dev",
+            "--no-browser",
+            "--no-reload",
+            "--port",
+            str(port),
+        ]
         with log.open("ab") as out:
             process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=out, stderr=out)
             try:

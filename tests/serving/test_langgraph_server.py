@@ -21,7 +21,12 @@ def test_the_server_streams_keeps_memory_over_a_restart_and_blocks_nowhere(start
         poet = client.assistants.create("memgpt", context={"agent_id": "poet", "persona": "I am a poet."})
         thread = client.threads.create()
         parts = list(
-            client.runs.stream(thread["thread_id"], pirate["assistant_id"], input=said("Hi, I'm Alice"), stream_mode=["custom", "values"])
+            client.runs.stream(
+                thread["thread_id"],
+                pirate["assistant_id"],
+                input=said("Hi, I'm Alice"),
+                stream_mode=["custom", "values"],
+            )
         )
         assert [p for p in parts if p.event == "error"] == []
         assert "".join(p.data.get("delta", "") for p in parts if p.event == "custom") == "Nice to meet you!"
