@@ -1,4 +1,4 @@
-"""`memgpt memory`: looking into what an agent knows."""
+"""`memgpt memory`: looking into what an agent knows, and into how it came to know it."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -8,6 +8,7 @@ import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.graph import graph
+from memgpt_agent.cli.memory_history import COMMANDS
 from memgpt_agent.cli.show import show_blocks, show_found
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, terminal_of
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.recall import Message
 
-app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows.")
+app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows, and how it came to know it.")
 app.command()(graph)
 
 
@@ -59,8 +60,12 @@ def search(
     context: typer.Context,
     query: Annotated[str, typer.Argument(help="What to look for, in any words; an empty text gives the newest.")],
     agent: options.Agent = DEFAULT_AGENT,
-    tier: Annotated[Tier, typer.Option("--in", metavar="TIER", help="recall: what was said; archival: what was filed away; both.")] = Tier.both,
-    role: Annotated[list[Role] | None, typer.Option(help="In recall: only from user, assistant, tool or system; may be repeated.")] = None,
+    tier: Annotated[
+        Tier, typer.Option("--in", metavar="TIER", help="recall: what was said; archival: what was filed away; both.")
+    ] = Tier.both,
+    role: Annotated[
+        list[Role] | None, typer.Option(help="In recall: only from user, assistant, tool or system; may be repeated.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="In archival: only passages with one of these tags.")] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Not before this day or moment.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Not after this day or moment.")] = None,
@@ -78,7 +83,9 @@ def search(
         messages: list[Message] = []
         passages: list[Passage] = []
         if tier is not Tier.archival:
-            messages = memory.recall.search(query, roles=[r.value for r in role] if role else None, dates=dates, limit=limit, page=page)
+            messages = memory.recall.search(
+                query, roles=[r.value for r in role] if role else None, dates=dates, limit=limit, page=page
+            )
         if tier is not Tier.recall:
             passages = memory.archival.search(query, tags=tag or (), dates=dates, limit=limit, page=page)
     if as_json:
@@ -90,3 +97,7 @@ def search(
 def _block(block: "Block") -> dict[str, Any]:
     """Return a block without what only the machinery uses."""
     return {name: value for name, value in asdict(block).items() if name != "causes"}
+
+
+for _command in COMMANDS:
+    app.command()(_command)

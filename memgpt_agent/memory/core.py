@@ -194,6 +194,11 @@ class CoreMemory(Mapping[str, str]):
         found = self._history.page(trails, sum(trail.last.version for trail in trails), None)
         return [asdict(version) for version in reversed(found)]
 
+    def change(self, version: Version) -> Difference:
+        """Return what a version of the log changed: its block before and after it."""
+        before = self._history.get(version.label, [version.version - 1])
+        return Difference(version.label, before[0].text if before else None, version.text)
+
     def at(self, point: Point, label: str | None = None) -> dict[str, str]:
         """Return the text of the blocks as they were at a point.
 

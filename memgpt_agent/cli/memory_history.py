@@ -1,0 +1,191 @@
+"""`memgpt memory log`, `diff`, `undo`, `redo`, `restore` and `tasks`: what the agent came to believe, and taking it back."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, shortened, terminal_of
+from memgpt_agent.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from memgpt_agent.memory.core import CoreMemory
+    from memgpt_agent.memory.history import Difference, Point, Version
+    from memgpt_agent.memory.tasks import Task
+
+_SHOWN_LINES = 8
+_POINT = "a number from the log, a day or moment, or a turn (its id, or how it begins)"
+
+Label = Annotated[str | None, typer.Argument(help="One block only; all of them together, if left out.")]
+
+
+def log(
+    context: typer.Context,
+    label: Label = None,
+    agent: options.Agent = DEFAULT_AGENT,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many versions.")] = 20,
+    before: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Only what is older than this number of the log.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw them as an SVG picture into this file instead.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print every version of core memory, newest first: who made it, when, why and in which turn."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        core = opened.core_memory
+        versions = core.log(label, limit=limit, before=before)
+        if plot is not None:
+            from memgpt_agent.memory.history_picture import log_svg
+
+            plot.write_text(
+                log_svg(versions, f"Core memory of {agent}{f': {label}' if label else ''}"), encoding="utf-8"
+            )
+            terminal.err.print(plain(f"{len(versions)} versions drawn in {plot}."))
+        elif as_json:
+            terminal.print_json([asdict(version) for version in versions])
+        else:
+            for version in versions:
+                _show_version(terminal.out, version, core)
+
+
+def diff(
+    context: typer.Context,
+    label: Label = None,
+    agent: options.Agent = DEFAULT_AGENT,
+    start: Annotated[str | None, typer.Option("--from", metavar="POINT", help=f"The earlier state: {_POINT}.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="POINT", help="The later state, likewise; now, if left out.")
+    ] = None,
+    turns: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--between-turns", metavar="A B", help="The states when these two turns had ended."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what the agent came to believe between two points."""
+    if (start is None) == (turns is None) or (turns is not None and end is not None):
+        raise ConfigurationError("Give --from (and --to), or --between-turns: the two states to compare.")
+    first = f"turn:{turns[0]}" if turns else _point(start or "")
+    last = f"turn:{turns[1]}" if turns else _point(end) if end else None
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        found = opened.core_memory.diff(first, last, label)
+    if as_json:
+        terminal.print_json([asdict(difference) for difference in found])
+    else:
+        _show_differences(terminal.out, found)
+
+
+def undo(
+    context: typer.Context, label: Label = None, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False
+) -> None:
+    """Take back the last edit of core memory, or of one block; again for the one before it."""
+    with terminal_of(context).open_known(agent) as opened:
+        _show_made(context, opened.core_memory.undo(label), as_json=as_json)
+
+
+def redo(
+    context: typer.Context, label: Label = None, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False
+) -> None:
+    """Do again what the last undo took back."""
+    with terminal_of(context).open_known(agent) as opened:
+        _show_made(context, opened.core_memory.redo(label), as_json=as_json)
+
+
+def restore(
+    context: typer.Context,
+    label: Label = None,
+    at: Annotated[
+        str, typer.Option("--at", metavar="POINT", help=f"Which state: {_POINT}; with a block, its version.")
+    ] = ...,  # pyright: ignore[reportArgumentType]
+    agent: options.Agent = DEFAULT_AGENT,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make core memory, or one block, what it was at a point; an undo takes it back."""
+    with terminal_of(context).open_known(agent) as opened:
+        _show_made(context, opened.core_memory.restore(_point(at), label), as_json=as_json)
+
+
+def tasks(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False) -> None:
+    """Print what the agent means to do, the most urgent first, and what was closed last."""
+    from memgpt_agent.memory.tasks import TaskList
+
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        known, now = TaskList(opened.memory), opened.memory.clock()
+        still, closed = known.open(), known.recent()
+    if as_json:
+        terminal.print_json({"open": [asdict(task) for task in still], "closed": [asdict(task) for task in closed]})
+        return
+    for task in still:
+        _show_task(terminal.out, task, overdue=task.overdue(now))
+    for task in closed:
+        terminal.out.print(plain(f"{task.number}. {task.how} on {task.closed[:10]}: {task.title}", "dim"))
+    if not still and not closed:
+        terminal.out.print(plain("No tasks.", "dim"))
+
+
+def _point(text: str) -> "Point":
+    return int(text) if text.isdigit() else text
+
+
+def _show_version(out: Console, version: "Version", core: "CoreMemory") -> None:
+    why = f"  turn {version.turn[:8]}" if version.turn else ""
+    kind = "" if version.kind in ("edit", version.tool) else f" ({version.kind})"
+    head = f"{version.revision}  {version.time[:16].replace('T', ' ')}  {version.actor}  {version.tool or 'edit'}{kind}{why}"
+    out.print(plain(f"{version.label} {version.version}", "bold"), plain(f"  {head}", "dim"), sep="")
+    if version.thinking:
+        out.print(plain(f"  {shortened(version.thinking, 300)}", "italic"))
+    changed = str(core.change(version)).split("\n")[3:]
+    for line in changed[:_SHOWN_LINES]:
+        out.print(plain(f"  {line}", {"+": "green", "-": "red"}.get(line[:1], "")))
+    if len(changed) > _SHOWN_LINES:
+        out.print(plain(f"  … {len(changed) - _SHOWN_LINES} more lines", "dim"))
+    if version.deleted:
+        out.print(plain("  (deleted)", "dim"))
+
+
+def _show_differences(out: Console, found: "list[Difference]") -> None:
+    for difference in found:
+        for line in str(difference).split("\n"):
+            out.print(plain(line, {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")))
+    if not found:
+        out.print(plain("No difference.", "dim"))
+
+
+def _show_made(context: typer.Context, made: "list[Version]", *, as_json: bool) -> None:
+    terminal = terminal_of(context)
+    if as_json:
+        terminal.print_json([asdict(version) for version in made])
+        return
+    for version in made:
+        state = "is not there now" if version.deleted else f"has {len(version.value):,} characters now:"
+        terminal.out.print(plain(f"{version.label} {version.version}", "bold"), plain(f"  {state}", "dim"), sep="")
+        if not version.deleted:
+            terminal.out.print(plain(version.value))
+    if not made:
+        terminal.out.print(plain("It is so already; nothing was changed.", "dim"))
+
+
+def _show_task(out: Console, task: "Task", *, overdue: bool) -> None:
+    due = f", due {task.due}" if task.due else ""
+    out.print(
+        plain(f"{task.number}. {task.title}", "bold"),
+        plain(f"  {task.priority}{due}", "dim"),
+        plain("  overdue" if overdue else "", "red"),
+        sep="",
+    )
+    for step in task.steps:
+        out.print(plain(f"   {'[x]' if step.done else '[ ]'} {step.text}"))
+    if task.note:
+        out.print(plain(f"   {task.note}", "italic"))
+
+
+COMMANDS = (log, diff, undo, redo, restore, tasks)
+"""What `memgpt memory` gets from here."""
