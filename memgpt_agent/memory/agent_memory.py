@@ -36,7 +36,7 @@ class AgentMemory:
     @property
     def core(self) -> CoreMemory:
         """The blocks."""
-        return CoreMemory(self.store, self.agent_id, self.clock)
+        return CoreMemory(self.store, self.agent_id, self.clock, self.time_zone)
 
     @property
     def recall(self) -> RecallMemory:
