@@ -1,0 +1,45 @@
+"""A tool that has only an async face, called from sync code: its coroutine runs in a loop of its own."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from langchain_core.tools import BaseTool, StructuredTool
+
+T = TypeVar("T")
+
+
+def run_in_loop(work: Coroutine[Any, Any, T], timeout_seconds: float | None = None) -> T:
+    """Run a coroutine to its end in this process's one loop for such work, and return what it returns.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled.
+    """
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result(timeout_seconds)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="tools with an async face", daemon=True).start()
+    return loop
+
+
+def with_both_faces(tool: BaseTool) -> BaseTool:
+    """Return the tool with a sync face where it has only an async one; any other tool as it is."""
+    if not isinstance(tool, StructuredTool) or tool.func is not None or tool.coroutine is None:
+        return tool
+    coroutine = tool.coroutine
+
+    def face(*positional: Any, **named: Any) -> Any:
+        work: Any = coroutine(*positional, **named)
+        return run_in_loop(cast(Coroutine[Any, Any, Any], work))
+
+    return tool.model_copy(update={"func": face})

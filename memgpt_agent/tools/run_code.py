@@ -1,0 +1,57 @@
+"""The tool by which an agent runs Python code in a sandbox, off unless it is given: no files, no network, limits on all."""
+
+from typing import Any
+
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+
+from memgpt_agent.errors import MissingDependency
+from memgpt_agent.tools.untrusted import outside
+
+MAX_CODE_CHARS = 20_000
+
+
+def run_code(*, timeout_seconds: float = 5.0, memory_bytes: int = 128 << 20) -> BaseTool:
+    """Return the tool ``run_code``, to be given to an agent.
+
+    The code runs in Monty, an interpreter of a safe part of Python in a process of its own: it has no files, no network, no
+    environment, no packages, and is stopped when its time or its memory is used up. Each call begins with nothing.
+
+    Args:
+        timeout_seconds: for one call.
+        memory_bytes: for one call.
+
+    Raises:
+        MissingDependency: pydantic-monty is not installed.
+
+    **Limits**: a part of Python only: the language, ``math``, ``re``, ``json``, ``datetime`` and a few more modules.
+    """
+    try:
+        from pydantic_monty import CollectString, Monty, MontyError
+    except ImportError as error:
+        raise MissingDependency("Running code needs pydantic-monty. Run: pip install 'memgpt-agent[tools]'") from error
+    limits: Any = {
+        "max_feed_duration_secs": timeout_seconds,
+        "max_memory": memory_bytes,
+        "max_total_sleep_secs": timeout_seconds,
+    }
+
+    def run_code(code: str) -> str:
+        """Run Python code and see what it prints and the value of its last line. It has no files and no network.
+
+        Args:
+            code: The code; the value of an expression on the last line is shown.
+        """
+        if not code.strip() or len(code) > MAX_CODE_CHARS:
+            raise ToolException(f"The code has {len(code):,} characters; give from 1 to {MAX_CODE_CHARS:,}.")
+        printed = CollectString(max_bytes=64 * 1024)
+        try:
+            with Monty() as pool, pool.checkout(limits=limits) as session:
+                value = session.feed_run(code, print_callback=printed)
+        except MontyError as error:
+            so_far = f" Printed before: {printed.output}" if printed.output else ""
+            raise ToolException(f"{error}.{so_far}") from error
+        parts = [printed.output.rstrip("\n")] if printed.output else []
+        parts += [f"=> {value!r}"] if value is not None else []
+        return outside("\n".join(parts) or "(nothing was printed)", "the code that you ran")
+
+    return StructuredTool.from_function(run_code, parse_docstring=True)
