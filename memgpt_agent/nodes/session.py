@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
@@ -108,10 +108,13 @@ class Session:
         agent_id = context.agent_id or thread_id
         store = runtime.store or resources.fallback_store
         archive = resources.archive(agent_id) if resources.archive else None
-        memory = AgentMemory(store, agent_id, resources.clock, context.time_zone, archive=archive)
+        memory = AgentMemory(
+            store, agent_id, resources.clock, context.time_zone, archive=archive, in_background=resources.profile.in_background
+        )
         model = resources.chat_model(context.model, resources.model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""
-        return cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model))
+        session = cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model))
+        return replace(session, memory=replace(memory, budget_tokens=session.budget_tokens))
 
     @property
     def window_tokens(self) -> int:
