@@ -84,7 +84,7 @@ class SummaryTree:
     def _session_of(self, span: SummaryNode) -> str:
         """The running session of the conversation, or a new one after a pause or where the running one is full."""
         heads = namespaces.summary_heads(self.agent_id)
-        head_key = key_of("session", span.thread_id)
+        head_key = span.thread_id
         head = self.store.get(heads, head_key)
         if head is not None:
             session = self.get([str(head.value["session"])]).get(str(head.value["session"]))

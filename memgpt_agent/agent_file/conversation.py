@@ -1,0 +1,85 @@
+"""A conversation's state as JSON and back: the queue's messages, the summary and the registers."""
+
+import json
+from typing import Any, cast
+
+from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+from langchain_core.runnables import RunnableConfig
+
+from memgpt_agent.agent_file.document import Conversation
+from memgpt_agent.errors import AgentFileError
+from memgpt_agent.graph.builder import AgentGraph
+
+_BEFORE: dict[tuple[str, ...], str] = {
+    (): "execute_tools",
+    ("call_llm",): "compile_context",
+    ("execute_tools",): "call_llm",
+    ("summarize_overflow",): "compile_context",
+}
+"""The node whose router leads to the pending one, where the state is given back as that node's update."""
+
+
+def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
+    """Return the state of a thread; ``None`` where nothing was said in it.
+
+    Raises:
+        AgentFileError: it stands at a step that cannot be taken up elsewhere.
+    """
+    snapshot = graph.get_state(_config(thread_id))
+    if not snapshot.values:
+        return None
+    if _node_before(tuple(snapshot.next), snapshot.values) is None:
+        raise AgentFileError(
+            f"The conversation {thread_id!r} is in the middle of a turn ({', '.join(snapshot.next)}). "
+            "Let it finish, or give it up with end_turn(), and export again."
+        )
+    values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items()}
+    try:
+        json.dumps(values)
+    except (TypeError, ValueError) as error:
+        raise AgentFileError(f"The state of {thread_id!r} cannot be written as JSON: {error}.") from error
+    return Conversation(next=list(snapshot.next), values=values)
+
+
+def check_conversation(thread_id: str, conversation: Conversation, name: str) -> dict[str, Any]:
+    """Return the state's values as the graph takes them.
+
+    Raises:
+        AgentFileError: a message cannot be read, or the pending step is unknown.
+    """
+    values = dict(conversation.values)
+    messages = values.get("messages", [])
+    try:
+        values["messages"] = messages_from_dict(messages)
+    except Exception as error:  # pydantic, KeyError, ValueError, TypeError: whatever a foreign dict leads to
+        raise AgentFileError(f"{name}: the messages of thread {thread_id!r} cannot be read: {error}.") from error
+    if any(not message.id for message in values["messages"]):
+        raise AgentFileError(f"{name}: a message of thread {thread_id!r} has no id.")
+    if _node_before(tuple(conversation.next), values) is None:
+        raise AgentFileError(f"{name}: thread {thread_id!r} stands at an unknown step: {', '.join(conversation.next)}.")
+    return values
+
+
+def write_conversation(graph: AgentGraph, thread_id: str, values: dict[str, Any], pending: list[str]) -> None:
+    """Make these values the state of a thread, with the same step pending."""
+    graph.update_state(_config(thread_id), values, as_node=_node_before(tuple(pending), values))
+
+
+def _node_before(pending: tuple[str, ...], values: dict[str, Any]) -> str | None:
+    if pending == ("compile_context",):
+        return "execute_tools" if values.get("heartbeat_reason") else "summarize_overflow"
+    if pending == () and values.get("heartbeat_reason"):
+        return None
+    return _BEFORE.get(pending)
+
+
+def _config(thread_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread_id}}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, BaseMessage):
+        return message_to_dict(value)
+    if isinstance(value, list):
+        return [_as_json(one) for one in cast(list[Any], value)]
+    return value

@@ -1,0 +1,135 @@
+"""The document that holds one agent: its versioned form, written the same each time, read strictly."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from memgpt_agent.errors import AgentFileError
+
+FORMAT = "memgpt-agent"
+VERSION = 1
+
+
+class StoredItem(BaseModel):
+    """One item of long-term memory."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Annotated[str, Field(description="Its key in its tier.")]
+    value: Annotated[dict[str, Any], Field(description="What the tier keeps under it.")]
+    index: Annotated[list[str] | None, Field(description="The paths that searches see; null: it is not searched.")] = (
+        None
+    )
+    vectors: Annotated[dict[str, str], Field(description="Its vectors by path: float32, little-endian, base64.")] = {}
+
+
+class Conversation(BaseModel):
+    """The running conversation of one thread, as its newest checkpoint holds it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    next: Annotated[list[str], Field(description="The step that is pending; empty between turns.")] = []
+    values: Annotated[dict[str, Any], Field(description="The state: the queue, the summary, the registers.")]
+
+
+class EmbeddingUsed(BaseModel):
+    """The embedding that made the vectors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(description="Its name.")]
+    dims: Annotated[int, Field(description="The length of its vectors.", ge=1)]
+
+
+class AgentDocument(BaseModel):
+    """One agent, complete: what it is made of, all it remembers, and where its conversations stand. No secrets."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["memgpt-agent"] = FORMAT
+    """What this file is."""
+    version: Literal[1] = VERSION
+    """The version of the form; a newer one is refused."""
+    agent_id: Annotated[str, Field(description="The agent's id.", min_length=1, max_length=200)]
+    definition: Annotated[dict[str, Any], Field(description="Profile, model, settings, tools by name, threads.")]
+    embedding: Annotated[EmbeddingUsed | None, Field(description="What made the vectors, where there are any.")] = None
+    memory: Annotated[dict[str, list[StoredItem]], Field(description="The tiers by their namespace under the agent.")]
+    threads: Annotated[dict[str, Conversation], Field(description="The conversations by their id.")] = {}
+
+
+@dataclass(frozen=True)
+class Source:
+    """An agent to be imported: its document, and what of its file is not in it."""
+
+    document: AgentDocument
+    """The agent."""
+    not_carried: tuple[str, ...] = ()
+    """What could not be carried over into the document."""
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the document."""
+    return AgentDocument.model_json_schema()
+
+
+def lines(
+    agent_id: str,
+    definition: dict[str, Any],
+    embedding: EmbeddingUsed | None,
+    memory: Iterable[tuple[str, Iterable[dict[str, Any]]]],
+    threads: Iterable[tuple[str, dict[str, Any]]],
+) -> Iterator[str]:
+    """Yield the document line by line, an item to a line, so that it is never whole in memory.
+
+    The tiers and threads must come sorted; what stands in one line is sorted here: the same agent gives the same bytes.
+    """
+    head = {"format": FORMAT, "version": VERSION, "agent_id": agent_id, "definition": definition}
+    yield "{\n"
+    for name, value in head.items():
+        yield f'"{name}": {_compact(value)},\n'
+    yield f'"embedding": {_compact(embedding.model_dump() if embedding else None)},\n"memory": {{'
+    yield from _joined(f"{_compact(tier)}: [{''.join(_joined(map(_compact, items)))}]" for tier, items in memory)
+    yield '},\n"threads": {'
+    yield from _joined(f"{_compact(thread)}: {_compact(values)}" for thread, values in threads)
+    yield "}\n}\n"
+
+
+def _joined(parts: Iterable[str]) -> Iterator[str]:
+    between = "\n"
+    for part in parts:
+        yield between + part
+        between = ",\n"
+    if between != "\n":
+        yield "\n"
+
+
+def _compact(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    # Half an emoji is legal in a Python string and in JSON's escapes, and in no UTF-8 file.
+    return (
+        json.dumps(value, sort_keys=True, separators=(",", ":"))
+        if any("\ud800" <= c <= "\udfff" for c in text)
+        else text
+    )
+
+
+def validated(data: dict[str, Any], name: str) -> AgentDocument:
+    """Return the document that a file's content is.
+
+    Raises:
+        AgentFileError: it is not one, or of a version that this program does not know; each fault is named.
+    """
+    version = data.get("version")
+    if version != VERSION:
+        raise AgentFileError(
+            f"{name} has version {version!r} of the {FORMAT} form; this program reads version {VERSION}. Update memgpt-agent to import it."
+        )
+    try:
+        return AgentDocument.model_validate(data)
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+        raise AgentFileError(f"{name} is damaged: {'; '.join(found[:5])}{more}. Nothing was imported.") from error

@@ -1,0 +1,258 @@
+"""Importing agents from a file: read and checked whole, then written so that it is there whole or not at all."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.base import BaseStore, PutOp
+from pydantic import TypeAdapter, ValidationError
+
+from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
+from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
+from memgpt_agent.agent_file.reading import read_json
+from memgpt_agent.agent_file.tiers import check_item
+from memgpt_agent.checkpoints import open_configured_checkpointer
+from memgpt_agent.config import Context, Settings
+from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
+from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.memory import definitions, namespaces
+from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.memory.store.carrying import CarriedItem, put_all
+from memgpt_agent.memory.store.rows import Namespace
+from memgpt_agent.tools.profiles import PROFILES
+
+_KEYED_BY_THREAD = {"events", "pages", "summary_heads"}
+"""Tiers whose keys are a conversation's id, or begin with it and a colon."""
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Imported:
+    """What an import made."""
+
+    agent_id: str
+    """The new agent's id."""
+    items: dict[str, int] = field(default_factory=dict[str, int])
+    """How many items of each tier."""
+    threads: list[str] = field(default_factory=list[str])
+    """Its conversations."""
+    not_carried: list[str] = field(default_factory=list[str])
+    """What the file holds and the agent does not have, or not as it was, each with the reason."""
+
+
+def import_agents(
+    source: Path,
+    *,
+    agent_id: str | None = None,
+    settings: Settings | None = None,
+    store: BaseStore | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    progress: Progress | None = None,
+) -> list[Imported]:
+    """Make the agents that a file holds: one of our own export, or an Agent File (``.af``) in either of its forms.
+
+    Args:
+        source: the file.
+        agent_id: the new agent's id; the file's own, if none is given. A file of several agents takes it as their prefix.
+        settings: where the store and the checkpoints are, if these are not given.
+        store: where its memory is to lie.
+        checkpointer: where its conversations are to lie.
+        progress: told how many texts have been embedded, of how many.
+
+    Raises:
+        AgentFileError: the file is not such a file, or damaged; nothing was imported.
+        AgentExists: there is an agent, or a conversation, of this id; nothing was changed.
+
+    **Limits**: the whole file is held in memory. A tool is carried by its name: its code is never run.
+    """
+    settings = settings or Settings.load()
+    sources = _sources(source, agent_id, settings)
+    with ExitStack() as opened:
+        store = store if store is not None else opened.enter_context(open_configured_store(settings))
+        checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
+        sources = (
+            [_renamed(one, agent_id, checkpointer, source.name) for one in sources]
+            if agent_id and len(sources) == 1
+            else sources
+        )
+        writings = [_Writing(one, store, checkpointer, source.name) for one in sources]
+        ids = [writing.done.agent_id for writing in writings]
+        if len(set(ids)) < len(ids):
+            raise AgentFileError(f"{source.name} holds two agents of one name: {', '.join(ids)}. Nothing was imported.")
+        for done, writing in enumerate(writings):
+            try:
+                writing.write(progress)
+            except BaseException:
+                for earlier in writings[:done]:
+                    earlier.take_back()
+                raise
+        return [writing.done for writing in writings]
+
+
+def _sources(path: Path, agent_id: str | None, settings: Settings) -> list[Source]:
+    data = read_json(path)
+    if data.get("format") == FORMAT:
+        return [Source(validated(data, path.name))]
+    from memgpt_agent.agent_file.af_agents import sources_of
+
+    return sources_of(data, path.name, agent_id, settings)
+
+
+def _renamed(source: Source, agent_id: str, checkpointer: BaseCheckpointSaver[Any], name: str) -> Source:
+    """Return an agent under another id: the conversation that bears the agent's id bears the new one, others if need be."""
+    document = source.document
+    old = document.agent_id
+    if old == agent_id:
+        return source
+    listed = list(dict.fromkeys([*document.definition.get("threads", []), *document.threads]))
+    new = {thread: f"{agent_id}/{thread}" for thread in listed if _exists(checkpointer, thread)} | {old: agent_id}
+    if {new.get(thread, thread) for thread in listed if thread != old} & {agent_id}:
+        raise AgentFileError(f"{name} holds a conversation {agent_id!r}; choose another id for the agent.")
+    memory = {
+        tier: [_moved(tier, item, new) for item in items] for tier, items in document.memory.items()
+    }  # fmt: skip
+    threads = {new.get(thread, thread): state for thread, state in document.threads.items()}
+    definition = {**document.definition, "threads": [new.get(thread, thread) for thread in listed]}
+    moved = [f"conversation {t!r}: there is one of this name here; it is {n!r} now" for t, n in new.items() if t != old]
+    renamed = document.model_copy(
+        update={"agent_id": agent_id, "memory": memory, "threads": threads, "definition": definition}
+    )
+    return Source(renamed, (*source.not_carried, *moved))
+
+
+def _exists(checkpointer: BaseCheckpointSaver[Any], thread_id: str) -> bool:
+    return checkpointer.get_tuple({"configurable": {"thread_id": thread_id}}) is not None
+
+
+def _moved(tier: str, item: StoredItem, new: dict[str, str]) -> StoredItem:
+    """Return an item in which each conversation bears its new name."""
+    named = {name: str(item.value[name]) for name in ("thread_id", "thread") if isinstance(item.value.get(name), str)}
+    renamed = {name: new.get(thread, thread) for name, thread in named.items()}
+    key = item.key
+    if tier in _KEYED_BY_THREAD:
+        old = next((thread for thread in new if key == thread or key.startswith(f"{thread}:")), "")
+        key = f"{new.get(old, '')}{key[len(old) :]}"
+    return item.model_copy(update={"key": key, "value": {**item.value, **renamed}})
+
+
+class _Writing:
+    """Writes one agent; everything is checked before."""
+
+    def __init__(self, source: Source, store: BaseStore, checkpointer: BaseCheckpointSaver[Any], name: str) -> None:
+        document = source.document
+        self._document, self._store, self._checkpointer = document, store, checkpointer
+        self.done = Imported(document.agent_id, not_carried=list(source.not_carried))
+        self._root = namespaces.encode_label(document.agent_id)
+        self._check_free()
+        self._items = [
+            self._item(tier, i, item, name)
+            for tier, items in sorted(document.memory.items())
+            for i, item in enumerate(items)
+        ]
+        if len({(namespace, item.key) for namespace, item in self._items}) < len(self._items):
+            raise AgentFileError(f"{name} holds a key twice in one tier. Nothing was imported.")
+        self._threads = {thread: check_conversation(thread, state, name) for thread, state in document.threads.items()}
+        self._definition = self._checked_definition(name)
+        self._takes_vectors = self._same_embedding(document.embedding)
+
+    def _check_free(self) -> None:
+        agent_id = self.done.agent_id
+        if definitions.load(self._store, agent_id) is not None:
+            raise AgentExists(
+                f"There is an agent {agent_id!r} already. Import it under another id (--as), or delete that one first."
+            )
+        begun = self._store.get(namespaces.IMPORTS, agent_id)
+        if begun is not None:  # a crash cut an import off before the agent was there
+            for thread in begun.value["threads"]:
+                self._checkpointer.delete_thread(thread)
+        if self._store.list_namespaces(prefix=(self._root,), limit=1):
+            raise AgentExists(
+                f"There is memory of an agent {agent_id!r} already, without a definition. Import it under another id (--as)."
+            )
+        for thread in {*self._document.threads, agent_id}:
+            if _exists(self._checkpointer, thread):
+                raise AgentExists(
+                    f"There is a conversation {thread!r} already. Import the agent where there is none, or under another id (--as)."
+                )
+
+    def _item(self, tier: str, place: int, item: StoredItem, name: str) -> tuple[Namespace, CarriedItem]:
+        if not all(label and "." not in label for label in tier.split("/")):
+            raise AgentFileError(f"{name}: memory has a tier {tier!r}, which is no namespace. Nothing was imported.")
+        check_item(tier, item, f"{name}: memory.{tier}[{place}]")
+        try:
+            vectors = {path: base64.b64decode(text, validate=True) for path, text in item.vectors.items()}
+        except binascii.Error as error:
+            raise AgentFileError(f"{name}: memory.{tier}[{place}].vectors: {error}. Nothing was imported.") from error
+        self.done.items[tier] = self.done.items.get(tier, 0) + 1
+        index = tuple(item.index) if item.index is not None else None
+        return (self._root, *tier.split("/")), CarriedItem(item.key, item.value, index, vectors)
+
+    def _checked_definition(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = {**self._document.definition, "agent_id": self.done.agent_id}
+        value["threads"] = list(dict.fromkeys([*value.get("threads", ()), *self._threads]))
+        unknown = sorted(value.keys() - {f.name for f in fields(AgentDefinition)})
+        if unknown:
+            raise AgentFileError(f"{name}: definition has an unknown field {unknown[0]!r}. Nothing was imported.")
+        try:
+            definition = TypeAdapter(AgentDefinition).validate_python(value)
+            Context.from_values(definition.context)
+        except (ValidationError, ConfigurationError) as error:
+            raise AgentFileError(
+                f"{name}: definition: {' '.join(str(error).split())}. Nothing was imported."
+            ) from error
+        self.done.threads = list(self._threads)
+        if definition.profile not in PROFILES:
+            self.done.not_carried.append(
+                f"profile {definition.profile!r}: none of this name is here; open the agent with profile="
+            )
+        known = {tool.name for profile in PROFILES.values() for tool in profile.tools}
+        self.done.not_carried += [
+            f"tool {tool!r}: it is carried by name only; give it again with tools="
+            for tool in definition.tools
+            if tool not in known
+        ]
+        return value
+
+    def _same_embedding(self, used: EmbeddingUsed | None) -> bool:
+        if used is None or not isinstance(self._store, FaissStore):
+            return False
+        embedder = self._store._engine.embedder  # pyright: ignore[reportPrivateUsage]
+        if embedder is not None and (embedder.name, embedder.dims) == (used.name, used.dims):
+            return True
+        here = embedder.name if embedder else "no embedding"
+        self.done.not_carried.append(f"vectors: made by {used.name}, and here is {here}; the texts are embedded anew")
+        return False
+
+    def write(self, progress: Progress | None) -> None:
+        """Write the conversations, then all of memory with the definition in one batch."""
+        agent_id = self.done.agent_id
+        self._store.batch([PutOp(namespaces.IMPORTS, agent_id, {"threads": list(self._threads)}, index=False)])
+        try:
+            graph = create_graph(checkpointer=self._checkpointer, store=self._store)
+            for thread, values in self._threads.items():
+                write_conversation(graph, thread, values, self._document.threads[thread].next)
+            last = [
+                PutOp(namespaces.AGENTS, agent_id, self._definition, index=False),
+                PutOp(namespaces.IMPORTS, agent_id, None),
+            ]
+            put_all(self._store, self._items, last, take_vectors=self._takes_vectors, progress=progress)
+        except BaseException:
+            self._take_threads_back()
+            raise
+
+    def take_back(self) -> None:
+        """Delete the agent again that this import has made, because another of the same file could not be made."""
+        definitions.delete(self._store, self.done.agent_id)
+        self._take_threads_back()
+
+    def _take_threads_back(self) -> None:
+        for thread in self._threads:
+            self._checkpointer.delete_thread(thread)
+        self._store.delete(namespaces.IMPORTS, self.done.agent_id)

@@ -1,0 +1,38 @@
+"""Reading a file that may hold an agent: JSON, also within a JSON string, within limits."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from memgpt_agent.errors import AgentFileError
+
+MAX_BYTES = 1 << 30
+_MAX_WRAPPINGS = 4
+"""Some files are a JSON text within a JSON string; deeper than this it is no accident."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file holds.
+
+    Raises:
+        AgentFileError: it is no JSON object, not UTF-8, or longer than 1 GB.
+        FileNotFoundError: there is no such file.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise AgentFileError(f"{path.name} has {size:,} bytes; {MAX_BYTES:,} are read at most.")
+    try:
+        data: Any = path.read_text(encoding="utf-8-sig")
+        for _ in range(_MAX_WRAPPINGS):
+            if not isinstance(data, str):
+                break
+            data = json.loads(data)
+    except UnicodeDecodeError as error:
+        raise AgentFileError(
+            f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
+        ) from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise AgentFileError(f"{path.name} is no JSON: {error}. Nothing was imported.") from error
+    if not isinstance(data, dict):
+        raise AgentFileError(f"{path.name} holds a JSON {type(data).__name__}, not an object. Nothing was imported.")
+    return cast(dict[str, Any], data)

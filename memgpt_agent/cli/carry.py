@@ -1,0 +1,96 @@
+"""`memgpt export` and `memgpt import`: an agent as a file."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
+
+if TYPE_CHECKING:
+    from memgpt_agent.agent_file import Exported, Imported
+
+
+class Form(StrEnum):
+    """The form of the file."""
+
+    json = "json"
+    af = "af"
+
+
+def export(
+    context: typer.Context,
+    agent: options.Agent = DEFAULT_AGENT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else it is printed.")
+    ] = None,
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format", metavar="FORM", help="json: everything; af: an Agent File, which holds less and says what not."
+        ),
+    ] = Form.json,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="With the vectors, so that an import need not embed anew.")
+    ] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of the json form instead.")] = False,
+) -> None:
+    """Write everything that an agent is and remembers to one file. Keys and passwords are never in it."""
+    terminal = terminal_of(context)
+    if schema:
+        from memgpt_agent.agent_file import schema as schema_of
+
+        terminal.print_json(schema_of())
+        return
+    from memgpt_agent.agent_file import export_agent, export_agent_file
+
+    target = output if output is not None else sys.stdout
+    if form is Form.af:
+        done = export_agent_file(agent, target, settings=terminal.settings)
+    else:
+        done = export_agent(agent, target, vectors=vectors, settings=terminal.settings)
+    _tell_exported(terminal, done, output)
+
+
+def import_file(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An export of memgpt's, or an Agent File (.af).")],
+    agent: Annotated[
+        str | None, typer.Option("--as", metavar="ID", help="The new agent's id; else the one in the file.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make an agent from a file. What cannot be carried over is listed; a bad file changes nothing."""
+    from memgpt_agent.agent_file import import_agents
+
+    terminal = terminal_of(context)
+    with terminal.err.status("importing"):
+        done = import_agents(file, agent_id=agent, settings=terminal.settings)
+    if as_json:
+        terminal.print_json([one.__dict__ for one in done])
+        return
+    for one in done:
+        _tell_imported(terminal, one)
+
+
+def _tell_exported(terminal: Terminal, done: "Exported", output: Path | None) -> None:
+    where = f" to {output}" if output is not None else ""
+    terminal.err.print(plain(f"Exported {done.agent_id}{where}: {_counted(done.items)}."))
+    for line in done.left_out:
+        terminal.err.print(plain(f"  not in it: {line}", "yellow"), soft_wrap=True)
+
+
+def _tell_imported(terminal: Terminal, done: "Imported") -> None:
+    terminal.out.print(
+        plain(f"Imported {done.agent_id}: {_counted(done.items)}. Talk to it: memgpt chat --agent {done.agent_id}"),
+        soft_wrap=True,
+    )
+    for line in done.not_carried:
+        terminal.out.print(plain(f"  not carried over: {line}", "yellow"), soft_wrap=True)
+
+
+def _counted(items: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {tier}" for tier, count in sorted(items.items())) or "nothing"
