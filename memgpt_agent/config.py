@@ -16,6 +16,9 @@ MIN_CONTEXT_WINDOW_TOKENS = 4_096
 Reasoning = Literal["auto", "thinking", "native", "off"]
 """Where inner thoughts come from: decided by the model's profile, a ``thinking`` argument of each tool, the model itself, or nowhere."""
 
+PageFaults = Literal["auto", "on", "off"]
+"""Memories offered with an event: where something lies outside main context that shares words with it, always, or never."""
+
 
 def _shown(node: str, kind: str | None = None) -> dict[str, Any]:
     """Studio's annotations: the node on which a field is offered, and its editor."""
@@ -49,6 +52,11 @@ class Context(BaseModel):
         {"__template_metadata__": {"kind": "llm"}},
         Field(description="The model that writes the summary. The chat model when empty.", json_schema_extra=_shown("summarize_overflow")),
     ] = None
+    fallback_model: Annotated[
+        str | None,
+        {"__template_metadata__": {"kind": "llm"}},
+        Field(description="The model that is asked where the chat model fails for good.", json_schema_extra=_shown("call_llm")),
+    ] = None
     context_window_tokens: Annotated[
         int | None,
         Field(ge=MIN_CONTEXT_WINDOW_TOKENS, le=10_000_000, description="Tokens the model can be sent. The model's own when empty."),
@@ -74,11 +82,35 @@ class Context(BaseModel):
     max_unusable_answers: Annotated[
         int, Field(ge=0, le=20, description="Times in one turn that an empty or unusable answer is sent back.")
     ] = 2
+    model_attempts: Annotated[
+        int, Field(ge=1, le=10, description="Times that a model call is tried where the provider is busy or not to be reached.")
+    ] = 4
+    retry_wait_seconds: Annotated[
+        float, Field(ge=0, le=60, description="The first wait between two tries; it doubles, with jitter, up to a minute.")
+    ] = 1.0
     model_timeout_seconds: Annotated[float, Field(gt=0, le=3_600, description="How long one model call may take.")] = 600.0
+    page_faults: Annotated[
+        PageFaults, Field(description="Whether memories that an event refers to are offered to the model before it answers.")
+    ] = "auto"
+    page_fault_share: Annotated[
+        float, Field(gt=0, le=0.3, description="The share of the budget that such memories may fill.")
+    ] = 0.05
     reasoning: Annotated[
         Reasoning, Field(description="Inner thoughts: auto, a 'thinking' argument on each tool, the model's own, or off.")
     ] = "auto"
     time_zone: Annotated[str, Field(description="The zone in which the agent is told the time, such as Europe/Lisbon.")] = "UTC"
+
+    def __init__(self, **values: Any) -> None:
+        """Take the fields by name.
+
+        Raises:
+            ConfigurationError: a field is unknown or its value out of range; the message names each one. LangGraph
+                makes the context of a run in this way, so that a mistake in its ``context`` reads the same there.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error, sorted(type(self).model_fields))) from error
 
     @field_validator("time_zone")
     @classmethod
@@ -96,12 +128,7 @@ class Context(BaseModel):
         Raises:
             ConfigurationError: a field is unknown or its value out of range; the message names each one.
         """
-        if isinstance(values, cls):
-            return values
-        try:
-            return cls.model_validate(dict(values or {}))
-        except ValidationError as error:
-            raise ConfigurationError(_explain(error, sorted(cls.model_fields))) from error
+        return values if isinstance(values, cls) else cls(**dict(values or {}))
 
 
 def _explain(error: ValidationError, known: list[str], of: str = "Context") -> str:

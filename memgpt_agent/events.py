@@ -48,6 +48,10 @@ class Mark(TypedDict, total=False):
     """Who sent it, where that is not the user."""
     call_id: str
     """For a reply: the id of the ``send_message`` call whose text it repeats."""
+    page: int
+    """For an event that begins a turn: the page of the queue on which its exchange stands."""
+    stands_for: int
+    """For the marker of a page that was taken out: how many messages it stands for."""
 
 
 def utc_now() -> datetime:

@@ -15,9 +15,9 @@ How you act
 
 Your memory
 - Core memory is below, always in view, in blocks with a character limit. Keep it true and short: when you learn something lasting about the user or yourself, write it down at once ({edit}); when a fact changes, replace the old one.
-- Recall memory holds every message ever said, also those you no longer see. {recall} finds them: look there before you say that you do not know.
+- Recall memory holds every message ever said, also those you no longer see. {recall} finds them: look there before you say that you do not know. An event may bring `memories` that were found for it: excerpts with their dates, perhaps not to the point.
 - Archival memory holds whatever you file there, without limit: notes, documents, details. {archival}
-- When you are told that context is running out, save what matters before the oldest messages leave your view. They are summarised and stay in recall memory."""
+- When you are told that context is running out, save what matters before the oldest messages leave your view. They are summarised and stay in recall memory. {paging}"""
 
 NO_TOOL = "(You have no tool for this.)"
 
@@ -36,8 +36,37 @@ def system_prompt(tool_names: Iterable[str], template: str = SYSTEM_PROMPT) -> s
         "edit": named("core_memory_append", "core_memory_replace"),
         "recall": named("conversation_search", "recall"),
         "archival": f"{inserts} files a passage, {finds} finds it again.",
+        "paging": _PAGING.format(out=named("page_out"), back=named("page_in"), read=named("read_message")) if "page_out" in have else "",
     }
-    return template.format(**(tools | words))
+    return template.format(**(tools | words)).rstrip()
+
+
+_PAGING = "Events bear the number of their page: {out} takes an old page out of view, {back} shows it again. {read} reads on where a text was cut."
+
+
+def memory_pressure(used: float, tool_names: Iterable[str], pages: Sequence[int]) -> str:
+    """Return the warning that context is running out, with what the agent can do about it by the tools that it has."""
+    have = set(tool_names)
+    saves = [name for name in ("core_memory_append", "archival_memory_insert") if name in have]
+    lines = [f"Context is {used:.0%} full. The oldest messages will leave your view soon; they are summarised and stay in recall memory."]
+    if saves:
+        lines.append(f"Save now what matters and is not saved: {', '.join(saves)}.")
+    if "page_out" in have and len(pages) > 1:
+        lines.append(
+            f"Or take a page that you do not need out of view: page_out(content, page_number). In view are the pages {_spans(pages)}; {max(pages)} is the current one."
+        )
+    return " ".join(lines)
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """Return numbers as spans: 3-5, 9."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
 def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]], *, numbered: bool = False) -> str:
@@ -53,28 +82,33 @@ def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]], *, numbered
     return "\n".join([*parts, "</memory_blocks>"])
 
 
-def render_summary(text: str, messages: int, until: str) -> str:
-    """Return the section that stands for the messages that have left main context."""
+def render_summary(text: str, messages: int, until: str, pages: int = 0) -> str:
+    """Return the section that stands for the messages, and the pages up to a number, that have left main context."""
+    left = f' pages="1-{pages}"' if pages else ""
     return (
-        f'<summary messages="{messages}" until="{until}">\nThese earlier messages are no longer in view; '
+        f'<summary messages="{messages}"{left} until="{until}">\nThese earlier messages are no longer in view; '
         f"they are in recall memory.\n{text}\n</summary>"
     )
 
 
-THINKING = "Your inner thoughts before you act; private, a sentence or two."
-REQUEST_HEARTBEAT = "True if you want to act again after this call; false if you are done for now."
+THINKING = "Your private thoughts before you act."
+REQUEST_HEARTBEAT = "True to act again after this call."
 
 UNANSWERED = "The user has not been answered yet in this turn. Call send_message now."
 UNUSABLE = "Your last answer held neither a tool call nor text. Call a tool; to speak, call send_message."
+CUT_OFF = "Your last answer reached its length limit before it called a tool. Think less, and call a tool; to speak, call send_message."
+ECHO = "You repeated what you were sent. Nobody saw it. Answer in your own words: to speak, call send_message."
+REPEATED = " You have made this very call {times} times now, and it failed each time. Do not make it again: do something else, or tell the user."
+REPEATED_REPLY = "I am sorry, I am stuck: the same step failed {times} times. Please tell me how to go on."
 INVALID_CALL = "The arguments of your call could not be read: {error}. Call the tool again with valid JSON."
 LAST_STEP = "This is the last step of this turn; you can only speak now."
 INTERRUPTED = "Interrupted: this call was not carried out."
 STEP_LIMIT_REPLY = "I could not finish this within the {steps} steps that I have for one turn. Ask me to go on."
-MEMORY_PRESSURE = (
-    "Context is {used:.0%} full. Before the oldest messages leave your view, save what matters to core or archival memory. "
-    "Nothing is lost from recall memory."
-)
-CUT = "\n[... cut here: {shown:,} of {total:,} tokens are shown. The whole text is in recall memory; find the rest with conversation_search.]"
+READ_ON = "\n[... cut at character {end:,} of {total:,}; read on: {call}, start={end})]"
+CUT = "\n[... cut at character {end:,} of {total:,}; the whole text is in recall memory{how}]"
+READ_CUT = "; read on: read_message(message_id='{id}', start={start})"
+BLOCK_CUT = "\n[... {count:,} more characters are not shown: core memory is too large for your context. Shorten this block.]"
+LEFT_OUT = "[{count} attachments are left out: too long for the context]"
 
 SUMMARIZE = """\
 You keep the running summary of a conversation between a user and an assistant. Write the new summary in at most {words} words: what was said, decided, promised and asked, facts about the user, open questions. Keep names, numbers and dates. Write only the summary.
@@ -84,6 +118,11 @@ The summary so far:
 
 The messages that now leave the view:
 {messages}"""
+
+SUMMARIZE_SHORTER = """\
+This summary of a conversation is too long. Write it again in at most {words} words; keep names, numbers and dates. Write only the summary.
+
+{text}"""
 
 
 ROLL_UP = """\

@@ -8,8 +8,9 @@ from langgraph.graph.message import add_messages  # pyright: ignore[reportMissin
 
 from memgpt_agent.events import Event, EventType, mark_of
 
-HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer"]
-"""Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, or gave none that can be used."""
+HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long"]
+"""Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, gave none that can be used,
+or its provider refused the prompt as too long, so that it is compiled anew."""
 
 
 class Turn(TypedDict):
@@ -33,6 +34,8 @@ class Turn(TypedDict):
     """Whether a draft of the answer was put to the model to be checked."""
     received: NotRequired[str]
     """The id of the checkpoint at which its event was received: what was received up to then is in this conversation's past."""
+    shrunk: NotRequired[int]
+    """Times in it so far that the provider refused the prompt as too long."""
 
 
 class Summary(TypedDict):
@@ -44,6 +47,28 @@ class Summary(TypedDict):
     """How many messages it stands for."""
     until: str
     """The time of the newest of them, ISO 8601."""
+    pages: NotRequired[int]
+    """The number of the newest page that has left main context in this way, at least in part."""
+
+
+class ModelFacts(TypedDict):
+    """What was learned of a model by using it."""
+
+    factor: float
+    """The provider's count of tokens for one of ours, 1.0 or more."""
+    window: int
+    """The true context window in tokens, as a refusal of the provider told it; 0 while it is unknown."""
+
+
+class TurnNotes(TypedDict):
+    """What rides with the event of a turn: found once, when it was received, and the same in all steps of the turn."""
+
+    turn: str
+    """The turn's id."""
+    counts: str
+    """How much lies outside main context; empty where nothing does."""
+    memories: list[str]
+    """Recall and archival memories that the event seems to refer to, each with its date."""
 
 
 class CompiledPrompt(TypedDict):
@@ -117,6 +142,10 @@ class AgentState(TypedDict):
     """Whether the agent was warned since the last eviction."""
     context_usage: NotRequired[dict[str, int]]
     """Tokens of the compiled context by section, with ``total`` and ``budget``."""
+    model_facts: NotRequired[dict[str, ModelFacts]]
+    """What was learned of each model that was used, by its name."""
+    turn_notes: NotRequired[TurnNotes | None]
+    """What rides with the event of the running turn."""
     core_memory: NotRequired[dict[str, str]]
     """A snapshot of the blocks as last compiled, for whoever looks; the truth is in the store."""
     prompt: NotRequired[Annotated[CompiledPrompt | None, UntrackedValue]]

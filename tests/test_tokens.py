@@ -136,7 +136,7 @@ def test_blocks_count_by_what_they_are(counter: TiktokenCounter) -> None:
 def test_tool_schemas_count_as_their_json(counter: TiktokenCounter) -> None:
     """Each schema is its JSON text and a little framing; none are nothing."""
     tool = {"type": "function", "function": {"name": "f", "description": "Does it.", "parameters": {"type": "object"}}}
-    assert counter.count_tools([tool, tool]) == 2 * (counter.count_text(json.dumps(tool)) + 3)
+    assert counter.count_tools([tool, tool]) == 2 * (counter.count_text(json.dumps(tool, separators=(",", ":"))) + 3)
     assert counter.count_tools([]) == 0
 
 

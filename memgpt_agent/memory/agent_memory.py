@@ -9,6 +9,7 @@ from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
 from memgpt_agent.memory.core import Cause, CoreMemory
 from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.journal import Journal
+from memgpt_agent.memory.pages import QueueView
 from memgpt_agent.memory.recall import RecallMemory
 
 
@@ -28,6 +29,8 @@ class AgentMemory:
     """Who acts, and the key by which the same act is recognised."""
     archive: ArchivalMemory | None = None
     """Another place for archival memory; the store if ``None``."""
+    queue: QueueView | None = None
+    """The queue of the turn that is running; ``None`` where a tool is called outside of one."""
     budget_tokens: int = 28_672
     """What the model may be sent, where a tool shows as much as fits into a share of it."""
     in_background: bool = False

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolCall, ToolMessage
 
 from memgpt_agent.events import MARK, begins_turn, is_event, local_time, mark_of, put_to_model
 from memgpt_agent.prompts import INTERRUPTED
@@ -50,11 +50,17 @@ def choose_evicted(messages: Sequence[AnyMessage], tokens_of: Callable[[Exchange
     return evicted
 
 
-def as_seen(messages: Sequence[AnyMessage], *, time_zone: str, cut: Callable[[str], str]) -> Iterator[BaseMessage]:
+Cut = Callable[[str, str], str]
+"""Shortens an over-long text of the message of an id, by which the whole is found in recall memory."""
+
+
+def as_seen(
+    messages: Sequence[AnyMessage], *, time_zone: str, cut: Cut, extra: Callable[[BaseMessage], dict[str, Any]] = lambda _: {}
+) -> Iterator[BaseMessage]:
     """Yield the queue as the model sees it: events as JSON, each call followed by its result, replies only as calls.
 
-    A call without a result gets one that says it was interrupted; a result without its call is left out. ``cut``
-    shortens an over-long text.
+    A call without a result gets one that says it was interrupted; a result without its call is left out. ``extra``
+    gives what is told with an event.
     """
     results = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
     for message in messages:
@@ -64,34 +70,42 @@ def as_seen(messages: Sequence[AnyMessage], *, time_zone: str, cut: Callable[[st
             yield from _answer(message, results, time_zone, cut)
         elif is_event(message) or message.type == "human":
             text = message.text
-            shown = cut(text)
-            yield put_to_model(message if shown == text else message.model_copy(update={"content": shown}), time_zone=time_zone)
+            shown = cut(text, str(message.id))
+            yield put_to_model(message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra(message))
 
 
-def _answer(
-    message: AIMessage, results: dict[str, ToolMessage], time_zone: str, cut: Callable[[str], str]
-) -> Iterator[BaseMessage]:
+def _with_text(message: AnyMessage, text: str) -> AnyMessage:
+    """Return the message with another text, what else it holds behind it."""
+    if isinstance(message.content, str):
+        return message.model_copy(update={"content": text})
+    others = [b for b in cast(list[Any], message.content) if not (isinstance(b, str) or b.get("type") == "text")]
+    return message.model_copy(update={"content": [{"type": "text", "text": text}, *others]})
+
+
+def _answer(message: AIMessage, results: dict[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
     if not message.tool_calls and not message.text:
         return
     shown: dict[str, Any] = {"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != MARK}}
     if isinstance(message.content, str):
-        shown["content"] = cut(message.content)
-    shown["tool_calls"] = [
-        {**call, "args": {k: cut(v) if isinstance(v, str) else v for k, v in call["args"].items()}} for call in message.tool_calls
-    ]
+        shown["content"] = cut(message.content, "" if message.tool_calls else str(message.id))
+    shown["tool_calls"] = [_call(call, results.get(call["id"] or ""), cut) for call in message.tool_calls]
     yield message.model_copy(update={**shown, "invalid_tool_calls": []})
     for call in message.tool_calls:
         call_id = call["id"] or ""
         yield _result(results.get(call_id), call["name"], call_id, time_zone, cut)
 
 
-def _result(
-    message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Callable[[str], str]
-) -> ToolMessage:
+def _call(call: ToolCall, result: ToolMessage | None, cut: Cut) -> ToolCall:
+    """Return a call with its texts cut; of a message that was sent, recall holds the words under the result's id."""
+    kept = str(result.id) if result is not None and call["name"] == "send_message" else ""
+    return {**call, "args": {k: cut(v, kept) if isinstance(v, str) else v for k, v in call["args"].items()}}
+
+
+def _result(message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Cut) -> ToolMessage:
     failed = message is None or message.status == "error"
     told = {
         "status": "Failed" if failed else "OK",
-        "message": cut(message.text) if message else INTERRUPTED,
+        "message": cut(message.text, str(message.id)) if message else INTERRUPTED,
         "time": local_time(mark_of(message).get("time", ""), time_zone) if message else "",
     }
     return ToolMessage(

@@ -31,6 +31,9 @@ _OWN_TOOLS = frozenset(
         "conversation_search",
         "archival_memory_insert",
         "archival_memory_search",
+        "read_message",
+        "page_out",
+        "page_in",
     }
 )
 _SEARCHES = frozenset({"conversation_search", "archival_memory_search"})

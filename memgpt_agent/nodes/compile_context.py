@@ -1,49 +1,84 @@
 """The node that receives what came in and compiles main context: what the next model call is sent."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
+from langchain_core.messages import AnyMessage, RemoveMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
+from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Block, Cause, default_blocks
+from memgpt_agent.memory.pages import PAGE_SHARE, next_page, pages_of
 from memgpt_agent.memory.queue import choose_evicted
 from memgpt_agent.nodes.arrivals import alert, no_turn, receive
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.profile_rules import reminders
 from memgpt_agent.nodes.session import Resources, Session
-from memgpt_agent.prompts import MEMORY_PRESSURE
+from memgpt_agent.prompts import memory_pressure
 from memgpt_agent.state import AgentState, Turn, merge_queue
+
+_CALM_SHARE = 0.75
+"""The agent may be warned anew once less than this share of the warning's own share is in use."""
 
 
 def compile_context(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
-    session = Session.of(runtime, config, resources)
+    session = Session.of(runtime, config, resources, state.get("model_facts"))
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
     received, turn = receive(state, session)
+    received = _paged(session, state, received, turn)
     received += reminders(session, turn)
     messages = merge_queue(state["messages"], received)
     if turn is None:
         over: Turn = {**no_turn(), **(state.get("turn") or {}), "over": True}  # pyright: ignore[reportAssignmentType]
         return {**update, "messages": received, "turn": over, "prompt": None}
     blocks = stored_blocks(session)
-    summary = state.get("summary")
-    prompt, usage = compile_prompt(session, messages, blocks, summary, turn)
-    pressed = usage["total"] > usage["budget"] * session.context.memory_pressure_share
-    if pressed and not state.get("memory_pressure_warned") and usage["total"] <= usage["budget"]:
-        warning = alert(MEMORY_PRESSURE.format(used=usage["total"] / usage["budget"]), session, turn, "pressure")
+    prompt, usage = compile_prompt(session, state, messages, blocks, turn)
+    warning = _warning(session, state, messages, usage, turn)
+    if warning is not None:
         received.append(warning)
         messages = merge_queue(messages, [warning])
-        prompt, usage = compile_prompt(session, messages, blocks, summary, turn)
+        prompt, usage = compile_prompt(session, state, messages, blocks, turn)
         update["memory_pressure_warned"] = True
+    elif state.get("memory_pressure_warned") and usage["total"] < usage["budget"] * session.context.memory_pressure_share * _CALM_SHARE:
+        update["memory_pressure_warned"] = False  # pages were taken out: it can fill up anew
     if usage["total"] > usage["budget"] and not choose_evicted(messages, lambda _: 1, 1):
-        prompt, usage = squeeze(session, prompt, usage, messages)
+        prompt, usage = squeeze(session, state, prompt, usage, messages)
     return {
         **update, "messages": received, "turn": turn, "prompt": prompt, "context_usage": usage,
         "core_memory": {block.label: block.value for block in blocks},
     }  # fmt: skip
+
+
+def _paged(session: Session, state: AgentState, received: list[AnyMessage], turn: Turn | None) -> list[AnyMessage]:
+    """Return what was received with the page noted on the event that begins the turn."""
+    summary = state.get("summary")
+    last = summary.get("pages", 0) if summary else 0
+    earlier = [m for m in state["messages"] if mark_of(m)]
+    size = int(session.budget_tokens * PAGE_SHARE)
+
+    def numbered(message: AnyMessage) -> AnyMessage:
+        if turn is None or message.id != turn["id"] or isinstance(message, RemoveMessage):
+            return message
+        mark: Mark = {**mark_of(message), "page": next_page(earlier, last, session.counter.count_text, size)}
+        return cast(AnyMessage, with_mark(message, mark))
+
+    return [numbered(m) for m in received]
+
+
+def _warning(
+    session: Session, state: AgentState, messages: Sequence[AnyMessage], usage: dict[str, int], turn: Turn
+) -> AnyMessage | None:
+    """Return the alert that context is running out, where it is and the agent was not told since the last eviction."""
+    share = usage["total"] / usage["budget"]
+    if state.get("memory_pressure_warned") or not session.context.memory_pressure_share < share <= 1:
+        return None
+    text = memory_pressure(share, session.resources.tools.names, list(pages_of(messages)))
+    return alert(text, session, turn, "pressure")
 
 
 def stored_blocks(session: Session) -> list[Block]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage, ToolCall, ToolMessage
@@ -14,27 +14,46 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memgpt_agent.config import Context
-from memgpt_agent.errors import ToolError
+from memgpt_agent.errors import InvalidArguments, ToolError
 from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.pages import QueueView
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.nodes.answers import is_echo
 from memgpt_agent.nodes.arrivals import alert, call_key, spoken_lines
 from memgpt_agent.nodes.call_llm import apology
 from memgpt_agent.nodes.profile_rules import is_draft
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import reply_id
-from memgpt_agent.prompts import CHECK_ANSWER, INVALID_CALL, NO_ANSWER_REPLY, STEP_LIMIT_REPLY, UNANSWERED
+from memgpt_agent.prompts import (
+    CHECK_ANSWER,
+    ECHO,
+    INVALID_CALL,
+    NO_ANSWER_REPLY,
+    REPEATED,
+    REPEATED_REPLY,
+    STEP_LIMIT_REPLY,
+    UNANSWERED,
+)
 from memgpt_agent.state import AgentState, HeartbeatReason, Turn
+from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import ParsedCall, parse_call, validated
+
+PIECE_SHARE = 0.2
+"""A tool that reads on in a text shows this share of the budget at once: less than what one result may fill."""
+TOLD_AFTER = 3
+"""The model is told that it repeats itself when the same call has failed so often in a turn."""
+GIVE_UP_AFTER = 5
+"""The turn ends when the same call has failed so often in it."""
 
 
 def execute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """Carry out the calls of the newest answer one after another; return their results and what follows."""
-    step = _Step.of(state, Session.of(runtime, config, resources), runtime.stream_writer)
+    step = _Step.of(state, Session.of(runtime, config, resources, state.get("model_facts")), runtime.stream_writer)
     for job in step.jobs():
         if job.foreign:
             job.take(ToolNode([job.foreign], handle_tool_errors=_explain).invoke(job.request(state), config))
@@ -45,13 +64,23 @@ async def aexecute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """The same for an asyncio loop, which is never held up."""
-    session = await asyncio.to_thread(Session.of, runtime, config, resources)
+    session = await asyncio.to_thread(Session.of, runtime, config, resources, state.get("model_facts"))
     step = await asyncio.to_thread(_Step.of, state, session, runtime.stream_writer)
     jobs = step.jobs()
     while (job := await asyncio.to_thread(next, jobs, None)) is not None:
         if job.foreign:
             job.take(await ToolNode([job.foreign], handle_tool_errors=_explain).ainvoke(job.request(state), config))
     return await asyncio.to_thread(step.update)
+
+
+def _unread(answer: AIMessage) -> dict[str, str]:
+    return cast(dict[str, str], cast(Any, mark_of(answer)).get("unread", {}))
+
+
+def _said(call: ToolCall, unread: dict[str, str]) -> tuple[str, str]:
+    """What makes two calls the same one: the tool and its arguments, also those that could not be read."""
+    own = {k: v for k, v in call["args"].items() if k not in CONTROL_ARGUMENTS}
+    return call["name"], unread.get(call["id"] or "", json.dumps(own, sort_keys=True, default=str))
 
 
 def _explain(error: Exception) -> str:
@@ -71,6 +100,7 @@ class _Job:
     text: str = ""
     failed: bool = False
     done_before: bool = False
+    times_failed: int = 0
 
     def request(self, state: AgentState) -> dict[str, Any]:
         """What LangGraph's tool node is invoked with for this call alone."""
@@ -96,6 +126,7 @@ class _Step:
     queue: list[AnyMessage]
     answer: AIMessage
     write: Callable[[Any], None]
+    view: QueueView
     done: list[_Job] = field(default_factory=list[_Job])
 
     @classmethod
@@ -103,11 +134,20 @@ class _Step:
         answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
-        return cls(session, turn, state["messages"], answer, write)
+        queue = QueueView(
+            session.thread_id, state["messages"], int(session.budget_tokens * PIECE_SHARE), session.counter.truncate
+        )
+        session = replace(session, memory=replace(session.memory, queue=queue))
+        return cls(session, turn, state["messages"], answer, write, queue)
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """Of the calls whose arguments could not be read: why, by the call's id."""
+        return _unread(self.answer)
 
     def jobs(self) -> Iterator[_Job]:
         """Yield each call in order; a memory tool is carried out already, a foreign one is left to the caller."""
-        unread = cast(dict[str, str], cast(Any, mark_of(self.answer)).get("unread", {}))
+        unread = self.unread
         for ordinal, call in enumerate(self.answer.tool_calls):
             key = call_key(self.session.thread_id, self.turn, ordinal, call)
             job = _Job(call, parse_call(call["args"]), key)
@@ -115,6 +155,7 @@ class _Step:
             if known:  # this very call was carried out before: the process died, or the step is replayed
                 job.text = SENT if known.role == "assistant" else known.text  # of what was spoken, recall holds the words
                 job.failed, job.done_before = known.failed, True
+                self._change_queue_again(job)
             elif call["id"] in unread:
                 job.text, job.failed = INVALID_CALL.format(error=unread[call["id"] or ""]), True
             else:
@@ -133,14 +174,24 @@ class _Step:
                 validated(tool, arguments)
                 job.foreign = tool.tool
                 return
+            if name == SEND_MESSAGE and is_echo(str(arguments.get("message", "")), self.session.resources.system_prompt):
+                raise InvalidArguments(ECHO)
             cause = Cause(job.key, "agent", name, job.parsed.thinking, self.turn["id"])
             job.text = self.session.resources.tools.act_on_memory(name, self.session.memory.because(cause), arguments)
         except ToolError as error:
             job.text, job.failed = str(error), True
 
+    def _change_queue_again(self, job: _Job) -> None:
+        """Of a call that was carried out before, what it did to the queue is done again: the queue is not in the store."""
+        names = self.session.resources.tools.names
+        if not job.failed and job.call["name"] in names and self.session.resources.tools.get(job.call["name"]).edits_queue:
+            self._act(job)
+
     def _note(self, job: _Job, ordinal: int) -> None:
         """Keep the call and its result in recall memory; what was spoken is kept as the assistant's words."""
         self.done.append(job)
+        if job.failed:
+            self._count_failures(job)
         if job.call["name"] == SEND_MESSAGE and job.failed and job.parsed.arguments.get("message") and job.text != CHECK_ANSWER:
             self.write({"reply_id": self._reply_id(ordinal), "withdrawn": job.text})
         if job.done_before:
@@ -175,15 +226,33 @@ class _Step:
         if reason is None and waiting and not turn["reminded"]:
             reason, turn["reminded"] = "unanswered", True
             messages.append(alert(UNANSWERED, self.session, turn, "unanswered"))
-        if turn["step"] >= self.session.context.max_steps:
+        stuck = max((job.times_failed for job in self.done), default=0)
+        if stuck >= GIVE_UP_AFTER:
+            messages += apology(REPEATED_REPLY.format(times=stuck), self.session, turn)
+            reason = None
+        elif turn["step"] >= self.session.context.max_steps:
             messages += apology(STEP_LIMIT_REPLY.format(steps=self.session.context.max_steps), self.session, turn)
             reason = None
         elif reason is None:
             messages += apology(NO_ANSWER_REPLY, self.session, turn)
+        messages += self.view.changes
         turn["over"] = reason is None
         if turn["over"]:
             messages = self._reply_last(messages)
         return {"messages": messages, "turn": turn, "heartbeat_reason": reason}
+
+    def _count_failures(self, job: _Job) -> None:
+        """Count how often this very call has failed in this turn; from the third time on the model is told so plainly."""
+        wanted = _said(job.call, self.unread)
+        past = {c["id"]: _said(c, _unread(m)) for m in self.queue if isinstance(m, AIMessage) for c in m.tool_calls}
+        failed = [
+            m.tool_call_id for m in self.queue
+            if isinstance(m, ToolMessage) and m.status == "error" and mark_of(m).get("turn") == self.turn["id"]
+        ]  # fmt: skip
+        here = sum(other.failed and _said(other.call, self.unread) == wanted for other in self.done)
+        job.times_failed = here + sum(past.get(call_id) == wanted for call_id in failed)
+        if job.times_failed >= TOLD_AFTER and not job.done_before:
+            job.text += REPEATED.format(times=job.times_failed)
 
     def _reason(self) -> HeartbeatReason | None:
         tools = self.session.resources.tools

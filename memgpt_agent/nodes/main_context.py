@@ -1,101 +1,152 @@
 """Main context: assembling the system message and the queue within the budget, counted by section."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from langchain_core.messages import AnyMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AnyMessage, SystemMessage
 
 from memgpt_agent.errors import ContextTooSmall
 from memgpt_agent.events import MARK, begins_turn
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.queue import as_seen, split_exchanges, split_steps
+from memgpt_agent.memory.queue import split_exchanges, split_steps
+from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.session import Session
-from memgpt_agent.prompts import CUT, LAST_STEP, render_blocks, render_summary
-from memgpt_agent.state import CompiledPrompt, Summary, Turn
+from memgpt_agent.prompts import BLOCK_CUT, LAST_STEP, render_blocks, render_summary
+from memgpt_agent.state import AgentState, CompiledPrompt, Summary, Turn
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
-_SHARES = (0.3, 0.15, 0.07, 0.03, 0.015)
-"""One message may fill the first share of the budget; the others are tried where the newest exchange alone is too long."""
+_FIXED_SHARE = 0.85
+"""Core memory that was edited is shown cut where the system message and the tools would fill more of the budget."""
+_MIN_BLOCK_TOKENS = 16
+_CUT_NOTE_TOKENS = 40
+MESSAGE_SHARE = 0.3
+"""One message or tool result may fill this share of the budget."""
+_SMALLER_SHARES = (0.15, 0.07, 0.03, 0.015)
+"""Tried one after another where the newest exchange alone is too long."""
 
 
 def compile_prompt(
-    session: Session, messages: Sequence[AnyMessage], blocks: Sequence[Block], summary: Summary | None, turn: Turn | None
+    session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block], turn: Turn | None
 ) -> tuple[CompiledPrompt, dict[str, int]]:
     """Return what the model would be sent, and its tokens by section with ``total`` and ``budget``; it may be over budget."""
-    counter, budget = session.counter, session.budget_tokens
+    counter, summary = session.counter, state.get("summary")
     last = turn is not None and turn["step"] + 1 >= session.context.max_steps
     tools = session.resources.tools.schemas(thinking=session.asks_for_thinking, only=[SEND_MESSAGE] if last else None)
-    sections = {
-        "system": session.resources.system_prompt,
-        "core_memory": render_blocks(
-            [(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in blocks],
-            numbered=session.resources.profile.numbers_lines,
-        ),
-        **{section.name: section.render(session.memory) for section in session.resources.sections},
-        "summary": render_summary(summary["text"], summary["messages"], summary["until"][:10]) if summary else "",
-    }
-    if last:
-        sections["last_step"] = LAST_STEP
+    sections = _sections(session, blocks, summary, last=last)
+    over = (
+        sum(map(counter.count_text, sections.values()))
+        + counter.count_tools(tools)
+        - int(session.budget_tokens * _FIXED_SHARE)
+    )
+    if over > 0 and (shorter := _shortened(session, blocks, over)):
+        sections["core_memory"] = _core_memory(session, shorter)
     system = SystemMessage("\n\n".join(filter(None, sections.values())))
     system.additional_kwargs[MARK] = _as_data(session, blocks, summary)
     usage = {name: counter.count_text(text) if text else 0 for name, text in sections.items()}
     usage["tools"] = counter.count_tools(tools)
-    framing = counter.count_messages([system]) - sum(usage[name] for name in sections)
-    fixed = sum(usage.values()) + max(0, framing)
-    seen = seen_messages(session, messages, _SHARES[0])
-    usage["messages"] = counter.count_messages(seen) + max(0, framing)
-    usage |= {"total": fixed - max(0, framing) + usage["messages"], "budget": budget}
-    return CompiledPrompt(messages=[system, *seen], tools=tools), usage
+    seen = seen_messages(session, messages, MESSAGE_SHARE, extra=state.get("turn_notes"))
+    fixed = counter.count_messages([system]) + usage["tools"]
+    usage["system"] += fixed - sum(usage.values())  # its framing, and what joining the sections adds
+    usage["messages"] = sum(map(counter.count_message, seen))
+    return CompiledPrompt(messages=[system, *seen], tools=tools), _corrected(session, usage)
 
 
-def seen_messages(session: Session, messages: Sequence[AnyMessage], share: float) -> list[BaseMessage]:
-    """Return the queue as the model sees it, each message cut to a share of the budget."""
-    limit = max(32, int(session.budget_tokens * share))
-    return list(as_seen(messages, time_zone=session.context.time_zone, cut=cutter(session, limit)))
+def _sections(session: Session, blocks: Sequence[Block], summary: Summary | None, *, last: bool) -> dict[str, str]:
+    """The parts of the system message by name: what changes least stands first, so that a provider's prompt cache holds."""
+    told = (
+        render_summary(summary["text"], summary["messages"], summary["until"][:10], summary.get("pages", 0))
+        if summary
+        else ""
+    )
+    return {
+        "system": session.resources.system_prompt,
+        "core_memory": _core_memory(session, blocks),
+        **{section.name: section.render(session.memory) for section in session.resources.sections},
+        "summary": told,
+        **({"last_step": LAST_STEP} if last else {}),
+    }
 
 
-def cutter(session: Session, limit_tokens: int) -> Callable[[str], str]:
-    """Return a function that cuts a text longer than the limit and says where the rest is."""
+def _core_memory(session: Session, blocks: Sequence[Block]) -> str:
+    return render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in blocks],
+        numbered=session.resources.profile.numbers_lines,
+    )
 
-    def cut(text: str) -> str:
-        if len(text) <= limit_tokens:
-            return text  # a token has at least one character, nearly always: no need to count
-        total = session.counter.count_text(text)
-        if total <= limit_tokens:
-            return text
-        return session.counter.truncate(text, limit_tokens) + CUT.format(shown=limit_tokens, total=total)
 
-    return cut
+def _shortened(session: Session, blocks: Sequence[Block], over_tokens: int) -> list[Block]:
+    """Return the blocks as they are shown where edits have made core memory too large for the window: the longest ones cut.
+
+    A model's own edit must not end its conversation. Blocks that nobody has edited stay whole: they are what the agent
+    was made with, and whoever made it gets the error that says what to shrink.
+    """
+    if all(block.version <= 1 for block in blocks):
+        return []
+    sizes = sorted(session.counter.count_text(block.value) for block in blocks)
+    room, left = sum(sizes) - over_tokens - _CUT_NOTE_TOKENS * len(blocks), len(sizes)
+    limit = _MIN_BLOCK_TOKENS
+    for size in sizes:  # the limit up to which each may go, so that short ones give what they do not need to long ones
+        limit = max(_MIN_BLOCK_TOKENS, room // left)
+        if size > limit:
+            break
+        room, left = room - size, left - 1
+    return [replace(block, value=_cut_block(session, block.value, limit)) for block in blocks]
+
+
+def _cut_block(session: Session, value: str, limit_tokens: int) -> str:
+    shown = session.counter.truncate(value, limit_tokens)
+    return value if shown == value else shown + BLOCK_CUT.format(count=len(value) - len(shown))
+
+
+def _corrected(session: Session, counted: Mapping[str, int]) -> dict[str, int]:
+    """Return our count in the provider's tokens, with ``total`` and ``budget``; the sections sum up to the total."""
+    factor = session.facts["factor"]
+    total = math.ceil(sum(counted.values()) * factor)
+    usage = {name: int(tokens * factor) for name, tokens in counted.items()}
+    usage["messages"] += total - sum(usage.values())
+    return {**usage, "total": total, "budget": session.provider_budget_tokens}
 
 
 def squeeze(
-    session: Session, prompt: CompiledPrompt, usage: dict[str, int], messages: Sequence[AnyMessage]
+    session: Session,
+    state: AgentState,
+    prompt: CompiledPrompt,
+    usage: Mapping[str, int],
+    messages: Sequence[AnyMessage],
 ) -> tuple[CompiledPrompt, dict[str, int]]:
     """Make the newest exchange fit where nothing is left to evict: shorter cuts, then without its oldest steps.
 
     Raises:
         ContextTooSmall: even the bare event does not fit beside the system prompt, the blocks and the tools.
     """
-    fixed = usage["total"] - usage["messages"]
-    candidates = [(list(messages), share) for share in _SHARES[1:]]
-    steps = split_steps(split_exchanges(messages)[-1]) if messages else []
-    event = [m for step in steps for m in step if begins_turn(m)]
-    candidates += [
-        (event + [m for step in steps[first:] for m in step if m not in event], _SHARES[-1]) for first in range(1, len(steps) + 1)
-    ]
-    for queue, share in candidates:
-        seen = seen_messages(session, queue, share)
-        tokens = session.counter.count_messages(seen)
-        if fixed + tokens + 8 <= usage["budget"]:
-            total = {"messages": tokens, "total": fixed + tokens}
-            return CompiledPrompt(messages=[prompt["messages"][0], *seen], tools=prompt["tools"]), {**usage, **total}
+    fixed = session.counter.count_messages(prompt["messages"][:1]) + session.counter.count_tools(prompt["tools"])
+    for queue, share in _smaller(messages):
+        seen = seen_messages(session, queue, share, extra=state.get("turn_notes"))
+        tokens = sum(map(session.counter.count_message, seen))
+        if fixed + tokens <= session.budget_tokens:
+            total = math.ceil((fixed + tokens) * session.facts["factor"])
+            parts = sum(n for name, n in usage.items() if name not in {"messages", "total", "budget"})
+            shown = {**usage, "messages": total - parts, "total": total}
+            return CompiledPrompt(messages=[prompt["messages"][0], *seen], tools=prompt["tools"]), shown
+    parts = ", ".join(f"{name} {n:,}" for name, n in usage.items() if n and name not in {"messages", "total", "budget"})
     raise ContextTooSmall(
-        f"The system prompt ({usage['system']:,} tokens), core memory ({usage['core_memory']:,}), the summary ({usage['summary']:,}) and "
-        f"the tools ({usage['tools']:,}) leave no room for a message in a budget of {usage['budget']:,}. "
-        "Shorten the blocks, take tools away, or choose a larger context_window_tokens."
+        f"Nothing is left for a message: of a budget of {usage['budget']:,} tokens (the window without the room for an answer) "
+        f"these are taken: {parts}. Shorten the blocks, take tools away, or choose a larger context_window_tokens."
     )
 
 
-def _as_data(session: Session, blocks: Sequence[Block], summary: Summary | None) -> dict[str, object]:
+def _smaller(messages: Sequence[AnyMessage]) -> list[tuple[list[AnyMessage], float]]:
+    """The queues to try, each with the share that one message may fill: the event is in all of them."""
+    steps = split_steps(split_exchanges(messages)[-1]) if messages else []
+    events = [m for step in steps for m in step if begins_turn(m)]
+    fewer = [
+        events + [m for step in steps[first:] for m in step if m not in events] for first in range(1, len(steps) + 1)
+    ]
+    return [*((list(messages), share) for share in _SMALLER_SHARES), *((queue, _SMALLER_SHARES[-1]) for queue in fewer)]
+
+
+def _as_data(session: Session, blocks: Sequence[Block], summary: Summary | None) -> dict[str, Any]:
     """The same as data, for a local model that orders its prompt otherwise; providers are not sent it."""
     shown = ("label", "description", "value", "limit_chars", "read_only")
     return {

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from langchain_core.language_models import BaseChatModel
@@ -18,6 +18,7 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
+from memgpt_agent.state import ModelFacts
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
@@ -26,6 +27,12 @@ UNKNOWN_WINDOW_TOKENS = 32_768
 """Assumed of a model that does not say how much it can be sent."""
 
 _NAMESPACE = uuid.UUID("6f0b4b0e-6d6c-4a0f-9a6e-0d6b2f1f5c11")
+
+
+def name_of(model: BaseChatModel) -> str:
+    """Return a model's name, for what is learned of it and for what is said of it."""
+    name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
+    return str(name)[:200]
 
 
 def key_of(*parts: object) -> str:
@@ -99,9 +106,17 @@ class Session:
     """The chat model."""
     counter: TokenCounter
     """Counts the model's tokens."""
+    facts: ModelFacts = field(default_factory=lambda: ModelFacts(factor=1.0, window=0))
+    """What was learned of the model by using it."""
 
     @classmethod
-    def of(cls, runtime: Runtime[Context], config: RunnableConfig, resources: Resources) -> "Session":
+    def of(
+        cls,
+        runtime: Runtime[Context],
+        config: RunnableConfig,
+        resources: Resources,
+        learned: Mapping[str, ModelFacts] | None = None,
+    ) -> "Session":
         """Return the session of a run; without a context every choice is the default's."""
         context = Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
@@ -113,24 +128,38 @@ class Session:
         )
         model = resources.chat_model(context.model, resources.model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""
-        session = cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model))
+        facts = (learned or {}).get(name_of(model)) or ModelFacts(factor=1.0, window=0)
+        session = cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model), facts)
         return replace(session, memory=replace(memory, budget_tokens=session.budget_tokens))
 
     @property
     def window_tokens(self) -> int:
-        """What the model can be sent and answer together."""
-        return self.context.context_window_tokens or context_window_tokens(self.model) or UNKNOWN_WINDOW_TOKENS
+        """What the model can be sent and answer together, as it says or as its provider's refusal told."""
+        told = self.context.context_window_tokens or context_window_tokens(self.model) or UNKNOWN_WINDOW_TOKENS
+        return min(told, self.facts["window"] or told)
+
+    @property
+    def answer_tokens(self) -> int:
+        """The room that is kept free for the answer."""
+        return self.context.answer_tokens or min(4_096, self.window_tokens // 4)
 
     @property
     def budget_tokens(self) -> int:
-        """What the model may be sent: the window without the room for its answer.
+        """What the model may be sent, in our count of its tokens: see :meth:`provider_budget_tokens`."""
+        return int(self.provider_budget_tokens / self.facts["factor"])
+
+    @property
+    def provider_budget_tokens(self) -> int:
+        """What the model may be sent, in its provider's count: the window without the room for its answer.
 
         Raises:
             ContextTooSmall: nothing would be left.
         """
-        answer = self.context.answer_tokens or min(4_096, self.window_tokens // 4)
+        answer = self.answer_tokens
         if answer >= self.window_tokens:
-            raise ContextTooSmall(f"answer_tokens = {answer:,} leaves nothing of a window of {self.window_tokens:,} tokens; lower it.")
+            raise ContextTooSmall(
+                f"answer_tokens = {answer:,} leaves nothing of a window of {self.window_tokens:,} tokens; lower it."
+            )
         return self.window_tokens - answer
 
     @property

@@ -28,6 +28,8 @@ class AgentTool:
     """Whether it only reads memory; the agent then always gets another step."""
     ends_turn: bool = False
     """Whether the turn is over when it succeeds, whatever heartbeat was asked for."""
+    edits_queue: bool = False
+    """Whether it changes the queue; it is then carried out in a replay too, since the change is part of the state."""
 
     @property
     def name(self) -> str:
@@ -43,13 +45,29 @@ class AgentTool:
         after = {"request_heartbeat": {"type": "boolean", "description": REQUEST_HEARTBEAT}}
         parameters = {
             **parameters,
-            "properties": {**before, **parameters.get("properties", {}), **after},
+            "properties": {**before, **{k: _plain(v) for k, v in parameters.get("properties", {}).items()}, **after},
             "required": [*before, *parameters.get("required", []), *after],
         }
         return {"type": "function", "function": {**function, "parameters": parameters}}
 
 
-def memory_tool(act: Callable[..., str], *, reads_memory: bool = False, ends_turn: bool = False) -> AgentTool:
+def _plain(schema: Any) -> Any:
+    """Return an argument's schema without the choice of null, where leaving the argument out means the same.
+
+    Pydantic writes ``X | None = None`` as a choice of two with a default, which costs a model 15 tokens and says nothing.
+    """
+    given = cast(dict[str, Any], schema) if isinstance(schema, dict) else {}
+    choices = cast(list[Any], given.get("anyOf") or [])
+    others = [choice for choice in choices if choice != {"type": "null"}]
+    if len(choices) != 2 or len(others) != 1 or given.get("default", 0) is not None or not isinstance(others[0], dict):
+        return cast(Any, schema)
+    rest = {k: v for k, v in given.items() if k not in {"anyOf", "default"}}
+    return {**cast(dict[str, Any], others[0]), **rest}
+
+
+def memory_tool(
+    act: Callable[..., str], *, reads_memory: bool = False, ends_turn: bool = False, edits_queue: bool = False
+) -> AgentTool:
     """Return the tool made of a function whose first parameter is the agent's memory and whose docstring is the description.
 
     The other parameters, with the docstring's ``Args``, become the schema.
@@ -65,7 +83,7 @@ def memory_tool(act: Callable[..., str], *, reads_memory: bool = False, ends_tur
     schema_of.__annotations__ = {k: v for k, v in act.__annotations__.items() if k != "memory"}
     schema_of.__signature__ = signature.replace(parameters=shown)  # pyright: ignore[reportFunctionMemberAccess]
     tool = StructuredTool.from_function(schema_of, parse_docstring=True)
-    return AgentTool(tool, act, reads_memory, ends_turn)
+    return AgentTool(tool, act, reads_memory, ends_turn, edits_queue)
 
 
 def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:

@@ -14,6 +14,7 @@ from memgpt_agent.tools import (
     knowledge,
     memory_editing,
     messages,
+    paging,
     recall,
     recall_memory,
     reflection,
@@ -27,6 +28,7 @@ MEMGPT_TOOLS: tuple[AgentTool, ...] = (
     *core_memory.TOOLS,
     *recall_memory.TOOLS,
     *archival_memory.TOOLS,
+    *paging.TOOLS,
 )
 """The tools of the MemGPT paper's agent (arXiv 2310.08560, section 2), in the order in which the model sees them."""
 

@@ -37,7 +37,7 @@ TWO = [event("1"), answer("c1"), result("c1"), reply("x"), event("2"), answer("c
 
 def seen(messages: list[AnyMessage], limit: int = 10_000) -> list:  # pyright: ignore[reportMissingTypeArgument]
     """Return what the model sees, long texts cut at a number of characters."""
-    return list(as_seen(messages, time_zone="UTC", cut=lambda text: text[:limit]))
+    return list(as_seen(messages, time_zone="UTC", cut=lambda text, _: text[:limit]))
 
 
 def test_an_exchange_goes_from_one_event_to_the_next() -> None:

@@ -182,15 +182,6 @@ def test_a_send_that_is_rejected_is_withdrawn(answer: AIMessage) -> None:
     assert list(by_id.values()) == ["Final"]
 
 
-def test_a_model_that_fails_withdraws_what_it_had_streamed_and_raises() -> None:
-    """The turn can be tried again from its checkpoint."""
-    graph, model, _ = agent(ConnectionError("gone"), say("Hello"))
-    with pytest.raises(ConnectionError, match="gone"):
-        graph.invoke(HELLO, THREAD)
-    assert graph.invoke(None, THREAD)["messages"][-1].text == "Hello"
-    assert len(model.calls) == 2
-
-
 def test_a_step_that_is_replayed_writes_nothing_new() -> None:
     """From an earlier checkpoint, the same calls: same results, same memory, same history."""
     answer = calls(NOTE, ("archival_memory_insert", {"content": "Rex is brown", "tags": ["dog"]}), ("send_message", {"message": "Noted"}))

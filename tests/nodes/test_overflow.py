@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
@@ -109,9 +107,9 @@ def test_a_message_longer_than_the_window_is_cut_for_the_model_and_kept_whole() 
     graph, model, _, store = agent([say("Long!")])
     assert ask(graph, text)["messages"][-1].text == "Long!"
     shown = json.loads(str(model.calls[0][1].content))["message"]
-    assert "tokens are shown" in shown
-    assert "conversation_search" in shown
-    assert RecallMemory(store, "ann").search("", roles=["user"])[0].text == text
+    kept = RecallMemory(store, "ann").search("", roles=["user"])[0]
+    assert kept.text == text
+    assert f"read on: read_message(message_id='{kept.id}', start=" in shown
     assert tokens_sent(model)[0] <= 3_072
 
 
@@ -135,7 +133,7 @@ def test_memory_pressure_is_told_once_until_room_was_made() -> None:
     warned: list[int] = []
     for n in range(12):
         ask(graph, f"Message {n} " + "bla " * 120, window=4_096, memory_pressure_share=0.8)
-        warned.append(sum("Before the oldest messages leave" in str(m.content) for m in model.calls[-1][1:]))
+        warned.append(sum("The oldest messages will leave your view" in str(m.content) for m in model.calls[-1][1:]))
     assert max(warned) == 1
     assert warned[0] == 0
 
@@ -163,16 +161,3 @@ def test_usage_is_counted_by_section() -> None:
     assert usage["budget"] == 8_192 - 2_048
     assert abs(usage["total"] - tokens_sent(model)[0]) <= 16
 
-
-@settings(max_examples=12, deadline=None)
-@given(
-    st.sampled_from([4_096, 5_000, 8_192]),
-    st.lists(st.tuples(st.sampled_from(["word ", "x", "Zażółć ", "😀", "\n", '"\\', "中文"]), st.integers(0, 4_000)), min_size=1, max_size=6),
-)
-def test_whatever_is_said_what_is_sent_fits_the_budget(window: int, messages: list[tuple[str, int]]) -> None:
-    """From windows of 4,096 tokens, with any text; every call has its result."""
-    graph, model, _, _ = agent([say(text * (count // 4) + "!") for text, count in messages], ["Summary."] * 200)
-    for text, count in messages:
-        ask(graph, f"{text * count}?", window=window)
-    assert max(tokens_sent(model)) <= window - window // 4
-    assert all(map(paired, model.calls))

@@ -144,7 +144,7 @@ def test_reaching_the_step_limit_is_an_orderly_end() -> None:
     graph, model, _ = agent(*search, say("Back again"))
     queue = ask(graph, max_steps=3)
     offered = [[t["function"]["name"] for t in tools] for tools in model.tools_offered]
-    assert [len(names) for names in offered] == [6, 6, 1]
+    assert [len(names) for names in offered] == [9, 9, 1]
     assert offered[-1] == ["send_message"]
     assert "3 steps" in queue[-1].text
     assert len(model.calls) == 3

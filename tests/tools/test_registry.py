@@ -15,6 +15,7 @@ from memgpt_agent.tools.registry import ToolRegistry, parse_call, validated
 
 NAMES = (
     "send_message", "core_memory_append", "core_memory_replace", "conversation_search", "archival_memory_insert", "archival_memory_search",
+    "read_message", "page_out", "page_in",
 )  # fmt: skip
 
 

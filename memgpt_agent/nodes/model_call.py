@@ -1,0 +1,224 @@
+"""One model call that holds out: bounded in time and length, tried again where the provider is busy, then another model."""
+
+import asyncio
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from memgpt_agent.config import Context
+from memgpt_agent.errors import MemGPTError, ModelError
+from memgpt_agent.models.failures import TooLong, is_busy, retry_after_seconds, too_long
+from memgpt_agent.nodes.answers import Growing
+from memgpt_agent.nodes.session import Session, name_of
+from memgpt_agent.nodes.speech import SpeechStream
+from memgpt_agent.state import CompiledPrompt
+
+_T = TypeVar("_T")
+
+NOSTREAM = "nostream"
+"""LangGraph's tag for a model whose raw tokens are no part of the messages stream."""
+MAX_WAIT_SECONDS = 60.0
+"""A provider that asks for a longer wait is given up; what the turn has done is kept."""
+
+
+class PromptTooLong(Exception):
+    """The provider refused the prompt; carries what it said of the window."""
+
+    def __init__(self, told: TooLong) -> None:
+        super().__init__(str(told))
+        self.told = told
+
+
+@dataclass
+class ModelCall:
+    """What one step's model call is made of; either face carries it out."""
+
+    session: Session
+    prompt: CompiledPrompt
+    speech: SpeechStream
+    config: RunnableConfig
+    limit_tokens: int
+
+    def run(self) -> Growing:
+        """Return the model's answer, or the fallback model's.
+
+        Raises:
+            PromptTooLong: the provider refused the prompt as too long for its model.
+            ModelError: no model gave an answer; nothing of it is kept, and the same call can be made again.
+        """
+        failures: list[tuple[str, Exception]] = []
+        for given in self._candidates():
+            try:
+                for attempt in Retrying(**retry_policy(self.session.context)):
+                    with attempt:
+                        return self._stream(self._model(given))
+            except Exception as error:  # noqa: BLE001  whatever a provider raises
+                self._note(failures, given, error)
+        raise _failure(failures)
+
+    async def arun(self) -> Growing:
+        """The same on an event loop, which is never held up."""
+        failures: list[tuple[str, Exception]] = []
+        for given in self._candidates():
+            try:
+                async for attempt in AsyncRetrying(**retry_policy(self.session.context)):
+                    with attempt:
+                        model = await asyncio.to_thread(self._model, given)
+                        return await self._astream(model)
+            except Exception as error:  # noqa: BLE001  whatever a provider raises
+                self._note(failures, given, error)
+        raise _failure(failures)
+
+    def _candidates(self) -> list[str | None]:
+        fallback = self.session.context.fallback_model
+        return [None, fallback] if fallback else [None]
+
+    def _model(self, given: str | None) -> BaseChatModel:
+        return self.session.resources.chat_model(given, None) if given else self.session.model
+
+    def _note(self, failures: list[tuple[str, Exception]], given: str | None, error: Exception) -> None:
+        """Keep a provider's failure; a mistake of the program's own, or a question to a person, is no such thing."""
+        if isinstance(error, AssertionError | GraphBubbleUp):
+            raise error
+        told = too_long(error)
+        if told and given is None:
+            raise PromptTooLong(told) from error
+        failures.append((given or name_of(self.session.model), error))
+
+    def _stream(self, model: BaseChatModel) -> Growing:
+        growing = Growing(self.limit_tokens)
+        bound = model.bind_tools(self.prompt["tools"])
+        pieces = within(
+            self.session.context.model_timeout_seconds,
+            lambda: bound.stream(self.prompt["messages"], tagged(self.config)),
+        )
+        try:
+            for piece in pieces:
+                if not self._take(growing, piece):
+                    break
+        except BaseException:
+            self.speech.withdraw("the model failed")
+            raise
+        finally:
+            pieces.close()
+        return growing
+
+    async def _astream(self, model: BaseChatModel) -> Growing:
+        growing = Growing(self.limit_tokens)
+        seconds = self.session.context.model_timeout_seconds
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                async for piece in model.bind_tools(self.prompt["tools"]).astream(
+                    self.prompt["messages"], tagged(self.config)
+                ):
+                    if not self._take(growing, piece):
+                        break
+        except BaseException as error:
+            self.speech.withdraw("the model failed")
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise _slow(seconds) from error
+            raise
+        return growing
+
+    def _take(self, growing: Growing, piece: Any) -> bool:
+        more = growing.add(piece)
+        self.speech.watch(growing)
+        return more
+
+
+def tagged(config: RunnableConfig) -> RunnableConfig:
+    """Return the configuration for a model whose raw tokens are nobody's business."""
+    return {**config, "tags": [*(config.get("tags") or []), NOSTREAM]}
+
+
+def within(seconds: float, begin: Callable[[], Iterator[_T]]) -> Generator[_T]:
+    """Yield what an iterator gives, which runs in a thread of its own, so that it can be left when its time is over.
+
+    Raises:
+        ModelError: it took longer altogether. Its thread ends at its next item, or when its own connection gives up.
+    """
+    items: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    left = threading.Event()
+
+    def work() -> None:
+        try:
+            for item in begin():
+                items.put(("item", item))
+                if left.is_set():
+                    return
+            items.put(("end", None))
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            items.put(("error", error))
+
+    threading.Thread(target=contextvars.copy_context().run, args=(work,), name="memgpt-model", daemon=True).start()
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                kind, item = items.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise _slow(seconds) from None
+            if kind == "end":
+                return
+            if kind == "error":
+                raise cast(BaseException, item)
+            yield item
+    finally:
+        left.set()
+
+
+def _slow(seconds: float) -> ModelError:
+    return ModelError(
+        f"The model gave no whole answer within {seconds:g} seconds. Raise model_timeout_seconds, or choose a faster model."
+    )
+
+
+def retry_policy(context: Context) -> dict[str, Any]:
+    """How often and how far apart a call is tried; tenacity's arguments, the same for both faces."""
+    jittered = wait_random_exponential(multiplier=context.retry_wait_seconds, max=MAX_WAIT_SECONDS)
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = retry_after_seconds(error) if error else None
+        return max(asked or 0.0, jittered(state))
+
+    return {
+        "stop": stop_after_attempt(context.model_attempts), "wait": wait, "retry": retry_if_exception(_worth_another_try), "reraise": True,
+    }  # fmt: skip
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    if isinstance(error, MemGPTError) or too_long(error):
+        return False
+    return is_busy(error) and (retry_after_seconds(error) or 0.0) <= MAX_WAIT_SECONDS
+
+
+def _failure(failures: list[tuple[str, Exception]]) -> Exception:
+    """Return one error for all that was tried; what this package itself said of a single model stands as it is."""
+    _, last = failures[-1]
+    if len(failures) == 1 and isinstance(last, MemGPTError):
+        return last
+    told = "; ".join(f"{name}: {type(error).__name__}: {str(error)[:300]}" for name, error in failures)
+    error = ModelError(
+        f"No answer from the model ({told}). What was said is kept: the next message finds the conversation as it is. "
+        "Try again later, or name a fallback_model."
+    )
+    error.__cause__ = last
+    return error

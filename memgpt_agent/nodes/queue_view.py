@@ -1,0 +1,101 @@
+"""The queue as the model sees it: every text within its share of the budget, events with their page and what rides with them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+
+from memgpt_agent.events import begins_turn, mark_of
+from memgpt_agent.memory.queue import as_seen
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
+from memgpt_agent.state import TurnNotes
+
+
+def seen_messages(
+    session: Session, messages: Sequence[AnyMessage], share: float, extra: TurnNotes | None = None
+) -> list[BaseMessage]:
+    """Return the queue as the model sees it, each message cut to a share of the budget; it begins with an event."""
+    limit = max(32, int(session.budget_tokens * share))
+    lighter = [_lighter(session, m, limit) for m in messages]
+    seen = list(
+        as_seen(
+            lighter, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=_beside(session, extra)
+        )
+    )
+    first = next((place for place, m in enumerate(seen) if isinstance(m, HumanMessage)), len(seen))
+    return [_narrowed(session, m, limit) for m in seen[first:]]
+
+
+def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
+    """Return a function that cuts a text longer than the limit, and says where the rest is found by the message's id."""
+    reads = "read_message" in session.resources.tools.names
+
+    def cut(text: str, message_id: str) -> str:
+        if len(text) <= limit_tokens // 4 or session.counter.count_text(text) <= limit_tokens:
+            return text  # a character has four tokens at most: a short text need not be counted
+        shown = session.counter.truncate(text, limit_tokens)
+        how = READ_CUT.format(id=message_id, start=len(shown)) if reads and message_id else ""
+        return shown + CUT.format(end=len(shown), total=len(text), how=how)
+
+    return cut
+
+
+def _beside(session: Session, notes: TurnNotes | None) -> Callable[[BaseMessage], dict[str, Any]]:
+    """Return a function that gives what is told with an event: its page, and what was found for it."""
+    pages = "page_out" in session.resources.tools.names
+
+    def beside(message: BaseMessage) -> dict[str, Any]:
+        page = mark_of(message).get("page")
+        told: dict[str, Any] = {"page": page} if pages and page and begins_turn(message) else {}
+        if notes and notes["turn"] == message.id:
+            told |= {"in_memory": notes["counts"]} if notes["counts"] else {}
+            told |= {"memories": notes["memories"]} if notes["memories"] else {}
+        return told
+
+    return beside
+
+
+def _lighter(session: Session, message: AnyMessage, limit_tokens: int) -> AnyMessage:
+    """Return the message without attachments beyond the limit, said so; an answer's blocks beyond it become plain text."""
+    if isinstance(message.content, str) or session.counter.count_message(message) <= limit_tokens:
+        return message
+    if message.type == "ai":
+        return message.model_copy(update={"content": message.text})
+    kept: list[Any] = []
+    room, count = limit_tokens, 0
+    for block in cast(list[Any], message.content):
+        if isinstance(block, str) or block.get("type") == "text":
+            kept.append(block)
+            continue
+        room -= session.counter.count_message(HumanMessage([block]))
+        kept += [block] if room >= 0 else []
+        count += room < 0
+    return message.model_copy(
+        update={"content": [*kept, {"type": "text", "text": LEFT_OUT.format(count=count)}] if count else kept}
+    )
+
+
+def _narrowed(session: Session, message: BaseMessage, limit_tokens: int) -> BaseMessage:
+    """Return an answer whose calls' arguments are each within the limit; the texts among them were cut before."""
+    calls = cast(list[dict[str, Any]], getattr(message, "tool_calls", None) or [])
+    if not any(_long(session, call["args"], limit_tokens) for call in calls):
+        return message
+    cut = _cutter(session, limit_tokens)
+    shown = [
+        {**call, "args": {"arguments": cut(_json(call["args"]), "")}}
+        if _long(session, call["args"], limit_tokens)
+        else call
+        for call in calls
+    ]
+    return message.model_copy(update={"tool_calls": shown})
+
+
+def _long(session: Session, arguments: Mapping[str, Any], limit_tokens: int) -> bool:
+    text = _json(arguments)
+    return len(text) > limit_tokens and session.counter.count_text(text) > 2 * limit_tokens
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
