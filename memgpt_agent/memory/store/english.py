@@ -1,15 +1,13 @@
 """What the word search knows of English: words that say nothing of what is looked for, and forms that no stemmer joins."""
 
 _WORDS = """
-    a about above after again all also am an and any are as at be because been before being below between both but by can
-    could did do does doing done during each either else few for from further had has have having he her here hers herself him
-    himself his how however i if in into is it its itself just let ll me more most much my myself neither no nor not of off on
-    once only or other our ours ourselves out over own re s same shall she should since so some such t than that the their
-    theirs them themselves then there these they this those though through to too under until up upon us ve very was we were
-    what when where which while who whom whose why will with within without would yet you your yours yourself yourselves
+    a about after am an and are as at be been before being but by can could did do does doing during for from had has have
+    having he her here hers him his how i if in into is it its me my no nor not of on or our she should so such than that the
+    their them then there these they this those through to us was we were what when where which who whom whose why will with
+    would you your
 """
 FUNCTION_WORDS = frozenset(_WORDS.split())
-"""Left out of a query that holds other words. ``may`` is not among them: it is a month as well."""
+"""Articles, pronouns, auxiliaries, prepositions and question words: left out of a query that holds others. ``may`` is a month too, and stays."""
 
 _FORMS = """
     arise arose arisen; awake awoke awoken; bear bore borne; beat beaten; become became; begin began begun; bend bent; bind
