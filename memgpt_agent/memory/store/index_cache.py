@@ -43,6 +43,7 @@ class IndexCache:
         self._pid = os.getpid()
         self._indexes: OrderedDict[_Key, NamespaceIndex] = OrderedDict()
         self._sizes: dict[_Key, int] = {}
+        self._total = 0
         self._guard = threading.Lock()
         self.upkeep = Upkeep(self._database, self._replace, self._forget, self._snapshot_docs)
 
@@ -74,6 +75,7 @@ class IndexCache:
         with self._guard:
             self._indexes.clear()
             self._sizes.clear()
+            self._total = 0
 
     def close(self) -> None:
         """Finish the snapshot that is being written, if there is one, and forget all indexes. Before the database is closed."""
@@ -84,7 +86,7 @@ class IndexCache:
     @property
     def nbytes(self) -> int:
         """About how much memory they take together."""
-        return sum(self._sizes.values())
+        return self._total
 
     def __len__(self) -> int:
         return len(self._indexes)
@@ -105,24 +107,28 @@ class IndexCache:
         with self._guard:
             if self._indexes.get(key) is old:
                 self._indexes[key] = new
-                self._sizes[key] = new.nbytes
+                self._resize(key, new.nbytes)
 
     def _forget(self, index: NamespaceIndex) -> None:
         key = (index.namespace_id, index.dims)
         with self._guard:
             if self._indexes.get(key) is index:
                 del self._indexes[key]
-                self._sizes.pop(key, None)
+                self._resize(key, 0)
 
     def _bound(self, used: NamespaceIndex) -> None:
         key = (used.namespace_id, used.dims)
         with self._guard:
             if self._indexes.get(key) is used:
-                self._sizes[key] = used.nbytes
-            total = sum(self._sizes.values())
-            while len(self._indexes) > 1 and total > self.limit_bytes:
+                self._resize(key, used.nbytes)
+            while len(self._indexes) > 1 and self._total > self.limit_bytes:
                 oldest = next(iter(self._indexes))
                 if oldest == key:
                     break
                 del self._indexes[oldest]
-                total -= self._sizes.pop(oldest, 0)
+                self._resize(oldest, 0)
+
+    def _resize(self, key: _Key, size: int) -> None:
+        self._total += size - self._sizes.pop(key, 0)
+        if size:
+            self._sizes[key] = size

@@ -19,7 +19,6 @@ CHUNK_ROWS = 32_768
 """Vectors in a chunk. Up to one chunk every search is exact: 1.6 ms at 384 dimensions, against 0.15 ms approximately."""
 SPARSE_SHARE = 0.25
 """Where a filter leaves less than this share of a chunk, those rows alone are multiplied: exact, and faster as well."""
-_FIRST_ROWS = 64
 _WHOLE_K = 100
 """Up to so many each chunk is asked for all that are wanted."""
 
@@ -118,7 +117,7 @@ class Chunk:
         taken = min(len(rows), limit_rows - self.count)
         needed = self.count + taken
         if needed > len(self._buffer) or self.mapped:
-            grown = np.empty((min(max(2 * self.count, needed, _FIRST_ROWS), limit_rows), rows.shape[1]), np.float32)
+            grown = np.empty((min(max(3 * self.count // 2, needed), limit_rows), rows.shape[1]), np.float32)
             grown[: self.count] = self.rows
             self._buffer, self.mapped = grown, False
         self._buffer[self.count : needed] = rows[:taken]
