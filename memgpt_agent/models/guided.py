@@ -15,6 +15,16 @@ from memgpt_agent.models import guided_words as words
 from memgpt_agent.models.chat_prompt import Turn, call_head, tokens_of, turns_of
 from memgpt_agent.models.engine import Sampling, Usage
 from memgpt_agent.models.grammar import schema_grammar
+from memgpt_agent.models.guided_profiles import (
+    LATER_TOOLS,
+    REFLECT,
+    REFLECTION_SCHEMA,
+    owes_reflection,
+    reflection_arguments,
+    reflection_turns,
+    translated,
+    wants_reflection,
+)
 from memgpt_agent.models.guided_view import View, content_words, read_view
 from memgpt_agent.models.llama import ChatLlama, call_chunk, new_call_id
 
@@ -35,8 +45,9 @@ _OWN_TOOLS = frozenset(
         "page_out",
         "page_in",
     }
+    | LATER_TOOLS
 )
-_SEARCHES = frozenset({"conversation_search", "archival_memory_search"})
+_SEARCHES = frozenset({"conversation_search", "archival_memory_search", "recall"})
 
 _OWN = re.compile(r"\b(i|i'm|i've|me|my|mine|myself|we|our|us)\b", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\b(archiv\w*|notes?|filed|documents?)\b", re.IGNORECASE)
@@ -90,6 +101,9 @@ class GuidedLlama(ChatLlama):
     def _guided(
         self, view: View, functions: Mapping[str, Mapping[str, Any]], must_speak: bool, usage: Usage
     ) -> Iterator[ChatGenerationChunk]:
+        if not must_speak and wants_reflection(view, functions):
+            yield self._reflection(view, functions[REFLECT], usage)
+            return
         if view.user is None and not must_speak:
             yield ChatGenerationChunk(message=AIMessageChunk(content="Nothing to do."))
             return
@@ -97,14 +111,24 @@ class GuidedLlama(ChatLlama):
         if not must_speak and view.user is not None and view.steps < MAX_STEPS:
             added = None if view.found else self._added_call(view.user, functions, usage)
             planned = [added] if added else self._plan(view, view.user, usage)
-            calls = [call for call in planned if call[0] in functions]
+            calls = translated(planned, functions, {found.tool for found in view.found})
         for index, (name, arguments) in enumerate(calls):
             given = _arguments(functions[name], {**arguments, "request_heartbeat": True})
             yield call_chunk(
                 name=name, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False), index=index
             )
         if not calls:
-            yield from self._speak(view, functions["send_message"], usage)
+            goes_on = not must_speak and owes_reflection(view, functions)
+            yield from self._speak(view, functions["send_message"], usage, goes_on=goes_on)
+
+    def _reflection(self, view: View, function: Mapping[str, Any], usage: Usage) -> ChatGenerationChunk:
+        """Look back on what was said, as the reminder asked."""
+        prompt = tokens_of(self.engine, reflection_turns(view))
+        pieces = self.engine.generate(
+            prompt, grammar=schema_grammar(REFLECTION_SCHEMA), sampling=Sampling(max_tokens=_SPEAK_TOKENS), usage=usage
+        )
+        given = _arguments(function, {**reflection_arguments("".join(pieces), view), "request_heartbeat": False})
+        return call_chunk(name=REFLECT, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False))
 
     def _added_call(self, user: str, functions: Mapping[str, Mapping[str, Any]], usage: Usage) -> Call | None:
         """Return the call of a tool that the user of this package added, if the message asks for what one does."""
@@ -227,9 +251,11 @@ class GuidedLlama(ChatLlama):
         ask = words.OUTDATED_ASK.format(note=line, message=user)
         return self._yes([Turn("system", words.OUTDATED), Turn("user", ask)], usage) > 0.5
 
-    def _speak(self, view: View, function: Mapping[str, Any], usage: Usage) -> Iterator[ChatGenerationChunk]:
+    def _speak(
+        self, view: View, function: Mapping[str, Any], usage: Usage, *, goes_on: bool = False
+    ) -> Iterator[ChatGenerationChunk]:
         """Speak; the text goes out while it is generated."""
-        given = _arguments(function, {"message": "", "request_heartbeat": False})
+        given = _arguments(function, {"message": "", "request_heartbeat": goes_on})
         before, after = json.dumps(given, ensure_ascii=False).split('"message": ""')
         yield call_chunk(name="send_message", call_id=new_call_id(), arguments=f'{before}"message": "')
         prompt = tokens_of(self.engine, _spoken_turns(view))
@@ -297,6 +323,6 @@ def _done(view: View) -> list[str]:
         parts.append(words.FOUND_NOTHING)
     if any(f.tool == "archival_memory_insert" and f.ok for f in view.found):
         parts.append(words.FILED)
-    if any(f.tool.startswith("core_memory") and f.ok for f in view.found):
+    if any(f.tool.startswith(("core_memory", "memory_")) and f.ok for f in view.found):
         parts.append(words.NOTED)
     return parts

@@ -57,6 +57,8 @@ class View:
     """Results of tools since the user spoke."""
     steps: int = 0
     """Answers of the model since the user spoke."""
+    alerts: tuple[str, ...] = ()
+    """What the system told the agent since the user spoke, or since the heartbeat."""
     human_label: str = "human"
     """The label of the block about the user."""
 
@@ -68,6 +70,7 @@ class _Reader:
     said: list[str] = field(default_factory=list[str])
     found: list[Found] = field(default_factory=list[Found])
     steps: int = 0
+    alerts: list[str] = field(default_factory=list[str])
 
     def hear(self, text: str) -> None:
         self.close()
@@ -76,7 +79,7 @@ class _Reader:
     def close(self) -> None:
         if self.user is not None:
             self.pairs.append((self.user, " ".join(self.said)))
-        self.user, self.said, self.found, self.steps = None, [], [], 0
+        self.user, self.said, self.found, self.steps, self.alerts = None, [], [], 0, []
 
     def act(self, message: AIMessage) -> None:
         self.steps += 1
@@ -98,12 +101,16 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
             kind, text = _event(message)
             if kind == "user_message":
                 reader.hear(text)
+            elif kind == "system_alert":
+                reader.alerts.append(text)
             elif reader.said:  # a heartbeat after the user was answered: nobody is waiting
                 reader.close()
         elif isinstance(message, AIMessage):
             reader.act(message)
         elif isinstance(message, ToolMessage):
             reader.found.append(_result(message))
+            if message.name == "send_message" and not reader.found[-1].ok and reader.said:
+                reader.said.pop()  # it was not said
     return _with_memory(reader, about)
 
 
@@ -135,6 +142,7 @@ def _with_memory(reader: _Reader, about: Mapping[str, Any]) -> View:
         exchanges=tuple(reader.pairs),
         found=tuple(reader.found),
         steps=reader.steps,
+        alerts=tuple(reader.alerts),
         human_label=label,
     )
 

@@ -44,3 +44,9 @@ FOUND_NOTHING = "You searched your memory for the question that follows and foun
 FILED = "You have just saved the person's note to your archive; say so in a few words."
 NOTED = "You have just written down what the person told you; react to it kindly in one sentence."
 NOBODY = "(Nobody said anything.)"
+
+REFLECT = (
+    "You look back on a conversation between a user and an assistant and answer in JSON. learned: what is worth knowing about "
+    "the user later on, each a short sentence. uncertain: what the assistant should find out, each a question. next_steps: what "
+    "the assistant should do, each a short line. Write only what the conversation says; leave a list empty if there is nothing."
+)
