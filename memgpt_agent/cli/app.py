@@ -12,6 +12,7 @@ from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
 from memgpt_agent.cli.files import files, load, unload
+from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import MemGPTError
 
@@ -54,7 +55,10 @@ def root(
     context: typer.Context,
     home: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="The data folder: memory, conversations, models. Else MEMGPT_HOME, else the user's own."),
+        typer.Option(
+            metavar="FOLDER",
+            help="The data folder: memory, conversations, models. Else MEMGPT_HOME, else the user's own.",
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     _version: Annotated[
@@ -76,4 +80,5 @@ app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")
 app.add_typer(agents.app, name="agents")
 app.add_typer(model.app, name="model")
+app.command()(reindex)
 app.command()(doctor)

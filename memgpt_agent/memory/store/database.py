@@ -79,6 +79,13 @@ class Database:
                 raise
             connection.execute("COMMIT")
 
+    @contextmanager
+    def alone(self) -> Generator[sqlite3.Connection]:
+        """A connection without a transaction, while no other thread writes: for what SQLite does in none."""
+        self._after_fork()
+        with self._writer, self._translated(), self._borrowed() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close the idle connections; those in use close when they are given back."""
         with self._guard:

@@ -10,7 +10,7 @@ from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem
 
 from memgpt_agent.memory.store.database import Database
 from memgpt_agent.memory.store.embedding import Embedder
-from memgpt_agent.memory.store.identity import check_in_force
+from memgpt_agent.memory.store.identity import check_in_force, is_in_force
 from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.namespace_index import IndexAhead
 from memgpt_agent.memory.store.plans import Find, Newest, Plan
@@ -143,8 +143,13 @@ class Engine:
     def _reader(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> Reader:
         self._check(connection, uses_vectors=uses_vectors)
         now = micros(self._clock()) if self._ttl.get("omit_expired") else None
-        dims = self.embedder.dims if self.embedder else None
-        return Reader(connection, Searcher(connection, self._cache, self._sides, dims, now), now)
+        return Reader(connection, Searcher(connection, self._cache, self._sides, self._dims, now), now)
+
+    def _dims(self, connection: sqlite3.Connection) -> int | None:
+        """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""
+        if self.embedder is None or not is_in_force(connection, self.embedder):
+            return None
+        return self.embedder.dims
 
     def _check(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> None:
         if uses_vectors and self.embedder:

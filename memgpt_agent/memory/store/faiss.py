@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig
 
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.memory.store.compaction import compact
 from memgpt_agent.memory.store.database import Database
 from memgpt_agent.memory.store.embedding import make_embedder
 from memgpt_agent.memory.store.engine import Engine
@@ -19,6 +21,7 @@ from memgpt_agent.memory.store.identity import check_embedding
 from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.memory_face import MemoryFace
 from memgpt_agent.memory.store.plans import Planner
+from memgpt_agent.memory.store.reindex import Reindexing
 from memgpt_agent.memory.store.ttl import Sweeper
 
 INDEX_MEMORY_BYTES = 1 << 30
@@ -91,6 +94,52 @@ class FaissStore(MemoryFace, BaseStore):
         vectors = await self._adocuments(plan.texts)
         queries = await self._aqueries(plan.queries)
         return await asyncio.to_thread(self._engine.execute, plan, vectors, queries)
+
+    # Upkeep
+
+    def reindex(
+        self, embedding: Any = None, *, dims: int | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Embed everything anew and use the new vectors from then on; return how many documents were embedded.
+
+        Until the end the old vectors answer, here and in other processes, and what is written meanwhile is embedded as
+        well. Then the new ones are put in force at once: a store that is open with another embedding raises
+        EmbeddingMismatch when it next needs a vector. Interrupted or killed it loses a batch at most and goes on from there
+        when it is called again with the same embedding.
+
+        Args:
+            embedding: a name, a LangChain embedding or a function; None for the store's own, which then only embeds
+                what was stored without one.
+            dims: the length of its vectors, where it does not say so itself.
+            progress: told after each batch how many documents are done, of how many.
+
+        Raises:
+            ConfigurationError: no embedding was given and the store has none.
+        """
+        embedder = make_embedder({"embed": embedding, "dims": dims}) or self._engine.embedder
+        if embedder is None:
+            raise ConfigurationError("The store has no embedding. Give one: store.reindex('minilm').")
+        embedded = Reindexing(self._database, embedder).run(progress)
+        self._engine.embedder = embedder
+        self._planner.embeds = True
+        return embedded
+
+    async def areindex(
+        self, embedding: Any = None, *, dims: int | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Do as :meth:`reindex` does, without blocking the loop; ``progress`` is called in another thread."""
+        return await asyncio.to_thread(self.reindex, embedding, dims=dims, progress=progress)
+
+    def compact(self) -> int:
+        """Give back the space of what was deleted; return by how many bytes the file has become smaller.
+
+        Not needed in daily use: free pages are used again. It rewrites the file, with as much free space as the file
+        has, and writers wait meanwhile.
+
+        Raises:
+            StoreBusy: another process was reading or writing for more than a minute.
+        """
+        return compact(self._database)
 
     # TTL
 

@@ -94,7 +94,7 @@ class Planner:
 
     def __init__(self, fields: Sequence[str], *, embeds: bool) -> None:
         self._fields = tuple(fields)
-        self._embeds = embeds
+        self.embeds = embeds
 
     def plan(self, ops: Iterable[Op]) -> Plan:
         """Return the plan of a batch.
@@ -122,7 +122,7 @@ class Planner:
             elif not isinstance(op, GetOp | ListNamespacesOp):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ValueError(f"Unknown operation type: {type(op)}")
         writes = [self._write(op) for op in last.values()]
-        return Plan(ops, writes, texts_to_embed(writes) if self._embeds else (), queries)
+        return Plan(ops, writes, texts_to_embed(writes) if self.embeds else (), queries)
 
     def plan_put(
         self,

@@ -1,7 +1,7 @@
 """Ranked searches within one transaction: what is closest to a vector, and what fits by words and meaning together."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,12 +37,17 @@ class Searcher:
         connection: inside a transaction.
         cache: indexes of namespaces.
         sides: what is kept beside them.
-        dims: the length of the vectors, or None for words only.
+        dims: gives the length of the vectors, or None for words only.
         now: hide what expired before this (microseconds), or None to show all.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, cache: IndexCache, sides: Sides, dims: int | None, now: int | None
+        self,
+        connection: sqlite3.Connection,
+        cache: IndexCache,
+        sides: Sides,
+        dims: Callable[[sqlite3.Connection], int | None],
+        now: int | None,
     ) -> None:
         self._connection = connection
         self._cache = cache
@@ -52,7 +57,7 @@ class Searcher:
 
     def closest(self, namespace_id: int, query: Floats, filter: Filter | None, k: int) -> tuple[list[Hit], list[Hit]]:
         """Return the ``k`` items closest to a vector, and, where there are fewer, the first ``k`` that have none."""
-        with self._cache.current(self._connection, namespace_id, self._dims) as index:
+        with self._cache.current(self._connection, namespace_id, self._dims(self._connection)) as index:
             allowed = self._allowed(index, self._sides.of(index), filter)
             cosines, places = index.closest(query, k, allowed)
             hits = [
@@ -70,7 +75,7 @@ class Searcher:
         """Return the items of one namespace that fit a query best, by words, by meaning or by both."""
         stop = asked.offset + asked.limit
         terms = [] if asked.mode == "meaning" else words.query_terms(self._connection, namespace_id, asked.query)
-        with self._cache.current(self._connection, namespace_id, self._dims) as index:
+        with self._cache.current(self._connection, namespace_id, self._dims(self._connection)) as index:
             side = self._sides.of(index)
             filtered = self._allowed(index, side, asked.filter)
             allowed = index.alive if filtered is None else filtered

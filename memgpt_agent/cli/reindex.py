@@ -1,0 +1,49 @@
+"""`memgpt reindex`: all memories embedded anew, when the embedding has changed."""
+
+import time
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import plain, terminal_of
+
+
+def reindex(context: typer.Context, embedding: options.Embedding = None, as_json: options.AsJson = False) -> None:
+    """Embed all memories anew, for a new embedding model. The old index answers until the new one is complete.
+
+    Stop it with Ctrl-C and give the same command to go on. Afterwards set MEMGPT_EMBEDDING to the embedding's name, or
+    give --embedding, so that the agents use it.
+    """
+    from memgpt_agent.embeddings import embedding_name, resolve_embedding
+    from memgpt_agent.memory.reindexing import reindex_configured_store
+
+    terminal = terminal_of(context)
+    began = time.monotonic()
+    name = embedding_name(resolve_embedding(embedding or terminal.settings.embedding))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
+        task = progress.add_task("embedding memories", total=None)
+        seen = (0, 0)
+
+        def told(done: int, total: int) -> None:
+            nonlocal seen
+            seen = done, total
+            progress.update(task, completed=done, total=total)
+
+        try:
+            embedded = reindex_configured_store(terminal.settings, embedding, told)
+        except KeyboardInterrupt:
+            progress.stop()
+            terminal.err.print(
+                plain(
+                    f"Stopped at {seen[0]:,} of {seen[1]:,}. The old index is in use; the same command goes on from here.",
+                    "yellow",
+                )
+            )
+            raise typer.Exit(130) from None
+    if as_json:
+        terminal.print_json({"embedding": name, "embedded": embedded, "seconds": round(time.monotonic() - began, 1)})
+        return
+    things = "memory" if embedded == 1 else "memories"
+    terminal.out.print(plain(f"{embedded:,} {things} embedded by {name}, which is in use now."), soft_wrap=True)
