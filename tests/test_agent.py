@@ -229,11 +229,12 @@ def test_history_is_kept_for_so_many_turns_and_the_file_stops_growing(store: Fai
             agent.step(f"message {n} {'word ' * 40}")
             pages.append(saver.conn.execute("PRAGMA page_count").fetchone()[0])
         assert max(pages[60:]) <= max(pages[:60]) * 1.05
-        history = list(agent.graph.get_state_history(thread))
+        graph: Any = agent.graph
+        history = list(graph.get_state_history(thread))
         inputs = [state for state in history if state.metadata and state.metadata["source"] == "input"]
         assert 4 <= len(inputs) <= 5
         before = next(state for state in history if state.config == inputs[3].parent_config)
-        forked = agent.graph.invoke({"messages": [("user", "another way")]}, before.config, context={"agent_id": "a"})
+        forked = graph.invoke({"messages": [("user", "another way")]}, before.config, context={"agent_id": "a"})
         said = [m.text.split()[:2] for m in forked["messages"] if m.type == "human"]
         assert said[-2:] == [["message", "85"], ["another", "way"]]
 

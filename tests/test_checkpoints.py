@@ -59,6 +59,18 @@ def counting_graph(saver: SqliteCheckpointer, *, ask: bool = False) -> Any:
     return builder.compile(checkpointer=saver)
 
 
+def subgraph(checkpointer: bool | None) -> Any:
+    """A graph of one step, which remembers between calls or does not."""
+
+    def step(state: State) -> dict[str, Any]:
+        return {"count": 1}
+
+    builder = StateGraph(State)
+    builder.add_node("step", step)
+    builder.add_edge(START, "step")
+    return builder.compile(checkpointer=checkpointer)
+
+
 def say(text: str) -> dict[str, Any]:
     """An input with a message."""
     return {"messages": [HumanMessage(text)]}
@@ -292,19 +304,9 @@ def test_a_checkpoint_that_is_being_run_again_is_kept(saver: SqliteCheckpointer)
 
 def test_a_subgraphs_finished_calls_are_pruned_and_its_memory_kept(saver: SqliteCheckpointer, path: Path) -> None:
     """Calls of a forgetful subgraph go with the parent's checkpoints; a subgraph that remembers keeps its newest."""
-
-    def step(state: State) -> dict[str, Any]:
-        return {"count": 1}
-
-    def sub(checkpointer: bool | None) -> Any:
-        builder = StateGraph(State)
-        builder.add_node("step", step)
-        builder.add_edge(START, "step")
-        return builder.compile(checkpointer=checkpointer)
-
     builder = StateGraph(State)
-    builder.add_node("forgets", sub(checkpointer=None))
-    builder.add_node("remembers", sub(checkpointer=True))
+    builder.add_node("forgets", subgraph(checkpointer=None))
+    builder.add_node("remembers", subgraph(checkpointer=True))
     builder.add_edge(START, "forgets")
     builder.add_edge("forgets", "remembers")
     graph: Any = builder.compile(checkpointer=saver)
@@ -371,16 +373,9 @@ def test_pruning_by_turns_leaves_a_short_history_alone(saver: SqliteCheckpointer
 
 def test_pruning_by_turns_keeps_what_a_subgraph_remembers(saver: SqliteCheckpointer) -> None:
     """Its newest checkpoint, however old; its forgotten calls go."""
-
-    def sub(checkpointer: bool | None) -> Any:
-        builder = StateGraph(State)
-        builder.add_node("step", lambda _: {"count": 1})
-        builder.add_edge(START, "step")
-        return builder.compile(checkpointer=checkpointer)
-
     builder = StateGraph(State)
-    builder.add_node("forgets", sub(checkpointer=None))
-    builder.add_node("remembers", sub(checkpointer=True))
+    builder.add_node("forgets", subgraph(checkpointer=None))
+    builder.add_node("remembers", subgraph(checkpointer=True))
     builder.add_conditional_edges(START, lambda state: "remembers" if state["count"] == 0 else "forgets")
     graph: Any = builder.compile(checkpointer=saver)
     for n in range(5):
