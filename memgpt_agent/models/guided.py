@@ -19,6 +19,7 @@ from memgpt_agent.models.guided_profiles import (
     LATER_TOOLS,
     REFLECT,
     REFLECTION_SCHEMA,
+    may_ask_for,
     owes_reflection,
     reflection_arguments,
     reflection_turns,
@@ -133,7 +134,7 @@ class GuidedLlama(ChatLlama):
     def _added_call(self, user: str, functions: Mapping[str, Mapping[str, Any]], usage: Usage) -> Call | None:
         """Return the call of a tool that the user of this package added, if the message asks for what one does."""
         asked: list[tuple[float, str]] = []
-        for name in functions.keys() - _OWN_TOOLS:
+        for name in (name for name in functions.keys() - _OWN_TOOLS if may_ask_for(name, user)):
             text = words.TOOL_ASK.format(message=user, name=name, description=functions[name].get("description", ""))
             asked.append((self._yes([Turn("system", words.TOOL), Turn("user", text)], usage), name))
         likely, name = max(asked, default=(0.0, ""))

@@ -1,6 +1,7 @@
 """What a guided model needs for the later profiles: the same acts by the names of their tools, and reflection."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
@@ -22,6 +23,11 @@ _LATER: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "conversation_search": ("recall", {}),
     "archival_memory_search": ("recall", {}),
 }
+_CUES = {
+    "task_add": re.compile(r"\b(tasks?|to-?dos?|remind\w*|deadline|due)\b", re.IGNORECASE),
+    "task_complete": re.compile(r"\b(tasks?|to-?dos?|done|finished|completed?)\b", re.IGNORECASE),
+}
+"""Without one of these words a message does not ask for the tool; the model's own judgement says yes too easily."""
 _LOOK_BACK = 8
 _MAX_ITEMS = 3
 
@@ -43,6 +49,11 @@ def translated(calls: Sequence[Call], available: Collection[str], done: Collecti
         ):
             made.append((later, {names.get(key, key): value for key, value in arguments.items()}))
     return made
+
+
+def may_ask_for(tool: str, user: str) -> bool:
+    """Whether a message might ask for a tool, so that the model is to judge it."""
+    return tool not in _CUES or bool(_CUES[tool].search(user))
 
 
 def wants_reflection(view: View, available: Collection[str]) -> bool:

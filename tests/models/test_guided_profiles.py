@@ -6,6 +6,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from memgpt_agent.models.guided_profiles import (
     LATER_TOOLS,
+    may_ask_for,
     owes_reflection,
     reflection_arguments,
     translated,
@@ -89,6 +90,14 @@ def test_what_nobody_said_is_not_learned() -> None:
         "learned": ["The user's dog is Rex."], "uncertain": [], "next_steps": ["Ask about Rex"],
     }  # fmt: skip
     assert reflection_arguments('{"learned": [', view) == {"learned": [], "uncertain": [], "next_steps": []}
+
+
+def test_a_task_is_asked_for_in_words_of_tasks() -> None:
+    """Other messages are not even put to the model; a tool of the user's own always is."""
+    assert may_ask_for("task_add", "Remind me to call Ana.")
+    assert may_ask_for("task_complete", "I have finished the report.")
+    assert not may_ask_for("task_complete", "I am a nurse and live in Porto.")
+    assert may_ask_for("weather", "Is it warm?")
 
 
 def test_the_tools_it_knows_are_those_of_the_profile() -> None:
