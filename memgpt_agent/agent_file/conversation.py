@@ -7,7 +7,7 @@ from langchain_core.messages import BaseMessage, message_to_dict, messages_from_
 from langchain_core.runnables import RunnableConfig
 
 from memgpt_agent.agent_file.document import Conversation
-from memgpt_agent.errors import AgentFileError
+from memgpt_agent.errors import AgentFileError, MemGPTError
 from memgpt_agent.graph.builder import AgentGraph
 
 _BEFORE: dict[tuple[str, ...], str] = {
@@ -61,8 +61,19 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
 
 
 def write_conversation(graph: AgentGraph, thread_id: str, values: dict[str, Any], pending: list[str]) -> None:
-    """Make these values the state of a thread, with the same step pending."""
-    graph.update_state(_config(thread_id), values, as_node=_node_before(tuple(pending), values))
+    """Make these values the state of a thread, with the same step pending.
+
+    Raises:
+        AgentFileError: the graph cannot take them.
+    """
+    try:
+        graph.update_state(_config(thread_id), values, as_node=_node_before(tuple(pending), values))
+    except MemGPTError:
+        raise
+    except Exception as error:  # whatever LangGraph and the routers make of values that another program wrote
+        raise AgentFileError(
+            f"The state of thread {thread_id!r} cannot be taken up: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _node_before(pending: tuple[str, ...], values: dict[str, Any]) -> str | None:

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memgpt_agent.errors import AgentFileError
 
@@ -58,6 +58,14 @@ class AgentDocument(BaseModel):
     embedding: Annotated[EmbeddingUsed | None, Field(description="What made the vectors, where there are any.")] = None
     memory: Annotated[dict[str, list[StoredItem]], Field(description="The tiers by their namespace under the agent.")]
     threads: Annotated[dict[str, Conversation], Field(description="The conversations by their id.")] = {}
+
+    @field_validator("definition")
+    @classmethod
+    def _names_threads(cls, definition: dict[str, Any]) -> dict[str, Any]:
+        threads: Any = definition.get("threads", [])
+        if not isinstance(threads, list) or not all(isinstance(t, str) and t for t in cast(list[Any], threads)):
+            raise ValueError("threads is no list of names")
+        return definition
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,182 @@
+"""Bad files and bad moments: a clear error, and nothing half-imported."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memgpt_agent.agent_file import import_agents
+from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
+
+SCHEMA_FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "version 2 of the": lambda d: d.update(version=2),
+    "definition has an unknown field 'wings'": lambda d: d["definition"].update(wings=2),
+    "definition: Context: max_steps": lambda d: d["definition"].update(context={"max_steps": 0}),
+    "memory.recall.0.value: Input should be a valid dictionary": lambda d: d["memory"]["recall"][0].update(value=[]),
+    "memory.recall[0].role: ": lambda d: d["memory"]["recall"][0]["value"].update(role="wizard"),
+    "memory.core[0]: its key is 'human' and its own name 'x'": lambda d: d["memory"]["core"][0]["value"].update(
+        label="x"
+    ),
+    "memory.core[0].version: Input should be a valid integer": lambda d: d["memory"]["core"][0]["value"].update(
+        version="two and a half"
+    ),
+    "memory has a tier 'a.b'": lambda d: d["memory"].update({"a.b": [{"key": "k", "value": {}}]}),
+    "holds a key twice": lambda d: d["memory"]["core"].append(d["memory"]["core"][0]),
+    "the messages of thread 'ann' cannot be read": lambda d: d["threads"]["ann"]["values"].update(
+        messages=[{"type": "bird"}]
+    ),
+    "stands at an unknown step: dance": lambda d: d["threads"]["ann"].update(next=["dance"]),
+    "memory.archival[0].vectors": lambda d: d["memory"]["archival"][0].update(vectors={"text": "not base64!"}),
+    "wings: Extra inputs are not permitted": lambda d: d.update(wings=2),
+    "agent_id: String should have at least 1 character": lambda d: d.update(agent_id=""),
+}
+
+
+def nothing_in(where: Any) -> bool:
+    """Whether a home holds no agent, no memory and no conversation."""
+    return where.store.list_namespaces(limit=10) == [] and next(where.checkpointer.list(None), None) is None
+
+
+@pytest.mark.parametrize("message", SCHEMA_FAULTS)
+def test_a_damaged_export_is_an_error_that_names_the_place(
+    full: Any, home: Callable[[str], Any], message: str, tmp_path: Path
+) -> None:
+    """And nothing is imported."""
+    file, _ = full.export("ann")
+    data = json.loads(file.read_text())
+    SCHEMA_FAULTS[message](data)
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(data))
+    with pytest.raises(AgentFileError) as caught:
+        home("second").take(bad)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("bad.json")
+    assert nothing_in(home("second"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no JSON"), (b"{", "no JSON"), (b"[1]", "holds a JSON list"), (b"\xff\xfe", "no text in UTF-8"), (b"{}", "neither an export"),
+        (b'"\\"x\\""', "no JSON"), (b"[" * 100_000, "no JSON"), (b'{"agents": []}', "holds no agent"),
+        (b'{"agents": [1]}', "no list of objects"),
+        (b'{"agents": [{"name": "a", "block_ids": ["block-9"]}]}', "a block 'block-9' that the file does not hold"),
+        (b'{"agents": [{"name": "a", "messages": [{"content": "x"}]}]}', "message 0 has no role"),
+        (b'{"core_memory": [], "messages": [7]}', "'messages' is no list of objects"),
+        (b'{"agents": [{"name": "a"}, {"name": "A"}]}', "two agents of one name"),
+    ],
+)  # fmt: skip
+def test_what_is_no_agent_is_an_error(home: Callable[[str], Any], tmp_path: Path, content: bytes, message: str) -> None:
+    """It says what the file is instead; nothing is imported."""
+    bad = tmp_path / "bad.af"
+    bad.write_bytes(content)
+    with pytest.raises(AgentFileError, match=message):
+        home("second").take(bad)
+    assert nothing_in(home("second"))
+
+
+def test_a_file_with_any_value_exchanged_is_imported_or_refused_but_never_breaks(
+    full: Any, home: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """Three hundred files, each with one place made something else: an agent, or our own error and nothing."""
+    file, _ = full.export("ann")
+    whole, dice, refused = json.loads(file.read_text()), random.Random(7), 0
+    target = home("target")
+    for n in range(300):
+        data = json.loads(json.dumps(whole))
+        place, key = data, dice.choice(list(data))
+        while isinstance(place[key], dict | list) and place[key] and dice.random() < 0.85:
+            place = place[key]
+            key = dice.choice(list(place)) if isinstance(place, dict) else dice.randrange(len(place))
+        place[key] = dice.choice([None, 7, "x", [], {}, True, -1.5, ["x"], {"x": 1}])
+        bad = tmp_path / "bad.json"
+        bad.write_text(json.dumps(data))
+        try:
+            target.take(bad, agent_id=f"agent-{n}")
+        except (AgentFileError, AgentExists, ConfigurationError):
+            refused += 1
+            assert target.store.get(("agents",), f"agent-{n}") is None
+            assert target.store.list_namespaces(prefix=(f"agent-{n}",)) == []
+    assert 20 < refused < 300
+
+
+def test_an_error_while_writing_takes_everything_back(
+    full: Any, home: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedding fails when the conversations are written already."""
+    file, _ = full.export("ann")
+    where = home("second")
+
+    class Failing(type(where.embedder)):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            raise RuntimeError("no power")
+
+    where.store._engine.embedder.embeddings = Failing()
+    with pytest.raises(RuntimeError, match="no power"):
+        where.take(file)
+    assert nothing_in(where)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from memgpt_agent.agent_file import import_agents
+from memgpt_agent.checkpoints import open_checkpointer
+from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.testing import HashingEmbedder
+
+home, file, at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+store = FaissStore(home / "memory.db", index={"embed": HashingEmbedder(), "dims": 64})
+checkpointer = open_checkpointer(home / "checkpoints.db")
+
+left = int(at)
+
+class Engine:
+    def __init__(self, real):
+        self.real = real
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+    def execute(self, plan, vectors, queries):
+        global left
+        if plan.writes:
+            left -= 1
+            if left < 0:
+                os._exit(9)
+        return self.real.execute(plan, vectors, queries)
+
+store._engine = Engine(store._engine)
+import_agents(file, store=store, checkpointer=checkpointer)
+"""
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_process_killed_while_importing_leaves_no_agent_and_the_import_can_be_done_again(
+    full: Any, home: Callable[[str], Any], tmp_path: Path, writes: int
+) -> None:
+    """Before the first write, after the conversations, and not at all: then it is imported."""
+    file, _ = full.export("ann")
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder), str(file), str(writes)], check=False, capture_output=True
+    )
+    assert done.returncode == (9 if writes < 2 else 0), done.stderr.decode()
+    where = home("killed")
+    if writes < 2:
+        assert where.store.get(("agents",), "ann") is None
+        assert where.store.list_namespaces(prefix=("ann",)) == []
+        where.take(file)
+    again, _ = where.export("ann")
+    assert again.read_bytes() == file.read_bytes()
+    assert where.store.list_namespaces(prefix=("imports",)) in ([], [("imports",)])
+
+
+def test_a_missing_file_is_the_file_systems_error(home: Callable[[str], Any], tmp_path: Path) -> None:
+    """It names the file."""
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.af"):
+        import_agents(tmp_path / "nowhere.af", **home("second").where)
