@@ -16,7 +16,7 @@ from memgpt_agent.memory.store.namespace_index import IndexAhead
 from memgpt_agent.memory.store.plans import Find, Newest, Plan
 from memgpt_agent.memory.store.reads import Reader
 from memgpt_agent.memory.store.rows import Namespace, decode_value, encode_value, micros, path_of
-from memgpt_agent.memory.store.searches import Searcher
+from memgpt_agent.memory.store.searches import WHOLE_DOCS, Searcher
 from memgpt_agent.memory.store.sides import Sides
 from memgpt_agent.memory.store.ttl import delete_expired, refresh
 from memgpt_agent.memory.store.vectors import Floats
@@ -39,6 +39,7 @@ class Engine:
         clock: Callable[[], datetime],
     ) -> None:
         self.embedder = embedder
+        self.whole_docs = WHOLE_DOCS
         self._database = database
         self._cache = cache
         self._sides = Sides()
@@ -143,7 +144,7 @@ class Engine:
     def _reader(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> Reader:
         self._check(connection, uses_vectors=uses_vectors)
         now = micros(self._clock()) if self._ttl.get("omit_expired") else None
-        return Reader(connection, Searcher(connection, self._cache, self._sides, self._dims, now), now)
+        return Reader(connection, Searcher(connection, self._cache, self._sides, self._dims, now, self.whole_docs), now)
 
     def _dims(self, connection: sqlite3.Connection) -> int | None:
         """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""

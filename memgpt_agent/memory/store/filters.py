@@ -233,11 +233,13 @@ def _equal(key: str, operand: Any) -> _Part | None:
     if _is_text(operand):
         if key in _COLUMNS:
             return _Part(f"({_COLUMNS[key]} = ?)", [operand], True)
-        return _Part(f"({kind} = 'text' AND {field} = ?)", [operand], True)
+        if not operand.startswith(("[", "{")):  # else a list or a mapping might read as this text
+            return _Part(f"({field} = ?)", [operand], True)
+        return _Part(f"({field} = ? AND {kind} = 'text')", [operand], True)
     if operand is None:
         return _Part(f"(ifnull({kind}, 'null') = 'null')", [], True)
     if _is_number(operand):  # true and false are 1 and 0, here as in Python
-        return _Part(f"({kind} IN ('integer', 'real', 'true', 'false') AND {field} = ?)", [operand], True)
+        return _Part(f"({field} = ?)", [operand], True)
     return None
 
 
@@ -246,7 +248,7 @@ def _compared(key: str, sign: str, operand: Any) -> _Part | None:
     if _is_text(operand) and not _reads_as_number(operand):
         if key in _COLUMNS:
             return _Part(f"({_COLUMNS[key]} {_SIGNS[sign]} ? AND typeof({_COLUMNS[key]}) = 'text')", [operand], True)
-        return _Part(f"({kind} = 'text' AND {field} {_SIGNS[sign]} ?)", [operand], True)
+        return _Part(f"({field} {_SIGNS[sign]} ? AND {kind} = 'text')", [operand], True)
     if _is_number(operand):  # a text may read as a number: that is for the judge
         numbers = f"{kind} IN ('integer', 'real', 'true', 'false') AND {field} {_SIGNS[sign]} ?"
         return _Part(f"({kind} = 'text' OR ({numbers}))", [operand], False)
@@ -257,7 +259,7 @@ def _listed(key: str, sign: str, options: list[Any]) -> _Part:
     field, kind = _place(key)
     marks = ", ".join("?" * len(options))
     if sign == "$in":
-        return _Part(f"({kind} = 'text' AND {field} IN ({marks}))", options, True)
+        return _Part(f"({field} IN ({marks}) AND {kind} = 'text')", options, True)
     # A plain key and question marks are all that is put together here; what the caller gave is bound.
     among = f"SELECT 1 FROM json_each(items.value, '$.{key}') AS one WHERE one.type = 'text' AND one.value"
     if sign == "$any":

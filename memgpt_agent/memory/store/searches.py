@@ -39,6 +39,7 @@ class Searcher:
         sides: what is kept beside them.
         dims: gives the length of the vectors, or None for words only.
         now: hide what expired before this (microseconds), or None to show all.
+        whole_docs: see :data:`WHOLE_DOCS`.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Searcher:
         sides: Sides,
         dims: Callable[[sqlite3.Connection], int | None],
         now: int | None,
+        whole_docs: int = WHOLE_DOCS,
     ) -> None:
         self._connection = connection
         self._cache = cache
         self._sides = sides
         self._dims = dims
         self._now = now
+        self._whole_docs = whole_docs
 
     def closest(self, namespace_id: int, query: Floats, filter: Filter | None, k: int) -> tuple[list[Hit], list[Hit]]:
         """Return the ``k`` items closest to a vector, and, where there are fewer, the first ``k`` that have none."""
@@ -82,7 +85,7 @@ class Searcher:
             by_words = words.bm25(self._connection, terms, index, side.postings) if terms else None
             if vector is None or asked.mode == "words":
                 scores = ranked(by_words, None, allowed)
-            elif len(index.docs) <= WHOLE_DOCS:
+            elif len(index.docs) <= self._whole_docs:
                 scores = ranked(by_words, index.cosines(vector), allowed)
             else:
                 scores = _by_candidates(index, by_words, vector, filtered, max(CANDIDATES, 4 * stop))
