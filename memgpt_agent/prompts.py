@@ -107,6 +107,7 @@ STEP_LIMIT_REPLY = "I could not finish this within the {steps} steps that I have
 READ_ON = "\n[... cut at character {end:,} of {total:,}; read on: {call}, start={end})]"
 CUT = "\n[... cut at character {end:,} of {total:,}; the whole text is in recall memory{how}]"
 READ_CUT = "; read on: read_message(message_id='{id}', start={start})"
+IN_MEMORY = "{recall:,} messages in recall"
 BLOCK_CUT = "\n[... {count:,} more characters are not shown: core memory is too large for your context. Shorten this block.]"
 LEFT_OUT = "[{count} attachments are left out: too long for the context]"
 

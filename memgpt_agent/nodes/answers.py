@@ -82,8 +82,11 @@ class Growing:
         if not self._chunks:
             return AIMessage("")
         first, *rest = self._chunks
-        whole = cast(AIMessageChunk, cast(Any, first) + rest) if rest else first
-        return cast(AIMessage, message_chunk_to_message(whole))
+        try:
+            whole = cast(AIMessageChunk, cast(Any, first) + rest) if rest else first
+            return cast(AIMessage, message_chunk_to_message(whole))
+        except RecursionError:  # LangChain reads the arguments too, and these are nested too deep
+            return AIMessage("".join(chunk.text for chunk in self._chunks))
 
     def cut_off(self, answer: AIMessage) -> bool:
         """Whether the answer broke off at its length limit, the provider's or ours."""

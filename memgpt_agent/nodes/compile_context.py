@@ -14,6 +14,7 @@ from memgpt_agent.memory.pages import PAGE_SHARE, next_page, pages_of
 from memgpt_agent.memory.queue import choose_evicted
 from memgpt_agent.nodes.arrivals import alert, no_turn, receive
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
+from memgpt_agent.nodes.page_faults import notes_for
 from memgpt_agent.nodes.profile_rules import reminders
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.prompts import memory_pressure
@@ -36,6 +37,10 @@ def compile_context(
     if turn is None:
         over: Turn = {**no_turn(), **(state.get("turn") or {}), "over": True}  # pyright: ignore[reportAssignmentType]
         return {**update, "messages": received, "turn": over, "prompt": None}
+    notes = state.get("turn_notes")
+    if notes is None or notes["turn"] != turn["id"]:  # found once; the prompt of a turn's later steps begins the same
+        notes = notes_for(session, messages, turn)
+    state = {**state, "turn_notes": notes}
     blocks = stored_blocks(session)
     prompt, usage = compile_prompt(session, state, messages, blocks, turn)
     warning = _warning(session, state, messages, usage, turn)
@@ -49,7 +54,7 @@ def compile_context(
     if usage["total"] > usage["budget"] and not choose_evicted(messages, lambda _: 1, 1):
         prompt, usage = squeeze(session, state, prompt, usage, messages)
     return {
-        **update, "messages": received, "turn": turn, "prompt": prompt, "context_usage": usage,
+        **update, "messages": received, "turn": turn, "prompt": prompt, "context_usage": usage, "turn_notes": notes,
         "core_memory": {block.label: block.value for block in blocks},
     }  # fmt: skip
 

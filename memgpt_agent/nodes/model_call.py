@@ -112,6 +112,8 @@ class ModelCall:
             for piece in pieces:
                 if not self._take(growing, piece):
                     break
+        except RecursionError:
+            pass  # LangChain read an answer that is nested too deep; what has come says so
         except BaseException:
             self.speech.withdraw("the model failed")
             raise
@@ -130,6 +132,8 @@ class ModelCall:
                 ):
                     if not self._take(growing, piece):
                         break
+        except RecursionError:
+            pass  # LangChain read an answer that is nested too deep; what has come says so
         except BaseException as error:
             self.speech.withdraw("the model failed")
             if isinstance(error, TimeoutError) and limit.expired():

@@ -1,0 +1,1 @@
+"""Generated malformed model outputs, played through the real graph."""

@@ -1,0 +1,108 @@
+"""Page faults: an event that refers to what is not in main context brings memories of it along, before the model answers."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from langchain_core.messages import AnyMessage
+
+from memgpt_agent.events import local_time, mark_of
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.search import count
+from memgpt_agent.memory.store.english import FUNCTION_WORDS
+from memgpt_agent.memory.store.words import tokens
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.prompts import IN_MEMORY
+from memgpt_agent.state import Turn, TurnNotes
+
+MAX_TOKENS = 1_000
+"""The memories of one event fill so much at most, also where the share of the budget is more."""
+_RECALL_HITS = 12
+_ARCHIVAL_HITS = 4
+_LEAST_TOKENS = 24
+"""A memory of which less would fit is left out."""
+_ITEM_SHARE = 0.35
+"""One memory may fill this share of the room."""
+_QUERY_CHARS = 2_000
+_TYPES = {"user_message", "agent_message"}
+_ASKS = re.compile(
+    r"[?？؟\u037e]|\b(?:remember|recall|remind|earlier|previous(?:ly)?|last (?:time|night|week|month|year)|back then|the other day"
+    r"|(?:i|you|we) (?:said|told|mentioned|promised|talked|discussed|agreed|decided))\b",
+    re.IGNORECASE,
+)
+
+
+def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn) -> TurnNotes:
+    """Return what rides with the event of a new turn: how much lies outside main context, and what of it the event refers to.
+
+    One search of each tier at most, and none where nothing lies outside, or where the event, in the mode ``auto``, asks
+    for nothing.
+    """
+    event = next((m for m in messages if m.id == turn["id"]), None)
+    notes = TurnNotes(turn=turn["id"], counts="", memories=[])
+    if event is None or turn["type"] not in _TYPES:
+        return notes
+    memory, in_view = session.memory, {str(m.id) for m in messages}
+    recall = count(memory.store, namespaces.recall(memory.agent_id))
+    archival = -1 if memory.archive else count(memory.store, namespaces.archival(memory.agent_id))
+    if recall <= len(in_view & _kept(messages)) and not archival:
+        return notes
+    notes["counts"] = (
+        IN_MEMORY.format(recall=recall)
+        if archival < 0
+        else IN_MEMORY.format(recall=recall) + f", {archival:,} in archival"
+    )
+    mode, text = session.context.page_faults, event.text[:_QUERY_CHARS]
+    if mode == "off" or (mode == "auto" and not _ASKS.search(text)) or not _meant(text):
+        return notes
+    found = _found(session, text, in_view, archival=bool(archival))
+    wanted = _meant(text) if mode == "auto" else None
+    notes["memories"] = _fitting(
+        session, (line for line, said in found if wanted is None or wanted & _meant(said)), event.text
+    )
+    return notes
+
+
+def _kept(messages: Sequence[AnyMessage]) -> set[str]:
+    """The ids under which recall memory holds what is in view."""
+    return {
+        str(m.id) for m in messages if m.type in {"human", "tool"} or (m.text and mark_of(m).get("kind") != "reply")
+    }
+
+
+def _found(session: Session, text: str, in_view: set[str], *, archival: bool) -> Iterator[tuple[str, str]]:
+    """Yield what the search finds beyond what is in view: as it is shown, and what it says."""
+    memory, zone = session.memory, session.context.time_zone
+    said = [m for m in memory.recall.search(text, limit=_RECALL_HITS) if m.id not in in_view and m.role != "system"]
+    filed = memory.archival.search(text, limit=_ARCHIVAL_HITS) if archival else []
+    recalled = [(f"[{local_time(m.time, zone)[:10]}] {m.user_id or m.tool or m.role}: {m.text}", m.text) for m in said]
+    passages = [
+        (f"[{local_time(p.time, zone)[:10]}] archival{f', {p.source}' if p.source else ''}: {p.text}", p.text)
+        for p in filed
+    ]
+    for place in range(max(len(recalled), len(passages))):
+        yield from recalled[place * 2 : place * 2 + 2]  # a passage says much: two messages for each
+        yield from passages[place : place + 1]
+
+
+def _fitting(session: Session, lines: Iterator[str], event: str) -> list[str]:
+    """Return as many memories as the room takes, none twice, a long one cut."""
+    room = min(MAX_TOKENS, int(session.budget_tokens * session.context.page_fault_share))
+    item = int(room * _ITEM_SHARE)
+    kept: list[str] = []
+    for line in lines:
+        short = session.counter.truncate(line, item)
+        shown = line if short == line else f"{short} [...]"
+        tokens_of = session.counter.count_text(shown) + 4
+        if tokens_of > room:
+            if room < _LEAST_TOKENS:
+                break
+            continue
+        if shown not in kept and not line.endswith(f": {event}"):
+            kept.append(shown)
+            room -= tokens_of
+    return kept
+
+
+def _meant(text: str) -> set[str]:
+    """The words of a text that say what it is about."""
+    return set(tokens(text)) - FUNCTION_WORDS
