@@ -4,12 +4,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, closing
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage
 from langchain_core.tools import BaseTool
 from langchain_core.vectorstores import VectorStore
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -20,8 +20,12 @@ from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.builder import AgentGraph, create_graph
+from memgpt_agent.graph.deliveries import Delivery, alast, last, said, sent
+from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
+from memgpt_agent.graph.heartbeats import Heartbeats
+from memgpt_agent.graph.sleeper import SleepReport, SleepRule, sleeper_of
 from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
-from memgpt_agent.graph.turns import Delivery, Turns
+from memgpt_agent.graph.turns import Turns
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
@@ -30,12 +34,13 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.persona import Persona
-from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.pulse import Pulse, Rhythm
+from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import archive_of
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
-from memgpt_agent.tools.profiles import Profile, profile_of
+from memgpt_agent.tools.profiles import SLEEPTIME, Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
 
 
@@ -81,6 +86,8 @@ class MemGPTAgent:
         user_id: str | None = None,
         context: Mapping[str, Any] | None = None,
         history_turns: int | None = None,
+        sleep: SleepRule | bool = False,
+        sleep_model: BaseChatModel | str | None = None,
         settings: Settings | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -130,22 +137,37 @@ class MemGPTAgent:
         except BaseException:
             self._opened.close()
             raise
+        self._sleep_model = sleep_model
+        self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
+
+    def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
+        """Prepare how turns are taken, awake and asleep; no model is resolved yet."""
         self._graph: AgentGraph | None = None
+        self._sleep_graph: AgentGraph | None = None
+        self._pulse: Pulse | None = None
         self._turns = Turns(
             lambda: self.graph, self.thread_id, self._context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
         )  # fmt: skip
+        self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
 
     @property
     def graph(self) -> AgentGraph:
         """The compiled graph; its model is resolved at the first use."""
         if self._graph is None:
-            self._graph = create_graph(
-                checkpointer=self._checkpointer, store=self._store, profile=self._profile,
-                model=resolve_chat_model(self._model, settings=self._settings), summarizer=self._summarizer,
-                tools=self._added, archive=self._archive, clock=self._clock,
-            )  # fmt: skip
+            self._graph = self._made(self._profile, self._model, self._added)
         return self._graph
+
+    def _graph_asleep(self) -> AgentGraph:
+        if self._sleep_graph is None:
+            self._sleep_graph = self._made(SLEEPTIME, self._sleep_model or self._model, ())
+        return self._sleep_graph
+
+    def _made(self, profile: Profile, model: BaseChatModel | str | None, tools: Sequence[BaseTool | Callable[..., Any]]) -> AgentGraph:
+        return create_graph(
+            checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, clock=self._clock,
+            model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive,
+        )  # fmt: skip
 
     @property
     def core_memory(self) -> CoreMemory:
@@ -171,41 +193,108 @@ class MemGPTAgent:
         Raises:
             ConversationBusy: other turns held the conversation for too long; nothing was done.
         """
-        return _last(self.stream(text, event_id=event_id))
+        return last(self.stream(text, event_id=event_id))
 
     def heartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """Let the agent think with nothing said by the user; it may speak, tidy its memory, or do nothing."""
-        return _last(self.send(_heartbeat(text, event_id)))
+        return last(self.send(heartbeat_event(text, event_id)))
 
     def stream(self, text: str, *, event_id: str | None = None) -> Generator[StreamEvent]:
         """Say something to the agent and yield what happens as it happens; the last event holds the response.
 
         The conversation is held until the last event, or until the iterator is closed.
         """
-        return self._turns.take(_said(text, event_id))
+        return self._taken(said(text, event_id))
 
     def send(self, event: Event) -> Generator[StreamEvent]:
         """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
 
         Sent again with the same ``id``, it is handled once.
         """
-        return self._turns.take(_sent(event))
+        return self._taken(sent(event))
 
     async def astep(self, text: str, *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`step` in an asyncio loop."""
-        return await _alast(self.astream(text, event_id=event_id))
+        return await alast(self.astream(text, event_id=event_id))
 
     async def aheartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`heartbeat` in an asyncio loop."""
-        return await _alast(self.asend(_heartbeat(text, event_id)))
+        return await alast(self.asend(heartbeat_event(text, event_id)))
 
     def astream(self, text: str, *, event_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`stream` in an asyncio loop."""
-        return self._turns.atake(_said(text, event_id))
+        return self._ataken(said(text, event_id))
 
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""
-        return self._turns.atake(_sent(event))
+        return self._ataken(sent(event))
+
+    def _taken(self, delivery: Delivery) -> Generator[StreamEvent]:
+        """Take a turn; a sleep in the background gives way before it, and may begin after it."""
+        self._before(delivery)
+        with closing(self._turns.take(delivery)) as events:
+            for event in events:
+                if event.response is not None:
+                    self._sleeper.turn_taken(evicted=event.response.evicted)
+                yield event
+
+    async def _ataken(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        await asyncio.to_thread(self._before, delivery)
+        async with aclosing(self._turns.atake(delivery)) as events:
+            async for event in events:
+                if event.response is not None:
+                    self._sleeper.turn_taken(evicted=event.response.evicted)
+                yield event
+
+    def _before(self, delivery: Delivery) -> None:
+        self._sleeper.awake()
+        if self._pulse is not None and "messages" in delivery.input:
+            self._pulse.spoken_to()
+
+    def sleep(self) -> SleepReport:
+        """Let the agent put its memory in order at once: it reads what was said since it last slept, and rewrites what it keeps.
+
+        Raises:
+            ConversationBusy: another process sleeps for this agent and did not end in time.
+        """
+        return self._sleeper.sleep()
+
+    async def asleep(self) -> SleepReport:
+        """The same as :meth:`sleep` in an asyncio loop."""
+        return await asyncio.to_thread(self._sleeper.sleep)
+
+    def schedule(
+        self,
+        every: str | float | timedelta,
+        *,
+        longest: str | float | timedelta | None = None,
+        jitter: float = 0.1,
+        quiet: str | None = None,
+        tokens_a_day: int | None = None,
+        told: Callable[[AgentResponse], None] | None = None,
+        scheduler: Any = None,
+    ) -> Heartbeats:
+        """Let the agent's heart beat by the clock, in the background, until ``stop`` is called on what is returned.
+
+        Args:
+            every: the interval, such as ``'10m'``.
+            longest: while nothing happens the interval doubles up to this; twelve times ``every`` if not given.
+            jitter: each interval differs by up to this share.
+            quiet: hours without a beat, such as ``'22:00-07:00'``, in the agent's time zone.
+            tokens_a_day: no beat begins when so many tokens were used that day.
+            told: is given the response of each beat.
+            scheduler: one of APScheduler's, started by its owner; one of our own if none is given.
+
+        Raises:
+            ConfigurationError: one of these cannot be.
+        """
+        zone = self._context.time_zone
+        rhythm = Rhythm.of(every, longest=longest, jitter=jitter, quiet=quiet, tokens_a_day=tokens_a_day, time_zone=zone)
+        self._pulse = Pulse(self._store, self.agent_id, rhythm, self._clock)
+        beats = Heartbeats(self.heartbeat, self._pulse, told=told, scheduler=scheduler)
+        self._opened.callback(beats.stop)
+        beats.start()
+        return beats
 
     def end_turn(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
@@ -214,7 +303,7 @@ class MemGPTAgent:
     def messages(self, limit: int = 100) -> list[Message]:
         """Return the newest messages of this conversation from recall memory, oldest first."""
         items = newest(self._store, namespaces.recall(self.agent_id), filter={"thread_id": self.thread_id}, limit=limit)
-        return [Message(**{k: v for k, v in item.value.items() if k != "indexed"}) for item in reversed(items)]
+        return [message_of(item) for item in reversed(items)]
 
     async def amessages(self, limit: int = 100) -> list[Message]:
         """The same as :meth:`messages` in an asyncio loop."""
@@ -227,7 +316,8 @@ class MemGPTAgent:
         )
 
     def close(self) -> None:
-        """Close the files that this agent opened; a store or checkpointer that was given stays open."""
+        """Stop what goes on in the background and close the files that this agent opened; what was given stays open."""
+        self._sleeper.close()
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -250,7 +340,7 @@ class MemGPTAgent:
 def list_agents(settings: Settings | None = None, store: BaseStore | None = None) -> list[dict[str, Any]]:
     """Return what the stored agents are made of, oldest first."""
     with ExitStack() as opened:
-        store = store or opened.enter_context(open_configured_store(settings or Settings.load()))
+        store = store or opened.enter_context(open_configured_store(settings or Settings.load(), searches=False))
         return [dict(d.__dict__) for d in definitions.every(store)]
 
 
@@ -263,7 +353,7 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
     """
     settings = settings or Settings.load()
     with ExitStack() as opened:
-        store = opened.enter_context(open_configured_store(settings))
+        store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
         known = definitions.load(store, agent_id)
         threads = known.threads if known else ()
@@ -275,35 +365,6 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
                 checkpointer.delete_thread(thread_id)
         for thread_id in threads:
             store.delete(namespaces.LEASES, thread_id)
-
-
-def _said(text: str, event_id: str | None) -> Delivery:
-    if not text.strip():
-        raise ConfigurationError("The message is empty; say something, or call heartbeat() to let the agent think.")
-    given = event_id or uuid.uuid4().hex
-    return Delivery({"messages": [HumanMessage(text, id=given)]}, given, event_id is not None)
-
-
-def _heartbeat(text: str, event_id: str | None) -> Event:
-    return Event(type="heartbeat", text=text, **({"id": event_id} if event_id else {}))
-
-
-def _sent(event: Event) -> Delivery:
-    given = event.get("id") or uuid.uuid4().hex
-    return Delivery({"event": {**event, "id": given}}, given, "id" in event)
-
-
-def _last(events: Generator[StreamEvent]) -> AgentResponse:
-    with closing(events):
-        return next(event.response for event in events if event.response is not None)
-
-
-async def _alast(events: AsyncGenerator[StreamEvent]) -> AgentResponse:
-    async with aclosing(events):
-        async for event in events:
-            if event.response is not None:
-                return event.response
-    raise AssertionError("a turn ends with its response")
 
 
 def _embedding_name(embedding: Embeddings | str | None) -> str | None:

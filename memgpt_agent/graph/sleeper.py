@@ -7,10 +7,13 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakSet
 
 from memgpt_agent.errors import ConfigurationError, ConversationBusy, MemGPTError
+from memgpt_agent.events import Event
+from memgpt_agent.graph.deliveries import sent
 from memgpt_agent.graph.turn_reader import AgentResponse
-from memgpt_agent.graph.turns import Delivery, Turns
+from memgpt_agent.graph.turns import Turns
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.sleep import SleepDiary
 
@@ -103,8 +106,7 @@ class Sleeper:
     def _portion(self) -> AgentResponse | None:
         """Take one turn asleep; ``None`` where it was broken off."""
         event_id = uuid.uuid4().hex
-        delivery = Delivery({"event": {"type": "heartbeat", "text": "", "id": event_id}}, event_id)
-        with closing(self._turns.take(delivery)) as events:
+        with closing(self._turns.take(sent(Event(type="heartbeat", id=event_id)))) as events:
             for event in events:
                 if event.response is not None:
                     self._diary.finish(event_id)
@@ -183,6 +185,6 @@ class Sleeper:
 def sleeper_of(turns: Turns, graph: Callable[[], Any], rule: SleepRule | None) -> Sleeper:
     """Return the sleeper of the agent that takes its turns by ``turns``; ``graph`` gives the graph ``sleeptime``."""
     asleep = replace(
-        turns, graph=graph, thread_id=thread_of(turns.memory.agent_id), memory=replace(turns.memory, in_background=True)
-    )
+        turns, graph=graph, thread_id=thread_of(turns.memory.agent_id), memory=replace(turns.memory, in_background=True), _open=WeakSet()
+    )  # fmt: skip
     return Sleeper(asleep, rule)

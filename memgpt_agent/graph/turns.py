@@ -6,7 +6,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
@@ -18,23 +18,13 @@ from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.events import mark_of
 from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.graph.deliveries import Delivery
 from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent, TurnReader, response_of
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.lease import Lease, Leases
 
 _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
 _log = logging.getLogger(__name__)
-
-
-class Delivery(NamedTuple):
-    """What wakes the agent."""
-
-    input: dict[str, Any]
-    """The graph's input."""
-    event_id: str
-    """The event's id, which is its turn's too."""
-    may_be_known: bool = False
-    """Whether the caller gave the id, so that it may have been delivered before."""
 
 
 @dataclass

@@ -7,13 +7,17 @@ from memgpt_agent.embeddings import embedding_dims, resolve_embedding
 from memgpt_agent.memory.store import FaissStore, open_store
 
 
-def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None) -> FaissStore:
+def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> FaissStore:
     """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
+
+    Where nothing is to be searched or indexed (``searches=False``), no embedding is made and none has to fit the file.
 
     Raises:
         StoreCorrupt: the file is damaged; it is left as it is.
         EmbeddingMismatch: it was written with another embedding.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
+    if not searches:
+        return open_store(settings.store_url)
     embed = resolve_embedding(embedding if embedding is not None else settings.embedding)
     return open_store(settings.store_url, index={"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]})

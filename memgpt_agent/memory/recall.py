@@ -80,7 +80,7 @@ class RecallMemory:
         from langgraph.store.base import GetOp
 
         found = self._store.batch([GetOp(self._namespace, key) for key in ids]) if ids else []
-        return {i.key: _message(i) for i in cast(list[Item | None], found) if i is not None}
+        return {i.key: message_of(i) for i in cast(list[Item | None], found) if i is not None}
 
     def of_turn(self, event_id: str) -> list[Message]:
         """Return what was kept of the turn in which an event was handled, oldest first; nothing where none is known."""
@@ -88,7 +88,7 @@ class RecallMemory:
         items = newest(
             self._store, self._namespace, filter={"turn": event.turn if event else event_id}, limit=_TURN_MESSAGES
         )
-        return [_message(item) for item in reversed(items)]
+        return [message_of(item) for item in reversed(items)]
 
     def search(
         self,
@@ -105,9 +105,10 @@ class RecallMemory:
         """
         condition: Filter = {**(dates or {}), **({"role": {"$in": list(roles)}} if roles else {"echo": False})}
         items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
-        return [_message(item) for item in items]
+        return [message_of(item) for item in items]
 
 
-def _message(item: Item) -> Message:
+def message_of(item: Item) -> Message:
+    """Return a stored message; what else the item holds for the search is left out."""
     value: dict[str, Any] = {key: v for key, v in item.value.items() if key != "indexed"}
     return Message(**value)

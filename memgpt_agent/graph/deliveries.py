@@ -1,0 +1,61 @@
+"""What is delivered to an agent: a message, a heartbeat or another event, each under an id; and the end of a turn."""
+
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from typing import Any, NamedTuple
+
+from langchain_core.messages import HumanMessage
+
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.events import Event
+from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+
+
+class Delivery(NamedTuple):
+    """What wakes the agent."""
+
+    input: dict[str, Any]
+    """The graph's input."""
+    event_id: str
+    """The event's id, which is its turn's too."""
+    may_be_known: bool = False
+    """Whether the caller gave the id, so that it may have been delivered before."""
+
+
+def said(text: str, event_id: str | None) -> Delivery:
+    """Return the delivery of what the user says.
+
+    Raises:
+        ConfigurationError: the text is empty.
+    """
+    if not text.strip():
+        raise ConfigurationError("The message is empty; say something, or call heartbeat() to let the agent think.")
+    given = event_id or uuid.uuid4().hex
+    return Delivery({"messages": [HumanMessage(text, id=given)]}, given, event_id is not None)
+
+
+def heartbeat(text: str, event_id: str | None) -> Event:
+    """Return a heartbeat with a text, which may be empty."""
+    return Event(type="heartbeat", text=text, **({"id": event_id} if event_id else {}))
+
+
+def sent(event: Event) -> Delivery:
+    """Return the delivery of an event; one without an id gets one."""
+    given = event.get("id") or uuid.uuid4().hex
+    return Delivery({"event": {**event, "id": given}}, given, "id" in event)
+
+
+def last(events: Generator[StreamEvent]) -> AgentResponse:
+    """Take a turn to its end and return the response."""
+    with closing(events):
+        return next(event.response for event in events if event.response is not None)
+
+
+async def alast(events: AsyncGenerator[StreamEvent]) -> AgentResponse:
+    """The same in an asyncio loop."""
+    async with aclosing(events):
+        async for event in events:
+            if event.response is not None:
+                return event.response
+    raise AssertionError("a turn ends with its response")
