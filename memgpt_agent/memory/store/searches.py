@@ -146,7 +146,9 @@ def _by_candidates(
         candidates = np.union1d(candidates, hit)
     exact = index.cosines_of(vector, candidates)
     by_meaning = np.full(len(index.docs), np.nan)
-    others = allowed.copy()
+    others = np.zeros(len(index.docs), np.bool_)
+    others[index.vector_docs] = True
+    others &= allowed
     others[candidates] = False
     rest = np.flatnonzero(others)
     if len(rest):
