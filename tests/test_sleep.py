@@ -58,9 +58,9 @@ def test_asleep_it_reads_what_was_said_and_rewrites_what_it_shares(tmp_path: Pat
         assert ida.core_memory["human"] == "Name: Ida.\nLives in Faro since May."
         assert "Faro" in ida.memory.archival.search("Where does Ida live?")[0].text
         ida.step("Where do I live?")
-        system = ida.graph and ida._model.calls[0][0].text  # type: ignore[union-attr]  # noqa: SLF001
+        system = ida.graph and ida._model.calls[0][0].text  # type: ignore[union-attr]
         assert "Lives in Faro since May." in system
-        edits = [version for version in ida.core_memory.history("human")]
+        edits = list(ida.core_memory.history("human"))
         assert edits
 
 
@@ -126,7 +126,7 @@ def test_it_falls_asleep_after_some_turns_and_gives_way_when_spoken_to(tmp_path:
         assert ann.step("Are you awake?").message == "Three."
         assert time.monotonic() - begun < 15
         release.set()
-        ann._sleeper.wait(20)  # noqa: SLF001
+        ann._sleeper.wait(20)
         report = ann.sleep()
         assert ann.core_memory["human"] == "Likes tea."
         assert report.messages_left == 0

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from memgpt_agent.cli import agents, memory, model
+from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
@@ -75,6 +76,8 @@ app.command()(run)
 app.command()(load)
 app.command()(unload)
 app.command()(files)
+app.command()(sleep)
+app.command()(heartbeat)
 app.command()(export)
 app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")

@@ -75,7 +75,7 @@ class Terminal:
 
         return MemGPTAgent(agent_id=agent_id, settings=self.settings, **choices)
 
-    def open_known(self, agent_id: str) -> "MemGPTAgent":
+    def open_known(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
         """Open an agent that is stored.
 
         Raises:
@@ -85,7 +85,7 @@ class Terminal:
         if agent_id not in known:
             there = ", ".join(known) or "none"
             raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}. Start one: memgpt chat --agent {agent_id}")
-        return self.open_agent(agent_id)
+        return self.open_agent(agent_id, **choices)
 
     def agents(self) -> list[dict[str, Any]]:
         """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""

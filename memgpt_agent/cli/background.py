@@ -1,0 +1,97 @@
+"""`memgpt sleep` and `memgpt heartbeat`: what an agent does while nobody speaks to it."""
+
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
+
+if TYPE_CHECKING:
+    from memgpt_agent.graph.turn_reader import AgentResponse
+
+
+def sleep(
+    context: typer.Context,
+    agent: options.Agent = DEFAULT_AGENT,
+    model: options.Model = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let an agent put its memory in order: it reads what was said since it last slept, and rewrites what it keeps.
+
+    Ctrl-C wakes it; it goes on from there next time.
+    """
+    terminal = terminal_of(context)
+    with terminal.open_known(agent, **({"model": model} if model else {})) as opened:
+        report = opened.sleep()
+    if as_json:
+        terminal.print_json(report.__dict__)
+        return
+    for call in report.tool_calls:
+        mark = "failed: " if call["failed"] else ""
+        terminal.out.print(
+            plain(f"  {call['name']}: {mark}{call['result'].splitlines()[0][:160] if call['result'] else ''}"),
+            soft_wrap=True,
+        )
+    left = f", {report.messages_left:,} left for next time" if report.messages_left else ""
+    terminal.out.print(
+        plain(f"{report.messages_read:,} messages read{left}; {len(report.tool_calls):,} changes and searches.")
+    )
+
+
+def heartbeat(
+    context: typer.Context,
+    agent: options.Agent = DEFAULT_AGENT,
+    every: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Beat by the clock, such as every 10m; once and at once if left out."),
+    ] = None,
+    longest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN",
+            help="While nothing happens the interval doubles up to this; twelve times --every if left out.",
+        ),
+    ] = None,
+    quiet: Annotated[
+        str | None, typer.Option(metavar="HOURS", help="Hours without a beat, such as 22:00-07:00.")
+    ] = None,
+    tokens_a_day: Annotated[
+        int | None, typer.Option(metavar="TOKENS", help="No beat begins when so many tokens were used that day.")
+    ] = None,
+    beats: Annotated[int | None, typer.Option(metavar="N", help="Stop after so many beats.")] = None,
+    model: options.Model = None,
+) -> None:
+    """Let an agent think with nothing said: once, or by the clock until Ctrl-C. It speaks only if it has something to say."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent, **({"model": model} if model else {})) as opened:
+        if every is None:
+            _tell(terminal, opened.heartbeat())
+            return
+        done, counted = threading.Event(), 0
+
+        def told(response: "AgentResponse") -> None:
+            nonlocal counted
+            counted += 1
+            _tell(terminal, response)
+            if beats is not None and counted >= beats:
+                done.set()
+
+        running = opened.schedule(every, longest=longest, quiet=quiet, tokens_a_day=tokens_a_day, told=told)
+        terminal.err.print(
+            plain(
+                f"The heart of agent {agent} beats; the next beat is at {running.pulse.due():%Y-%m-%d %H:%M:%S %Z}. Ctrl-C stops it."
+            )
+        )
+        try:
+            done.wait()
+        except KeyboardInterrupt:
+            terminal.err.print(plain("(stopped)"))
+
+
+def _tell(terminal: Terminal, response: "AgentResponse") -> None:
+    if response.message:
+        terminal.out.print(plain(response.message), soft_wrap=True)
+    names = ", ".join(call["name"] for call in response.tool_calls if call["name"] != "send_message")
+    terminal.err.print(plain(f"({names or 'nothing done'}; {response.tokens_used:,} tokens)"), soft_wrap=True)
