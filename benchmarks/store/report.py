@@ -141,6 +141,7 @@ def write(figures: dict[str, Any], limit_seconds: float) -> str:
         "0.5 on an idle core of this kind, more where other programs used the machine.",
         "FaissStore indexes the words of every text as well; no other store here does. A put is *on disk* where the store has synced it",
         "before it returns, *in a file* where the system may still hold it, so that a power cut can take it back.",
+        "*Memory* is the process's own, without mapped files (of Postgres: without its server).",
     ]
     for size in sizes:
         lines += table(figures, size)
