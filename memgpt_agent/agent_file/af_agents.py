@@ -60,7 +60,7 @@ class _Staging(InMemoryStore):
     def tiers(self, root: str) -> dict[str, list[StoredItem]]:
         """Return all that was put under a root, as a document holds it."""
         tiers: dict[str, list[StoredItem]] = {}
-        for (namespace, key), index in sorted(self.indexes.items()):
+        for (namespace, key), index in self.indexes.items():
             item = self.get(namespace, key)
             if item is not None and namespace[0] == root:
                 tiers.setdefault("/".join(namespace[1:]), []).append(StoredItem(key=key, value=item.value, index=index))

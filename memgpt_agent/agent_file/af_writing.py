@@ -84,10 +84,8 @@ def _file(
     )
     kept = [block for block in blocks if block is not prompt]
     system = prompt.value if prompt else _own_prompt(definition)
-    records = sorted(
-        (Message(**_fields(i.value)) for i in items_of(store, namespaces.recall(agent_id))),
-        key=lambda m: (m.time, m.ordinal, m.id),
-    )
+    stored = [Message(**_fields(item.value)) for item in items_of(store, namespaces.recall(agent_id))]
+    records = sorted(stored, key=lambda m: m.time)  # of one time in the order in which they were said
     conversation = read_conversation(create_graph(checkpointer=checkpointer, store=store), agent_id)
     in_view = {m["data"]["id"] for m in conversation.values.get("messages", [])} if conversation else set[str]()
     messages, in_context = _messages(records, in_view, system, definition.created)

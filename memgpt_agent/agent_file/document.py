@@ -92,7 +92,8 @@ def lines(
 ) -> Iterator[str]:
     """Yield the document line by line, an item to a line, so that it is never whole in memory.
 
-    The tiers and threads must come sorted; what stands in one line is sorted here: the same agent gives the same bytes.
+    The tiers and threads must come sorted, the items as they were stored; what stands in one line is sorted here: the same
+    agent gives the same bytes.
     """
     head = {"format": FORMAT, "version": VERSION, "agent_id": agent_id, "definition": definition}
     yield "{\n"

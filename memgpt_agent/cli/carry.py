@@ -78,7 +78,7 @@ def import_file(
 
 def _tell_exported(terminal: Terminal, done: "Exported", output: Path | None) -> None:
     where = f" to {output}" if output is not None else ""
-    terminal.err.print(plain(f"Exported {done.agent_id}{where}: {_counted(done.items)}."))
+    terminal.err.print(plain(f"Exported {done.agent_id}{where}: {_counted(done.items)}."), soft_wrap=True)
     for line in done.left_out:
         terminal.err.print(plain(f"  not in it: {line}", "yellow"), soft_wrap=True)
 

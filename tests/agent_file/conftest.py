@@ -1,5 +1,6 @@
 """Homes for agents: a store and checkpoints each, with the hashing embedder, and an agent that has something of everything."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Home:
         """Open or make an agent."""
         return MemGPTAgent(
             agent_id=agent_id, model=ScriptedModel(script), store=self.store, checkpointer=self.checkpointer, settings=self.settings,
-            **{"clock": Clock("2026-03-02T09:00:00+00:00"), **choices},
+            **{"clock": Clock("2026-04-02T09:00:00+00:00"), **choices},
         )  # fmt: skip
 
     def export(self, agent_id: str, name: str = "agent.json", **choices: Any) -> tuple[Path, Exported]:
@@ -64,10 +65,26 @@ def home(tmp_path: Path) -> Iterator[Callable[[str], Home]]:
         one.close()
 
 
+@pytest.fixture(scope="session")
+def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a home that was closed, to be copied."""
+    folder = tmp_path_factory.mktemp("full")
+    here = Home(folder)
+    live(here)
+    here.close()
+    return folder
+
+
 @pytest.fixture
-def full(home: Callable[[str], Home]) -> Home:
+def full(home: Callable[[str], Home], full_folder: Path, tmp_path: Path) -> Home:
     """Return a home with the agent ``ann``, who has edited blocks, passages, facts, summaries, and two conversations."""
-    here, clock = home("first"), Clock("2026-03-02T09:00:00+00:00")
+    shutil.copytree(full_folder, tmp_path / "first")
+    return home("first")
+
+
+def live(here: Home) -> None:
+    """Let an agent have something of everything."""
+    clock = Clock("2026-03-02T09:00:00+00:00")
     script = [
         call(
             "core_memory_append",
@@ -98,4 +115,3 @@ def full(home: Callable[[str], Home]) -> Home:
     here.store.put(
         ("ann", "later_tier", "part"), "x", {"text": "a tier of another day", "n": [1, 2.5, None]}, index=["text"]
     )
-    return here

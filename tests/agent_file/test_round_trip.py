@@ -74,10 +74,10 @@ def test_the_imported_agent_goes_on_where_the_exported_one_stood(full: Any, home
             sent.append([m.text for m in model.calls[0][:-1]])
             assert "<summary" in model.calls[0][0].text
             assert agent.memory.archival.search("boiler")[0].tags == ("house", "2026")
-            assert "Story 0" in agent.memory.recall.search("Story 0")[0].text
+            assert any("Story 0" in m.text for m in agent.memory.recall.search("Story 0"))
             assert [f.object for f in graph_of(agent.memory).search("annie")] == ["Lisbon"]
             assert tree_of(agent.memory).newest("year")[0].id == "year-2026"
-            assert [v.version for v in agent.core_memory.history("human")] == [1, 2]
+            assert [v["version"] for v in agent.core_memory.history("human")] == [1, 2]
     assert sent[0] == sent[1]
 
 
@@ -184,7 +184,7 @@ def test_plain_langgraph_stores_work_as_well(full: Any, tmp_path: Path) -> None:
     where: dict[str, Any] = {"store": store, "checkpointer": saver, "settings": Settings(home=tmp_path)}
     [imported] = import_agents(file, **where)
     assert imported.items == done.items
-    assert "Story 0" in RecallMemory(store, "ann").search("Story 0")[0].text
+    assert any("Story 0" in m.text for m in RecallMemory(store, "ann").search("Story 0"))
     out = io.StringIO()
     export_agent("ann", out, **where)
     again, before = json.loads(out.getvalue()), json.loads(file.read_text())

@@ -31,7 +31,9 @@ class CarriedItem:
 
 
 def items_of(store: BaseStore, namespace: Namespace, *, vectors: bool = False) -> Iterator[CarriedItem]:
-    """Yield the items of exactly this namespace in the order of their keys.
+    """Yield the items of exactly this namespace in the order in which they were first stored.
+
+    Searches put what is otherwise equal in this order: whoever stores the items again in it finds them as before.
 
     **Limits**: a plain ``BaseStore`` does not say what of a value is indexed: that is inferred from its fields. It gives
     no vectors.
@@ -44,7 +46,7 @@ def items_of(store: BaseStore, namespace: Namespace, *, vectors: bool = False) -
     while page := store.search(namespace, limit=_PAGE, offset=offset):
         offset += len(page)
         found.update({item.key: item.value for item in page if item.namespace == namespace})
-    for key in sorted(found):
+    for key in found:
         yield CarriedItem(key, found[key], usual_index(found[key]), {})
 
 
@@ -52,7 +54,7 @@ def _from_file(store: FaissStore, namespace: Namespace, *, with_vectors: bool) -
     sql = (
         "SELECT items.key, items.value, path_sets.paths, items.doc FROM items "
         "LEFT JOIN docs ON docs.id = items.doc LEFT JOIN path_sets ON path_sets.id = docs.paths "
-        "WHERE items.ns = (SELECT id FROM namespaces WHERE path = ?) ORDER BY items.key"
+        "WHERE items.ns = (SELECT id FROM namespaces WHERE path = ?) ORDER BY items.id"
     )
     with store._database.read() as connection:  # pyright: ignore[reportPrivateUsage]
         for key, value, paths, doc in connection.execute(sql, (path_of(namespace),)):
