@@ -109,6 +109,17 @@ def test_the_setting_says_whether_reads_refresh_by_themselves(make: Callable[...
         assert store.sweep_ttl() == (0 if refresh else 1)
 
 
+@pytest.mark.parametrize("refresh", [True, False])
+def test_what_a_read_is_told_goes_before_the_setting(refresh: bool) -> None:
+    """As LangGraph's TTLConfig says; SqliteStore refreshes only where both say so."""
+    for store, passed in faiss_aging({"default_ttl": 10, "refresh_on_read": not refresh}):
+        store.put(NS, "a", {"n": 1})
+        passed(8)
+        store.get(NS, "a", refresh_ttl=refresh)
+        passed(8)
+        assert store.sweep_ttl() == (0 if refresh else 1)
+
+
 def test_what_has_expired_is_read_until_it_is_swept_unless_the_setting_omits_it(make: Callable[..., Aging]) -> None:
     """SqliteStore knows no ``omit_expired``; FaissStore hides the item from reads and lists, and refreshes nothing."""
     store, passed = make(default_ttl=10, refresh_on_read=False)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -99,6 +100,24 @@ def test_any_sequence_of_batches_gives_what_in_memory_store_gives(
     """Values, scores and order: puts with any ``index``, searches with and without a query, filters, pages, namespaces; both faces."""
     with tempfile.TemporaryDirectory() as folder:
         agree(Path(folder) / "store.sqlite", batches, snapshot_docs)
+
+
+@pytest.mark.parametrize("seed", range(1, 2 + EXAMPLES // 100))
+def test_a_long_life_gives_what_in_memory_store_gives(tmp_path: Path, seed: int) -> None:
+    """Hundreds of batches over few keys: deletes pile up, indexes are compacted and snapshotted, the file is opened anew."""
+    dice = random.Random(seed)
+    some = [("a",), ("a", "b"), ("c",)]
+    batches: list[tuple[str, list[Op]]] = []
+    for number in range(250):
+        batch: list[Op] = []
+        for _ in range(dice.randint(1, 8)):
+            value = None if dice.random() < 0.3 else {"text": f"text {dice.randrange(300)}", "n": dice.randrange(9)}
+            batch.append(PutOp(dice.choice(some), f"k{dice.randrange(40)}", value))
+        if number % 5 == 0:
+            batch.append(SearchOp(dice.choice([(), *some]), {"n": {"$gte": dice.randrange(9)}}, 50, 0, "text 1"))
+            batch.append(SearchOp(dice.choice([(), *some]), None, dice.choice([3, 200]), dice.randrange(4), "text 2"))
+        batches.append((dice.choice(["sync"] * 20 + ["async", "reopen"]), batch))
+    agree(tmp_path / "store.sqlite", batches, snapshot_docs=40)
 
 
 @settings(max_examples=EXAMPLES or 60, deadline=None, derandomize=not EXAMPLES)
