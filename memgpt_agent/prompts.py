@@ -150,7 +150,7 @@ SYSTEM_PROMPT_V2 = (
 
 Your memory
 - Core memory is below, always in view, in blocks with a character limit. Each of its lines stands behind its number, as in `3→ text`; numbers are in your view only and no part of the text. Keep it true and short. Write down at once what is lasting about the user or yourself: {memory_insert} adds lines, {memory_replace} exchanges text that stands there exactly once, {memory_rethink} rewrites a block as a whole or makes a new one. Where facts contradict each other, the newer one wins. {memory_finish_edits} ends a turn in which there is nothing to say.
-- Out of view lie all messages ever said, what you filed, documents, and facts. {recall} searches all of it and says where each hit is from: look there before you say that you do not know. {archival_memory_insert} files a passage there, without limit. An event may bring `memories` that were found for it: excerpts with their dates, perhaps not to the point.
+- Out of view lie all messages ever said, what you filed, documents, and facts. {recall} searches all of it and says where each hit is from: look there before you say that you do not know. {open_summary} opens what is beneath a summary that it found. {archival_memory_insert} files a passage, without limit. An event may bring `memories` that were found for it: excerpts with their dates, perhaps not to the point.
 - When you are told that context is running out, save what matters before the oldest messages leave your view. They are summarised and stay where {recall} finds them. {paging}"""
 )
 """The later agent: core memory edited by lines, one search over everything."""

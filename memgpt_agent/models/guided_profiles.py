@@ -23,11 +23,8 @@ _LATER: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "conversation_search": ("recall", {}),
     "archival_memory_search": ("recall", {}),
 }
-_CUES = {
-    "task_add": re.compile(r"\b(tasks?|to-?dos?|remind\w*|deadline|due)\b", re.IGNORECASE),
-    "task_complete": re.compile(r"\b(tasks?|to-?dos?|done|finished|completed?)\b", re.IGNORECASE),
-}
-"""Without one of these words a message does not ask for the tool; the model's own judgement says yes too easily."""
+_TASK = re.compile(r"\b(tasks?|to-?dos?|remind\w*|deadline|due)\b", re.IGNORECASE)
+_CLOSES = re.compile(r"\b(done|finished|completed?|tick|check off)\b", re.IGNORECASE)
 _LOOK_BACK = 8
 _MAX_ITEMS = 3
 
@@ -52,8 +49,14 @@ def translated(calls: Sequence[Call], available: Collection[str], done: Collecti
 
 
 def may_ask_for(tool: str, user: str) -> bool:
-    """Whether a message might ask for a tool, so that the model is to judge it."""
-    return tool not in _CUES or bool(_CUES[tool].search(user))
+    """Whether a message might ask for a tool, so that the model is to judge it.
+
+    Of tasks the model alone says yes too easily: a message must speak of one, and a question asks for neither tool.
+    """
+    if tool not in {"task_add", "task_complete"}:
+        return True
+    speaks = bool(_TASK.search(user)) and not user.rstrip().endswith("?")
+    return speaks and bool(_CLOSES.search(user)) == (tool == "task_complete")
 
 
 def wants_reflection(view: View, available: Collection[str]) -> bool:

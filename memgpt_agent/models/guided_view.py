@@ -71,6 +71,7 @@ class _Reader:
     found: list[Found] = field(default_factory=list[Found])
     steps: int = 0
     alerts: list[str] = field(default_factory=list[str])
+    tasks: str = ""
 
     def hear(self, text: str) -> None:
         self.close()
@@ -97,6 +98,7 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
     for message in messages:
         if isinstance(message, SystemMessage):
             about = about or cast(Mapping[str, Any], _kwargs(message).get(MARK) or {})
+            reader.tasks = reader.tasks or _tasks_in(message.text)
         elif isinstance(message, HumanMessage):
             kind, text = _event(message)
             if kind == "user_message":
@@ -112,6 +114,12 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
             if message.name == "send_message" and not reader.found[-1].ok and reader.said:
                 reader.said.pop()  # it was not said
     return _with_memory(reader, about)
+
+
+def _tasks_in(system: str) -> str:
+    """Return the open tasks as they stand in the system message."""
+    found = re.search(r"<tasks [^>]*>\n(.*?)\n?</tasks>", system, re.DOTALL)
+    return found[1] if found else ""
 
 
 def content_words(text: str) -> set[str]:
@@ -136,7 +144,9 @@ def _with_memory(reader: _Reader, about: Mapping[str, Any]) -> View:
         user=reader.user,
         facts=tuple(line.strip() for line in values.get(label, "").splitlines() if line.strip()),
         persona=values.get("persona", ""),
-        other_blocks=tuple((k, v) for k, v in values.items() if k not in {label, "persona"} and v),
+        other_blocks=tuple(
+            (k, v) for k, v in [*values.items(), ("Your open tasks", reader.tasks)] if k not in {label, "persona"} and v
+        ),
         summary=str(about.get("summary") or ""),
         now=str(about.get("now") or ""),
         exchanges=tuple(reader.pairs),

@@ -19,6 +19,7 @@ from memgpt_agent.tools import (
     recall_memory,
     reflection,
     sleep,
+    summaries,
     tasks,
 )
 from memgpt_agent.tools.definition import AgentTool
@@ -36,7 +37,9 @@ V2_TOOLS: tuple[AgentTool, ...] = (
     *messages.TOOLS,
     *memory_editing.TOOLS,
     *recall.TOOLS,
+    *summaries.TOOLS,
     *(tool for tool in archival_memory.TOOLS if not tool.reads_memory),
+    *paging.TOOLS,
 )
 """The tools of the later agent: core memory edited by lines, one search over everything."""
 

@@ -1,4 +1,4 @@
-"""The one tool that searches all that lies outside main context: conversation, archive, files and knowledge together."""
+"""The one tool that searches all that lies outside main context: conversation, archive, files, knowledge and summaries."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import Passage, passage_id
 from memgpt_agent.memory.dates import range_filter
+from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.recall import Role
 from memgpt_agent.memory.search import Filter, matches
-from memgpt_agent.tools import knowledge
+from memgpt_agent.tools import knowledge, summaries
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten
 
@@ -65,7 +66,11 @@ def _archival(memory: AgentMemory, ask: Ask) -> list[Hit]:
 
 def _files(memory: AgentMemory, ask: Ask) -> list[Hit]:
     found = _passages(memory, ask, {"source": {"$ne": ""}})
-    return [Hit(f"file {p.source}", _filed(p, memory), p.text) for p in found]
+    hits = [Hit(f"file {p.source}", _filed(p, memory), p.text) for p in found]
+    if memory.archive is not None and not ask.tags:  # attached files lie in the store, wherever the archive is
+        attached = memory.files.search(ask.query, limit=ask.limit)
+        hits += [Hit(f"file {item.value['source']}", "", item.value["text"]) for item in attached]
+    return hits
 
 
 def _passages(memory: AgentMemory, ask: Ask, condition: Filter) -> list[Passage]:
@@ -87,11 +92,24 @@ def _knowledge(memory: AgentMemory, ask: Ask) -> list[Hit]:
     ]  # fmt: skip
 
 
+def _summaries(memory: AgentMemory, ask: Ask) -> list[Hit]:
+    if not ask.query.strip():
+        return []
+    found = summaries.search(memory, ask.query, limit=ask.limit)
+
+    def about(node: SummaryNode) -> str:
+        since, until = (local_time(time, memory.time_zone)[:10] for time in (node.since, node.until))
+        return f"{node.level}, {since} to {until}"
+
+    return [Hit(f"summary {s.id}", about(s), s.text) for s in found if matches({"time": s.until}, ask.dates)]
+
+
 SOURCES: Mapping[str, Source] = {
     "conversation": _conversation,
     "archival": _archival,
     "files": _files,
     "knowledge": _knowledge,
+    "summaries": _summaries,
 }
 """Where ``recall`` looks, by the names that the model gives; a tier that is added is added here."""
 
@@ -107,11 +125,11 @@ def recall(
     limit: int = 10,
     page: int = 0,
 ) -> str:
-    """Search all that you cannot see: what was said, what you filed, documents, and facts you keep. Each hit says where it is from.
+    """Search all that you cannot see: what was said, what you filed, documents, facts you keep, summaries. Each hit says where from.
 
     Args:
         query: What to look for, by words or meaning; empty for the newest.
-        sources: Only these: 'conversation', 'archival', 'files', 'knowledge'.
+        sources: Only these: 'conversation', 'archival', 'files', 'knowledge', 'summaries'.
         roles: Of the conversation, only what these said: 'user', 'assistant', 'tool', 'system'.
         tags: Of what was filed, only what has one of these tags.
         start_date: Only from this day on, such as '2026-11-21'.

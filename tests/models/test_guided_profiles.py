@@ -2,7 +2,7 @@
 
 import json
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.models.guided_profiles import (
     LATER_TOOLS,
@@ -78,6 +78,13 @@ def test_a_draft_that_was_not_sent_was_not_said() -> None:
     assert read_view(messages).exchanges == (("Hi", "final"),)
 
 
+def test_the_tasks_in_view_are_seen() -> None:
+    """They stand in the system message as a section, and are told to the model among its blocks."""
+    shown = SystemMessage('You are.\n\n<tasks open="1">\n1. [normal] Call Ana\n   1 [ ] dial\n</tasks>\n\nMore.')
+    assert read_view([shown, event("Hi")]).other_blocks == (("Your open tasks", "1. [normal] Call Ana\n   1 [ ] dial"),)
+    assert read_view([SystemMessage('<tasks open="0">\n</tasks>'), event("Hi")]).other_blocks == ()
+
+
 def test_what_nobody_said_is_not_learned() -> None:
     """A small model invents; broken JSON is nothing."""
     view = View(user=None, exchanges=(("My dog Rex is ill.", "I am sorry."),))
@@ -95,8 +102,10 @@ def test_what_nobody_said_is_not_learned() -> None:
 def test_a_task_is_asked_for_in_words_of_tasks() -> None:
     """Other messages are not even put to the model; a tool of the user's own always is."""
     assert may_ask_for("task_add", "Remind me to call Ana.")
-    assert may_ask_for("task_complete", "I have finished the report.")
+    assert may_ask_for("task_complete", "The report is written, task 2 is done.")
+    assert not may_ask_for("task_add", "The report is written, task 2 is done.")
     assert not may_ask_for("task_complete", "I am a nurse and live in Porto.")
+    assert not may_ask_for("task_add", "What is on your task list?")
     assert may_ask_for("weather", "Is it warm?")
 
 

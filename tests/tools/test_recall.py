@@ -1,10 +1,17 @@
 """One search over conversation, archive, files and knowledge."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from langgraph.store.memory import InMemoryStore
 
+from memgpt_agent.documents import find_files
 from memgpt_agent.errors import BadDate, InvalidArguments
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.archival import StoreArchive
+from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.testing import Clock
 from memgpt_agent.tools.knowledge import knowledge_insert
@@ -64,7 +71,7 @@ def test_a_search_can_be_narrowed_and_paged(memory: AgentMemory, how: dict[str, 
 def test_what_cannot_be_asked_for_is_an_error_that_says_what_can(memory: AgentMemory) -> None:
     """Unknown sources, roles and tags together, pages too deep, other dates."""
     with pytest.raises(
-        InvalidArguments, match="no source 'web'. The sources are: conversation, archival, files, knowledge"
+        InvalidArguments, match="no source 'web'. The sources are: conversation, archival, files, knowledge, summaries"
     ):
         recall(memory, "dog", sources=["web"])
     with pytest.raises(InvalidArguments, match="roles are known of the conversation only"):
@@ -78,7 +85,24 @@ def test_what_cannot_be_asked_for_is_an_error_that_says_what_can(memory: AgentMe
 def test_finding_nothing_says_where_was_looked(memory: AgentMemory) -> None:
     """An empty page is not an empty memory."""
     assert recall(memory, "zebra", sources=["archival"]) == "Nothing found for 'zebra' (looked into: archival)."
-    assert "on this page (looked into: conversation, archival, files, knowledge)" in recall(memory, "dog", page=3)
+    assert "on this page (looked into: conversation, archival, files, knowledge, summaries)" in recall(
+        memory, "dog", page=3
+    )
+
+
+def test_files_that_were_loaded_and_summaries_are_found_too(memory: AgentMemory, tmp_path: Path) -> None:
+    """A file by its name and place, also where the archive is elsewhere; a summary by the id that opens it."""
+    (tmp_path / "zoo.txt").write_text("The zebra eats hay.\n")
+    list(memory.files.load(list(find_files([tmp_path / "zoo.txt"]))))
+    node = SummaryNode(
+        "span-1", "span", "They spoke of a zebra.", "2026-01-01T10:00:00+00:00", "2026-01-02T10:00:00+00:00", ("1", "2")
+    )
+    memory.store.put(namespaces.summaries("ann"), node.id, node.as_value(), index=["indexed"])
+    for where in (memory, replace(memory, archive=StoreArchive(InMemoryStore(), "ann", memory.clock))):
+        found = recall(where, "zebra")
+        assert "- file zoo.txt" in found
+        assert "The zebra eats hay." in found
+        assert "- summary span-1 [span, 2026-01-01 to 2026-01-02] They spoke of a zebra." in found
 
 
 def test_an_empty_query_gives_the_newest(memory: AgentMemory) -> None:
