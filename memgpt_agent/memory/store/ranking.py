@@ -1,5 +1,7 @@
 """How scores by words, by meaning and by what stands around become one ranking."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,28 @@ NEAR_WEIGHT = 0.5
 """What it counts beside the item's own score; 0.25 to 1 find as much (ADR 0051)."""
 
 
-def ranked(by_words: Scores | None, by_meaning: Scores | None, allowed: NDArray[np.bool_]) -> Scores:
+class Spread(NamedTuple):
+    """How scores lie over all documents that the filter allows."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, scores: Scores) -> "Spread":
+        """Return it for all the scores there are."""
+        return cls(float(scores.mean()), float(scores.std()))
+
+    def standard(self, scores: Scores) -> Scores:
+        """Return scores with mean 0 and deviation 1."""
+        return (scores - self.mean) / self.deviation if self.deviation > 0 else np.zeros_like(scores)
+
+
+def ranked(
+    by_words: Scores | None,
+    by_meaning: Scores | None,
+    allowed: NDArray[np.bool_],
+    over: tuple[Spread, Spread] | None = None,
+) -> Scores:
     """Return one score for each document; minus infinity where it is not a hit.
 
     By one of the two alone: its own score. By both: the sum of the scores, each standardised over the documents that
@@ -23,6 +46,8 @@ def ranked(by_words: Scores | None, by_meaning: Scores | None, allowed: NDArray[
         by_words: (n,) BM25, 0 where no word of the query stands.
         by_meaning: (n,) cosines, NaN where there is no vector.
         allowed: (n,) what the filter lets through.
+        over: the spread of both scores over all that the filter allows, where the arrays hold a part of it; a document
+            without a vector counts with the mean cosine.
     """
     out = np.full(len(allowed), -np.inf)
     if by_words is None and by_meaning is None:
@@ -38,8 +63,9 @@ def ranked(by_words: Scores | None, by_meaning: Scores | None, allowed: NDArray[
         out[hits] = by_meaning[hits]
         return out
     hits = allowed & (vectored | (by_words > 0))
-    meaning = np.where(vectored, by_meaning, np.nanmean(by_meaning[allowed]))
-    out[hits] = (_standard(by_words, allowed) + _standard(meaning, allowed))[hits]
+    meaning = np.where(vectored, by_meaning, over[1].mean if over else np.nanmean(by_meaning[allowed]))
+    words_over, meaning_over = over or (Spread.of(by_words[allowed]), Spread.of(meaning[allowed]))
+    out[hits] = (words_over.standard(by_words) + meaning_over.standard(meaning))[hits]
     return out
 
 
@@ -67,8 +93,3 @@ def with_neighbours(scores: Scores, sequences: NDArray[np.int32]) -> Scores:
     out = scores.copy()
     out[order] += NEAR_WEIGHT * np.where(known, best, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return out
-
-
-def _standard(scores: Scores, among: NDArray[np.bool_]) -> Scores:
-    spread = float(scores[among].std())
-    return (scores - float(scores[among].mean())) / spread if spread > 0 else np.zeros_like(scores)

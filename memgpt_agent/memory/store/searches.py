@@ -12,13 +12,13 @@ from memgpt_agent.memory.store.filters import Filter, to_sql
 from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex
 from memgpt_agent.memory.store.plans import Find
-from memgpt_agent.memory.store.ranking import Scores, ranked, with_neighbours
+from memgpt_agent.memory.store.ranking import Scores, Spread, ranked, with_neighbours
 from memgpt_agent.memory.store.sides import Side, Sides
 from memgpt_agent.memory.store.vectors import Floats
 
-WHOLE_DOCS = 20_000
+WHOLE_DOCS = 100_000
 """Up to so many documents ``find`` takes the cosine of every one; beyond, of the candidates by words and by meaning."""
-CANDIDATES = 1_000
+CANDIDATES = 200
 _Mask = NDArray[np.bool_]
 
 
@@ -134,40 +134,36 @@ def _by_candidates(
 ) -> Scores:
     """Return the scores of the best by words and the best by meaning; minus infinity for every other document.
 
-    The others take part in the mean and the deviation of the cosines, which :meth:`NamespaceIndex.moments` gives: each
-    of them stands for one deviation above or below what is left of the mean.
+    They are those of :func:`ranked` over all documents, as far as the spread of the cosines is known without each of them.
     """
     allowed = index.alive if filtered is None else filtered
     _, candidates = index.closest(vector, count, filtered)
+    over = None
     if by_words is not None:
         hit = np.flatnonzero(allowed & (by_words > 0))
+        over = _spreads(index, by_words[hit], vector, filtered)
         if len(hit) > count:
             hit = hit[np.argpartition(-by_words[hit], count)[:count]]
         candidates = np.union1d(candidates, hit)
-    exact = index.cosines_of(vector, candidates)
-    by_meaning = np.full(len(index.docs), np.nan)
-    others = np.zeros(len(index.docs), np.bool_)
-    others[index.vector_docs] = True
-    others &= allowed
-    others[candidates] = False
-    rest = np.flatnonzero(others)
-    if len(rest):
-        by_meaning[rest] = _standing_for(len(rest), exact[np.isfinite(exact)], *index.moments(vector, filtered))
-    by_meaning[candidates] = exact
-    scores = ranked(by_words, by_meaning, allowed)
-    scores[rest] = -np.inf
+    some_by_words = None if by_words is None else by_words[candidates]
+    scores = np.full(len(index.docs), -np.inf)
+    scores[candidates] = ranked(some_by_words, index.cosines_of(vector, candidates), allowed[candidates], over)
     return scores
 
 
-def _standing_for(count: int, known: Scores, mean: float, deviation: float) -> Scores:
-    """Return ``count`` cosines which, with the known ones, have this mean and deviation."""
-    total = count + len(known)
-    middle = (mean * total - float(known.sum())) / count
-    squares = (deviation**2 + mean**2) * total - float((known**2).sum())
-    spread = max(squares / count - middle**2, 0.0) ** 0.5
-    out = np.full(count, middle + spread)
-    out[1::2] = middle - spread
-    return out
+def _spreads(
+    index: NamespaceIndex, above_zero: Scores, vector: Floats, filtered: _Mask | None
+) -> tuple[Spread, Spread]:
+    """Return how the scores by words, of which all but some are 0, and the cosines lie over all that is allowed."""
+    allowed = index.alive if filtered is None else filtered
+    total = max(int(np.count_nonzero(allowed)), 1)
+    mean = float(above_zero.sum()) / total
+    variance = float((above_zero**2).sum()) / total - mean**2
+    vectored = np.zeros(len(index.docs), np.bool_)
+    vectored[index.vector_docs] = True
+    share = np.count_nonzero(vectored & allowed) / total
+    middle, deviation = index.moments(vector, filtered)
+    return Spread(mean, max(variance, 0.0) ** 0.5), Spread(middle, deviation * float(share) ** 0.5)
 
 
 def _best(scores: Scores, items: NDArray[np.int64], k: int) -> list[int]:

@@ -109,7 +109,7 @@ def test_finding_by_candidates_is_finding_by_everything_while_all_are_candidates
         store.batch([PutOp(NS, f"w{n}", value(dice), ["words:text"]) for n in range(20)])
         store.batch([PutOp(NS, str(n), None) for n in range(0, 300, 11)])
         for query in ("red apple", "train to the river", "invoice 94071d67-86df"):
-            store._engine.whole_docs = 20_000
+            store._engine.whole_docs = 100_000
             whole = [(i.key, i.score) for i in store.find(NS, query, filter=wanted, limit=400)]
             store._engine.whole_docs = 0
             found = [(i.key, i.score) for i in store.find(NS, query, filter=wanted, limit=400)]
@@ -126,7 +126,7 @@ def test_finding_by_candidates_finds_the_same_best_in_a_large_namespace(tmp_path
         store.batch([PutOp(NS, str(n), {"text": text}) for n, text in enumerate(texts)])
         for number in range(0, 400, 40):
             query = f"word{number} word{number + 7} word{number + 11}"
-            store._engine.whole_docs = 20_000
+            store._engine.whole_docs = 100_000
             whole = {i.key for i in store.find(NS, query)}
             store._engine.whole_docs = 0
             same += len(whole & {i.key for i in store.find(NS, query)})
