@@ -18,7 +18,7 @@ from memgpt_agent.memory.store.database import Database
 from memgpt_agent.memory.store.embedding import make_embedder
 from memgpt_agent.memory.store.engine import Engine
 from memgpt_agent.memory.store.identity import check_embedding
-from memgpt_agent.memory.store.index_cache import IndexCache
+from memgpt_agent.memory.store.index_cache import SNAPSHOT_DOCS, IndexCache
 from memgpt_agent.memory.store.memory_face import MemoryFace
 from memgpt_agent.memory.store.plans import Planner
 from memgpt_agent.memory.store.reindex import Reindexing
@@ -71,7 +71,8 @@ class FaissStore(MemoryFace, BaseStore):
         )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._database = Database(self.path, durable=self._temporary is None)
-        self._cache = IndexCache(index_memory_bytes, None if self._temporary else self._database)
+        kept = None if self._temporary else SNAPSHOT_DOCS
+        self._cache = IndexCache(index_memory_bytes, self._database, snapshot_docs=kept)
         self._engine = Engine(self._database, self._cache, embedder, ttl, clock)
         self._sweeper = Sweeper(self._engine.sweep)
         self._closing = threading.Lock()

@@ -20,18 +20,18 @@ class IndexCache:
 
     Args:
         limit_bytes: about how much memory they may take; vectors in a snapshot's mapped file count an eighth.
-        database: the file, to keep snapshots beside it; None keeps none.
+        database: the file.
         chunk_rows: see ``NamespaceIndex``.
-        snapshot_docs: see ``Upkeep``.
+        snapshot_docs: see ``Upkeep``; None keeps no snapshots.
     """
 
     def __init__(
         self,
         limit_bytes: int,
-        database: Database | None = None,
+        database: Database,
         *,
         chunk_rows: int = CHUNK_ROWS,
-        snapshot_docs: int = SNAPSHOT_DOCS,
+        snapshot_docs: int | None = SNAPSHOT_DOCS,
     ) -> None:
         self.limit_bytes = limit_bytes
         self._database = database
@@ -45,7 +45,7 @@ class IndexCache:
         self._sizes: dict[_Key, int] = {}
         self._total = 0
         self._guard = threading.Lock()
-        self.upkeep = Upkeep(self._database, self._replace, self._forget, self._snapshot_docs)
+        self.upkeep = Upkeep(self._database, self._replace, self._bound, self._snapshot_docs)
 
     @contextmanager
     def current(self, connection: sqlite3.Connection, namespace_id: int, dims: int | None) -> Generator[NamespaceIndex]:
@@ -102,19 +102,14 @@ class IndexCache:
             self._indexes.move_to_end(key)
             return index
 
-    def _replace(self, old: NamespaceIndex, new: NamespaceIndex) -> None:
+    def _replace(self, old: NamespaceIndex, new: NamespaceIndex | None) -> None:
         key = (old.namespace_id, old.dims)
         with self._guard:
             if self._indexes.get(key) is old:
-                self._indexes[key] = new
-                self._resize(key, new.nbytes)
-
-    def _forget(self, index: NamespaceIndex) -> None:
-        key = (index.namespace_id, index.dims)
-        with self._guard:
-            if self._indexes.get(key) is index:
                 del self._indexes[key]
-                self._resize(key, 0)
+                if new is not None:
+                    self._indexes[key] = new
+                self._resize(key, new.nbytes if new else 0)
 
     def _bound(self, used: NamespaceIndex) -> None:
         key = (used.namespace_id, used.dims)

@@ -21,7 +21,7 @@ from memgpt_agent.memory.store.snapshot_files import (
 
 logger = logging.getLogger(__name__)
 KEY = "snapshot/"
-"""Before a namespace's id: the key in the file's ``meta`` whose value is the snapshot's token."""
+"""Before a namespace's name: the key in the file's ``meta`` whose value is the snapshot's token."""
 
 
 class Snapshots:
@@ -42,11 +42,12 @@ class Snapshots:
         self, connection: sqlite3.Connection, namespace_id: int, dims: int | None, version: Version
     ) -> Contents | None:
         """Return the contents of the snapshot that the file vouches for; None where there is none that can be used."""
-        token = self._token(connection, namespace_id)
+        name = _name(namespace_id, dims)
+        token = self._token(connection, name)
         if token is None:
             return None
         try:
-            return read_snapshot(self._path(namespace_id, token), namespace_id, dims, version)
+            return read_snapshot(self._path(name, token), namespace_id, dims, version)
         except SnapshotUnusable as error:
             self._unusable.add(token)
             logger.info("the index is built from the database, not from its snapshot: %s", error)
@@ -54,74 +55,74 @@ class Snapshots:
 
     def write(self, contents: Contents, namespace_id: int, dims: int | None) -> bool:
         """Write a snapshot and have the file vouch for it; False where another process is about it or it cannot be written."""
-        with self._alone(namespace_id) as first:
+        name = _name(namespace_id, dims)
+        with self._alone(name) as first:
             if not first:
                 return False
-            if self._has(contents, namespace_id):
+            if self._has(contents, name):
                 return False
             token = secrets.token_hex(8)
-            temporary = self.folder / f".new-{namespace_id}-{token}"
+            temporary = self.folder / f".new-{name}-{token}"
             try:
                 write_snapshot(temporary, contents, namespace_id, dims)
-                temporary.rename(self._path(namespace_id, token))
-                _moved(contents, temporary, self._path(namespace_id, token))
+                temporary.rename(self._path(name, token))
+                _moved(contents, temporary, self._path(name, token))
                 flush_folder(self.folder)
-                before = self._vouch(namespace_id, token)
+                before = self._vouch(name, token)
             except OSError as error:
                 logger.warning("no snapshot of an index was written beside %s: %s", self._database.path, error)
                 shutil.rmtree(temporary, ignore_errors=True)
                 return False
-            self._tidy(namespace_id, {token, before})
+            self._tidy(name, {token, before})
             return True
 
-    def drop(self, namespace_id: int) -> None:
+    def drop(self, namespace_id: int, dims: int | None) -> None:
         """Vouch for no snapshot of a namespace any more: it was found damaged."""
+        name = _name(namespace_id, dims)
         with self._database.write() as connection:
-            connection.execute("DELETE FROM meta WHERE key = ?", (f"{KEY}{namespace_id}",))
-        self._tidy(namespace_id, set())
+            connection.execute("DELETE FROM meta WHERE key = ?", (f"{KEY}{name}",))
+        self._tidy(name, set())
 
-    def _path(self, namespace_id: int, token: str) -> Path:
-        return self.folder / f"{namespace_id}-{token}"
+    def _path(self, name: str, token: str) -> Path:
+        return self.folder / f"{name}-{token}"
 
     @staticmethod
-    def _token(connection: sqlite3.Connection, namespace_id: int) -> str | None:
-        row = connection.execute("SELECT value FROM meta WHERE key = ?", (f"{KEY}{namespace_id}",)).fetchone()
+    def _token(connection: sqlite3.Connection, name: str) -> str | None:
+        row = connection.execute("SELECT value FROM meta WHERE key = ?", (f"{KEY}{name}",)).fetchone()
         return str(row[0]) if row else None
 
-    def _has(self, contents: Contents, namespace_id: int) -> bool:
+    def _has(self, contents: Contents, name: str) -> bool:
         """Whether another process has written as much already."""
         with self._database.read() as connection:
-            token = self._token(connection, namespace_id)
+            token = self._token(connection, name)
         try:
-            return (
-                token is not None and token not in self._unusable and covers(self._path(namespace_id, token), contents)
-            )
+            return token is not None and token not in self._unusable and covers(self._path(name, token), contents)
         except SnapshotUnusable:
             return False
 
-    def _vouch(self, namespace_id: int, token: str) -> str | None:
+    def _vouch(self, name: str, token: str) -> str | None:
         with self._database.write() as connection:
-            before = self._token(connection, namespace_id)
+            before = self._token(connection, name)
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (f"{KEY}{namespace_id}", token),
+                (f"{KEY}{name}", token),
             )
         return before
 
-    def _tidy(self, namespace_id: int, keep: set[str | None]) -> None:
+    def _tidy(self, name: str, keep: set[str | None]) -> None:
         """Remove what is neither the snapshot nor the one before it, which a reader may be about to open."""
-        for path in self.folder.glob(f"{namespace_id}-*"):
+        for path in self.folder.glob(f"{name}-*"):
             if path.name.partition("-")[2] not in keep and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-        for path in self.folder.glob(f".new-{namespace_id}-*"):
+        for path in self.folder.glob(f".new-{name}-*"):
             shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
-    def _alone(self, namespace_id: int) -> Generator[bool]:
+    def _alone(self, name: str) -> Generator[bool]:
         """Hold a lock on writing this namespace's snapshot; the system lets go of it when the process dies."""
         try:
             self.folder.mkdir(exist_ok=True)
-            handle = os.open(self.folder / f"{namespace_id}.lock", os.O_CREAT | os.O_RDWR, 0o644)
+            handle = os.open(self.folder / f"{name}.lock", os.O_CREAT | os.O_RDWR, 0o644)
         except OSError as error:
             logger.warning("no snapshot of an index was written beside %s: %s", self._database.path, error)
             yield False
@@ -130,6 +131,11 @@ class Snapshots:
             yield _locked(handle)
         finally:
             os.close(handle)
+
+
+def _name(namespace_id: int, dims: int | None) -> str:
+    """A store that is opened for words only keeps snapshots of its own beside those with vectors."""
+    return str(namespace_id) if dims else f"{namespace_id}w"
 
 
 def _locked(handle: int) -> bool:

@@ -2,8 +2,10 @@
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from memgpt_agent.errors import StoreError
 from memgpt_agent.memory.store.approximate import Approximate
@@ -23,24 +25,26 @@ class Upkeep:
     """One thread, while there is something to do; searches go on meanwhile with what there is.
 
     Args:
-        database: the file; None for indexes of which no snapshot is kept.
-        replace: puts a compacted index in the place of the former.
-        forget: drops an index whose snapshot turned out to be damaged.
-        snapshot_docs: see ``SNAPSHOT_DOCS``.
+        database: the file.
+        replace: puts a compacted index in the place of the former; None in its place drops it.
+        resized: is told that an index takes more or less memory than before.
+        snapshot_docs: see ``SNAPSHOT_DOCS``; None keeps no snapshots.
     """
 
     def __init__(
         self,
-        database: Database | None,
-        replace: Callable[[NamespaceIndex, NamespaceIndex], None],
-        forget: Callable[[NamespaceIndex], None],
-        snapshot_docs: int = SNAPSHOT_DOCS,
+        database: Database,
+        replace: Callable[[NamespaceIndex, NamespaceIndex | None], None],
+        resized: Callable[[NamespaceIndex], None],
+        snapshot_docs: int | None = SNAPSHOT_DOCS,
     ) -> None:
-        self.snapshot_docs = snapshot_docs
-        self.snapshots = Snapshots(database) if database else None
+        self.snapshots = None if snapshot_docs is None else Snapshots(database)
+        self._snapshot_docs = snapshot_docs or 0
         self._database = database
         self._replace = replace
-        self._forget = forget
+        self._resized = resized
+        self._read: set[Path] = set()
+        self._pid = os.getpid()
         self._guard = threading.Lock()
         self._pending: list[NamespaceIndex] = []
         self._thread: threading.Thread | None = None
@@ -68,6 +72,8 @@ class Upkeep:
 
     def close(self) -> None:
         """Begin nothing more, but write a snapshot that is due; returns when the thread has ended."""
+        if self._pid != os.getpid():
+            return  # a forked child has no such thread, and the guard as it was
         with self._guard:
             self._stopping = True
         self.wait()
@@ -77,11 +83,12 @@ class Upkeep:
         return (
             bool(_unbuilt(index))
             or self._is_wasteful(index)
-            or (self.snapshots is not None and (index.unsaved >= self.snapshot_docs or index.unread))
+            or (self.snapshots is not None and (index.unsaved >= self._snapshot_docs or index.unread))
         )
 
-    def _is_wasteful(self, index: NamespaceIndex) -> bool:
-        return self._database is not None and index.wasteful and not index.is_small
+    @staticmethod
+    def _is_wasteful(index: NamespaceIndex) -> bool:
+        return index.wasteful and not index.is_small
 
     def _run(self) -> None:
         while True:
@@ -108,25 +115,26 @@ class Upkeep:
         if self._is_wasteful(index) and not self._stopping:
             index = self._compacted(index)
         built = self._build(index)
-        if self.snapshots is not None and (built or index.unsaved >= self.snapshot_docs):
+        if self.snapshots is not None and (built or index.unsaved >= self._snapshot_docs):
             self._save(index, self.snapshots)
+        self._resized(index)
 
     def _read_through(self, index: NamespaceIndex) -> bool:
-        """Compare all of the mapped vectors with their checksums, once after opening; drop what is damaged."""
-        for chunk in list(index.vectors.chunks) if index.vectors else []:
-            if chunk.mapped and not is_whole(chunk, lambda: self._stopping):
-                logger.warning("the snapshot of namespace %d is damaged; its index is built anew", index.namespace_id)
-                if self.snapshots is not None:
-                    self.snapshots.drop(index.namespace_id)
-                self._forget(index)
-                return False
+        """Compare all of the mapped vectors with their checksums, once for each snapshot; drop what is damaged."""
+        chunks = [chunk for chunk in index.vectors.chunks if chunk.mapped] if index.vectors else []
+        folders = {chunk.stored.folder for chunk in chunks}
+        if not folders <= self._read and not all(is_whole(chunk, lambda: self._stopping) for chunk in chunks):
+            logger.warning("the snapshot of namespace %d is damaged; its index is built anew", index.namespace_id)
+            if self.snapshots is not None:
+                self.snapshots.drop(index.namespace_id, index.dims)
+            self._replace(index, None)
+            return False
+        self._read |= folders
         index.unread = False
         return True
 
     def _compacted(self, index: NamespaceIndex) -> NamespaceIndex:
         """Build the index anew from the file, without what is deleted, and put it in the old one's place."""
-        if self._database is None:
-            return index
         new = NamespaceIndex(index.namespace_id, index.dims, index.chunk_rows)
         with self._database.read() as connection:
             new.catch_up(connection, namespace_version(connection, index.namespace_id))

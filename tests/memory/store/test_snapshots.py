@@ -203,6 +203,18 @@ def test_a_snapshot_of_another_dimension_or_namespace_is_not_used(path: Path) ->
     assert not is_used(path)
 
 
+def test_a_store_opened_for_words_only_keeps_its_own_snapshot(path: Path) -> None:
+    """It needs no vectors, and does not displace the snapshot that has them."""
+    first = snapshot(path)
+    with opened(path, None) as store:
+        store.settle()
+    assert len(folders(path)) == 2
+    with opened(path, None) as store, store.index() as index:
+        assert (index.live, index.unsaved, index.vectors) == (COUNT, 0, None)
+    assert is_used(path)
+    assert first in folders(path)
+
+
 def test_a_snapshot_of_another_format_is_not_used(path: Path) -> None:
     """A later version's files are left alone and not guessed at."""
     rewrite_header(snapshot(path), format=2)
