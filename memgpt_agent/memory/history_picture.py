@@ -59,7 +59,7 @@ def _lane(label: str, versions: Sequence[Version], across: dict[int, float], top
     parts = [
         f'<line class="lane" x1="{_LEFT}" y1="{foot}" x2="{_WIDTH - _RIGHT}" y2="{foot}"/>',
         f'<text x="12" y="{foot - 22}">{escape(_short(label, 20))}</text>',
-        f'<text class="note" x="12" y="{foot - 7}">{len(versions)} versions, up to {most:,}</text>',
+        f'<text class="note" x="12" y="{foot - 7}">{_count(len(versions))}, up to {most:,}</text>',
         f'<path class="size" d="{path} H{end:.1f} V{foot:.1f} Z"/>',
     ]
     return parts + [_dot(version, across[version.revision], level(version)) for version in versions]
@@ -106,6 +106,10 @@ def _legend(versions: Sequence[Version], height: float) -> str:
         f'<text class="note" x="{x + 8:.1f}" y="{y}">hollow: undo or redo; cross: deleted; height: characters, to each lane\'s largest</text>'
     )
     return "\n".join(parts)
+
+
+def _count(versions: int) -> str:
+    return f"{versions:,} version{'' if versions == 1 else 's'}"
 
 
 def _short(text: str, limit_chars: int) -> str:

@@ -111,4 +111,4 @@ def test_a_task_is_asked_for_in_words_of_tasks() -> None:
 
 def test_the_tools_it_knows_are_those_of_the_profile() -> None:
     """Only what a message may ask for by itself is put to the model as a question."""
-    assert {name for name in REACT - LATER_TOOLS if name.startswith("task")} == {"task_add", "task_complete"}
+    assert REACT - LATER_TOOLS - PAPER == {"task_add", "task_complete"}
