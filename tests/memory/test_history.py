@@ -1,6 +1,8 @@
 """The history of core memory: every version with its reason, undo and redo as in an editor, and going back to a point."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -298,6 +300,25 @@ def test_a_version_that_a_crash_kept_from_the_history_is_kept_with_the_next_writ
     core.undo()
     core.undo()
     assert core["a"] == ""
+
+
+def test_edits_and_undos_from_many_threads_leave_a_whole_history(store: BaseStore) -> None:
+    """Each is a compare-and-set: versions are numbered without gaps, and each undo went back to a text that was there."""
+    core = core_of(store)
+
+    def act(number: int) -> None:
+        with suppress(NothingToUndo):
+            core.undo("a") if number % 3 == 2 else core.redo("a") if number % 7 == 6 else core.append("a", str(number))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(act, range(40)))
+    log = list(reversed(core.log("a", limit=100)))
+    assert [v.version for v in log] == list(range(1, len(log) + 1))
+    assert [v.revision for v in log] == sorted({v.revision for v in log})
+    for place, version in enumerate(log):
+        if version.kind != "edit":
+            assert version.value in {v.value for v in log[:place]}
+    assert core["a"] == log[-1].value
 
 
 def test_time_in_the_history_never_runs_backwards(store: BaseStore) -> None:

@@ -111,4 +111,5 @@ def test_a_task_is_asked_for_in_words_of_tasks() -> None:
 
 def test_the_tools_it_knows_are_those_of_the_profile() -> None:
     """Only what a message may ask for by itself is put to the model as a question."""
-    assert REACT - LATER_TOOLS - PAPER == {"task_add", "task_complete"}
+    asked_for = REACT - LATER_TOOLS - PAPER
+    assert asked_for == {"task_add", "task_complete"}
