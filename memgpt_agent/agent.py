@@ -24,7 +24,7 @@ from memgpt_agent.graph.deliveries import Delivery, alast, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
 from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.sleeper import SleepReport, SleepRule, sleeper_of
-from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.graph.turns import Turns
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
@@ -40,8 +40,10 @@ from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import archive_of
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
+from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
+from memgpt_agent.tools.rules import ToolRule, rules_in_force, rules_to_data
 
 
 class MemGPTAgent:
@@ -80,7 +82,8 @@ class MemGPTAgent:
         archival_store: VectorStore | BaseStore | None = None,
         core_memory: Mapping[str, str] | None = None,
         blocks: Sequence[Block | Mapping[str, Any]] = (),
-        tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        tools: Sequence[BaseTool | Callable[..., Any] | str] = (),
+        rules: Sequence[ToolRule] = (),
         agent_id: str | None = None,
         thread_id: str | None = None,
         user_id: str | None = None,
@@ -96,7 +99,7 @@ class MemGPTAgent:
         self.agent_id = agent_id or f"agent-{uuid.uuid4().hex[:12]}"
         self.thread_id = thread_id or self.agent_id
         self._settings = settings or Settings.load()
-        self._clock, self._added, self._summarizer = clock, tuple(tools), summarizer
+        self._clock, self._summarizer = clock, summarizer
         self._opened = ExitStack()
         given = {"user_id": user_id, "context_window_tokens": context_window, **(context or {})}
         try:
@@ -109,18 +112,11 @@ class MemGPTAgent:
                 open_configured_checkpointer(self._settings)
             )
             known = definitions.load(self._store, self.agent_id)
-            self._profile = profile_of(profile or (known.profile if known else "memgpt"))
-            self._registry = ToolRegistry(self._profile.tools, self._added)
-            chosen = {**((known.context if known else None) or {}), **{k: v for k, v in given.items() if v is not None}}
-            self._context = Context.from_values({**chosen, "agent_id": self.agent_id})
+            self._choose(known or AgentDefinition(self.agent_id, stamp(clock())), profile, tools, rules, given)
             self._model: BaseChatModel | str | None = (
                 model or llm_client or (known.model if known else None) or self._settings.model
             )
-            definition = AgentDefinition(
-                self.agent_id, stamp(clock()), self._profile.name, self._model if isinstance(self._model, str) else None,
-                _embedding_name(embedding), self._registry.names, chosen, (self.thread_id,),
-            )  # fmt: skip
-            definitions.save(self._store, definition)
+            definitions.save(self._store, self._definition(embedding if isinstance(embedding, str) else None))
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store,
@@ -140,6 +136,29 @@ class MemGPTAgent:
         self._sleep_model = sleep_model
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
 
+    def _choose(
+        self,
+        known: AgentDefinition,
+        profile: Profile | str | None,
+        tools: Sequence[BaseTool | Callable[..., Any] | str],
+        rules: Sequence[ToolRule],
+        given: Mapping[str, Any],
+    ) -> None:
+        """Settle what the agent is made of: what is given now, else what is stored of it."""
+        self._added = tuple(tool for tool in tools if not isinstance(tool, str))
+        self._groups = tuple(dict.fromkeys([*known.groups, *(tool for tool in tools if isinstance(tool, str))]))
+        self._profile = with_groups(profile_of(profile or known.profile), self._groups)
+        self._registry = ToolRegistry(self._profile.tools, self._added)
+        self._rules = rules_in_force(rules, known.rules, self._registry.names)
+        self._chosen = {**(known.context or {}), **{k: v for k, v in given.items() if v is not None}}
+        self._context = Context.from_values({**self._chosen, "agent_id": self.agent_id})
+
+    def _definition(self, embedding: str | None) -> AgentDefinition:
+        return AgentDefinition(
+            self.agent_id, stamp(self._clock()), self._profile.name, self._model if isinstance(self._model, str) else None,
+            embedding, self._registry.names, self._chosen, (self.thread_id,), self._groups, tuple(rules_to_data(self._rules)),
+        )  # fmt: skip
+
     def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
         """Prepare how turns are taken, awake and asleep; no model is resolved yet."""
         self._graph: AgentGraph | None = None
@@ -155,17 +174,20 @@ class MemGPTAgent:
     def graph(self) -> AgentGraph:
         """The compiled graph; its model is resolved at the first use."""
         if self._graph is None:
-            self._graph = self._made(self._profile, self._model, self._added)
+            self._graph = self._made(self._profile, self._model, self._added, self._rules)
         return self._graph
 
     def _graph_asleep(self) -> AgentGraph:
         if self._sleep_graph is None:
-            self._sleep_graph = self._made(SLEEPTIME, self._sleep_model or self._model, ())
+            self._sleep_graph = self._made(SLEEPTIME, self._sleep_model or self._model)
         return self._sleep_graph
 
-    def _made(self, profile: Profile, model: BaseChatModel | str | None, tools: Sequence[BaseTool | Callable[..., Any]]) -> AgentGraph:
+    def _made(
+        self, profile: Profile, model: BaseChatModel | str | None, tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        rules: Sequence[ToolRule] = (),
+    ) -> AgentGraph:  # fmt: skip
         return create_graph(
-            checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, clock=self._clock,
+            checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive,
         )  # fmt: skip
 
@@ -250,6 +272,31 @@ class MemGPTAgent:
         self._sleeper.awake()
         if self._pulse is not None and "messages" in delivery.input:
             self._pulse.spoken_to()
+
+    @property
+    def approval(self) -> Approval | None:
+        """The tool call that waits for a decision; ``None`` where none does."""
+        return self._turns.waiting()
+
+    def approve(self, call_id: str | None = None) -> AgentResponse:
+        """Let the call that waits be carried out, and the turn go on.
+
+        Raises:
+            NothingToDecide: no call waits, or not the one of ``call_id``; deciding twice changes nothing.
+        """
+        return last(self.decide({"type": "approve"}, call_id))
+
+    def edit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
+        """Let the call that waits be carried out with these arguments instead; the other rules hold for it too."""
+        return last(self.decide({"type": "edit", "edited_action": {"args": dict(arguments)}}, call_id))
+
+    def reject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
+        """Forbid the call that waits; the agent is told why and goes on."""
+        return last(self.decide({"type": "reject", "message": reason}, call_id))
+
+    def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
+        """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does."""
+        return self._turns.decide(decision, call_id)
 
     def sleep(self) -> SleepReport:
         """Let the agent put its memory in order at once: it reads what was said since it last slept, and rewrites what it keeps.
@@ -366,6 +413,3 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
         for thread_id in threads:
             store.delete(namespaces.LEASES, thread_id)
 
-
-def _embedding_name(embedding: Embeddings | str | None) -> str | None:
-    return embedding if isinstance(embedding, str) else None

@@ -131,3 +131,7 @@ class FileNotAttached(ToolError, LookupError):
 
 class UnknownPassage(ToolError, LookupError):
     """No archival passage has this id."""
+
+
+class NothingToDecide(MemGPTError, LookupError):
+    """No tool call waits for the decision that was given."""

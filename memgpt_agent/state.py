@@ -8,9 +8,9 @@ from langgraph.graph.message import add_messages  # pyright: ignore[reportMissin
 
 from memgpt_agent.events import Event, EventType, mark_of
 
-HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long"]
+HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "rule"]
 """Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, gave none that can be used,
-or its provider refused the prompt as too long, so that it is compiled anew."""
+its provider refused the prompt as too long, so that it is compiled anew, or a rule asks for another call."""
 
 
 class Turn(TypedDict):

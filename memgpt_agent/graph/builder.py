@@ -31,6 +31,7 @@ from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
+from memgpt_agent.tools.rules import Rulebook, ToolRule
 
 AgentGraph = CompiledStateGraph[AgentState, Context, AgentInput, AgentOutput]
 
@@ -43,6 +44,7 @@ def create_graph(
     model: BaseChatModel | str | None = None,
     summarizer: BaseChatModel | str | None = None,
     tools: Sequence[BaseTool | Callable[..., Any]] = (),
+    rules: Sequence[ToolRule] = (),
     blocks: Sequence[Block] = (),
     archive: Callable[[str], ArchivalMemory] | None = None,
     clock: Clock = utc_now,
@@ -56,17 +58,19 @@ def create_graph(
         model: The chat model, or its name, where the run's context names none.
         summarizer: The model that writes summaries; the chat model if none is given.
         tools: LangChain tools or plain typed functions that the agent has beside its own.
+        rules: Rules on tool calls, beside the profile's.
         blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
         archive: Makes another archival memory for an agent id; the store's if none is given.
         clock: Gives the time.
 
     Raises:
-        ConfigurationError: there is no such profile, or a tool cannot be taken.
+        ConfigurationError: there is no such profile, a tool cannot be taken, or a rule names one that is not there.
     """
     chosen = profile_of(profile)
     registry = ToolRegistry(chosen.tools, tools)
     resources = Resources(
         tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
+        rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks),
     )  # fmt: skip
     return build(resources).compile(checkpointer=checkpointer, store=store, name=chosen.name)  # pyright: ignore[reportUnknownMemberType]

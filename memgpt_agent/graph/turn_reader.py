@@ -15,6 +15,20 @@ from memgpt_agent.tools.registry import parse_call
 
 
 @dataclass(frozen=True)
+class Approval:
+    """A tool call that waits for a person's decision."""
+
+    call_id: str
+    """The call's id."""
+    tool: str
+    """The tool."""
+    arguments: dict[str, Any]
+    """What it would be called with."""
+    thinking: str = ""
+    """Why the agent wants to call it."""
+
+
+@dataclass(frozen=True)
 class AgentResponse:
     """What came of one turn."""
 
@@ -32,14 +46,17 @@ class AgentResponse:
     """Tokens that the turn's model calls were sent and answered with: the provider's figures, or counted where it gives none."""
     evicted: bool = False
     """Whether messages left main context in this turn."""
+    approval: Approval | None = None
+    """The call that waits for a decision; the turn goes on when it is decided."""
 
 
 @dataclass(frozen=True)
 class StreamEvent:
     """Something that happened in a turn, as it happens."""
 
-    type: Literal["delta", "withdrawn", "thinking", "tool_call", "tool_result", "message", "done"]
-    """A piece of a reply; a reply taken back; a thought; a call; its result; a whole reply that was not streamed; the end."""
+    type: Literal["delta", "withdrawn", "thinking", "tool_call", "tool_result", "message", "approval", "done"]
+    """A piece of a reply; a reply taken back; a thought; a call; its result; a whole reply that was not streamed; a call that waits for
+    a decision; the end."""
     text: str = ""
     """The piece, thought, result or reply."""
     name: str = ""
@@ -68,6 +85,7 @@ class TurnReader:
         self._speaks = False
         self._tokens = 0
         self._evicted = False
+        self._approval: Approval | None = None
         self.began = False
         """Whether the model was asked: not where the event had been handled before."""
 
@@ -84,6 +102,8 @@ class TurnReader:
         for node, update in cast(dict[str, dict[str, Any] | None], chunk).items():
             self.began = self.began or node == "call_llm"
             self._evicted = self._evicted or node == "summarize_overflow"
+            if node == "__interrupt__":
+                yield from self._waits(cast(Any, update))
             if not isinstance(update, dict):
                 continue
             self._usage = update.get("context_usage") or self._usage
@@ -103,6 +123,7 @@ class TurnReader:
             context_sections=dict(self._usage),
             tokens_used=self._tokens,
             evicted=self._evicted,
+            approval=self._approval,
         )
 
     def _spoken(self, piece: dict[str, str]) -> Iterator[StreamEvent]:
@@ -122,6 +143,11 @@ class TurnReader:
             yield from self._reply(message)
         elif isinstance(message, AIMessage) and kind == "action":
             yield from self._action(message)
+
+    def _waits(self, interrupts: Sequence[Any]) -> Iterator[StreamEvent]:
+        self._approval = approval_of(interrupts)
+        if self._approval:
+            yield StreamEvent("approval", text=self._approval.thinking, name=self._approval.tool, arguments=self._approval.arguments)
 
     def _reply(self, message: AIMessage) -> Iterator[StreamEvent]:
         reply_id = str(message.id)
@@ -156,6 +182,17 @@ class TurnReader:
         yield StreamEvent("tool_result", text=message.text, name=message.name or "", failed=failed)
         if failed and message.name == SEND_MESSAGE and noted and message.text != CHECK_ANSWER:  # a draft was not streamed
             yield StreamEvent("withdrawn", text=message.text)
+
+
+def approval_of(interrupts: Sequence[Any]) -> Approval | None:
+    """Return the call that waits for a decision, by LangGraph's interrupts; ``None`` where none of them is ours."""
+    for interrupt in interrupts:
+        asked: Any = interrupt.value
+        if isinstance(asked, dict) and "action_requests" in asked and "call_id" in asked:
+            action: dict[str, Any] = cast(dict[str, Any], asked)["action_requests"][0]
+            call_id = str(cast(dict[str, Any], asked)["call_id"])
+            return Approval(call_id, str(action["name"]), dict(action["args"]), str(action.get("description", "")))
+    return None
 
 
 def response_of(records: Sequence[Message]) -> AgentResponse:

@@ -11,15 +11,15 @@ from typing import Any, cast
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import StateSnapshot
+from langgraph.types import Command, StateSnapshot
 
 from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
 from memgpt_agent.config import Context
-from memgpt_agent.errors import MemGPTError
+from memgpt_agent.errors import MemGPTError, NothingToDecide
 from memgpt_agent.events import mark_of
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.graph.deliveries import Delivery
-from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent, TurnReader, response_of
+from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.lease import Lease, Leases
 
@@ -99,6 +99,33 @@ class Turns:
         for event in self._end(reader, known):
             yield event
 
+    def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
+        """Go on with a turn that waits for a decision; yields as :meth:`take` does.
+
+        Raises:
+            NothingToDecide: no call waits, or not this one: it was decided before, or given up by a new message.
+        """
+        graph, reader = self.graph(), TurnReader()
+        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
+            config = self._config(lease)
+            waiting = approval_of(cast(Any, graph.get_state(config)).interrupts)
+            if waiting is None or call_id not in (None, waiting.call_id):
+                raise NothingToDecide(
+                    f"{'No call' if waiting is None else f'Another call ({waiting.call_id}), not {call_id!r},'} of {self.thread_id!r} waits for "
+                    "a decision. It may have been decided already, or given up because something else was said."
+                )
+            resumed: Any = Command(resume={"decisions": [decision]})
+            with closing(cast(Any, graph.stream(resumed, config, context=self.context, **_STREAM))) as stream:
+                for mode, chunk in stream:
+                    yield from reader.feed(mode, chunk)
+                    lease.check()
+            self._prune()
+        yield from self._end(reader, None)
+
+    def waiting(self) -> Approval | None:
+        """Return the call that waits for a decision."""
+        return approval_of(cast(Any, self.graph().get_state({"configurable": {"thread_id": self.thread_id}})).interrupts)
+
     def end(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
         for turn in list(self._open):
@@ -165,7 +192,8 @@ class _Pending:
         turn = values.get("turn")
         if turn and not turn["over"]:
             events.add(turn["id"])
-        return cls(all(_unsaid(task.error) for task in tasks), frozenset(events - {""}))
+        # A call that waits for a decision is not cut off; what is said instead takes its place.
+        return cls(all(_unsaid(task.error) and not task.interrupts for task in tasks), frozenset(events - {""}))
 
 
 def _unsaid(error: object) -> bool:

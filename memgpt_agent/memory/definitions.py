@@ -12,6 +12,7 @@ from memgpt_agent.memory.core import Block, default_blocks
 from memgpt_agent.memory.search import put_if
 
 _MAX_ATTEMPTS = 50
+_LISTED = ("tools", "threads", "groups", "rules")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class AgentDefinition:
     """The other choices that were made for it (see ``Context``)."""
     threads: tuple[str, ...] = ()
     """Its conversations."""
+    groups: tuple[str, ...] = ()
+    """The groups of tools that it was given by name."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """The rules on its tool calls, as data."""
 
 
 def seeds(
@@ -67,7 +72,8 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
         else:
             threads = tuple(dict.fromkeys([*known.threads, *definition.threads]))
             merged = replace(definition, created=known.created, threads=threads)
-        value = {**asdict(merged), "tools": list(merged.tools), "threads": list(merged.threads)}
+        listed = {name: list(getattr(merged, name)) for name in _LISTED}
+        value: dict[str, Any] = {**asdict(merged), **listed}
         if known == merged or put_if(
             store, namespaces.AGENTS, merged.agent_id, value, expected=item.value if item else None, index=False
         ):
@@ -110,5 +116,5 @@ def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
 
 
 def _read(value: dict[str, Any]) -> AgentDefinition:
-    read: dict[str, Any] = {**value, "tools": tuple(value["tools"]), "threads": tuple(value["threads"])}
+    read: dict[str, Any] = {**value, **{name: tuple(value[name]) for name in _LISTED if name in value}}
     return AgentDefinition(**read)

@@ -21,7 +21,8 @@ from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.profile_rules import speech_writer
 from memgpt_agent.nodes.session import Resources, Session, key_of
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
-from memgpt_agent.prompts import NO_ANSWER_REPLY
+from memgpt_agent.nodes.tool_rules import called_in
+from memgpt_agent.prompts import NO_ANSWER_REPLY, STILL_REQUIRED
 from memgpt_agent.state import AgentState, Turn
 
 MAX_REFUSALS = 3
@@ -119,7 +120,12 @@ class _Step:
         spoken = turn["type"] == "user_message"
         if spoken:
             remember(self.session, [message])
-        return {"messages": [message], "turn": {**turn, "answered": turn["answered"] or spoken, "over": True}}
+        turn = {**turn, "answered": turn["answered"] or spoken}
+        missing = self.session.resources.rules.missing(called_in(turn, self.state["messages"]))
+        if missing and turn["step"] < self.session.context.max_steps:
+            told = alert(STILL_REQUIRED.format(tools=", ".join(missing)), self.session, turn, "required")
+            return {"messages": [message, told], "turn": turn, "heartbeat_reason": "rule"}
+        return {"messages": [message], "turn": {**turn, "over": True}}
 
     def _unusable(self, problem: str, turn: Turn) -> dict[str, Any]:
         """Tell the model what was wrong; after so many times the turn ends with an apology."""

@@ -21,25 +21,30 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.pages import QueueView
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.nodes.answers import is_echo
+from memgpt_agent.nodes.approval import ask
 from memgpt_agent.nodes.arrivals import alert, call_key, spoken_lines
 from memgpt_agent.nodes.call_llm import apology
 from memgpt_agent.nodes.profile_rules import is_draft
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.nodes.tool_rules import called_in, refusal
 from memgpt_agent.prompts import (
     CHECK_ANSWER,
     ECHO,
+    EDITED,
     INVALID_CALL,
     NO_ANSWER_REPLY,
     REPEATED,
     REPEATED_REPLY,
     STEP_LIMIT_REPLY,
+    STILL_REQUIRED,
     UNANSWERED,
 )
 from memgpt_agent.state import AgentState, HeartbeatReason, Turn
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import ParsedCall, parse_call, validated
+from memgpt_agent.tools.rules import Called
 
 PIECE_SHARE = 0.2
 """A tool that reads on in a text shows this share of the budget at once: less than what one result may fill."""
@@ -100,6 +105,7 @@ class _Job:
     text: str = ""
     failed: bool = False
     done_before: bool = False
+    edited: bool = False
     times_failed: int = 0
 
     def request(self, state: AgentState) -> dict[str, Any]:
@@ -152,16 +158,41 @@ class _Step:
             key = call_key(self.session.thread_id, self.turn, ordinal, call)
             job = _Job(call, parse_call(call["args"]), key)
             known = self.session.memory.journal.get([key]).get(key)
+            forbidden = self._forbidden(job) if self.session.resources.rules and call["id"] not in unread else ""
             if known:  # this very call was carried out before: the process died, or the step is replayed
                 job.text = SENT if known.role == "assistant" else known.text  # of what was spoken, recall holds the words
                 job.failed, job.done_before = known.failed, True
                 self._change_queue_again(job)
             elif call["id"] in unread:
                 job.text, job.failed = INVALID_CALL.format(error=unread[call["id"] or ""]), True
+            elif forbidden:
+                job.text, job.failed = forbidden, True
             else:
                 self._act(job)
             yield job
             self._note(job, ordinal)
+
+    def _forbidden(self, job: _Job) -> str:
+        """Return why a rule or a person forbids a call; empty where it may be carried out, with the arguments as they were edited.
+
+        Of a call that was carried out before, the decision is looked up again: LangGraph finds decisions by their order.
+        """
+        name, rules = job.call["name"], self.session.resources.rules
+        refused = refusal(self.session, name, self._called())
+        if refused or not rules.needs_approval(name):
+            return refused
+        try:
+            validated(self.session.resources.tools.get(name), job.parsed.arguments)
+        except ToolError as error:
+            return str(error)
+        decision = ask(name, job.parsed.arguments, job.call["id"] or "", job.parsed.thinking)
+        if decision.arguments is not None:
+            job.parsed, job.edited = replace(job.parsed, arguments=decision.arguments), True
+        return decision.refusal if decision.type == "reject" else ""
+
+    def _called(self) -> list[Called]:
+        here = [Called(job.call["name"], job.text, job.failed) for job in self.done]
+        return [*called_in(self.turn, self.queue), *here]
 
     def _act(self, job: _Job) -> None:
         name, arguments = job.call["name"], job.parsed.arguments
@@ -190,6 +221,8 @@ class _Step:
     def _note(self, job: _Job, ordinal: int) -> None:
         """Keep the call and its result in recall memory; what was spoken is kept as the assistant's words."""
         self.done.append(job)
+        if job.edited and not job.done_before:
+            job.text = EDITED.format(arguments=json.dumps(job.parsed.arguments, ensure_ascii=False, default=str), result=job.text)
         if job.failed:
             self._count_failures(job)
         if job.call["name"] == SEND_MESSAGE and job.failed and job.parsed.arguments.get("message") and job.text != CHECK_ANSWER:
@@ -226,6 +259,9 @@ class _Step:
         if reason is None and waiting and not turn["reminded"]:
             reason, turn["reminded"] = "unanswered", True
             messages.append(alert(UNANSWERED, self.session, turn, "unanswered"))
+        if reason is None and (missing := self.session.resources.rules.missing(self._called())):
+            reason = "rule"
+            messages.append(alert(STILL_REQUIRED.format(tools=", ".join(missing)), self.session, turn, "required"))
         stuck = max((job.times_failed for job in self.done), default=0)
         if stuck >= GIVE_UP_AFTER:
             messages += apology(REPEATED_REPLY.format(times=stuck), self.session, turn)
@@ -258,9 +294,10 @@ class _Step:
         tools = self.session.resources.tools
         if any(job.failed for job in self.done):
             return "tool_failed"
-        if any(tools.get(job.call["name"]).ends_turn for job in self.done):
+        rules = self.session.resources.rules
+        if any(tools.get(job.call["name"]).ends_turn or rules.ends(job.call["name"]) for job in self.done):
             return None
-        if any(job.parsed.request_heartbeat for job in self.done):
+        if any(job.parsed.request_heartbeat or rules.goes_on(job.call["name"]) for job in self.done):
             return "requested"
         return "memory_read" if all(tools.get(job.call["name"]).reads_memory for job in self.done) else None
 

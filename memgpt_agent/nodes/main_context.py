@@ -13,6 +13,7 @@ from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.queue import split_exchanges, split_steps
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.tool_rules import offered
 from memgpt_agent.prompts import BLOCK_CUT, LAST_STEP, render_blocks, render_summary
 from memgpt_agent.state import AgentState, CompiledPrompt, Summary, Turn
 from memgpt_agent.tools.messages import SEND_MESSAGE
@@ -33,7 +34,8 @@ def compile_prompt(
     """Return what the model would be sent, and its tokens by section with ``total`` and ``budget``; it may be over budget."""
     counter, summary = session.counter, state.get("summary")
     last = turn is not None and turn["step"] + 1 >= session.context.max_steps
-    tools = session.resources.tools.schemas(thinking=session.asks_for_thinking, only=[SEND_MESSAGE] if last else None)
+    names = [SEND_MESSAGE] if last else offered(session, turn, messages)
+    tools = session.resources.tool_schemas(thinking=session.asks_for_thinking, only=names)
     sections = _sections(session, blocks, summary, last=last)
     over = (
         sum(map(counter.count_text, sections.values()))
@@ -62,6 +64,7 @@ def _sections(session: Session, blocks: Sequence[Block], summary: Summary | None
     )
     return {
         "system": session.resources.system_prompt,
+        **({"tool_rules": session.resources.rules.told()} if session.resources.rules else {}),
         "core_memory": _core_memory(session, blocks),
         **{section.name: section.render(session.memory) for section in session.resources.sections},
         "summary": told,

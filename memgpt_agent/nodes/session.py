@@ -2,8 +2,9 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
@@ -22,10 +23,12 @@ from memgpt_agent.state import ModelFacts
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
+from memgpt_agent.tools.rules import Rulebook
 
 UNKNOWN_WINDOW_TOKENS = 32_768
 """Assumed of a model that does not say how much it can be sent."""
 
+_KEPT_CHOICES = 64
 _NAMESPACE = uuid.UUID("6f0b4b0e-6d6c-4a0f-9a6e-0d6b2f1f5c11")
 
 
@@ -54,6 +57,8 @@ class Resources:
     """The model that writes summaries where a run names none; the chat model if ``None``."""
     sections: tuple[Section, ...] = ()
     """What else stands in main context behind core memory."""
+    rules: Rulebook = field(default_factory=Rulebook)
+    """Rules on tool calls."""
     profile: Profile = MEMGPT
     """What kind of agent it is: whether its blocks' lines are numbered, its answers checked, its reminders."""
     clock: Clock = utc_now
@@ -66,6 +71,7 @@ class Resources:
     """Where memory lives if the graph was given no store: in this process only."""
     _models: dict[str, BaseChatModel] = field(default_factory=dict[str, BaseChatModel])
     _counters: dict[int, TokenCounter] = field(default_factory=dict[int, TokenCounter])
+    _schemas: dict[Any, list[dict[str, Any]]] = field(default_factory=dict[Any, list[dict[str, Any]]])
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def chat_model(self, given: str | None, default: BaseChatModel | str | None) -> BaseChatModel:
@@ -78,6 +84,15 @@ class Resources:
             if name not in self._models:
                 self._models[name] = resolve_chat_model(wanted)
             return self._models[name]
+
+    def tool_schemas(self, *, thinking: bool, only: Sequence[str] | None) -> list[dict[str, Any]]:
+        """Return what the model is offered (OpenAI form); made once for each choice: at each step it was 40 % of compiling."""
+        key = (thinking, None if only is None else tuple(only))
+        if key not in self._schemas:
+            if len(self._schemas) >= _KEPT_CHOICES:
+                self._schemas.clear()
+            self._schemas[key] = self.tools.schemas(thinking=thinking, only=only)
+        return self._schemas[key]
 
     def counter(self, model: BaseChatModel) -> TokenCounter:
         """Return the counter of a model's tokens; made once for each model."""
@@ -124,7 +139,12 @@ class Session:
         store = runtime.store or resources.fallback_store
         archive = resources.archive(agent_id) if resources.archive else None
         memory = AgentMemory(
-            store, agent_id, resources.clock, context.time_zone, archive=archive, in_background=resources.profile.in_background
+            store,
+            agent_id,
+            resources.clock,
+            context.time_zone,
+            archive=archive,
+            in_background=resources.profile.in_background,
         )
         model = resources.chat_model(context.model, resources.model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""

@@ -23,6 +23,7 @@ from memgpt_agent.tools import (
     tasks,
 )
 from memgpt_agent.tools.definition import AgentTool
+from memgpt_agent.tools.rules import ToolRule
 
 MEMGPT_TOOLS: tuple[AgentTool, ...] = (
     *messages.TOOLS,
@@ -78,6 +79,8 @@ class Profile:
     """Whether the first draft of an answer in a turn is put to the model once more before it is sent."""
     reminders: tuple[Reminder, ...] = ()
     """What the agent may be told when a turn begins, beside the event itself."""
+    rules: tuple[ToolRule, ...] = ()
+    """Rules on its tool calls."""
     in_background: bool = False
     """Whether nobody speaks to it: what it says and does is kept apart from what was said to the agent."""
 

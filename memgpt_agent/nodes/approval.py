@@ -1,0 +1,86 @@
+"""Waiting for a person's decision on a tool call: a LangGraph interrupt in the form that Studio and agent inboxes know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from langgraph.types import interrupt
+
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.prompts import REJECTED
+
+DECISIONS = ("approve", "edit", "reject")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided on a call."""
+
+    type: Literal["approve", "edit", "reject"]
+    """To carry it out as it is, with other arguments, or not at all."""
+    arguments: dict[str, Any] | None = None
+    """For an edit: all the arguments."""
+    reason: str = ""
+    """For a rejection: why, for the model."""
+
+    @property
+    def refusal(self) -> str:
+        """What the model is told of a rejection."""
+        return REJECTED.format(reason=self.reason.strip() or "no reason was given")
+
+
+def ask(name: str, arguments: Mapping[str, Any], call_id: str, description: str) -> Decision:
+    """Stop the graph until somebody decides; return the decision.
+
+    The request is LangChain's for human-in-the-loop: ``action_requests`` and ``review_configs``, with our ``call_id`` beside them. It is
+    resumed with ``{"decisions": [{"type": "approve"}]}``, ``{"type": "edit", "edited_action": {"name": ..., "args": ...}}`` or ``{"type":
+    "reject", "message": ...}``; the older answers of agent inboxes (``accept``, ``response``, ``ignore``) are understood as well.
+    """
+    request = {
+        "action_requests": [{"name": name, "args": dict(arguments), "description": description}],
+        "review_configs": [{"action_name": name, "allowed_decisions": list(DECISIONS)}],
+        "call_id": call_id,
+    }
+    return decision_of(interrupt(request), name)
+
+
+def decision_of(answer: Any, name: str) -> Decision:
+    """Read a decision.
+
+    Raises:
+        ConfigurationError: it is none that we know; the call still waits.
+    """
+    given: Any = cast(dict[str, Any], answer).get("decisions", answer) if isinstance(answer, dict) else answer
+    if isinstance(given, list):
+        given = cast(list[Any], given)[0] if given else None
+    if isinstance(given, str):
+        given = {"type": given}
+    if not isinstance(given, dict):
+        raise _unknown(answer)
+    decision = cast(dict[str, Any], given)
+    kind = str(decision.get("type", ""))
+    if kind in {"approve", "accept"}:
+        return Decision("approve")
+    if kind == "edit":
+        return Decision("edit", _edited(decision, name))
+    if kind in {"reject", "response", "ignore"}:
+        return Decision("reject", reason=str(decision.get("message") or decision.get("args") or ""))
+    raise _unknown(answer)
+
+
+def _edited(decision: Mapping[str, Any], name: str) -> dict[str, Any]:
+    action: Any = decision.get("edited_action") or decision.get("args")
+    if not isinstance(action, dict):
+        raise _unknown(decision)
+    edited = cast(dict[str, Any], action)
+    if edited.get("name", edited.get("action", name)) != name:
+        raise ConfigurationError(f"The call is one of {name!r}; an edit may change its arguments, not the tool. Reject it instead.")
+    arguments: Any = edited.get("args", edited)
+    return dict(cast(dict[str, Any], arguments))
+
+
+def _unknown(answer: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"{answer!r} is no decision. Resume with {{'decisions': [{{'type': 'approve'}}]}}, with 'edit' and 'edited_action', or with "
+        "'reject' and 'message'."
+    )

@@ -1,0 +1,44 @@
+"""Groups of tools that an agent can be given by name, beside those of its profile."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.tools import files, knowledge, summaries, tasks
+from memgpt_agent.tools.definition import AgentTool, foreign_tool
+from memgpt_agent.tools.profiles import Profile, Section
+from memgpt_agent.tools.run_code import run_code
+from memgpt_agent.tools.web_search import web_search
+
+Group = tuple[Sequence[AgentTool], Sequence[Section]]
+"""Tools, and what stands in main context with them."""
+
+GROUPS: Mapping[str, Callable[[], Group]] = {
+    "files": lambda: (files.TOOLS, (files.OPEN_FILES,)),
+    "knowledge": lambda: (knowledge.TOOLS, ()),
+    "tasks": lambda: (tasks.TOOLS, (Section("tasks", tasks.tasks_in_view),)),
+    "summaries": lambda: (summaries.TOOLS, ()),
+    "web_search": lambda: ((foreign_tool(web_search()),), ()),
+    "run_code": lambda: ((foreign_tool(run_code()),), ()),
+}
+"""What each name stands for; made when it is asked for, as some need packages that may be missing."""
+
+
+def with_groups(profile: Profile, names: Iterable[str]) -> Profile:
+    """Return the profile with the tools and sections of these groups; what it has already is not added twice.
+
+    Raises:
+        ConfigurationError: there is no such group.
+        MissingDependency: a group needs a package that is not installed.
+    """
+    for name in names:
+        if name not in GROUPS:
+            raise ConfigurationError(f"There is no group of tools {name!r}. The groups are: {', '.join(GROUPS)}.")
+        tools, sections = GROUPS[name]()
+        have = {tool.name for tool in profile.tools} | {section.name for section in profile.sections}
+        profile = replace(
+            profile,
+            tools=(*profile.tools, *(tool for tool in tools if tool.name not in have)),
+            sections=(*profile.sections, *(section for section in sections if section.name not in have)),
+        )
+    return profile
