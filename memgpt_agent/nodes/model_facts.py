@@ -13,6 +13,10 @@ _MAX_FACTOR = 3.0
 _PLAUSIBLE = (0.25, 4.0)
 """A figure outside of this share of our count is about something else, such as the tokens that were not in a cache."""
 _FORGETTING = 0.2
+_FORGETTING_UNSEEN = 0.05
+"""What a refusal made us assume fades where the provider gives no figures, or a wrong refusal would hold for ever."""
+_ROOM = 1.3
+"""However low our count, a refusal leaves the conversation some room: the fixed part times this fits the budget."""
 _MAX_MODELS = 8
 _MIN_WINDOW = 512
 
@@ -23,14 +27,14 @@ def after_answer(session: Session, state: AgentState, answer: AIMessage, counted
     A larger figure counts at once; a smaller one lets the factor sink slowly, never below 1: that fewer tokens were
     counted than we thought is no reason to fill the window to its edge. A model that counts for itself is exact.
     """
-    used = answer.usage_metadata
-    if used is None or counted <= 0 or isinstance(session.counter, ModelTokenCounter):
+    if counted <= 0 or isinstance(session.counter, ModelTokenCounter):
         return {}
-    ratio = used["input_tokens"] / counted
+    known, used = session.facts["factor"], answer.usage_metadata
+    ratio = used["input_tokens"] / counted if used else 0.0
     if not _PLAUSIBLE[0] <= ratio <= _PLAUSIBLE[1]:
-        return {}
-    known = session.facts["factor"]
-    factor = ratio if ratio > known else known + _FORGETTING * (ratio - known)
+        factor = known + _FORGETTING_UNSEEN * (1.0 - known)
+    else:
+        factor = ratio if ratio > known else known + _FORGETTING * (ratio - known)
     factor = round(min(_MAX_FACTOR, max(1.0, factor)), 3)
     return {} if factor == known else {"model_facts": _with(session, state, {**session.facts, "factor": factor})}
 
@@ -46,7 +50,10 @@ def after_refusal(session: Session, state: AgentState, told: TooLong, counted: i
         return _with(session, state, {**facts, "window": told.window})
     seen = told.sent / counted * 1.05 if told.sent and counted else 0.0
     factor = seen if facts["factor"] < seen <= _MAX_FACTOR else facts["factor"] * 1.25
-    return _with(session, state, {**facts, "factor": round(min(_MAX_FACTOR, factor), 3)})
+    usage = state.get("context_usage", {})
+    fixed = (usage.get("total", 0) - usage.get("messages", 0)) / facts["factor"]
+    most = session.provider_budget_tokens / (fixed * _ROOM) if fixed > 0 else _MAX_FACTOR
+    return _with(session, state, {**facts, "factor": round(max(1.0, min(_MAX_FACTOR, most, factor)), 3)})
 
 
 def _with(session: Session, state: AgentState, facts: ModelFacts) -> dict[str, ModelFacts]:

@@ -161,7 +161,7 @@ async def test_a_prompt_that_the_provider_finds_too_long_is_made_shorter_and_the
     assert (await ask(graph, how, "And now?", context_window_tokens=16_000))[-1].text == "Got it"
     facts = graph.get_state(THREAD).values["model_facts"]["ScriptedModel"]
     assert facts["window"] == window
-    assert facts["factor"] == (1.0 if window else 1.25)
+    assert facts["factor"] == pytest.approx(1.0 if window else 1.25, rel=0.02)
     usage = graph.get_state(THREAD).values["context_usage"]
     assert usage["budget"] == (6_000 - 1_500 if window else 12_000)
     assert (await ask(graph, how, "Again", context_window_tokens=16_000))[-1].text == "Fits"
