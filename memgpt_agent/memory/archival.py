@@ -3,19 +3,27 @@
 import hashlib
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Protocol, cast
 
-from langgraph.store.base import BaseStore, Item
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.search import Filter, best_or_newest, put_if
+from memgpt_agent.memory.parts import MAX_PARTS, embedded_parts
+from memgpt_agent.memory.search import Filter, best_or_newest, find, put_if
+from memgpt_agent.memory.store.english import FUNCTION_WORDS
+from memgpt_agent.memory.store.words import tokens
 
 TagMatch = Literal["any", "all"]
 MAX_PASSAGE_CHARS = 50_000
+CLOSE = 1.1
+"""Two passages are close from this sum on: the cosine of their vectors and the share of their words that both hold (ADR 0053)."""
+CLOSE_BY_WORDS = 0.5
+"""Where there are no vectors, from this share of words on."""
+_LOOKED_AT = 10
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,20 @@ class ArchivalMemory(Protocol):
         ...
 
     def search(
-        self, query: str, *, tags: Sequence[str] = (), match: TagMatch = "any", dates: Filter | None = None, limit: int = 10, page: int = 0
+        self,
+        query: str,
+        *,
+        tags: Sequence[str] = (),
+        match: TagMatch = "any",
+        dates: Filter | None = None,
+        limit: int = 10,
+        page: int = 0,
     ) -> list[Passage]:
         """Return the passages that fit best among those that pass the filters; the newest where the query is empty."""
+        ...
+
+    def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
+        """Return earlier passages that say nearly what this one says, the closest first. They may differ in what matters."""
         ...
 
 
@@ -71,20 +90,89 @@ class StoreArchive:
         for _ in range(20):
             item = self._store.get(self._namespace, passage.id)
             known = _passage(item) if item else None
-            merged = passage if known is None else replace(known, tags=tuple(dict.fromkeys([*known.tags, *passage.tags])))
+            merged = (
+                passage if known is None else replace(known, tags=tuple(dict.fromkeys([*known.tags, *passage.tags])))
+            )
             if known == merged or put_if(
-                self._store, self._namespace, passage.id, _value(merged), expected=item.value if item else None, index=["text"]
+                self._store,
+                self._namespace,
+                passage.id,
+                _value(merged),
+                expected=item.value if item else None,
+                index=_index(text),
             ):
                 return merged, known is None or (bool(cause) and known.cause == cause)
         raise ToolError("The passage is being written by somebody else again and again; try once more.")
 
+    def insert_many(
+        self, texts: Sequence[str], tags: Sequence[str] = (), *, cause: str = "", sources: Sequence[str] = ()
+    ) -> list[tuple[Passage, bool]]:
+        """Keep many passages in one write, embedded in batches; return for each what :meth:`insert` would.
+
+        Args:
+            texts: the passages; one that is there twice is kept once.
+            tags: what all of them are filed under.
+            cause: the act that inserts them.
+            sources: where each comes from; one for each text, or none.
+
+        Raises:
+            ToolError: a text is empty or longer than 50,000 characters. Nothing was kept.
+
+        **Limits**: of two who insert the same new text at the same moment, the tags of one may be lost.
+        """
+        for text in texts:
+            _check(text)
+        now, labels = stamp(self._clock()), tuple(dict.fromkeys(tags))
+        of = list(sources) if sources else [""] * len(texts)
+        given = [
+            Passage(passage_id(text), text, labels, now, source, cause) for text, source in zip(texts, of, strict=True)
+        ]
+        known = self._get([passage.id for passage in given])
+        new = {passage.id: passage for passage in reversed(given) if passage.id not in known}
+        self._store.batch(
+            [PutOp(self._namespace, i, _value(passage), _index(passage.text)) for i, passage in reversed(new.items())]
+        )
+        return [(new[p.id], new[p.id] is p) if p.id in new else self.insert(p.text, labels, cause=cause) for p in given]
+
+    def _get(self, ids: Sequence[str]) -> dict[str, Passage]:
+        found = self._store.batch([GetOp(self._namespace, key) for key in dict.fromkeys(ids)]) if ids else []
+        return {item.key: _passage(item) for item in cast(list[Item | None], found) if item is not None}
+
     def search(
-        self, query: str, *, tags: Sequence[str] = (), match: TagMatch = "any", dates: Filter | None = None, limit: int = 10, page: int = 0
+        self,
+        query: str,
+        *,
+        tags: Sequence[str] = (),
+        match: TagMatch = "any",
+        dates: Filter | None = None,
+        limit: int = 10,
+        page: int = 0,
     ) -> list[Passage]:
         """Return passages; see :class:`ArchivalMemory`."""
         condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
         items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
         return [_passage(item) for item in items]
+
+    def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
+        """Return earlier passages; see :class:`ArchivalMemory`. Costs one more search."""
+        found = find(self._store, self._namespace, passage.text, mode="meaning", limit=_LOOKED_AT)
+        by_meaning = bool(found) and found[0].score is not None
+        if not by_meaning:
+            found = find(self._store, self._namespace, passage.text, mode="words", limit=_LOOKED_AT)
+        close: list[tuple[float, Passage]] = []
+        for item in found:
+            other = _passage(item)
+            degree = closeness(passage.text, other.text) + (item.score or 0.0 if by_meaning else 0.0)
+            earlier = other.id != passage.id and (other.time <= passage.time or not passage.time)
+            if earlier and degree >= (CLOSE if by_meaning else CLOSE_BY_WORDS):
+                close.append((degree, other))
+        return [other for _, other in sorted(close, key=lambda pair: -pair[0])][:limit]
+
+
+def closeness(text: str, other: str) -> float:
+    """Return the share of all telling words of two texts that both of them hold, from 0 to 1."""
+    words, others = (set(tokens(one)) - FUNCTION_WORDS for one in (text, other))
+    return len(words & others) / max(len(words | others), 1)
 
 
 def passage_id(text: str) -> str:
@@ -97,13 +185,25 @@ def _check(text: str) -> None:
     if not text.strip():
         raise ToolError("The content is empty; give the text that is to be kept.")
     if len(text) > MAX_PASSAGE_CHARS:
-        raise ToolError(f"The content has {len(text):,} characters; the limit is {MAX_PASSAGE_CHARS:,}. Insert it in parts.")
+        raise ToolError(
+            f"The content has {len(text):,} characters; the limit is {MAX_PASSAGE_CHARS:,}. Insert it in parts."
+        )
+
+
+def _index(text: str) -> list[str]:
+    count = len(embedded_parts(text))
+    return ["text"] if count == 1 else ["parts[*]", *(["words:text"] if count == MAX_PARTS else [])]
 
 
 def _value(passage: Passage) -> dict[str, Any]:
-    return {**asdict(passage), "tags": list(passage.tags)}
+    parts = embedded_parts(passage.text)
+    return {**asdict(passage), "tags": list(passage.tags), **({"parts": parts} if len(parts) > 1 else {})}
+
+
+_FIELDS = frozenset(field.name for field in fields(Passage))
 
 
 def _passage(item: Item) -> Passage:
-    fields: dict[str, Any] = {**item.value, "tags": tuple(item.value.get("tags", ()))}
-    return Passage(**fields)
+    known: dict[str, Any] = {key: value for key, value in item.value.items() if key in _FIELDS}
+    known["tags"] = tuple(item.value.get("tags", ()))
+    return Passage(**known)

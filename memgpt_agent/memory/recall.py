@@ -1,22 +1,33 @@
 """Recall memory: every message of an agent's conversations, in the store, searchable and never deleted by eviction."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 from langgraph.store.base import BaseStore, Item, PutOp
 
 from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.parts import MAX_PARTS, embedded_parts
 from memgpt_agent.memory.search import Filter, best_or_newest, newest
 
 Role = Literal["user", "assistant", "tool", "system"]
 ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")
-INDEXED = ["indexed"]
-_INDEXED_CHARS = 4_000
-"""A longer message is found by its beginning; its text is kept whole."""
-
+BESIDE = "words:beside"
+"""What stands beside a message is searched by its words only: the day in words and the lines said before."""
+CONTEXT_LINES = 2
+"""So many lines said before a message are searched with it; one or three find less (ADR 0050)."""
+CONTEXT_CHARS = 600
+"""A message is filled up to so many characters with the lines before it: a long one explains itself (ADR 0050)."""
+PAUSE = timedelta(hours=6)
+"""What was said before a longer silence is not of the same talk: it is no context of what is said after it."""
+_LINE_CHARS = 500
 _TURN_MESSAGES = 1_000
 """More of one turn is not read again: a turn has 500 steps at most."""
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,19 +72,39 @@ class RecallMemory:
         self._namespace = namespaces.recall(agent_id)
 
     def put_operation(self, message: Message, context: Sequence[str] = ()) -> PutOp:
-        """Return the store operation that keeps a message; ``context`` are the lines said just before it."""
-        speaker = message.user_id or message.role
-        line = f"[{message.time[:10]}] {speaker}: {message.text}"
-        if message.tool:
-            line = f"[{message.time[:10]}] {message.tool}({message.arguments}): {message.text}"
-        indexed = "\n".join([*context, line])[-_INDEXED_CHARS:] if len(line) < _INDEXED_CHARS else line[:_INDEXED_CHARS]
-        value = {**asdict(message), "indexed": indexed}
-        return PutOp(self._namespace, message.id, value, index=False if message.echo else INDEXED)
+        """Return the store operation that keeps a message; ``context`` are the lines said just before it, oldest first.
+
+        Embedded and searched by words is the message with its day and speaker, a long one in parts; searched by words only
+        are the day in words and, beside a short message, the last two lines of ``context``.
+        """
+        speaker = f"{message.tool}({message.arguments})" if message.tool else message.user_id or message.role
+        head = f"[{message.time[:10]}] {speaker[:_LINE_CHARS]}: "
+        parts = [head + part for part in embedded_parts(message.text)]
+        beside = "\n".join([spoken_day(message.time), *_filling(message.text, context)]).strip()
+        value = {**asdict(message), "indexed": parts if len(parts) > 1 else parts[0], "beside": beside}
+        index = [
+            "indexed" if len(parts) == 1 else "indexed[*]",
+            *(["words:text"] if len(parts) == MAX_PARTS else []),
+            BESIDE,
+        ]
+        return PutOp(self._namespace, message.id, value, index=False if message.echo else index)
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Keep messages; one that is kept already (by id) is left as it is."""
+        """Keep messages, oldest first, each with the lines before it; one that is kept already (by id) is left as it is."""
         known = self.get([m.id for m in messages])
-        self._store.batch([self.put_operation(m) for m in messages if m.id not in known])
+        said: dict[str, list[str]] = {}
+        last: dict[str, str] = {}
+        operations: list[PutOp] = []
+        for message in messages:
+            thread = message.thread_id
+            if is_pause(last.get(thread, ""), message.time):
+                said[thread] = []
+            if message.id not in known:
+                operations.append(self.put_operation(message, said.get(thread, [])))
+            if message.role in ("user", "assistant"):
+                said.setdefault(thread, []).append(line_of(message.user_id or message.role, message.text))
+                last[thread] = message.time
+        self._store.batch(operations)
 
     def get(self, ids: Sequence[str]) -> dict[str, Message]:
         """Return the kept messages of these ids."""
@@ -104,11 +135,52 @@ class RecallMemory:
         Without ``roles``, results of memory searches are left out: they only repeat what is found anyway.
         """
         condition: Filter = {**(dates or {}), **({"role": {"$in": list(roles)}} if roles else {"echo": False})}
-        items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
+        items = best_or_newest(
+            self._store, self._namespace, query, filter=condition, limit=limit, page=page, near="thread_id"
+        )
         return [message_of(item) for item in items]
+
+
+def _filling(text: str, context: Sequence[str]) -> list[str]:
+    room = CONTEXT_CHARS - len(text)
+    lines: list[str] = []
+    for line in reversed(context[-CONTEXT_LINES:]):
+        if room <= 0:
+            break
+        lines.append(line[:room])
+        room -= len(line)
+    return lines[::-1]
+
+
+def line_of(speaker: str, text: str) -> str:
+    """Return what was said as a line of the context of what is said next: with its speaker, cut at 500 characters."""
+    return f"{speaker}: {text[:_LINE_CHARS]}"
+
+
+def is_pause(earlier: str, later: str) -> bool:
+    """Whether more than six hours lie between two times in ISO 8601; not where one of them is no time."""
+    try:
+        return datetime.fromisoformat(later) - datetime.fromisoformat(earlier) > PAUSE
+    except (ValueError, TypeError):  # one with a zone and one without
+        return False
+
+
+def spoken_day(time: str) -> str:
+    """Return the day of a time in ISO 8601 as one would name it, ``Monday 8 May 2023``; empty where it is no time.
+
+    English whatever the locale: what is stored is searched in another process, under another locale.
+    """
+    try:
+        day = datetime.fromisoformat(time)
+    except ValueError:
+        return ""
+    return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+_FIELDS = frozenset(field.name for field in fields(Message))
 
 
 def message_of(item: Item) -> Message:
     """Return a stored message; what else the item holds for the search is left out."""
-    value: dict[str, Any] = {key: v for key, v in item.value.items() if key != "indexed"}
+    value: dict[str, Any] = {key: v for key, v in item.value.items() if key in _FIELDS}
     return Message(**value)

@@ -9,10 +9,19 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
-from memgpt_agent.memory.archival import ArchivalMemory, Passage, StoreArchive, TagMatch, passage_id
+from memgpt_agent.memory.archival import (
+    CLOSE_BY_WORDS,
+    ArchivalMemory,
+    Passage,
+    StoreArchive,
+    TagMatch,
+    closeness,
+    passage_id,
+)
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.search import Filter, matches
 
+_LOOKED_AT = 10
 _OVER_FETCH = 10
 """This many times more is asked for than is wanted when something has to be filtered out here."""
 
@@ -66,6 +75,13 @@ class VectorArchive:
         mine = [d for d in found if d.metadata.get("agent_id", self._agent_id) == self._agent_id]  # pyright: ignore[reportUnknownMemberType]
         kept = [_passage(d) for d in mine if matches(d.metadata, condition)]  # pyright: ignore[reportUnknownMemberType]
         return kept[page * limit : wanted]
+
+    def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
+        """Return earlier passages, by the words they share: vector stores have no measure of meaning in common."""
+        found = [
+            p for p in self.search(passage.text, limit=_LOOKED_AT) if p.id != passage.id and p.time <= passage.time
+        ]
+        return [p for p in found if closeness(passage.text, p.text) >= CLOSE_BY_WORDS][:limit]
 
 
 def _passage(document: Document) -> Passage:

@@ -18,7 +18,7 @@ from langchain_core.messages import (
 from memgpt_agent.events import MARK, Event, EventType, Mark, event_message, mark_of, with_mark
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.recall import Message, Role
+from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.prompts import INTERRUPTED
@@ -183,8 +183,13 @@ def _settled(
 
 
 def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequence[AnyMessage] = ()) -> None:
-    """Keep messages of the conversation in recall memory, each indexed with the two things said before it."""
-    lines = spoken_lines([m for m in earlier if mark_of(m)])[-2:]
+    """Keep messages of the conversation in recall memory, each indexed with the two things said before it.
+
+    Where several people speak to one agent, a message's own ``name`` says who did; else it is the run's user. What was said
+    before a pause of six hours is not of the same talk.
+    """
+    user = session.context.user_id or ""
+    spoken = [m for m in earlier if mark_of(m)]
     operations: list[Any] = []
     for ordinal, message in enumerate(messages):
         text = message.text
@@ -194,11 +199,12 @@ def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequenc
         mark = mark_of(message)
         record = Message(
             id=str(message.id), role=role, text=text, time=_utc(mark.get("time", ""), session), thread_id=session.thread_id,
-            turn=mark.get("turn", ""), ordinal=ordinal, user_id=(session.context.user_id or "") if role == "user" else "",
+            turn=mark.get("turn", ""), ordinal=ordinal, user_id=(message.name or user) if role == "user" else "",
             checkpoint=session.checkpoint_id,
         )  # fmt: skip
-        operations.append(session.memory.journal.put_operation(record, lines))
-        lines = [*lines, f"[{record.time[:10]}] {role}: {text[:500]}"][-2:]
+        operations.append(
+            session.memory.journal.put_operation(record, spoken_lines([*spoken, *messages[:ordinal]], user, record.time))
+        )
     if operations:
         session.memory.store.batch(operations)
 
@@ -210,10 +216,26 @@ def _utc(time: str, session: Session) -> str:
         return stamp(session.resources.clock())
 
 
-def spoken_lines(messages: Sequence[AnyMessage]) -> list[str]:
-    """Return what was said in the queue by both sides, one line each, dated, shortened."""
-    said = [m for m in messages if m.type == "human" or mark_of(m).get("kind") == "reply"]
-    return [f"[{mark_of(m).get('time', '')[:10]}] {_role(m)}: {m.text[:500]}" for m in said]
+def spoken_lines(messages: Sequence[BaseMessage], user: str = "", until: str = "") -> list[str]:
+    """Return what was said last by both sides, one line each with its speaker, shortened; nothing from before a pause.
+
+    Args:
+        messages: oldest first.
+        user: who speaks where a message names nobody.
+        until: the time of what is said next; the time of the last message if empty.
+    """
+    lines: list[str] = []
+    for message in reversed(messages):
+        mark = mark_of(message)
+        if not message.text or not (message.type == "human" or mark.get("kind") == "reply"):
+            continue
+        time = mark.get("time", "")
+        if len(lines) == CONTEXT_LINES or is_pause(time, until or time):
+            break
+        until = time
+        speaker = message.name or user or "user" if message.type == "human" else "assistant"
+        lines.append(line_of(speaker, message.text))
+    return lines[::-1]
 
 
 def _role(message: BaseMessage) -> Role | None:

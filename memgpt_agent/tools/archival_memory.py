@@ -10,6 +10,7 @@ from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten
 
 _MAX_TAGS = 20
+_CLOSE_CHARS = 300
 
 
 def archival_memory_insert(memory: AgentMemory, content: str, tags: list[str] | None = None) -> str:
@@ -22,7 +23,13 @@ def archival_memory_insert(memory: AgentMemory, content: str, tags: list[str] | 
     if len(tags or []) > _MAX_TAGS:
         raise InvalidArguments(f"{len(tags or [])} tags; give {_MAX_TAGS} at most.")
     passage, new = memory.archival.insert(content, tags or (), cause=memory.cause.key)
-    return f"Stored as {passage.id}." if new else f"This text is stored already, as {passage.id}; its tags are {list(passage.tags)}."
+    if not new:
+        return f"This text is stored already, as {passage.id}; its tags are {list(passage.tags)}."
+    lines = [
+        f"- {p.id} [{local_time(p.time, memory.time_zone)}] {p.text[:_CLOSE_CHARS]}"
+        for p in memory.archival.close_to(passage)
+    ]
+    return "\n".join([f"Stored as {passage.id}.{' Close to it, and kept as well:' if lines else ''}", *lines])
 
 
 def archival_memory_search(
@@ -53,8 +60,12 @@ def archival_memory_search(
         return f"Nothing found for {query!r}{' on this page' if page else ''}."
     lines = [f"{len(found)} passages, page {page}:"]
     for p in found:
-        about = ", ".join(filter(None, [local_time(p.time, memory.time_zone), p.source, f"tags: {', '.join(p.tags)}" if p.tags else ""]))
-        lines.append(f"- {p.id} [{about}] {shorten(p.text)}")
+        about = ", ".join(
+            filter(
+                None, [local_time(p.time, memory.time_zone), p.source, f"tags: {', '.join(p.tags)}" if p.tags else ""]
+            )
+        )
+        lines.append(f"- {p.id} [{about}] {shorten(p.text, query)}")
     return "\n".join(lines)
 
 

@@ -4,7 +4,10 @@ from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import range_filter
+from memgpt_agent.memory.parts import part_with_most
 from memgpt_agent.memory.recall import ROLES, Message, Role
+from memgpt_agent.memory.store.english import FUNCTION_WORDS
+from memgpt_agent.memory.store.words import tokens
 from memgpt_agent.tools.definition import memory_tool
 
 MAX_RESULTS = 50
@@ -35,7 +38,7 @@ def conversation_search(
     found = memory.recall.search(query, roles=roles, dates=dates, limit=limit, page=page)
     if not found:
         return f"Nothing found for {query!r}{' on this page' if page else ''} (roles: {', '.join(roles or ROLES)})."
-    return "\n".join([f"{len(found)} messages, page {page}:", *(_line(m, memory.time_zone) for m in found)])
+    return "\n".join([f"{len(found)} messages, page {page}:", *(_line(m, memory.time_zone, query) for m in found)])
 
 
 def check_page(limit: int, page: int) -> None:
@@ -48,15 +51,20 @@ def check_page(limit: int, page: int) -> None:
         raise InvalidArguments(f"limit = {limit}, page = {page}: limit goes from 1 to {MAX_RESULTS}, page from 0.")
 
 
-def shorten(text: str) -> str:
-    """Return the text, cut with a note if it is too long to be shown among others."""
-    rest = len(text) - _SHOWN_CHARS
-    return text if rest <= 0 else f"{text[:_SHOWN_CHARS]} [... {rest:,} more characters]"
+def shorten(text: str, query: str = "") -> str:
+    """Return the text, cut with a note if it is too long to be shown among others; what is shown holds most of the query's words."""
+    if len(text) <= _SHOWN_CHARS:
+        return text
+    start = part_with_most(text, set(tokens(query)) - FUNCTION_WORDS) if query else 0
+    start = min(start, len(text) - _SHOWN_CHARS)
+    rest = len(text) - start - _SHOWN_CHARS
+    before = f"[{start:,} characters before this ...] " if start else ""
+    return f"{before}{text[start : start + _SHOWN_CHARS]}{f' [... {rest:,} more characters]' if rest else ''}"
 
 
-def _line(message: Message, time_zone: str) -> str:
-    who = f"tool {message.tool}({message.arguments})" if message.tool else message.role
-    return f"- [{local_time(message.time, time_zone)}] {who}: {shorten(message.text)}"
+def _line(message: Message, time_zone: str, query: str) -> str:
+    who = f"tool {message.tool}({message.arguments})" if message.tool else message.user_id or message.role
+    return f"- [{local_time(message.time, time_zone)}] {who}: {shorten(message.text, query)}"
 
 
 TOOLS = (memory_tool(conversation_search, reads_memory=True),)
