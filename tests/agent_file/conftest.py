@@ -30,10 +30,8 @@ class Home:
 
     def agent(self, agent_id: str, *script: Any, **choices: Any) -> MemGPTAgent:
         """Open or make an agent."""
-        return MemGPTAgent(
-            agent_id=agent_id, model=ScriptedModel(script), store=self.store, checkpointer=self.checkpointer, settings=self.settings,
-            **{"clock": Clock("2026-04-02T09:00:00+00:00"), **choices},
-        )  # fmt: skip
+        given: dict[str, Any] = {"clock": Clock("2026-04-02T09:00:00+00:00"), **self.where, **choices}
+        return MemGPTAgent(agent_id=agent_id, model=ScriptedModel(script), **given)
 
     def export(self, agent_id: str, name: str = "agent.json", **choices: Any) -> tuple[Path, Exported]:
         """Export an agent to a file of this home."""

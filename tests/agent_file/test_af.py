@@ -10,7 +10,7 @@ import pytest
 from memgpt_agent.agent_file import export_agent_file
 from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.memory.recall import ROLES, Message
-from memgpt_agent.testing import Clock, call, say
+from memgpt_agent.testing import Clock, HashingEmbedder, call, say
 from memgpt_agent.tools.profiles import PROFILES
 
 LATER = "memgpt_v2" if "memgpt_v2" in PROFILES else "memgpt"
@@ -234,7 +234,7 @@ def test_several_agents_of_one_file_are_all_made_or_none(
     embedder = home("b").store._engine.embedder
     real, times = embedder.embeddings, [0]
 
-    class Tiring(type(real)):
+    class Tiring(HashingEmbedder):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             times[0] += 1
             if times[0] > 1:

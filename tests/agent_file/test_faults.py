@@ -12,6 +12,7 @@ import pytest
 
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
+from memgpt_agent.testing import HashingEmbedder
 
 SCHEMA_FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "version 2 of the": lambda d: d.update(version=2),
@@ -112,7 +113,7 @@ def test_an_error_while_writing_takes_everything_back(
     file, _ = full.export("ann")
     where = home("second")
 
-    class Failing(type(where.embedder)):
+    class Failing(HashingEmbedder):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             raise RuntimeError("no power")
 
