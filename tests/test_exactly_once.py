@@ -12,7 +12,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, open_checkpointer
-from memgpt_agent.errors import LeaseLost
+from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.lease import Leases
@@ -135,6 +135,34 @@ def test_a_crash_at_any_write_loses_nothing_and_doubles_nothing(
         assert said(agent, "assistant") == ["Noted."]
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before the write", "after it"])
+@pytest.mark.parametrize("dies_at", range(1, 9))
+def test_a_message_that_was_received_stays_in_the_conversation_whoever_goes_on(
+    store: FaissStore, tmp_path: Path, dies_at: int, after: bool
+) -> None:
+    """After a crash a bare graph is sent another message: what recall memory has of the first, the model sees, once."""
+    path, config = tmp_path / "checkpoints.db", {"configurable": {"thread_id": "a"}}
+    with open_checkpointer(path):
+        pass
+    dying = DyingCheckpointer(open_checkpointer(path).conn, str(path))
+    dying.dies_at, dying.after = dies_at, after
+    first, _ = agent_of(store, dying, say("First."))
+    with pytest.raises(Crash):
+        first.step("first")
+    dying.close()
+    received = said(first, "user")
+    with open_checkpointer(path) as saver:
+        agent, model = agent_of(store, saver, say("Second."))
+        graph_of(agent).invoke({"messages": [("user", "second")]}, config, context={"agent_id": "a"})
+        queue = [m.text for m in queue_of(agent) if m.type == "human"]
+        assert queue in ([*received, "second"], ["first", "second"])
+        shown = [str(m.content) for m in model.calls[0] if m.type == "human"]
+        assert [sum(f'"{word}"' in text for text in shown) for word in queue] == [1] * len(queue)
+        assert said(agent, "user") == queue
+        spoken = [m.text for m in queue_of(agent) if mark_of(m).get("kind") == "reply"]
+        assert spoken == said(agent, "assistant")
+
+
 def test_a_step_whose_writes_are_stored_but_not_applied_is_finished_before_new_input(
     store: FaissStore, tmp_path: Path
 ) -> None:
@@ -226,7 +254,7 @@ def test_an_orphan_call_that_another_tool_left_is_repaired_on_load(
 def test_a_turn_that_failed_gives_way_to_the_next_message(store: FaissStore, saver: SqliteCheckpointer) -> None:
     """The error was told, so the failed turn is not tried again in silence; the model sees both messages."""
     agent, model = agent_of(store, saver, ValueError("no"), say("Both."))
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(ModelError, match="ValueError: no"):
         agent.step("first")
     assert agent.step("second").message == "Both."
     assert len(model.calls) == 2
@@ -238,7 +266,7 @@ def test_a_turn_that_failed_is_tried_again_when_its_event_is_sent_again(
 ) -> None:
     """From the step at which it failed; what went before is not done twice, and the whole turn is the response."""
     agent, model = agent_of(store, saver, files_it("tea"), ValueError("no"), say("Noted."))
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(ModelError, match="ValueError: no"):
         agent.step("I like tea", event_id="e1")
     response = agent.step("I like tea", event_id="e1")
     assert response.message == "Noted."
