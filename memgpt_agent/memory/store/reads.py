@@ -195,11 +195,13 @@ class Reader:
 
     def _namespaces_under(self, prefix: Namespace) -> list[tuple[int, int]]:
         path = path_of(prefix)
+        asked = "SELECT id, items, path FROM namespaces WHERE"
         if not prefix:
-            rows = self._execute("SELECT id, items FROM namespaces WHERE items > 0 ORDER BY id", [])
+            rows = self._execute(f"{asked} items > 0", []).fetchall()
         else:  # "/" is the character after "."
-            sql = "SELECT id, items FROM namespaces WHERE path = ? UNION ALL SELECT id, items FROM namespaces WHERE path > ? AND path < ?"
-            rows = self._execute(sql, [path, path + ".", path + "/"])
+            sql = f"{asked} path = ? UNION ALL {asked} path > ? AND path < ?"
+            rows = self._execute(sql, [path, path + ".", path + "/"]).fetchall()
+        self._paths.update({row[0]: namespace_of(row[2]) for row in rows})
         return sorted((int(row[0]), int(row[1])) for row in rows if row[1])
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:

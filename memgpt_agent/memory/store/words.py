@@ -52,7 +52,7 @@ def tokens(text: str) -> list[str]:
                 found.append(word[:MAX_TERM_CHARS])
             else:
                 found += _pairs(word)
-    for part in text.split():
+    for part in text.split() if _CODE.search(text) else ():
         if not part.isalnum() and _CODE.search(part):
             for compound in _COMPOUND.findall(part):
                 if _CODE.search(compound):
