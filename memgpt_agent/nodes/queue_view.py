@@ -12,6 +12,10 @@ from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
 from memgpt_agent.state import TurnNotes
 
+_ESCAPED = 1.1
+"""A text is counted as JSON where that makes it so much longer."""
+_TRIES = 4
+
 
 def seen_messages(
     session: Session, messages: Sequence[AnyMessage], share: float, extra: TurnNotes | None = None
@@ -33,13 +37,24 @@ def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
     reads = "read_message" in session.resources.tools.names
 
     def cut(text: str, message_id: str) -> str:
-        if len(text) <= limit_tokens // 4 or session.counter.count_text(text) <= limit_tokens:
+        if len(text) <= limit_tokens // 4 or _told_tokens(session, text) <= limit_tokens:
             return text  # a character has four tokens at most: a short text need not be counted
         shown = session.counter.truncate(text, limit_tokens)
+        for _ in range(_TRIES):
+            tokens = _told_tokens(session, shown)
+            if tokens <= limit_tokens:
+                break
+            shown = shown[: len(shown) * limit_tokens // tokens]
         how = READ_CUT.format(id=message_id, start=len(shown)) if reads and message_id else ""
         return shown + CUT.format(end=len(shown), total=len(text), how=how)
 
     return cut
+
+
+def _told_tokens(session: Session, text: str) -> int:
+    """The tokens of a text as it is told, in JSON: line breaks and quotes may cost many times what they cost in themselves."""
+    told = _json(text)
+    return session.counter.count_text(told if len(told) > len(text) * _ESCAPED else text)
 
 
 def _beside(session: Session, notes: TurnNotes | None) -> Callable[[BaseMessage], dict[str, Any]]:
