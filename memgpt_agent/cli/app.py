@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from memgpt_agent.cli import agents, memory, model
+from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
@@ -76,6 +77,7 @@ app.command()(run)
 app.command()(load)
 app.command()(unload)
 app.command()(files)
+app.command()(approve)
 app.command()(sleep)
 app.command()(heartbeat)
 app.command()(export)

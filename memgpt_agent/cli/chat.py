@@ -26,6 +26,7 @@ def chat(
     embedding: options.Embedding = None,
     context_window: options.Window = None,
     user: options.User = None,
+    tools: options.Tools = None,
     thoughts: options.Thoughts = None,
 ) -> None:
     """Talk to an agent. It is made at the first time and remembered from then on.
@@ -34,7 +35,7 @@ def chat(
     From a pipe, each line is one message, and the replies are printed.
     """
     terminal = terminal_of(context)
-    choices = _choices(thread, model, persona, human, embedding, context_window, user)
+    choices = _choices(thread, model, persona, human, embedding, context_window, user, tools)
     with terminal.open_agent(agent, **choices) as opened:
         _ = opened.graph  # a missing key, package or model file is told before the first message, not after it
         if sys.stdin.isatty() and sys.stdout.isatty():
@@ -57,12 +58,13 @@ def run(
     embedding: options.Embedding = None,
     context_window: options.Window = None,
     user: options.User = None,
+    tools: options.Tools = None,
     thoughts: options.Thoughts = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Say one thing to an agent and print its reply."""
     terminal = terminal_of(context)
-    choices = _choices(thread, model, persona, human, embedding, context_window, user)
+    choices = _choices(thread, model, persona, human, embedding, context_window, user, tools)
     text = sys.stdin.read() if message == "-" else message
     with terminal.open_agent(agent, **choices) as opened:
         if as_json:
@@ -74,12 +76,20 @@ def run(
 
 
 def _choices(
-    thread: str | None, model: str | None, persona: str | None, human: str | None, embedding: str | None, window: int | None, user: str | None
+    thread: str | None,
+    model: str | None,
+    persona: str | None,
+    human: str | None,
+    embedding: str | None,
+    window: int | None,
+    user: str | None,
+    tools: str | None,
 ) -> dict[str, Any]:
     """Return what was given, by the names of the facade's arguments."""
     named = {
         "thread_id": thread, "model": model, "persona": persona, "human": human,
         "embedding": embedding, "context_window": window, "user_id": user,
+        "tools": [name.strip() for name in tools.split(",") if name.strip()] if tools else None,
     }  # fmt: skip
     return {name: value for name, value in named.items() if value is not None}
 
@@ -87,7 +97,10 @@ def _choices(
 def _turn(agent: "MemGPTAgent", view: TurnView, text: str) -> "AgentResponse":
     """Do one turn; an interrupt ends it in good order and goes on up."""
     try:
-        return view.show(agent.stream(text))
+        response = view.show(agent.stream(text))
+        if response.approval is not None and not view.is_live:
+            view.tell_waiting(response.approval)
+        return response
     except KeyboardInterrupt:
         agent.end_turn()
         raise

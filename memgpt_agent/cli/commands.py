@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from memgpt_agent.cli.approval import ask
 from memgpt_agent.cli.show import show_blocks, show_context, show_found
 from memgpt_agent.cli.terminal import plain
 from memgpt_agent.cli.turn_view import TurnView
@@ -12,7 +13,7 @@ from memgpt_agent.errors import MemGPTError
 
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
-    from memgpt_agent.graph.turn_reader import StreamEvent
+    from memgpt_agent.graph.turn_reader import Approval, StreamEvent
 
 _SEARCH_LIMIT = 5
 
@@ -22,6 +23,7 @@ class Conversation:
 
     def __init__(self, agent: "MemGPTAgent", out: Console, view: TurnView) -> None:
         self._agent, self._out, self._view = agent, out, view
+        self._read: Callable[[], str] = _no_more
         self._commands: dict[str, tuple[Callable[[str], None], str]] = {
             "/memory": (self._memory, "core memory: what the agent always has in mind"),
             "/context": (self._context, "what fills the context window, in tokens"),
@@ -38,6 +40,9 @@ class Conversation:
 
     def run(self, read: Callable[[], str]) -> None:
         """Converse; ``read`` gives the next line, or raises EOFError at the end and KeyboardInterrupt when interrupted."""
+        self._read = read
+        if (waiting := self._agent.approval) is not None:
+            self._decide(waiting)
         while True:
             try:
                 line = read()
@@ -61,13 +66,23 @@ class Conversation:
 
     def _turn(self, begin: "Callable[[], Iterator[StreamEvent]]") -> None:
         try:
-            self._view.show(begin())
+            response = self._view.show(begin())
+            if response.approval is not None:
+                self._decide(response.approval)
         except KeyboardInterrupt:
             self._agent.end_turn()
             self._note("(stopped)")
         except MemGPTError:
             self._agent.end_turn()  # else the next line would first repeat what has just failed
             raise
+
+    def _decide(self, waiting: "Approval") -> None:
+        """Ask what is to become of a call that waits; said nothing, it goes on waiting."""
+        decision = ask(self._out, waiting, self._read)
+        if decision is None:
+            self._note("It waits. Say something else and the call is given up.")
+            return
+        self._turn(lambda: self._agent.decide(decision, waiting.call_id))
 
     def _command(self, line: str) -> None:
         name, _, rest = line.strip().partition(" ")
@@ -107,3 +122,8 @@ class Conversation:
 
     def _note(self, text: str) -> None:
         self._out.print(plain(text, "dim"))
+
+
+def _no_more() -> str:
+    """A keyboard before there is one."""
+    raise EOFError

@@ -25,6 +25,12 @@ Window = Annotated[
     int | None, typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent at most.")
 ]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is speaking; noted on what is said.")]
+Tools = Annotated[
+    str | None,
+    typer.Option(
+        "--tools", metavar="GROUPS", help="More tools: files, knowledge, tasks, summaries, web_search, run_code; kept with the agent."
+    ),
+]
 Thoughts = Annotated[
     bool | None,
     typer.Option("--thoughts/--no-thoughts", help="Show inner thoughts and tool calls. Shown unless the output is a pipe.", show_default=False),

@@ -12,7 +12,7 @@ from memgpt_agent.cli.terminal import plain, shortened
 from memgpt_agent.errors import MemGPTError, ModelError
 
 if TYPE_CHECKING:
-    from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+    from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
 
 SPEAKING_TOOL = "send_message"
 """Its call is not shown: the reply is."""
@@ -62,6 +62,16 @@ class TurnView:
             self._wait(status, on=False)
             self._end_line()
         raise ModelError("The turn ended without a response. Say it again, or run: memgpt doctor")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the reply is shown while it is spoken."""
+        return self._live
+
+    def tell_waiting(self, approval: "Approval") -> None:
+        """Say that a call waits for a decision, and how to decide."""
+        told = f"waits for approval: {approval.tool}({arguments_line(approval.arguments)}). Decide with: memgpt approve"
+        self._aside.print(plain(told, "yellow"), soft_wrap=True)
 
     def _wait(self, status: Any, *, on: bool) -> None:
         """Start or stop the sign that the model is at work."""
