@@ -97,3 +97,35 @@ def test_a_long_find_is_shortened_among_others(memory: AgentMemory) -> None:
     """The rest is counted."""
     archival_memory_insert(memory, "dog " * 1_000)
     assert archival_memory_search(memory, "dog").endswith("[... 2,500 more characters]")
+
+
+def test_a_close_passage_is_named_when_one_is_stored(memory: AgentMemory) -> None:
+    """Both are kept: the agent sees whether the new one replaces the old."""
+    old = (
+        archival_memory_insert(memory, "The cabin's wifi password is hunter2")
+        .removeprefix("Stored as ")
+        .removesuffix(".")
+    )
+    answer = archival_memory_insert(memory, "The cabin's wifi password is hunter3")
+    assert answer.splitlines()[0].endswith("Close to it, and kept as well:")
+    assert answer.splitlines()[1:] == [
+        f"- {old} [2026-01-01 12:00:00 WET (Thursday)] The cabin's wifi password is hunter2"
+    ]
+    assert archival_memory_insert(memory, "Nothing of the kind").endswith(".")
+
+
+def test_of_a_long_find_the_part_that_fits_is_shown(memory: AgentMemory) -> None:
+    """What stands before and after it is counted."""
+    archival_memory_insert(memory, "bla " * 1_000 + "zebra " + "bla " * 1_000)
+    shown = archival_memory_search(memory, "the zebra")
+    assert "zebra" in shown
+    assert "characters before this ...]" in shown
+    assert "more characters]" in shown
+
+
+def test_a_named_speaker_is_shown(memory: AgentMemory) -> None:
+    """Where several people speak to one agent."""
+    memory.recall.add(
+        [Message("2", "user", "My cat is called Tom.", "2026-01-01T10:01:00.000000+00:00", user_id="Bob")]
+    )
+    assert conversation_search(memory, "cat").endswith("(Thursday)] Bob: My cat is called Tom.")
