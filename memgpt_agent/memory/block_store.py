@@ -100,7 +100,7 @@ class BlockStore:
         """
         if old is None or old.deleted:
             made = self.version(old.trail.last if old else None, block.label, block.value, cause, revision)
-            trail = old.trail.edit(made) if old else first_trail(made, undoable=cause.tool != MAKING)
+            trail = old.trail.edit(made) if old else first_trail(made, undoable=cause.tool not in MAKING)
             if self._write(block, trail, order, old):
                 return
         now = self._store.get(self._namespace, block.label)
@@ -144,14 +144,19 @@ class BlockStore:
         )  # fmt: skip
 
     def _write(self, block: Block, trail: Trail, order: int, old: StoredBlock | None) -> bool:
-        """Write a block with its trail where ``old`` still stands; return whether it did."""
+        """Write a block with its trail where ``old`` still stands; return whether it did.
+
+        The version before it is in the history first, whoever wrote it: what is not the newest can always be read there.
+        """
+        if old is not None and not self._history.get(block.label, [old.trail.last.version]):
+            self._history.record(old.trail.last)
         written = _as_written(replace(block, causes=old.block.causes if old else ()), trail.last)
         value = {**written.as_value(), "order": order, "trail": trail.as_value()}
         if not put_if(
             self._store, self._namespace, block.label, value, expected=old.value if old else None, index=False
         ):
             return False
-        self._history.record(trail.last, old.trail.last if old else None)
+        self._history.record(trail.last)
         return True
 
 

@@ -58,7 +58,7 @@ class Cause:
 
 BY_USER = Cause()
 """A new act of the user's."""
-MAKING = "create"
+MAKING = frozenset({"create", "import"})
 """The ``Cause.tool`` by which an agent's first blocks are made. A block's history begins there: it cannot be undone."""
 
 PERSONA_DESCRIPTION = (

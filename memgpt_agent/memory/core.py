@@ -276,11 +276,15 @@ class CoreMemory(Mapping[str, str]):
         return {name: version.text if version else None for name, version in found.items()}
 
     def _undone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
-        target = self._target(old.label, old.trail.last.parent or 0)
+        if old.trail.last.parent is None:
+            raise NothingToUndo(f"There is nothing to undo in {_of(old.label)} any more: somebody else undid it.")
+        target = self._target(old.label, old.trail.last.parent)
         made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
         return old.trail.undo(replace(made, deleted=target.deleted), target)
 
     def _redone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
+        if not old.trail.redo:
+            raise NothingToUndo(f"There is nothing to redo in {_of(old.label)} any more: somebody else edited it.")
         target = self._target(old.label, old.trail.redo[-1].version)
         made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
         return old.trail.forward(replace(made, deleted=target.deleted), target)

@@ -159,14 +159,9 @@ class BlockHistory:
         self._namespace = namespaces.core_history(agent_id)
         self._zone = time_zone
 
-    def record(self, version: Version, before: Version | None = None) -> None:
-        """Keep a version, and the one before it if a crash kept that from being kept."""
-        operations: list[Any] = [self._put(version)]
-        if before is not None:
-            operations.append(GetOp(self._namespace, _key(before.label, before.version)))
-        found = self._store.batch(operations)
-        if before is not None and found[1] is None:
-            self._store.batch([self._put(before)])
+    def record(self, version: Version) -> None:
+        """Keep a version; keeping it again changes nothing."""
+        self._store.batch([self._put(version)])
 
     def _put(self, version: Version) -> PutOp:
         value = {**asdict(version), "ordinal": version.revision}

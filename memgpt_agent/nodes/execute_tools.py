@@ -207,7 +207,8 @@ class _Step:
                 return
             if name == SEND_MESSAGE and is_echo(str(arguments.get("message", "")), self.session.resources.system_prompt):
                 raise InvalidArguments(ECHO)
-            cause = Cause(job.key, "agent", name, job.parsed.thinking, self.turn["id"])
+            actor = "sleeptime" if self.session.resources.profile.in_background else "agent"
+            cause = Cause(job.key, actor, name, job.parsed.thinking, self.turn["id"])
             job.text = self.session.resources.tools.act_on_memory(name, self.session.memory.because(cause), arguments)
         except ToolError as error:
             job.text, job.failed = str(error), True
