@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from memgpt_agent.memory.store.english import FAMILIES, FUNCTION_WORDS
-from memgpt_agent.memory.store.ranking import BEST, NEAR_WEIGHT, REACH, ranked, with_neighbours
+from memgpt_agent.memory.store.ranking import BEST, NEAR_WEIGHT, REACH, SPAN, ranked, with_neighbours
 
 NONE = -np.inf
 
@@ -39,7 +39,7 @@ def test_what_has_no_vector_gets_the_mean_of_the_others() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(-5, 5) | st.just(NONE), st.integers(0, 3)), max_size=40),
+    st.lists(st.tuples(st.floats(-5, 5) | st.just(NONE), st.integers(0, 3)), max_size=120),
 )
 def test_neighbours_are_those_of_the_same_sequence_up_to_four_away(rows: list[tuple[float, int]]) -> None:
     """Against the definition, one hit at a time; what is no hit stays none and has no say."""
@@ -49,7 +49,8 @@ def test_neighbours_are_those_of_the_same_sequence_up_to_four_away(rows: list[tu
     for sequence in set(sequences.tolist()):
         members = [n for n in range(len(rows)) if sequences[n] == sequence and scores[n] > NONE]
         for place, n in enumerate(members):
-            around = scores[members[max(place - REACH, 0) : place + REACH + 1]]
+            near = [m for m in members[max(place - REACH, 0) : place + REACH + 1] if abs(m - n) <= SPAN]
+            around = scores[near]
             expected[n] += NEAR_WEIGHT * float(np.mean(np.sort(around)[-BEST:]))
     assert with_neighbours(scores, sequences).tolist() == pytest.approx(expected.tolist())
 
