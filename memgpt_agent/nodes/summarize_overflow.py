@@ -1,6 +1,6 @@
 """The node that makes room: the oldest exchanges leave main context and are folded into the summary."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AnyMessage, RemoveMessage
@@ -18,6 +18,8 @@ from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.summary import Summarizer
 from memgpt_agent.state import AgentState, Summary
 
+_FIXED_SHARE = 0.5
+
 
 def summarize_overflow(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
@@ -28,7 +30,7 @@ def summarize_overflow(
     """
     session = Session.of(runtime, config, resources, state.get("model_facts"))
     usage = state.get("context_usage", {})
-    to_free = usage["total"] - int(usage["budget"] * session.context.eviction_target_share)
+    to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
 
     def tokens_of(part: Sequence[AnyMessage]) -> int:
         seen = seen_messages(session, part, MESSAGE_SHARE)
@@ -48,6 +50,16 @@ def summarize_overflow(
         summary["pages"] = last
     removed = [RemoveMessage(id=str(m.id)) for m in evicted]
     return {"messages": removed, "summary": summary, "memory_pressure_warned": False}
+
+
+def _target(usage: Mapping[str, int], share: float) -> int:
+    """Return the tokens to come down to: the share of the budget, or of what the conversation has of it in a small window.
+
+    Where the system message and the tools alone fill most of the share, all but the newest exchange would leave every time.
+    """
+    fixed = usage["total"] - usage["messages"] - usage.get("summary", 0)
+    target = usage["budget"] * share
+    return int(target if fixed <= target * _FIXED_SHARE else max(target, fixed + (usage["budget"] - fixed) * share))
 
 
 def _leaving(messages: Sequence[AnyMessage], evicted: Sequence[AnyMessage]) -> dict[int, list[AnyMessage]]:
