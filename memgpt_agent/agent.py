@@ -23,6 +23,7 @@ from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.graph.deliveries import Delivery, alast, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
 from memgpt_agent.graph.heartbeats import Heartbeats
+from memgpt_agent.graph.post import LocalPost
 from memgpt_agent.graph.sleeper import SleepReport, SleepRule, sleeper_of
 from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.graph.turns import Turns
@@ -84,6 +85,7 @@ class MemGPTAgent:
         blocks: Sequence[Block | Mapping[str, Any]] = (),
         tools: Sequence[BaseTool | Callable[..., Any] | str] = (),
         rules: Sequence[ToolRule] = (),
+        tags: Sequence[str] = (),
         agent_id: str | None = None,
         thread_id: str | None = None,
         user_id: str | None = None,
@@ -112,7 +114,9 @@ class MemGPTAgent:
                 open_configured_checkpointer(self._settings)
             )
             known = definitions.load(self._store, self.agent_id)
-            self._choose(known or AgentDefinition(self.agent_id, stamp(clock())), profile, tools, rules, given)
+            stored = known or AgentDefinition(self.agent_id, stamp(clock()))
+            self._choose(stored, profile, tools, rules, given)
+            self._tags = tuple(tags) or stored.tags
             self._model: BaseChatModel | str | None = (
                 model or llm_client or (known.model if known else None) or self._settings.model
             )
@@ -156,7 +160,7 @@ class MemGPTAgent:
     def _definition(self, embedding: str | None) -> AgentDefinition:
         return AgentDefinition(
             self.agent_id, stamp(self._clock()), self._profile.name, self._model if isinstance(self._model, str) else None,
-            embedding, self._registry.names, self._chosen, (self.thread_id,), self._groups, tuple(rules_to_data(self._rules)),
+            embedding, self._registry.names, self._chosen, (self.thread_id,), self._groups, tuple(rules_to_data(self._rules)), self._tags,
         )  # fmt: skip
 
     def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
@@ -168,7 +172,16 @@ class MemGPTAgent:
             lambda: self.graph, self.thread_id, self._context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
         )  # fmt: skip
+        self._post: LocalPost | None = LocalPost(self._open_other, self._store)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
+
+    def _open_other(self, agent_id: str) -> "MemGPTAgent":
+        """Open another agent on the same files; it answers by its own model, or by ours where it was made with an object."""
+        known = definitions.load(self._store, agent_id)
+        model = None if known and known.model else self._model
+        return MemGPTAgent(
+            agent_id=agent_id, model=model, store=self._store, checkpointer=self._checkpointer, settings=self._settings, clock=self._clock
+        )
 
     @property
     def graph(self) -> AgentGraph:
@@ -188,7 +201,7 @@ class MemGPTAgent:
     ) -> AgentGraph:  # fmt: skip
         return create_graph(
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
-            model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive,
+            model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
         )  # fmt: skip
 
     @property
@@ -365,6 +378,8 @@ class MemGPTAgent:
     def close(self) -> None:
         """Stop what goes on in the background and close the files that this agent opened; what was given stays open."""
         self._sleeper.close()
+        if self._post is not None:
+            self._post.close()
         self._opened.close()
 
     def __enter__(self) -> Self:

@@ -18,6 +18,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.inbox import Post
 from memgpt_agent.nodes import (
     Resources,
     acall_llm,
@@ -47,6 +48,7 @@ def create_graph(
     rules: Sequence[ToolRule] = (),
     blocks: Sequence[Block] = (),
     archive: Callable[[str], ArchivalMemory] | None = None,
+    post: Post | None = None,
     clock: Clock = utc_now,
 ) -> AgentGraph:
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
@@ -61,6 +63,7 @@ def create_graph(
         rules: Rules on tool calls, beside the profile's.
         blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
         archive: Makes another archival memory for an agent id; the store's if none is given.
+        post: Brings letters to other agents; without one they read them when they wake next.
         clock: Gives the time.
 
     Raises:
@@ -70,7 +73,7 @@ def create_graph(
     registry = ToolRegistry(chosen.tools, tools)
     resources = Resources(
         tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
-        rules=Rulebook((*chosen.rules, *rules), registry.names),
+        post=post, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks),
     )  # fmt: skip
     return build(resources).compile(checkpointer=checkpointer, store=store, name=chosen.name)  # pyright: ignore[reportUnknownMemberType]

@@ -8,6 +8,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
 from memgpt_agent.memory.core import Cause, CoreMemory
 from memgpt_agent.memory.files import AttachedFiles
+from memgpt_agent.memory.inbox import Post
 from memgpt_agent.memory.journal import Journal
 from memgpt_agent.memory.pages import QueueView
 from memgpt_agent.memory.recall import RecallMemory
@@ -29,12 +30,14 @@ class AgentMemory:
     """Who acts, and the key by which the same act is recognised."""
     archive: ArchivalMemory | None = None
     """Another place for archival memory; the store if ``None``."""
-    queue: QueueView | None = None
-    """The queue of the turn that is running; ``None`` where a tool is called outside of one."""
     budget_tokens: int = 28_672
     """What the model may be sent, where a tool shows as much as fits into a share of it."""
+    post: Post | None = None
+    """Brings letters to other agents; ``None`` where they read them when they wake next."""
     in_background: bool = False
     """Whether nobody said what this run says: its messages are kept in a journal apart."""
+    queue: QueueView | None = None
+    """The queue of the turn that is running; ``None`` where a tool is called outside of one."""
 
     @property
     def core(self) -> CoreMemory:

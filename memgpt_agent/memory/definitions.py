@@ -12,7 +12,7 @@ from memgpt_agent.memory.core import Block, default_blocks
 from memgpt_agent.memory.search import put_if
 
 _MAX_ATTEMPTS = 50
-_LISTED = ("tools", "threads", "groups", "rules")
+_LISTED = ("tools", "threads", "groups", "rules", "tags")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class AgentDefinition:
     """The groups of tools that it was given by name."""
     rules: tuple[dict[str, Any], ...] = ()
     """The rules on its tool calls, as data."""
+    tags: tuple[str, ...] = ()
+    """By which other agents find it."""
 
 
 def seeds(

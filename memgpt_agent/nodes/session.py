@@ -18,6 +18,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.inbox import Post
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
 from memgpt_agent.state import ModelFacts
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
@@ -57,6 +58,8 @@ class Resources:
     """The model that writes summaries where a run names none; the chat model if ``None``."""
     sections: tuple[Section, ...] = ()
     """What else stands in main context behind core memory."""
+    post: Post | None = None
+    """Brings letters to other agents."""
     rules: Rulebook = field(default_factory=Rulebook)
     """Rules on tool calls."""
     profile: Profile = MEMGPT
@@ -145,6 +148,7 @@ class Session:
             context.time_zone,
             archive=archive,
             in_background=resources.profile.in_background,
+            post=resources.post,
         )
         model = resources.chat_model(context.model, resources.model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""

@@ -2,24 +2,35 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.tools import files, knowledge, summaries, tasks
+from memgpt_agent.tools import agents, files, knowledge, summaries, tasks
 from memgpt_agent.tools.definition import AgentTool, foreign_tool
-from memgpt_agent.tools.profiles import Profile, Section
+from memgpt_agent.tools.profiles import Profile, Reminder, Section
 from memgpt_agent.tools.run_code import run_code
 from memgpt_agent.tools.web_search import web_search
 
-Group = tuple[Sequence[AgentTool], Sequence[Section]]
-"""Tools, and what stands in main context with them."""
+
+class Group(NamedTuple):
+    """What a name stands for."""
+
+    tools: Sequence[AgentTool]
+    """The tools."""
+    sections: Sequence[Section] = ()
+    """What stands in main context with them."""
+    reminders: Sequence[Reminder] = ()
+    """What the agent is told when a turn begins."""
+
 
 GROUPS: Mapping[str, Callable[[], Group]] = {
-    "files": lambda: (files.TOOLS, (files.OPEN_FILES,)),
-    "knowledge": lambda: (knowledge.TOOLS, ()),
-    "tasks": lambda: (tasks.TOOLS, (Section("tasks", tasks.tasks_in_view),)),
-    "summaries": lambda: (summaries.TOOLS, ()),
-    "web_search": lambda: ((foreign_tool(web_search()),), ()),
-    "run_code": lambda: ((foreign_tool(run_code()),), ()),
+    "files": lambda: Group(files.TOOLS, (files.OPEN_FILES,)),
+    "knowledge": lambda: Group(knowledge.TOOLS),
+    "tasks": lambda: Group(tasks.TOOLS, (Section("tasks", tasks.tasks_in_view),)),
+    "summaries": lambda: Group(summaries.TOOLS),
+    "agents": lambda: Group(agents.TOOLS, reminders=(agents.read_letters,)),
+    "web_search": lambda: Group((foreign_tool(web_search()),)),
+    "run_code": lambda: Group((foreign_tool(run_code()),)),
 }
 """What each name stands for; made when it is asked for, as some need packages that may be missing."""
 
@@ -34,11 +45,12 @@ def with_groups(profile: Profile, names: Iterable[str]) -> Profile:
     for name in names:
         if name not in GROUPS:
             raise ConfigurationError(f"There is no group of tools {name!r}. The groups are: {', '.join(GROUPS)}.")
-        tools, sections = GROUPS[name]()
+        tools, sections, reminders = GROUPS[name]()
         have = {tool.name for tool in profile.tools} | {section.name for section in profile.sections}
         profile = replace(
             profile,
             tools=(*profile.tools, *(tool for tool in tools if tool.name not in have)),
             sections=(*profile.sections, *(section for section in sections if section.name not in have)),
+            reminders=(*profile.reminders, *(reminder for reminder in reminders if reminder not in profile.reminders)),
         )
     return profile
