@@ -78,6 +78,8 @@ class NamespaceIndex:
         self.dims = dims
         self.chunk_rows = chunk_rows
         self.lock = SharedLock()
+        self.beside_bytes = 0
+        """How much memory is kept beside it for filters and words, by those who do: it is counted with the index."""
         self._clear(Version(-1, 0, 0))
 
     def _clear(self, version: Version) -> None:
@@ -118,7 +120,8 @@ class NamespaceIndex:
     @property
     def nbytes(self) -> int:
         """About how much memory it takes."""
-        return 1024 + len(self.docs) * 25 + len(self.vector_docs) * 8 + (self.vectors.nbytes if self.vectors else 0)
+        own = 1024 + len(self.docs) * 25 + len(self.vector_docs) * 8
+        return own + (self.vectors.nbytes if self.vectors else 0) + self.beside_bytes
 
     @property
     def is_new(self) -> bool:

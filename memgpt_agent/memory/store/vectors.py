@@ -246,9 +246,9 @@ class Vectors:
     @staticmethod
     def _shortlist(guessed: list[Candidates]) -> Ints:
         """The best guesses of all chunks together, whose rows are then read: fewer than each chunk's best."""
-        # Among n times as many vectors the true ones stand about sqrt(n) times as deep (ADR 0041); twice that is read.
+        # Among n times as many vectors the true ones stand less than sqrt(n) times as deep (ADR 0041).
         depth = max(len(one.positions) for one in guessed)
-        return np.sort(_top(_together(guessed), math.ceil(2 * depth * math.sqrt(len(guessed)))).positions)
+        return np.sort(_top(_together(guessed), math.ceil(depth * math.sqrt(len(guessed)))).positions)
 
 
 def _together(parts: list[Candidates]) -> Candidates:
