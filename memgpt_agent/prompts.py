@@ -47,7 +47,7 @@ _PAGING = "Events bear the number of their page: {out} takes an old page out of 
 def memory_pressure(used: float, tool_names: Iterable[str], pages: Sequence[int]) -> str:
     """Return the warning that context is running out, with what the agent can do about it by the tools that it has."""
     have = set(tool_names)
-    saves = [name for name in ("core_memory_append", "archival_memory_insert") if name in have]
+    saves = [name for name in ("core_memory_append", "memory_insert", "archival_memory_insert") if name in have]
     lines = [f"Context is {used:.0%} full. The oldest messages will leave your view soon; they are summarised and stay in recall memory."]
     if saves:
         lines.append(f"Save now what matters and is not saved: {', '.join(saves)}.")

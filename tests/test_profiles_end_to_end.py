@@ -16,7 +16,7 @@ from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.tasks import TaskList
 from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
-from memgpt_agent.tools.profiles import MEMGPT_REACT
+from memgpt_agent.tools.profiles import MEMGPT_REACT, MEMGPT_V2
 from memgpt_agent.tools.reflection import remind_to_reflect
 
 Open = Callable[..., Any]
@@ -92,6 +92,18 @@ def test_the_later_agent_edits_by_lines_and_remembers_after_a_restart(opened: Op
             "memory_rethink",
             "memory_finish_edits",
             "recall",
+        ]
+
+
+def test_the_log_tells_what_was_done_in_the_background(opened: Open) -> None:
+    """An edit by an agent that works unseen is sleep-time's, not the agent's who speaks."""
+    unseen = replace(MEMGPT_V2, name="unseen", in_background=True)
+    with opened(
+        call("memory_insert", label="human", new_string="Ann"), call("memory_finish_edits"), profile=unseen
+    ) as (agent, _):
+        agent.heartbeat()
+        assert [(v.actor, v.tool, v.value) for v in agent.core_memory.log("human", limit=1)] == [
+            ("sleeptime", "memory_insert", "Ann")
         ]
 
 
@@ -180,7 +192,8 @@ def test_tasks_are_planned_worked_on_and_filed_across_restarts(opened: Open, clo
     with opened(
         call("task_complete", task=1, outcome="Renewed.", request_heartbeat=True), say("Well done."), say("Well done.")
     ) as (agent, model):
-        agent.step("It is done.")
+        operations = agent.step("It is done.").memory_operations
+        assert operations == ["task_complete(task=1, outcome='Renewed.')"]
         assert '<tasks open="0">' in system(model)
         assert [p.text.split("\n")[:2] for p in agent.memory.archival.search("passport", tags=["task"])] == [
             ["Task 1 done on 2026-01-04: Renew the passport", "Outcome: Renewed."]

@@ -99,7 +99,10 @@ MEMGPT_REACT = Profile(
     checks_answers=True,
     reminders=(reflection.remind_to_reflect(10),),
 )
-"""The later agent with tasks in view, planning, a check of each answer, and reflection every ten turns."""
+"""The later agent with tasks in view, planning, a check of each answer, and reflection every ten turns.
+
+**Limits**: prompt and tools take 3,400 tokens, so that it needs a window of 8,192.
+"""
 
 SLEEPTIME = Profile(
     "sleeptime",
