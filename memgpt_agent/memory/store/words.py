@@ -43,7 +43,7 @@ def tokens(text: str) -> list[str]:
     found: list[str]
     if text.isascii():
         found = text.translate(_ASCII_SPACED).split()
-        if len(max(found, key=len, default="")) > MAX_TERM_CHARS:
+        if max(map(len, found), default=0) > MAX_TERM_CHARS:
             found = [word[:MAX_TERM_CHARS] for word in found]
     else:
         found = []
