@@ -19,7 +19,7 @@ from memgpt_agent.memory.store.words import tokens
 
 TagMatch = Literal["any", "all"]
 MAX_PASSAGE_CHARS = 50_000
-CLOSE = 1.1
+CLOSE = 1.05
 """Two passages are close from this sum on: the cosine of their vectors and the share of their words that both hold (ADR 0053)."""
 CLOSE_BY_WORDS = 0.5
 """Where there are no vectors, from this share of words on."""

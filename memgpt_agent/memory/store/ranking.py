@@ -76,7 +76,7 @@ def with_neighbours(scores: Scores, sequences: NDArray[np.int32]) -> Scores:
 
     A hit's neighbours are the four hits of its own sequence before it and the four after it, as far as they were stored
     within 32 places of it; what they say is the mean of the best three scores among them and it. What is no hit stays none.
-    20,000 hits take about 5 ms.
+    20,000 hits took 9 ms on a busy machine.
 
     Args:
         scores: (n,) as :func:`ranked` gives them, in the order of storing.
