@@ -52,6 +52,8 @@ class SleepReport:
     """How many are left for the next sleep."""
     tool_calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The calls in order, as :class:`AgentResponse` has them."""
+    tokens_used: int = 0
+    """Tokens of its model calls."""
     interrupted: bool = False
     """Whether it was broken off because somebody spoke; it goes on next time."""
 
@@ -97,7 +99,8 @@ class Sleeper:
             total = replace(total, messages_read=total.messages_read + max(0, before - left), messages_left=left)
             if response is None:
                 return replace(total, interrupted=True)
-            total = replace(total, tool_calls=[*total.tool_calls, *response.tool_calls])
+            spent = total.tokens_used + response.tokens_used
+            total = replace(total, tool_calls=[*total.tool_calls, *response.tool_calls], tokens_used=spent)
             if not left or left >= before:
                 break
         self._since = 0
