@@ -1,7 +1,7 @@
 """The later profiles played through the real graph, store and checkpoints, each with a restart on the same files."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def opened(tmp_path: Path, clock: Clock) -> Open:
     """Return what opens the agent ann on one pair of files, as each new process would."""
 
     @contextmanager
-    def open_agent(*script: Any, **given: Any) -> Iterator[tuple[MemGPTAgent, ScriptedModel]]:
+    def open_agent(*script: Any, **given: Any) -> Generator[tuple[MemGPTAgent, ScriptedModel]]:
         model = ScriptedModel(script)
         with ExitStack() as files:
             index = {"dims": 64, "embed": HashingEmbedder()}
