@@ -124,6 +124,38 @@ def test_the_next_snapshot_takes_over_the_files_of_full_chunks(path: Path) -> No
     assert folders(path) == [second, third]
 
 
+def test_what_another_process_has_written_is_not_written_again(path: Path) -> None:
+    """Two that opened the file before there was a snapshot leave one."""
+    with opened(path) as one, opened(path) as other:
+        with one.index(), other.index():
+            pass
+        assert one.cache.upkeep.wait()
+        assert other.cache.upkeep.wait()
+        assert one.keys(7) == other.keys(7)
+    assert 1 <= len(folders(path)) <= 2
+    before = folders(path)
+    with opened(path) as store, store.index() as index:
+        store.cache.upkeep.wait()
+        assert store.cache.upkeep.snapshots is not None
+        assert not store.cache.upkeep.snapshots.write(index.contents(), index.namespace_id, index.dims)
+    assert folders(path) == before
+
+
+def test_a_full_chunk_whose_file_is_gone_is_written_again(path: Path) -> None:
+    """Somebody deleted the folder while the store was open: the mapped vectors are still there to be written."""
+    with opened(path) as store:
+        store.settle()
+        shutil.rmtree(folders(path)[0])
+        put(path, range(COUNT, COUNT + 300))
+        store.settle()
+        assert store.keys(COUNT + 5)[0] == str(COUNT + 5)
+    assert is_stored(path)
+    with opened(path) as store:
+        store.settle()
+        assert store.keys(7)[0] == "7"
+        assert store.cache.upkeep.snapshots is not None
+
+
 def garbage(file: Path, at: int) -> None:
     """Turn sixteen bytes of a file over."""
     content = bytearray(file.read_bytes())
