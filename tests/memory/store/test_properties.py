@@ -21,6 +21,8 @@ from tests.memory.store.reference import DIMS, ExactEmbedder, Reference, passes,
 
 EXAMPLES = int(os.environ.get("MEMGPT_TEST_EXAMPLES", "0"))
 """Set it to look longer, and elsewhere at each run; 0 is a short run that is the same everywhere."""
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where a file is not synced to a disk hundreds of times, since nothing is killed here."""
 INDEX: Any = {"dims": DIMS, "embed": ExactEmbedder(), "fields": ["text", "tags[*]"]}
 
 LABELS = st.sampled_from(["a", "b", "c", "ab"])
@@ -98,7 +100,7 @@ def test_any_sequence_of_batches_gives_what_in_memory_store_gives(
     batches: list[tuple[str, list[Op]]], snapshot_docs: int
 ) -> None:
     """Values, scores and order: puts with any ``index``, searches with and without a query, filters, pages, namespaces; both faces."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         agree(Path(folder) / "store.sqlite", batches, snapshot_docs)
 
 
@@ -120,7 +122,7 @@ def test_a_long_life_gives_what_in_memory_store_gives(tmp_path: Path, seed: int)
     agree(tmp_path / "store.sqlite", batches, snapshot_docs=40)
 
 
-@settings(max_examples=EXAMPLES or 60, deadline=None, derandomize=not EXAMPLES)
+@settings(max_examples=EXAMPLES or 30, deadline=None, derandomize=not EXAMPLES)
 @given(
     st.dictionaries(
         st.text(max_size=3),
@@ -134,7 +136,7 @@ def test_a_long_life_gives_what_in_memory_store_gives(tmp_path: Path, seed: int)
 )
 def test_any_json_value_under_any_key_comes_back_as_it_was_put(value: dict[str, Any], key: str) -> None:
     """Whatever characters are in it, from get, search, find and a file opened anew."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         path = Path(folder) / "store.sqlite"
         for write in (True, False):
             with FaissStore(path) as store:
@@ -147,7 +149,7 @@ def test_any_json_value_under_any_key_comes_back_as_it_was_put(value: dict[str, 
                 assert [item.value for item in store.find(("a",), " ")] == [value]
 
 
-@settings(max_examples=10 * EXAMPLES or 500, deadline=None, derandomize=not EXAMPLES)
+@settings(max_examples=10 * EXAMPLES or 300, deadline=None, derandomize=not EXAMPLES)
 @given(VALUES, FILTERS)
 @example({"n": 10**400}, {"n": {"$gt": 1}})
 def test_a_filter_lets_through_what_in_memory_store_lets_through(
@@ -165,7 +167,7 @@ LISTED = st.dictionaries(
 )
 
 
-@settings(max_examples=10 * EXAMPLES or 500, deadline=None, derandomize=not EXAMPLES)
+@settings(max_examples=10 * EXAMPLES or 300, deadline=None, derandomize=not EXAMPLES)
 @given(VALUES, FILTERS | st.dictionaries(FIELDS, LISTED, max_size=2))
 @example({"n": "\ud83d"}, {"n": {"$gt": "x"}})
 @example({"n": "1_0"}, {"n": {"$lt": "x"}})
