@@ -54,7 +54,8 @@ class Engine:
         with self._database.write() as connection:
             reader = self._reader(connection, uses_vectors=bool(queries or vectors))
             results = self._answer(reader, plan.ops, queries)
-            refresh(connection, reader.touched, now)
+            if reader.touched:
+                refresh(connection, reader.touched, now)
             Writer(connection, now).apply(plan.writes, vectors)
         return results
 

@@ -182,7 +182,8 @@ class Writer:
 
     def _flush(self) -> None:
         many = self._connection.executemany
-        self._flush_deleted()
+        if self._buried or self._deleted:
+            self._flush_deleted()
         many(
             "UPDATE items SET value = ?, updated = ?, doc = ?, ttl_minutes = ?, expires = ?, time = ?, thread = ? WHERE id = ?",
             self._updated,
