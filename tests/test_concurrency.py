@@ -21,6 +21,7 @@ from memgpt_agent import MemGPTAgent, Settings
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
 from memgpt_agent.errors import ConversationBusy
 from memgpt_agent.events import mark_of
+from memgpt_agent.memory import turnstile
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 
@@ -56,7 +57,7 @@ def agent_of(store: Any, saver: Any, agent_id: str = "a", lines: int = 100, **gi
 def talk(agent: MemGPTAgent) -> list[tuple[str, str]]:
     """What was said in the conversation, as it stands in main context: each event with the reply of its turn."""
     queue = agent.graph.get_state({"configurable": {"thread_id": agent.thread_id}}).values["messages"]
-    said = [m for m in queue if mark_of(m).get("kind") in {"event", "reply"}]
+    said = [m for m in queue if m.type == "human" or mark_of(m).get("kind") == "reply"]
     return [(one.text, other.text) for one, other in zip(said[::2], said[1::2], strict=True)]
 
 
@@ -94,16 +95,33 @@ async def test_messages_are_answered_in_the_order_in_which_they_came(
     store: FaissStore, saver: SqliteCheckpointer, kind: str
 ) -> None:
     """Sync and async callers of two objects of one agent stand in one line, also on a plain store."""
-    places = (store, saver) if kind == "files" else (InMemoryStore(), InMemorySaver())
-    one, two = await asyncio.to_thread(lambda: (agent_of(*places), agent_of(*places)))
+    places: Any = (store, saver) if kind == "files" else (InMemoryStore(), InMemorySaver())
+    all_there = threading.Event()
+
+    def held_up(messages: list[BaseMessage]) -> AIMessage:
+        all_there.wait(60)
+        return echo(messages)
+
+    def open_agents() -> list[MemGPTAgent]:
+        models = ScriptedModel([held_up, *[echo] * 20]), ScriptedModel([echo] * 20)
+        return [MemGPTAgent(model=m, store=places[0], checkpointer=places[1], agent_id="a") for m in models]
+
+    one, two = await asyncio.to_thread(open_agents)
+    order = [f"m{nth}" for nth in range(8)]
     sent: list[Any] = []
-    for nth in range(4):
-        sent.append(asyncio.create_task((one if nth % 2 else two).astep(f"a{nth}")))
-        await asyncio.sleep(0.01)
-        sent.append(asyncio.create_task(asyncio.to_thread((two if nth % 2 else one).step, f"t{nth}")))
-        await asyncio.sleep(0.01)
+    for nth, word in enumerate(order):
+        agent = two if nth in {2, 3, 6, 7} else one
+        if nth % 2:
+            worker = threading.Thread(target=agent.step, args=(word,))
+            worker.start()
+            sent.append(asyncio.to_thread(worker.join))
+        else:
+            sent.append(asyncio.create_task(agent.astep(word)))
+        while (line := turnstile._open.get((id(places[0]), "a"))) is None or line.users <= nth:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    all_there.set()
     await asyncio.gather(*sent)
-    assert [m for m, _ in await asyncio.to_thread(talk, one)] == ["a0", "t0", "a1", "t1", "a2", "t2", "a3", "t3"]
+    assert [m for m, _ in await asyncio.to_thread(talk, one)] == order
 
 
 async def test_an_event_loop_is_never_held_up(store: FaissStore, saver: SqliteCheckpointer) -> None:
@@ -157,6 +175,7 @@ TALKER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from test_concurrency import agent_of, open_checkpointer
+from memgpt_agent.memory import turnstile
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 folder, name = sys.argv[2:]

@@ -62,10 +62,10 @@ class Turns:
         return turn
 
     def _take(self, delivery: Delivery) -> Generator[StreamEvent]:
-        graph, reader = self.graph(), TurnReader()
+        reader = TurnReader()
         with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
-            config = self._config(lease)
-            pending = _Pending.of(graph.get_state(config))
+            graph, config = self.graph(), self._config(lease)
+            pending = self._mended(graph, config, _Pending.of(graph.get_state(config)))
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 graph.invoke(None, config, context=self.context, durability="sync")
@@ -80,10 +80,12 @@ class Turns:
 
     async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
         """The same in an asyncio loop, which is never held up."""
-        graph, reader = await asyncio.to_thread(self.graph), TurnReader()
+        reader = TurnReader()
         async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
-            config = self._config(lease)
+            graph, config = await asyncio.to_thread(self.graph), self._config(lease)
             pending = _Pending.of(await graph.aget_state(config))
+            if pending.cancelled_step:
+                pending = await asyncio.to_thread(self._mended, graph, config, pending)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 await graph.ainvoke(None, config, context=self.context, durability="sync")
@@ -105,9 +107,9 @@ class Turns:
         Raises:
             NothingToDecide: no call waits, or not this one: it was decided before, or given up by a new message.
         """
-        graph, reader = self.graph(), TurnReader()
+        reader = TurnReader()
         with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
-            config = self._config(lease)
+            graph, config = self.graph(), self._config(lease)
             waiting = approval_of(cast(Any, graph.get_state(config)).interrupts)
             if waiting is None or call_id not in (None, waiting.call_id):
                 raise NothingToDecide(
@@ -124,7 +126,9 @@ class Turns:
 
     def waiting(self) -> Approval | None:
         """Return the call that waits for a decision."""
-        return approval_of(cast(Any, self.graph().get_state({"configurable": {"thread_id": self.thread_id}})).interrupts)
+        return approval_of(
+            cast(Any, self.graph().get_state({"configurable": {"thread_id": self.thread_id}})).interrupts
+        )
 
     def end(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
@@ -141,6 +145,23 @@ class Turns:
 
     def _config(self, lease: Lease) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
+
+    def _mended(self, graph: AgentGraph, config: RunnableConfig, pending: "_Pending") -> "_Pending":
+        """Let a cancelled step that wrote its state, but maybe not where to go on, have that decided by its router again.
+
+        LangGraph stores what a cancelled task has written so far as if it were all of it. A step writes its state at once
+        and the branch behind it; without the branch the turn would stop there, unanswered.
+        """
+        if not pending.cancelled_step:
+            return pending
+        graph.invoke(
+            None, config, context=self.context, durability="sync", interrupt_before="*"
+        )  # applies what is stored
+        state = graph.get_state(config)
+        turn = cast(dict[str, Any], state.values).get("turn")
+        if not cast(Any, state).tasks and turn and not turn["over"]:
+            graph.update_state(config, {}, as_node=pending.cancelled_step)
+        return _Pending.of(graph.get_state(config))
 
     def _given_before(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
         """What came of the event, also in the part of its turn that went before; ``None`` where this was all of it."""
@@ -178,6 +199,8 @@ class _Pending:
     """Whether it was ended by a crash, not by an error that was told."""
     events: frozenset[str] = frozenset()
     """The ids of the events that it is about."""
+    cancelled_step: str = ""
+    """The step that was cancelled while what it wrote was being stored."""
 
     @classmethod
     def of(cls, state: StateSnapshot) -> "_Pending":
@@ -193,7 +216,9 @@ class _Pending:
         if turn and not turn["over"]:
             events.add(turn["id"])
         # A call that waits for a decision is not cut off; what is said instead takes its place.
-        return cls(all(_unsaid(task.error) and not task.interrupts for task in tasks), frozenset(events - {""}))
+        cut_off = all(_unsaid(task.error) and not task.interrupts for task in tasks)
+        cancelled = [task.name for task in tasks if task.error is not None] if cut_off and not state.next else []
+        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""))
 
 
 def _unsaid(error: object) -> bool:
