@@ -1,7 +1,7 @@
 """A store file with vectors of our choosing, and an index cache over it with small limits."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class Opened:
         return int(connection.execute("SELECT id FROM namespaces WHERE path = ?", (".".join(NS),)).fetchone()[0])
 
     @contextmanager
-    def index(self) -> Iterator[NamespaceIndex]:
+    def index(self) -> Generator[NamespaceIndex]:
         """The index, current."""
         with (
             self.database.read() as connection,
@@ -96,7 +96,7 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path, dims: int | None = DIMS) -> Iterator[Opened]:
+def opened(path: Path, dims: int | None = DIMS) -> Generator[Opened]:
     """A file's indexes, closed at the end."""
     store = Opened(path, dims)
     try:
