@@ -14,6 +14,8 @@ from memgpt_agent.memory.store.texts import texts_at
 from memgpt_agent.memory.store.vectors import Floats
 
 _PAGE = 1_000
+_VECTORS = "SELECT path, vector FROM vectors WHERE ns = (SELECT ns FROM docs WHERE id = ?) AND doc = ? ORDER BY path"
+"""The index of the vectors begins with the namespace."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,7 @@ def _from_file(store: FaissStore, namespace: Namespace, *, with_vectors: bool) -
     )
     with store._database.read() as connection:  # pyright: ignore[reportPrivateUsage]
         for key, value, paths, doc in connection.execute(sql, (path_of(namespace),)):
-            rows = (
-                connection.execute("SELECT path, vector FROM vectors WHERE doc = ? ORDER BY path", (doc,))
-                if with_vectors
-                else ()
-            )
+            rows = connection.execute(_VECTORS, (doc, doc)) if with_vectors else ()
             index: tuple[str, ...] | None = tuple(decode_value(paths)) if paths else None
             yield CarriedItem(key, decode_value(value), index, {path: bytes(vector) for path, vector in rows})
 
