@@ -196,6 +196,21 @@ class MemoryStoreContract:
             ]
             assert face.find(NS, "apple", mode=mode, limit=0) == []
 
+    def test_what_stands_around_a_hit_raises_it_and_adds_none(self, face: Face, store: Any) -> None:
+        """Of two that say the same, the one of the thread that is about it comes first; the hits are the same as without."""
+        said = [
+            ("a1", "a", "rain"),
+            ("a2", "a", "booked"),
+            ("a3", "a", "rain"),
+            ("b1", "b", "the hotel booked in Basel"),
+            ("b2", "b", "booked"),
+        ]
+        for key, thread, text in said:
+            store.put(OTHER, key, {"thread_id": thread, "text": text}, index=["text"])
+        found = keys(face.find(OTHER, "hotel booked", mode="words", near="thread_id"))
+        assert found.index("b2") < found.index("a2")
+        assert set(found) == set(keys(face.find(OTHER, "hotel booked", mode="words")))
+
     def test_what_was_changed_is_found_by_what_it_says_now(self, face: Face, store: Any) -> None:
         """Neither by its old words nor, deleted or put with ``index=False``, by any; a blank query lists it still."""
         store.put(NS, "apple", {"text": "blue whale"})
