@@ -5,7 +5,8 @@ import contextvars
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -126,10 +127,8 @@ class ModelCall:
         seconds = self.session.context.model_timeout_seconds
         limit = asyncio.timeout(seconds)
         try:
-            async with limit:
-                async for piece in model.bind_tools(self.prompt["tools"]).astream(
-                    self.prompt["messages"], tagged(self.config)
-                ):
+            async with limit, aclosing(_stream_of(model, self.prompt, self.config)) as pieces:
+                async for piece in pieces:
                     if not self._take(growing, piece):
                         break
         except RecursionError:
@@ -145,6 +144,12 @@ class ModelCall:
         more = growing.add(piece)
         self.speech.watch(growing)
         return more
+
+
+async def _stream_of(model: BaseChatModel, prompt: CompiledPrompt, config: RunnableConfig) -> AsyncGenerator[Any]:
+    """A stream that ends when it is left."""
+    async for piece in model.bind_tools(prompt["tools"]).astream(prompt["messages"], tagged(config)):
+        yield piece
 
 
 def tagged(config: RunnableConfig) -> RunnableConfig:

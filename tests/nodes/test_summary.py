@@ -112,6 +112,7 @@ def test_the_summary_says_how_many_messages_it_stands_for_with_those_of_pages_th
         model=model, summarizer=Writer(write=lambda *_: "S."), store=store, checkpointer=InMemorySaver()
     )
     context = {"context_window_tokens": 8_192}
+    final: dict[str, Any] = {"messages": []}
     for text in ["a " * 600, "b " * 600, "c " * 600, "Page out", *["d " * 900] * 6]:
         final = graph.invoke({"messages": [("user", text)]}, THREAD, context=context)
     state = graph.get_state(THREAD).values
