@@ -120,7 +120,6 @@ class MemGPTAgent:
             self._model: BaseChatModel | str | None = (
                 model or llm_client or (known.model if known else None) or self._settings.model
             )
-            definitions.save(self._store, self._definition(embedding if isinstance(embedding, str) else None))
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store,
@@ -134,6 +133,8 @@ class MemGPTAgent:
                 about = str(persona) if persona is not None else None
                 seeds = definitions.seeds(about, human, core_memory, (*self._profile.blocks, *blocks))
                 self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
+            # Last: whoever is cut off before it is a new agent again, and makes what is missing.
+            definitions.save(self._store, self._definition(embedding if isinstance(embedding, str) else None))
         except BaseException:
             self._opened.close()
             raise
@@ -180,7 +181,12 @@ class MemGPTAgent:
         known = definitions.load(self._store, agent_id)
         model = None if known and known.model else self._model
         return MemGPTAgent(
-            agent_id=agent_id, model=model, store=self._store, checkpointer=self._checkpointer, settings=self._settings, clock=self._clock
+            agent_id=agent_id,
+            model=model,
+            store=self._store,
+            checkpointer=self._checkpointer,
+            settings=self._settings,
+            clock=self._clock,
         )
 
     @property
@@ -349,7 +355,9 @@ class MemGPTAgent:
             ConfigurationError: one of these cannot be.
         """
         zone = self._context.time_zone
-        rhythm = Rhythm.of(every, longest=longest, jitter=jitter, quiet=quiet, tokens_a_day=tokens_a_day, time_zone=zone)
+        rhythm = Rhythm.of(
+            every, longest=longest, jitter=jitter, quiet=quiet, tokens_a_day=tokens_a_day, time_zone=zone
+        )
         self._pulse = Pulse(self._store, self.agent_id, rhythm, self._clock)
         beats = Heartbeats(self.heartbeat, self._pulse, told=told, scheduler=scheduler)
         self._opened.callback(beats.stop)
@@ -427,4 +435,3 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
                 checkpointer.delete_thread(thread_id)
         for thread_id in threads:
             store.delete(namespaces.LEASES, thread_id)
-

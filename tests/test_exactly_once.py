@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, Remove
 from langgraph.store.base import SearchOp
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent import MemGPTAgent
+from memgpt_agent import Block, MemGPTAgent
 from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, open_checkpointer
 from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
@@ -273,6 +273,34 @@ def test_a_turn_that_failed_is_tried_again_when_its_event_is_sent_again(
     assert [c["name"] for c in response.tool_calls] == ["core_memory_append", "archival_memory_insert", "send_message"]
     assert len(model.calls) == 3
     assert said(agent, "user") == ["I like tea"]
+
+
+class DyingStore(FaissStore):
+    """Crashes before its nth conditional write."""
+
+    left = 1_000
+
+    def put_if(self, *given: Any, **more: Any) -> bool:
+        self.left -= 1
+        if self.left < 0:
+            raise Crash
+        return super().put_if(*given, **more)
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_an_agent_whose_making_was_cut_off_is_made_whole(
+    tmp_path: Path, saver: SqliteCheckpointer, writes: int
+) -> None:
+    """All of its blocks are there, each with its text, though the process died while they were being made."""
+    made: dict[str, Any] = {"human": "Name: Ann", "blocks": [Block("notes", "Empty.")]}
+    with DyingStore(tmp_path / "memory.db") as store:
+        store.left = writes
+        with pytest.raises(Crash):
+            agent_of(store, saver, **made)
+        store.left = 1_000
+        agent, _ = agent_of(store, saver, **made)
+        assert list(agent.core_memory) == ["persona", "human", "notes"]
+        assert (agent.core_memory["human"], agent.core_memory["notes"]) == ("Name: Ann", "Empty.")
 
 
 # The same event twice
