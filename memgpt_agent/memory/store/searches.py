@@ -16,7 +16,7 @@ from memgpt_agent.memory.store.ranking import Scores, Spread, ranked, with_neigh
 from memgpt_agent.memory.store.sides import Side, Sides
 from memgpt_agent.memory.store.vectors import Floats
 
-WHOLE_DOCS = 100_000
+WHOLE_DOCS = 50_000
 """Up to so many documents ``find`` takes the cosine of every one; beyond, of the candidates by words and by meaning."""
 CANDIDATES = 200
 _Mask = NDArray[np.bool_]
