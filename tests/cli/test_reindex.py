@@ -1,9 +1,13 @@
 """`memgpt reindex`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from memgpt_agent.memory import reindexing
 from memgpt_agent.memory.store import open_store
 from memgpt_agent.testing import HashingEmbedder, say
 
@@ -29,3 +33,24 @@ def test_without_a_store_there_is_nothing_to_do(memgpt: Any) -> None:
     assert result.exit_code == 1
     assert "no store at" in result.stderr
     assert not Path(memgpt.home / "memory.db").exists()
+
+
+def test_an_interruption_says_how_to_go_on(memgpt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 130, how far it came, and that nothing has changed yet."""
+
+    def pressed(_path: Path, _embedding: Any, *, progress: Callable[[int, int], None]) -> int:
+        progress(256, 1000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reindexing, "reindex_file", pressed)
+    result = memgpt("reindex")
+    assert result.exit_code == 130
+    assert "Stopped at 256 of 1,000" in " ".join(result.stderr.split())
+
+
+def test_a_store_in_memory_has_nothing_to_embed_anew(memgpt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends with its process."""
+    monkeypatch.setenv("MEMGPT_STORE", "memory://")
+    result = memgpt("reindex")
+    assert result.exit_code == 1
+    assert "ends with its process" in result.stderr
