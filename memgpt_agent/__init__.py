@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from memgpt_agent.config import Context, Settings
     from memgpt_agent.errors import MemGPTError
     from memgpt_agent.graph.builder import create_graph
+    from memgpt_agent.graph.sleeper import SleepRule
     from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.persona import Persona
     from memgpt_agent.memory.store import FaissStore, open_store
+    from memgpt_agent.tools.profiles import Profile
 
 _HOME = {
     "AgentResponse": "memgpt_agent.graph.turn_reader",
@@ -21,7 +23,9 @@ _HOME = {
     "MemGPTAgent": "memgpt_agent.agent",
     "MemGPTError": "memgpt_agent.errors",
     "Persona": "memgpt_agent.memory.persona",
+    "Profile": "memgpt_agent.tools.profiles",
     "Settings": "memgpt_agent.config",
+    "SleepRule": "memgpt_agent.graph.sleeper",
     "StreamEvent": "memgpt_agent.graph.turn_reader",
     "create_graph": "memgpt_agent.graph.builder",
     "delete_agent": "memgpt_agent.agent",
@@ -37,7 +41,9 @@ __all__ = [
     "MemGPTAgent",
     "MemGPTError",
     "Persona",
+    "Profile",
     "Settings",
+    "SleepRule",
     "StreamEvent",
     "create_graph",
     "delete_agent",

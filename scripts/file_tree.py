@@ -1,6 +1,6 @@
-"""Write the README's file tree from the first line of each module's docstring.
+"""Write the file trees from the first line of each module's docstring: the README's in short, docs/modules.md in full.
 
-`python scripts/file_tree.py` rewrites it; with `--check` it exits with 1 where README.md does not hold today's tree.
+`python scripts/file_tree.py` rewrites both; with `--check` it exits with 1 where one of them is not today's.
 """
 
 import ast
@@ -8,38 +8,45 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = {ROOT / "README.md": False, ROOT / "docs" / "modules.md": True}
+"""Where a tree stands, and whether it goes down to every module or stops at the folders."""
 PACKAGE = "memgpt_agent"
 BEGIN = "<!-- file tree: written by `python scripts/file_tree.py` -->"
 END = "<!-- end of file tree -->"
 
 
 def main() -> int:
-    """Rewrite the tree in the README, or say whether it is today's."""
-    before = README.read_text()
-    after = with_tree(before, render(ROOT / PACKAGE))
-    if "--check" in sys.argv[1:]:
-        return int(before != after)
-    README.write_text(after)
-    return 0
+    """Rewrite the trees, or say whether they are today's."""
+    stale = 0
+    for page, whole in PAGES.items():
+        before = page.read_text()
+        after = with_tree(before, render(ROOT / PACKAGE, whole=whole))
+        if "--check" in sys.argv[1:]:
+            stale += before != after
+        else:
+            page.write_text(after)
+    return int(stale > 0)
 
 
 def with_tree(readme: str, tree: str) -> str:
-    """Return the README with `tree` between its markers.
+    """Return the page with `tree` between its markers.
 
     Raises:
         ValueError: a marker is missing.
     """
     for marker in (BEGIN, END):
         if marker not in readme:
-            raise ValueError(f"README.md has no line {marker!r}; put it where the file tree stands.")
+            raise ValueError(f"The page has no line {marker!r}; put it where the file tree stands.")
     head, rest = readme.split(BEGIN, 1)
     return f"{head}{BEGIN}\n```\n{tree}```\n{END}{rest.split(END, 1)[1]}"
 
 
-def render(package: Path) -> str:
-    """Return the tree of a package: a folder's line is its `__init__`'s, and folders stand after files."""
-    rows = list(_rows(package, 0))
+def render(package: Path, *, whole: bool = True) -> str:
+    """Return the tree of a package: a folder's line is its `__init__`'s, and folders stand after files.
+
+    Not whole, it names the modules at the top and the folders only.
+    """
+    rows = [(name, line) for name, line in _rows(package, 0) if whole or name.endswith("/") or not name.startswith("    ")]
     width = max(len(name) for name, _ in rows) + 2
     return "".join(f"{name:<{width}}{line}".rstrip() + "\n" for name, line in rows)
 
