@@ -73,7 +73,8 @@ def too_slow(size: int, before: dict[int, dict[str, Any]], limit_seconds: float)
         return None
     last = before[max(smaller)]
     if "stopped" in last:
-        return f"not tried: at {max(smaller):,} {last['stopped']}"
+        why = str(last["stopped"])
+        return why if why.startswith("not tried") else f"not tried: at {max(smaller):,} {why}"
     growth = size / max(smaller)
     seconds = (last["load_seconds"] + last["build_seconds"]) * growth
     if seconds > limit_seconds:
