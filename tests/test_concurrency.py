@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent import MemGPTAgent, Settings
+from memgpt_agent import MemGPTAgent, Settings, delete_agent, list_agents
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
 from memgpt_agent.errors import ConversationBusy
 from memgpt_agent.events import mark_of
@@ -224,3 +224,19 @@ def test_a_turn_that_takes_long_is_waited_for(store: FaissStore, saver: SqliteCh
     worker.join()
     queue = agent.graph.get_state({"configurable": {"thread_id": "a"}}).values["messages"]
     assert [m.text for m in queue] == ["work", "", "Sent.", "done", "Nightly", "a thought"]
+
+
+def test_an_agent_is_not_deleted_in_the_middle_of_a_turn(tmp_path: Path) -> None:
+    """Deleting waits for the turn, and says who holds it where that takes too long; nothing is deleted then."""
+    settings = Settings(home=tmp_path, turn_wait_seconds=0.05)
+    with MemGPTAgent(agent_id="a", model=ScriptedModel([say("Hi")] * 2), settings=settings) as agent:
+        turn = agent.stream("Hello")
+        next(turn)
+        with pytest.raises(ConversationBusy, match="'a' is held by"):
+            delete_agent("a", settings)
+        turn.close()
+        assert agent.step("Still there?").message == "Hi"
+    delete_agent("a", settings)
+    assert list_agents(settings) == []
+    with MemGPTAgent(agent_id="a", model=ScriptedModel(), settings=settings) as agent:
+        assert agent.messages() == []
