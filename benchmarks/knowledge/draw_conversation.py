@@ -83,11 +83,11 @@ def replay(conversation: dict[str, Any], home: Path, sessions: int) -> int:
         summarizer=ScriptedModel(["They talked."] * 5_000), context={"reasoning": "off"}, human="",
     ) as agent:  # fmt: skip
         for number in range(1, sessions + 1):
-            when = conversation.get(f"session_{number}_date_time")
-            if when is None:
+            when, said = conversation.get(f"session_{number}_date_time"), conversation.get(f"session_{number}")
+            if when is None or said is None:
                 break
             clock.now = datetime.strptime(when, "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
-            for turn in conversation[f"session_{number}"]:
+            for turn in said:
                 agent.step(f"{turn['speaker']}: {turn['text']}")
                 clock.advance(minutes=1)
                 turns += 1
