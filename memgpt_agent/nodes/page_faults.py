@@ -23,6 +23,8 @@ _LEAST_TOKENS = 24
 _ITEM_SHARE = 0.35
 """One memory may fill this share of the room."""
 _QUERY_CHARS = 2_000
+_STEM_CHARS = 5
+"""Words are the same here if so many letters of them are."""
 _TYPES = {"user_message", "agent_message"}
 _ASKS = re.compile(
     r"[?？؟\u037e]|\b(?:remember|recall|remind|earlier|previous(?:ly)?|last (?:time|night|week|month|year)|back then|the other day"
@@ -104,5 +106,5 @@ def _fitting(session: Session, lines: Iterator[str], event: str) -> list[str]:
 
 
 def _meant(text: str) -> set[str]:
-    """The words of a text that say what it is about."""
-    return set(tokens(text)) - FUNCTION_WORDS
+    """The beginnings of the words of a text that say what it is about, so that adopted and adopting are one."""
+    return {w[:_STEM_CHARS] if len(w) > _STEM_CHARS else w.rstrip("s") for w in tokens(text) if w not in FUNCTION_WORDS}
