@@ -165,7 +165,9 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         )
         if points:
             ours, raw = name == "faiss-store", name.startswith("raw")
-            style = {"linewidth": 3} if ours else {"linestyle": "--", "color": "gray"} if raw else {"linewidth": 1.2}
+            style: dict[str, Any] = (
+                {"linewidth": 3} if ours else {"linestyle": "--", "color": "gray"} if raw else {"linewidth": 1.2}
+            )
             axes.plot(*zip(*points, strict=True), marker="o", label=kind.name, **style)
     axes.set(xscale="log", yscale="log", xlabel="items of 384 dimensions", ylabel="median search, k = 10 (ms)")
     axes.grid(visible=True, which="major", alpha=0.3)
