@@ -131,6 +131,10 @@ class _Reading:
         tier = "/".join(namespace[1:])
         for item in items_of(self._store, namespace, vectors=self._vectors):
             self.done.items[tier] = self.done.items.get(tier, 0) + 1
+            if tier == "core" and item.value.get("shared"):
+                self.done.left_out.append(
+                    f"shared block {item.key!r}: its text belongs to several agents and stays there; to take it along, detach it with a copy"
+                )
             vectors = {path: base64.b64encode(vector).decode() for path, vector in item.vectors.items()}
             stored = StoredItem(
                 key=item.key,

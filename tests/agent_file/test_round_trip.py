@@ -155,6 +155,17 @@ def test_no_secret_leaves(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_a_shared_block_is_named_and_not_taken_along(full: Any, home: Callable[[str], Any]) -> None:
+    """Its text is other agents' too; the export and the import both say so."""
+    value = full.store.get(("ann", "core"), "human").value
+    full.store.put(("ann", "core"), "human", {**value, "shared": "team"}, index=False)
+    file, done = full.export("ann")
+    assert [line.split(":")[0] for line in done.left_out] == ["shared block 'human'"]
+    assert home("second").take(file)[0].not_carried == [
+        "shared block 'human': its text is not in the file; attach it where it is"
+    ]
+
+
 def test_an_export_can_be_streamed_and_is_what_its_schema_says(full: Any) -> None:
     """To any text stream; the schema is pydantic's, and the document is read by it."""
     stream = io.StringIO()
