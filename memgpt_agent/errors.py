@@ -93,6 +93,10 @@ class BlockExists(ToolError):
     """A core memory block of this label exists already."""
 
 
+class BlockInUse(ToolError):
+    """A shared block is attached to an agent and cannot be deleted; nothing was changed."""
+
+
 class CoreMemoryFull(ToolError):
     """The edit would make a core memory block longer than its limit."""
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from langgraph.store.base import BaseStore, Item, SearchOp
+from langgraph.store.base import BaseStore, GetOp, Item, SearchOp
 
-from memgpt_agent.errors import BlockExists, StoreError, UnknownBlock
+from memgpt_agent.errors import BlockExists, BlockReadOnly, StoreError, ToolError, UnknownBlock
 from memgpt_agent.events import Clock
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.blocks import MAKING, Block, Cause
@@ -15,11 +15,13 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.search import put_if
 
+MAX_BLOCKS = 100
+"""An agent has this many blocks at once at most."""
 MAX_LABELS = 500
 """Labels that may ever be used by an agent: a deleted block keeps its place in the history."""
 _KEPT_CAUSES = 64
 """A block remembers this many of the causes of its last edits, so that an edit done again is recognised."""
-_MAX_ATTEMPTS = 50
+MAX_ATTEMPTS = 50
 """Times that an edit is tried anew because somebody else edited the block in between."""
 
 
@@ -32,7 +34,13 @@ class StoredBlock:
     trail: Trail
     """Where it stands in its history."""
     value: dict[str, Any]
-    """The item's whole value: what a compare-and-set expects."""
+    """The whole value of the item that holds the text: what a compare-and-set expects."""
+    order: int = 0
+    """Its place among the agent's blocks."""
+    shared: str = ""
+    """The id of the shared block that is attached here; empty for a block of the agent's own."""
+    locked: bool = False
+    """Whether it is attached for reading only."""
 
     @property
     def label(self) -> str:
@@ -50,21 +58,36 @@ Make = Callable[[StoredBlock, int, Cause], Trail]
 
 
 class BlockStore:
-    """The blocks of one agent in a store."""
+    """The blocks of one agent in a store.
+
+    A block that is shared lies under ``namespaces.BLOCKS``, with the agents that have it. The agent's own item of its label is
+    then deleted as far as the agent's own history goes, and names the shared block. Only where both say so is it attached.
+    """
 
     def __init__(self, store: BaseStore, agent_id: str, clock: Clock, history: BlockHistory) -> None:
         self._store = store
+        self._agent_id = agent_id
         self._clock = clock
         self._namespace = namespaces.core(agent_id)
         self._history = history
 
-    def read_operation(self) -> SearchOp:
-        """Return the store operation that reads all blocks."""
-        return SearchOp(self._namespace, limit=MAX_LABELS)
-
     def read(self) -> list[StoredBlock]:
-        """Return all blocks, the deleted ones too, in the order in which they were made."""
-        return in_order(self._store.batch([self.read_operation()])[0])
+        """Return all blocks, the deleted ones too, in the order in which they were made: one round trip, two if some are shared."""
+        # not by created_at alone: InMemoryStore sets it anew at each write
+        found = cast(list[Item], self._store.batch([SearchOp(self._namespace, limit=MAX_LABELS)])[0])
+        return self._resolved(sorted(found, key=lambda item: (item.value["order"], item.created_at)))
+
+    def own(self, label: str) -> StoredBlock | None:
+        """Return what the agent itself keeps under a label: deleted where a shared block is attached there."""
+        item = self._store.get(self._namespace, label)
+        return _stored(item) if item else None
+
+    def _resolved(self, items: Sequence[Item]) -> list[StoredBlock]:
+        """Return the blocks of items, the shared ones as they are now."""
+        ids = [str(item.value["shared"]) for item in items if "shared" in item.value]
+        found = self._store.batch([GetOp(namespaces.BLOCKS, i) for i in ids]) if ids else []
+        shared = dict(zip(ids, cast(list[Item | None], found), strict=True))
+        return [attached(item, shared.get(item.value.get("shared", "")), self._agent_id) for item in items]
 
     def get(self, label: str) -> StoredBlock:
         """Return one block.
@@ -73,7 +96,7 @@ class BlockStore:
             UnknownBlock: there is none with this label, or it was deleted.
         """
         item = self._store.get(self._namespace, label)
-        stored = _stored(item) if item else None
+        stored = self._resolved([item])[0] if item else None
         if stored is None or stored.deleted:
             raise unknown(label, self.read())
         return stored
@@ -101,7 +124,7 @@ class BlockStore:
         if old is None or old.deleted:
             made = self.version(old.trail.last if old else None, block.label, block.value, cause, revision)
             trail = old.trail.edit(made) if old else first_trail(made, undoable=cause.tool not in MAKING)
-            if self._write(block, trail, order, old):
+            if self.write(block, trail, order, old):
                 return
         now = self._store.get(self._namespace, block.label)
         if not keep_existing and not (now and cause.key in now.value["causes"]):
@@ -111,19 +134,37 @@ class BlockStore:
 
     def change(self, label: str, make: Make, cause: Cause, revision: int = 0) -> Block:
         """Write what ``make`` makes of a block, trying as often as it takes; an act done before is not repeated."""
+        return self._changed(label, make, cause, revision).block
+
+    def _changed(self, label: str, make: Make, cause: Cause, revision: int) -> StoredBlock:
         cause = replace(cause, key=cause.key or uuid.uuid4().hex)
-        for _ in range(_MAX_ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             stored = self.read()
             old = next((s for s in stored if s.label == label), None)
             if old is None:
                 raise unknown(label, stored)
             if cause.key in old.block.causes:
                 self._history.record(old.trail.last)
-                return old.block
+                return old
             trail = make(old, revision or 1 + newest_revision(stored), cause)
-            if self._write(old.block, trail, old.value["order"], old):
-                return _as_written(old.block, trail.last)
-        raise StoreError(f"Block {label!r} changed {_MAX_ATTEMPTS} times while it was being edited; try again.")
+            if old.shared:
+                trail = self._of_shared(old, trail)
+            if self.write(old.block, trail, old.order, old):
+                return replace(old, block=_as_written(old.block, trail.last), trail=trail)
+        raise StoreError(f"Block {label!r} changed {MAX_ATTEMPTS} times while it was being edited; try again.")
+
+    def _of_shared(self, old: StoredBlock, trail: Trail) -> Trail:
+        """Return the trail of a shared block with who wrote it; refuse what an agent may not do to one."""
+        if old.locked:
+            raise BlockReadOnly(
+                f"The shared block {old.label!r} is read-only for this agent: others edit it. Note it in another block."
+            )
+        if trail.last.deleted:
+            raise ToolError(
+                f"The block {old.label!r} is shared with other agents and cannot be deleted, or taken back to where it was "
+                "not there, from here. Detach it."
+            )
+        return replace(trail, last=replace(trail.last, agent=self._agent_id, block=old.shared))
 
     def change_together(self, labels: Sequence[str], make: Make, cause: Cause) -> list[Version]:
         """Write several blocks as one act of one revision; return the versions made."""
@@ -131,8 +172,8 @@ class BlockStore:
         revision = 1 + newest_revision(self.read())
         made: list[Version] = []
         for label in labels:
-            number = self.change(label, make, cause, revision).version
-            made += self._history.get(label, [number])
+            last = self._changed(label, make, cause, revision).trail.last
+            made += self._history.get(last, [last.version])
         return made
 
     def version(self, last: Version | None, label: str, value: str, cause: Cause, revision: int) -> Version:
@@ -143,28 +184,53 @@ class BlockStore:
             cause.key, max(revision, last.revision + 1 if last else 1),
         )  # fmt: skip
 
-    def _write(self, block: Block, trail: Trail, order: int, old: StoredBlock | None) -> bool:
+    def write(self, block: Block, trail: Trail, order: int, old: StoredBlock | None, *, shared: str = "") -> bool:
         """Write a block with its trail where ``old`` still stands; return whether it did.
 
-        The version before it is in the history first, whoever wrote it: what is not the newest can always be read there.
+        ``shared`` is what the item names from then on as the shared block that is attached in its place. The version before
+        it is in the history first, whoever wrote it: what is not the newest can always be read there.
         """
-        if old is not None and not self._history.get(block.label, [old.trail.last.version]):
+        if old is not None and not self._history.get(old.trail.last, [old.trail.last.version]):
             self._history.record(old.trail.last)
         written = _as_written(replace(block, causes=old.block.causes if old else ()), trail.last)
-        value = {**written.as_value(), "order": order, "trail": trail.as_value()}
-        if not put_if(
-            self._store, self._namespace, block.label, value, expected=old.value if old else None, index=False
-        ):
+        value = {**written.as_value(), "trail": trail.as_value()}
+        namespace, key = self._namespace, block.label
+        if old is not None and old.shared:  # its own label and flag stay: this agent's may be others
+            namespace, key = namespaces.BLOCKS, old.shared
+            value = {**old.value, **value, "label": old.value["label"], "read_only": old.value["read_only"]}
+        else:
+            value |= {"order": order, **({"shared": shared} if shared else {})}
+        if not put_if(self._store, namespace, key, value, expected=old.value if old else None, index=False):
             return False
         self._history.record(trail.last)
         return True
 
 
-def in_order(result: Any) -> list[StoredBlock]:
-    """Return the blocks that a read found, in the order in which they were made."""
-    # not by created_at alone: InMemoryStore sets it anew at each write
-    items = sorted(cast(list[Item], result), key=lambda item: (item.value["order"], item.created_at))
-    return [_stored(item) for item in items]
+def attached(item: Item, shared: Item | None, agent_id: str) -> StoredBlock:
+    """Return an agent's block; where it names a shared block that has the agent in its list, that one under the agent's label."""
+    known = shared.value["attached"].get(agent_id) if shared is not None and "attached" in shared.value else None
+    if shared is None or known is None or known["label"] != item.key:
+        return _stored(item)
+    locked = bool(known["read_only"])
+    value = {**shared.value, "label": item.key, "read_only": locked or shared.value["read_only"]}
+    return StoredBlock(
+        Block.from_value(value), Trail.from_value(value), shared.value, item.value["order"], shared.key, locked
+    )
+
+
+def check_room(labels: Iterable[str], stored: Iterable[StoredBlock]) -> None:
+    """Refuse more blocks than an agent may have.
+
+    Raises:
+        ToolError: with these labels there would be too many.
+    """
+    listed, new = list(stored), set(labels)
+    living, ever = new | {s.label for s in listed if not s.deleted}, new | {s.label for s in listed}
+    if len(living) > MAX_BLOCKS or len(ever) > MAX_LABELS:
+        raise ToolError(
+            f"There would be {len(living)} blocks, under {len(ever)} labels that were ever used; the limits are {MAX_BLOCKS} and "
+            f"{MAX_LABELS}. Delete a block, or use a label again."
+        )
 
 
 def newest_revision(stored: Iterable[StoredBlock]) -> int:
@@ -179,7 +245,7 @@ def unknown(label: str, stored: Sequence[StoredBlock]) -> UnknownBlock:
 
 
 def _stored(item: Item) -> StoredBlock:
-    return StoredBlock(Block.from_value(item.value), Trail.from_value(item.value), item.value)
+    return StoredBlock(Block.from_value(item.value), Trail.from_value(item.value), item.value, item.value["order"])
 
 
 def _as_written(block: Block, last: Version) -> Block:

@@ -2,15 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-from langgraph.store.base import BaseStore, SearchOp
+from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, NothingToUndo, StoreError, ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.block_store import MAX_LABELS, BlockStore, StoredBlock, in_order, newest_revision, unknown
+from memgpt_agent.memory.block_store import MAX_BLOCKS, BlockStore, StoredBlock, check_room, newest_revision, unknown
 from memgpt_agent.memory.blocks import (
     BY_USER,
     DEFAULT_LIMIT_CHARS,
@@ -21,7 +21,8 @@ from memgpt_agent.memory.blocks import (
     Cause,
     default_blocks,
 )
-from memgpt_agent.memory.history import BlockHistory, Difference, Point, Trail, Version
+from memgpt_agent.memory.history import BlockHistory, Difference, EditId, Point, Trail, Version
+from memgpt_agent.memory.shared_blocks import Sharing
 from memgpt_agent.memory.text_edits import inserted, replaced
 
 __all__ = [
@@ -29,9 +30,8 @@ __all__ = [
     "CoreMemory", "default_blocks",
 ]  # fmt: skip
 
-MAX_BLOCKS = 100
-"""An agent has this many blocks at once at most."""
 _DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
+_SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "detach"))
 
 
 class CoreMemory(Mapping[str, str]):
@@ -45,6 +45,8 @@ class CoreMemory(Mapping[str, str]):
     def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
         self._history = BlockHistory(store, agent_id, time_zone)
         self._blocks = BlockStore(store, agent_id, clock, self._history)
+        self._sharing = Sharing(store, agent_id, self._blocks, self._history)
+        self._agent_id = agent_id
 
     def __getitem__(self, label: str) -> str:
         return self.block(label).value
@@ -65,15 +67,6 @@ class CoreMemory(Mapping[str, str]):
         """Return all blocks in the order in which they were made."""
         return [stored.block for stored in self._blocks.read() if not stored.deleted]
 
-    def read_operation(self) -> SearchOp:
-        """Return the store operation that reads all blocks, for a batch with others; :meth:`parse` takes its result."""
-        return self._blocks.read_operation()
-
-    @staticmethod
-    def parse(result: Any) -> list[Block]:
-        """Return the blocks that a :meth:`read_operation` found."""
-        return [stored.block for stored in in_order(result) if not stored.deleted]
-
     def block(self, label: str) -> Block:
         """Return one block.
 
@@ -93,7 +86,7 @@ class CoreMemory(Mapping[str, str]):
         stored = {s.label: s for s in self._blocks.read()}
         _check_new(blocks, stored)
         cause = replace(cause, key=cause.key or uuid.uuid4().hex)
-        order = 1 + max((int(s.value["order"]) for s in stored.values()), default=-1)
+        order = 1 + max((s.order for s in stored.values()), default=-1)
         revision = 1 + newest_revision(stored.values())
         for place, block in enumerate(blocks, start=order):
             self._blocks.create(block, stored.get(block.label), cause, revision, place, keep_existing=keep_existing)
@@ -163,7 +156,7 @@ class CoreMemory(Mapping[str, str]):
         """Take a block out of core memory; its versions stay in the history, and undo brings it back.
 
         Raises:
-            UnknownBlock: there is none with this label.
+            UnknownBlock: there is none with this label. ToolError: it is shared: :meth:`detach` it.
         """
 
         def gone(old: StoredBlock, revision: int, cause: Cause) -> Trail:
@@ -192,11 +185,11 @@ class CoreMemory(Mapping[str, str]):
         """Return every version of a block (of all blocks, if none is named), oldest first, as data; see :meth:`log`."""
         trails = [s.trail for s in self._blocks.read() if label in (None, s.label)]
         found = self._history.page(trails, sum(trail.last.version for trail in trails), None)
-        return [asdict(version) for version in reversed(found)]
+        return [version.as_value() for version in reversed(found)]
 
     def change(self, version: Version) -> Difference:
         """Return what a version of the log changed: its block before and after it."""
-        before = self._history.get(version.label, [version.version - 1])
+        before = self._history.get(version, [version.version - 1])
         return Difference(version.label, before[0].text if before else None, version.text)
 
     def at(self, point: Point, label: str | None = None) -> dict[str, str]:
@@ -220,12 +213,14 @@ class CoreMemory(Mapping[str, str]):
         """Take back the last edit of a block, or the last of all; return the versions that this made.
 
         What one act edited in several blocks is taken back together. An undo is itself in the log and can be undone by
-        :meth:`redo`, until there is an edit after it.
+        :meth:`redo`, until there is an edit after it. A shared block is asked by its label about everybody's edits;
+        without a label, only where this agent made the edit.
 
         Raises:
             NothingToUndo: it stands at its beginning. UnknownBlock: there is and was no such block.
         """
         able = [s for s in self._blocks.named(label) if s.trail.last.parent is not None]
+        able = [s for s in able if label or self._made_here(s, s.trail.at)]
         if not able:
             raise NothingToUndo(f"There is nothing to undo in {_of(label)}: it is as it was made.")
         act = max(able, key=lambda s: s.trail.at.revision).trail.at.act
@@ -238,8 +233,9 @@ class CoreMemory(Mapping[str, str]):
             NothingToUndo: nothing was undone, or there was an edit since. UnknownBlock: there is and was no such block.
         """
         stored = self._blocks.named(label)
-        edited = max((s.trail.edited for s in stored), default=0)
+        edited = max((s.trail.edited for s in stored if not s.shared), default=0)
         able = [s for s in stored if s.trail.redo and (label or s.trail.last.revision > edited)]
+        able = [s for s in able if label or self._made_here(s, s.trail.redo[-1])]
         if not able:
             raise NothingToUndo(f"There is nothing to redo in {_of(label)}: nothing was undone since the last edit.")
         act = min((s.trail.redo[-1] for s in able), key=lambda edit: edit.revision).act
@@ -248,14 +244,16 @@ class CoreMemory(Mapping[str, str]):
     def restore(self, at: Point, label: str | None = None, cause: Cause = _RESTORE) -> list[Version]:
         """Make a block, or all, what it was at a point (see :meth:`at`); return the versions that this made.
 
-        Deleted blocks come back, blocks made since go. It is an edit: one undo takes it back.
+        Deleted blocks come back, blocks made since go. It is an edit: one undo takes it back. A shared block is restored for
+        everybody who has it, and only where its label is given.
 
         Raises:
             UnknownVersion, UnknownBlock: the point or the block is not known. CoreMemoryFull: a text is longer than the
                 block's limit is now. Nothing was changed.
         """
-        wanted, stored = self._texts(at, label), {s.label: s for s in self._blocks.named(label)}
-        changed = [name for name, text in wanted.items() if stored[name].trail.last.text != text]
+        wanted = self._texts(at, label)
+        stored = {s.label: s for s in self._blocks.named(label) if label or not s.shared}
+        changed = [name for name in wanted if name in stored and stored[name].trail.last.text != wanted[name]]
         for name in changed:
             _check_size(name, wanted[name] or "", stored[name].block.limit_chars)
 
@@ -278,24 +276,63 @@ class CoreMemory(Mapping[str, str]):
     def _undone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
         if old.trail.last.parent is None:
             raise NothingToUndo(f"There is nothing to undo in {_of(old.label)} any more: somebody else undid it.")
-        target = self._target(old.label, old.trail.last.parent)
+        target = self._target(old, old.trail.last.parent)
         made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
         return old.trail.undo(replace(made, deleted=target.deleted), target)
 
     def _redone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
         if not old.trail.redo:
             raise NothingToUndo(f"There is nothing to redo in {_of(old.label)} any more: somebody else edited it.")
-        target = self._target(old.label, old.trail.redo[-1].version)
+        target = self._target(old, old.trail.redo[-1].version)
         made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
         return old.trail.forward(replace(made, deleted=target.deleted), target)
 
-    def _target(self, label: str, version: int) -> Version:
+    def _target(self, old: StoredBlock, version: int) -> Version:
         if version == 0:
-            return Version(label, 0, "", "", deleted=True)
-        found = self._history.get(label, [version])
+            return Version(old.label, 0, "", "", deleted=True)
+        found = self._history.get(old.trail.last, [version])
         if not found:
-            raise StoreError(f"Version {version} of block {label!r} is not in the history; nothing was changed.")
+            raise StoreError(f"Version {version} of block {old.label!r} is not in the history; nothing was changed.")
         return found[0]
+
+    def _made_here(self, stored: StoredBlock, edit: EditId) -> bool:
+        """Whether this agent made an edit; of its own blocks it made them all."""
+        return not stored.shared or [v.agent for v in self._history.get(stored.trail.last, [edit.version])] == [
+            self._agent_id
+        ]
+
+    def share(self, label: str, block_id: str | None = None, cause: Cause = _SHARE) -> str:
+        """Make a block one that other agents can attach, its history with it; return its id. One that is shared stays so.
+
+        Raises:
+            UnknownBlock: there is none with this label. BlockExists: there is a shared block of this id.
+        """
+        return self._sharing.share(label, block_id, cause)
+
+    def attach(
+        self, block_id: str, label: str | None = None, *, read_only: bool = False, cause: Cause = _ATTACH
+    ) -> Block:
+        """Take a shared block into core memory, or change how it is attached; every agent that has it sees every edit.
+
+        Args:
+            block_id: which one.
+            label: what it is called in this agent; as it was called where it was shared, if none is given.
+            read_only: whether this agent may only read it.
+            cause: who does it.
+
+        Raises:
+            UnknownBlock: there is no such shared block. BlockExists: the label is taken here, or the agent has the block
+                under another one. ToolError: there would be too many blocks, or too many agents that have this one.
+        """
+        return self._sharing.attach(block_id, label, cause, read_only=read_only)
+
+    def detach(self, label: str, *, keep_copy: bool = False, cause: Cause = _DETACH) -> Block | None:
+        """Take a shared block out of this agent's core memory; with ``keep_copy`` its text stays as a block of the agent's own.
+
+        Raises:
+            UnknownBlock: there is none with this label. ToolError: it is not shared.
+        """
+        return self._sharing.detach(label, cause, keep_copy=keep_copy)
 
 
 def _of(label: str | None) -> str:
@@ -309,13 +346,7 @@ def _check_new(blocks: Sequence[Block], stored: Mapping[str, StoredBlock]) -> No
             raise ToolError(
                 f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}."
             )
-    labels = {block.label for block in blocks}
-    living, ever = labels | {label for label, s in stored.items() if not s.deleted}, labels | set(stored)
-    if len(living) > MAX_BLOCKS or len(ever) > MAX_LABELS:
-        raise ToolError(
-            f"There would be {len(living)} blocks, under {len(ever)} labels that were ever used; the limits are {MAX_BLOCKS} and "
-            f"{MAX_LABELS}. Delete a block, or use a label again."
-        )
+    check_room((block.label for block in blocks), stored.values())
 
 
 def _check_size(label: str, value: str, limit_chars: int) -> None:

@@ -63,11 +63,19 @@ class Version:
     """The version that undo goes back to; 0: the block is not there; ``None``: nothing to undo."""
     kind: Literal["edit", "undo", "redo"] = "edit"
     """Whether it is an edit or a step in the history of edits."""
+    agent: str = ""
+    """The agent through which a shared block was edited; empty for a block of the agent's own."""
+    block: str = ""
+    """The id of the shared block; empty for a block of the agent's own."""
 
     @property
     def text(self) -> str | None:
         """The block's text; ``None`` where it is not there."""
         return None if self.deleted else self.value
+
+    def as_value(self) -> dict[str, Any]:
+        """Return the version as data; of a block of the agent's own without what is said of shared ones only."""
+        return {name: value for name, value in asdict(self).items() if value or name not in {"agent", "block"}}
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Version":
@@ -92,7 +100,7 @@ class Trail:
 
     def as_value(self) -> dict[str, Any]:
         """Return what is stored beside the block; its label, text, version and time are the block's."""
-        last = {k: v for k, v in asdict(self.last).items() if k not in {"label", "value", "version", "time"}}
+        last = {k: v for k, v in self.last.as_value().items() if k not in {"label", "value", "version", "time"}}
         return {"last": last, "at": list(self.at), "redo": [list(edit) for edit in self.redo], "edited": self.edited}
 
     @classmethod
@@ -151,7 +159,10 @@ class Difference:
 
 
 class BlockHistory:
-    """Reads an agent's versions by their keys: a page or a search for a point costs no more where there are 10,000."""
+    """Reads an agent's versions by their keys: a page or a search for a point costs no more where there are 10,000.
+
+    The versions of a shared block lie with the block, and bear the label that it has in this agent.
+    """
 
     def __init__(self, store: BaseStore, agent_id: str, time_zone: str = "UTC") -> None:
         self._store = store
@@ -161,18 +172,25 @@ class BlockHistory:
 
     def record(self, version: Version) -> None:
         """Keep a version; keeping it again changes nothing."""
-        self._store.batch([self._put(version)])
+        self.record_all([version])
+
+    def record_all(self, versions: Sequence[Version]) -> None:
+        """Keep versions; keeping them again changes nothing."""
+        self._store.batch([self._put(version) for version in versions])
 
     def _put(self, version: Version) -> PutOp:
-        value = {**asdict(version), "ordinal": version.revision}
-        return PutOp(self._namespace, _key(version.label, version.version), value, index=False)
+        value = {**version.as_value(), "ordinal": version.revision}
+        return PutOp(self._place(version), _key(version, version.version), value, index=False)
 
-    def get(self, label: str, versions: Sequence[int]) -> list[Version]:
-        """Return versions of a block, those that there are, in the order asked for."""
-        found = (
-            self._store.batch([GetOp(self._namespace, _key(label, number)) for number in versions]) if versions else []
-        )
-        return [Version.from_value(item.value) for item in cast(list[Item | None], found) if item is not None]
+    def get(self, last: Version, versions: Sequence[int]) -> list[Version]:
+        """Return versions of the block of which ``last`` is one, those that there are, in the order asked for."""
+        place = self._place(last)
+        found = self._store.batch([GetOp(place, _key(last, number)) for number in versions]) if versions else []
+        read = [Version.from_value(item.value) for item in cast(list[Item | None], found) if item is not None]
+        return [replace(version, label=last.label) for version in read]
+
+    def _place(self, version: Version) -> namespaces.Namespace:
+        return namespaces.block_history(version.block) if version.block else self._namespace
 
     def last_that(self, holds: Callable[[Version], bool], trail: Trail) -> Version | None:
         """Return a block's last version of which ``holds`` is true; it must be true of a beginning of the versions only."""
@@ -182,7 +200,7 @@ class BlockHistory:
         best: Version | None = None
         while high - low > 1:
             middle = (low + high) // 2
-            found = self.get(trail.last.label, [middle])
+            found = self.get(trail.last, [middle])
             if found and not holds(found[0]):
                 high = middle
             else:
@@ -199,7 +217,7 @@ class BlockHistory:
             last = trail.last if before is None else self.last_that(lambda v: v.revision < before, trail)
             if last is not None:
                 older = range(last.version - 1, max(0, last.version - limit), -1)
-                found += [last, *self.get(last.label, older)]
+                found += [last, *self.get(last, older)]
         found.sort(key=lambda v: (v.revision, v.time, v.version, v.label), reverse=True)
         last = found[limit - 1].revision if 0 < limit <= len(found) else 0
         return found[:limit] + [version for version in found[limit:] if version.revision == last]
@@ -229,8 +247,9 @@ class BlockHistory:
             recent = newest(self._store, self._namespace, limit=_PREFIX_SCAN)
             edits = [item for item in recent if str(item.value["turn"]).startswith(turn)][:1]
         if edits:
-            revision = int(edits[0].value["revision"])
-            return lambda v: v.revision <= revision
+            revision, moment = int(edits[0].value["revision"]), str(edits[0].value["time"])
+            # other agents number a shared block's edits too: there the time decides
+            return lambda v: v.time <= moment if v.block else v.revision <= revision
         said = newest(self._store, namespaces.recall(self._agent_id), filter={"turn": turn}, limit=1) if turn else []
         if said:
             until = str(said[0].value["time"])
@@ -241,5 +260,6 @@ class BlockHistory:
         )
 
 
-def _key(label: str, version: int) -> str:
-    return f"{label}:{version:08d}"
+def _key(version: Version, number: int) -> str:
+    """A shared block's versions are kept under its id: each agent may call it by another label."""
+    return f"{version.block or version.label}:{number:08d}"

@@ -8,6 +8,7 @@ Namespace = tuple[str, ...]
 
 BLOCKS: Namespace = ("blocks",)
 """Shared blocks, one item each by id."""
+_BLOCK_HISTORY = "block_history"
 AGENTS: Namespace = ("agents",)
 """The definitions of all agents, one item each by id."""
 IMPORTS: Namespace = ("imports",)
@@ -15,7 +16,7 @@ IMPORTS: Namespace = ("imports",)
 LEASES: Namespace = ("leases",)
 """Who takes a turn in which conversation, one item each by thread."""
 
-_RESERVED = {"blocks", "agents", "leases", "imports", "langgraph"}
+_RESERVED = {"blocks", _BLOCK_HISTORY, "agents", "leases", "imports", "langgraph"}
 MAX_ID_CHARS = 200
 
 
@@ -44,6 +45,11 @@ def core(agent_id: str) -> Namespace:
 def core_history(agent_id: str) -> Namespace:
     """Every version of the agent's blocks."""
     return (encode_label(agent_id), "core_history")
+
+
+def block_history(block_id: str) -> Namespace:
+    """Every version of a shared block; not under ``BLOCKS``, whose listing holds the blocks alone."""
+    return (_BLOCK_HISTORY, encode_label(block_id))
 
 
 def recall(agent_id: str) -> Namespace:

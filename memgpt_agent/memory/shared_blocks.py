@@ -1,0 +1,262 @@
+"""Shared blocks: blocks that several agents have in core memory at once, who has which, and taking them in and out."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
+
+from memgpt_agent.errors import BlockExists, BlockInUse, StoreError, ToolError, UnknownBlock
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.block_store import MAX_ATTEMPTS, BlockStore, StoredBlock, attached, check_room, newest_revision
+from memgpt_agent.memory.blocks import Block, Cause
+from memgpt_agent.memory.history import BlockHistory, Trail, Version, first_trail
+from memgpt_agent.memory.search import put_if
+
+MAX_ATTACHED = 500
+"""A shared block is attached to this many agents at most: who has it is written with it at each edit."""
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """That an agent has a shared block."""
+
+    agent_id: str
+    """The agent."""
+    label: str
+    """What the block is called in it."""
+    read_only: bool = False
+    """Whether this agent may only read it."""
+
+
+@dataclass(frozen=True)
+class SharedBlock:
+    """A block that agents can attach."""
+
+    id: str
+    """By which it is attached."""
+    block: Block
+    """The block as it is now, under the label that it had where it was shared."""
+    attached: tuple[Attachment, ...]
+    """The agents that have it."""
+
+
+class SharedBlocks:
+    """All shared blocks of a store."""
+
+    def __init__(self, store: BaseStore) -> None:
+        self._store = store
+
+    def all(self) -> list[SharedBlock]:
+        """Return all shared blocks with those who have them, by id."""
+        found: list[Item] = []
+        while page := self._store.search(namespaces.BLOCKS, limit=_PAGE, offset=len(found)):
+            found += page
+        return [self._read(item) for item in sorted(found, key=lambda item: item.key) if "attached" in item.value]
+
+    def get(self, block_id: str) -> SharedBlock:
+        """Return one shared block.
+
+        Raises:
+            UnknownBlock: there is none of this id; the message names those there are.
+        """
+        return self._read(_known(self._store, block_id))
+
+    def delete(self, block_id: str) -> None:
+        """Delete a shared block that nobody has, with its history. There is no way back.
+
+        Raises:
+            UnknownBlock: there is none of this id. BlockInUse: agents have it; the message names them.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            item = _known(self._store, block_id)
+            if holders := self._read(item).attached:
+                names = ", ".join(f"{a.agent_id!r} (as {a.label!r})" for a in holders)
+                raise BlockInUse(f"The shared block {block_id!r} is attached to {names}. Detach it there first.")
+            # from here on nobody can attach it; a crash leaves a mark that is nobody's block
+            if put_if(self._store, namespaces.BLOCKS, block_id, {"deleted": True}, expected=item.value, index=False):
+                return _forget(self._store, block_id)
+        raise _contended(block_id)
+
+    def _read(self, item: Item) -> SharedBlock:
+        """An agent that was deleted is still in the block's list; it has the block no more."""
+        listed = cast(Mapping[str, Mapping[str, Any]], item.value["attached"])
+        reads = [GetOp(namespaces.core(agent), str(entry["label"])) for agent, entry in listed.items()]
+        found = cast(list[Item | None], self._store.batch(reads)) if reads else []
+        holders = [
+            Attachment(agent, str(entry["label"]), bool(entry["read_only"]))
+            for (agent, entry), own in zip(listed.items(), found, strict=True)
+            if own is not None and own.value.get("shared") == item.key
+        ]
+        return SharedBlock(item.key, Block.from_value(item.value), tuple(holders))
+
+
+class Sharing:
+    """How one agent shares, attaches and detaches blocks; see ``CoreMemory``, which offers it.
+
+    What an agent has under the label is written first, the block's list after it: only both together are an
+    attachment, so a crash between them leaves none, and doing it again completes it.
+    """
+
+    def __init__(self, store: BaseStore, agent_id: str, blocks: BlockStore, history: BlockHistory) -> None:
+        self._store, self._agent_id, self._blocks, self._history = store, agent_id, blocks, history
+
+    def share(self, label: str, block_id: str | None, cause: Cause) -> str:
+        """Turn a block of the agent's own into a shared one; return its id."""
+        for _ in range(MAX_ATTEMPTS):
+            old = self._blocks.get(label)
+            if old.shared:
+                return old.shared
+            new = block_id or f"block-{uuid.uuid4().hex[:12]}"
+            self._publish(old, new)
+            if self._stand_aside(label, old.order, old, new, cause):
+                return new
+            _forget(self._store, new)  # it was edited in between: what was published is not the newest
+        raise _contended(label)
+
+    def _publish(self, old: StoredBlock, block_id: str) -> None:
+        """Store a shared block with the history of an agent's own, all of whose versions were made through this agent."""
+        last = replace(old.trail.last, agent=self._agent_id, block=block_id)
+        value = {name: item for name, item in old.value.items() if name != "order"}
+        value |= {
+            "trail": replace(old.trail, last=last).as_value(),
+            "attached": {self._agent_id: {"label": old.label, "read_only": False}},
+        }
+        namespaces.encode_label(block_id)  # refuses what cannot be an id
+        if not put_if(self._store, namespaces.BLOCKS, block_id, value, expected=None, index=False):
+            raise BlockExists(f"There is a shared block {block_id!r} already; attach it, or choose another id.")
+        for first in range(1, last.version + 1, _PAGE):
+            page = self._history.get(old.trail.last, range(first, min(first + _PAGE, last.version + 1)))
+            self._history.record_all([replace(version, agent=self._agent_id, block=block_id) for version in page])
+
+    def attach(self, block_id: str, label: str | None, cause: Cause, *, read_only: bool) -> Block:
+        """Take a shared block into the agent's core memory, or change how it is attached."""
+        name = label or str(_known(self._store, block_id).value["label"])
+        for _ in range(MAX_ATTEMPTS):
+            if self._prepared(block_id, name, cause):
+                break
+        else:
+            raise _contended(name)
+        try:
+            self._enter(block_id, {"label": name, "read_only": read_only})
+        except ToolError:
+            self._take_back(block_id, name)
+            raise
+        return self._blocks.get(name).block
+
+    def _prepared(self, block_id: str, label: str, cause: Cause) -> bool:
+        """Make the agent's item of a label name a shared block; return whether it does."""
+        if not label or len(label) > namespaces.MAX_ID_CHARS:
+            raise ToolError(f"A block needs a label of 1 to {namespaces.MAX_ID_CHARS} characters; got {label[:60]!r}.")
+        stored = self._blocks.read()
+        here = next((s for s in stored if s.shared == block_id), None)
+        if here is not None:
+            if here.label == label:
+                return True
+            raise BlockExists(
+                f"This agent has the shared block {block_id!r} already, as {here.label!r}; detach it first."
+            )
+        if any(s.label == label and not s.deleted for s in stored):
+            raise BlockExists(f"This agent has a block {label!r} already; attach {block_id!r} under another label.")
+        check_room([label], stored)
+        old = self._blocks.own(label)
+        if old is not None and old.value.get("shared") == block_id:
+            return True  # a crash cut it off here
+        order = old.order if old else 1 + max((s.order for s in stored), default=-1)
+        return self._stand_aside(label, order, old, block_id, cause)
+
+    def _stand_aside(self, label: str, order: int, old: StoredBlock | None, block_id: str, cause: Cause) -> bool:
+        """Let the agent's own block end, where there is one, and name the shared one in its place."""
+        block = replace(old.block, value="") if old else Block(label)
+        return self._blocks.write(block, self._next(label, old, None, cause), order, old, shared=block_id)
+
+    def _next(self, label: str, old: StoredBlock | None, text: str | None, cause: Cause) -> Trail:
+        """The agent's own history goes on at its own numbers; what was before cannot be undone to."""
+        cause = replace(cause, key=cause.key or uuid.uuid4().hex)
+        revision = 1 + newest_revision(self._blocks.read())
+        made = self._blocks.version(old.trail.last if old else None, label, text or "", cause, revision)
+        return first_trail(replace(made, deleted=text is None), undoable=False)
+
+    def _enter(self, block_id: str, entry: dict[str, Any] | None) -> None:
+        """Write into a shared block's list how this agent has it, or that it does not."""
+        for _ in range(MAX_ATTEMPTS):
+            item = _known(self._store, block_id)
+            listed = {agent: known for agent, known in item.value["attached"].items() if agent != self._agent_id}
+            if entry is not None:
+                listed[self._agent_id] = entry
+                self._check_holders(block_id, listed)
+            value = {**item.value, "attached": listed}
+            if value == item.value or put_if(
+                self._store, namespaces.BLOCKS, block_id, value, expected=item.value, index=False
+            ):
+                return
+        raise _contended(block_id)
+
+    def _check_holders(self, block_id: str, listed: Mapping[str, Any]) -> None:
+        if len(listed) > MAX_ATTACHED:
+            raise ToolError(
+                f"The shared block {block_id!r} would be attached to {len(listed)} agents; the limit is {MAX_ATTACHED}."
+            )
+
+    def _take_back(self, block_id: str, label: str) -> None:
+        """Free a label whose shared block could not be attached, unless it was attached before."""
+        old = self._blocks.own(label)
+        attached_now = any(s.shared == block_id for s in self._blocks.read())
+        if old is not None and not attached_now and old.value.get("shared") == block_id:
+            self._blocks.write(old.block, old.trail, old.order, old)
+
+    def detach(self, label: str, cause: Cause, *, keep_copy: bool) -> Block | None:
+        """Take a shared block out of the agent's core memory."""
+        for _ in range(MAX_ATTEMPTS):
+            now, old = self._blocks.get(label), self._blocks.own(label)
+            if not now.shared or old is None:
+                raise ToolError(f"The block {label!r} is the agent's own, not shared; delete it if it is to go.")
+            block = replace(now.block, read_only=bool(now.value["read_only"])) if keep_copy else old.block
+            trail = self._next(label, old, now.block.value if keep_copy else None, cause)
+            if self._blocks.write(block, trail, old.order, old):
+                self._enter(now.shared, None)
+                return self._blocks.get(label).block if keep_copy else None
+        raise _contended(label)
+
+
+def as_own(store: BaseStore, agent_id: str, item: Item) -> dict[str, Any]:
+    """Return the value of an agent's core memory item as it is without any sharing: a shared block's text as its own.
+
+    It says the same each time, so that an export can be repeated.
+    """
+    block_id = item.value.get("shared")
+    if block_id is None:
+        return item.value
+    own = {name: value for name, value in item.value.items() if name != "shared"}
+    stored = attached(item, store.get(namespaces.BLOCKS, block_id), agent_id)
+    if not stored.shared:
+        return own
+    before, last = Trail.from_value(item.value).last, stored.trail.last
+    made = Version(
+        item.key, before.version + 1, last.value, max(before.time, last.time), last.actor, "detach", "", last.turn, last.act,
+        max(before.revision + 1, last.revision),
+    )  # fmt: skip
+    block = replace(stored.block, version=made.version, updated_at=made.time, read_only=stored.value["read_only"])
+    return {**own, **block.as_value(), "trail": first_trail(made, undoable=False).as_value()}
+
+
+def _known(store: BaseStore, block_id: str) -> Item:
+    item = store.get(namespaces.BLOCKS, block_id)
+    if item is None or "attached" not in item.value:
+        known = ", ".join(repr(found.key) for found in store.search(namespaces.BLOCKS, limit=20)) or "none"
+        raise UnknownBlock(f"There is no shared block {block_id!r}. The shared blocks are: {known}.")
+    return item
+
+
+def _forget(store: BaseStore, block_id: str) -> None:
+    """Delete a shared block and its versions; the block's item last, so that a crash leaves no history without it."""
+    place = namespaces.block_history(block_id)
+    while items := store.search(place, limit=_PAGE):
+        store.batch([PutOp(place, item.key, None) for item in items])
+    store.delete(namespaces.BLOCKS, block_id)
+
+
+def _contended(name: str) -> StoreError:
+    return StoreError(f"Block {name!r} changed {MAX_ATTEMPTS} times in between; try again.")
