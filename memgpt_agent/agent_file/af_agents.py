@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from langchain_core.messages import message_to_dict
@@ -200,7 +200,8 @@ def _note_tools(agent: ForeignAgent, profile: Profile) -> None:
 
 def _choose_model(agent: ForeignAgent, definition: dict[str, Any], settings: Settings) -> None:
     """Take the file's chat model and its window over if it can be had here, else say so."""
-    config: Any = agent.agent.get("llm_config") or {}
+    found: Any = agent.agent.get("llm_config")
+    config: Data = cast(Data, found) if isinstance(found, dict) else {}
     handle = str(agent.agent.get("model") or config.get("handle") or config.get("model") or "")
     if not handle:
         return

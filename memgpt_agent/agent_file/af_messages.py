@@ -102,7 +102,8 @@ class _Reading:
         text, thoughts = text_of(content), thoughts_of(content)
         asked: list[ToolCall] = []
         for number, call in enumerate(calls):
-            function = cast(Data, call.get("function") or {})
+            given: Any = call.get("function")
+            function = cast(Data, given) if isinstance(given, dict) else {}
             arguments = _arguments(function.get("arguments"))
             call_id = str(call.get("id") or f"{key}-{number}")
             tool = str(function.get("name") or call.get("name") or "")

@@ -67,7 +67,8 @@ def _newer(data: Data, name: str) -> list[ForeignAgent]:
         raise AgentFileError(f"{name} holds no agent. Nothing was imported.")
     blocks, tools = _by_id(data, "blocks", name), _by_id(data, "tools", name)
     dropped: list[str] = []
-    shared = {part: without_secrets(data.get(part) or [], part, dropped) for part in _SHARED}
+    lists: Data = {part: objects(data, part, name) for part in _SHARED[:3]}
+    shared: Data = without_secrets({**lists, "metadata": data.get("metadata") or {}}, "", dropped)
     unknown = [f"{key!r}: this program does not know it" for key in sorted(data.keys() - _KNOWN) if data[key]]
     found: list[ForeignAgent] = []
     for place, agent in enumerate(agents):
@@ -105,15 +106,13 @@ def _older(data: Data, name: str) -> ForeignAgent:
     for place, message in enumerate(messages):
         message.setdefault("id", f"message-{place}")
     indices: Any = data.get("in_context_message_indices") or []
-    in_context = [
-        str(messages[i]["id"]) for i in cast(list[object], indices) if isinstance(i, int) and 0 <= i < len(messages)
-    ]
+    in_context = [str(messages[i]["id"]) for i in _listed(indices) if isinstance(i, int) and 0 <= i < len(messages)]
     dropped: list[str] = []
     foreign = ForeignAgent(
         str(data.get("name") or "agent"), _kept(data, dropped), objects(data, "core_memory", name), messages, in_context,
         objects(data, "tools", name),
     )  # fmt: skip
-    tags: list[Any] = data.get("tags") or []
+    tags = _listed(data.get("tags"))
     foreign.agent["tags"] = [str(cast(Data, tag).get("tag") if isinstance(tag, dict) else tag) for tag in tags]
     if data.get("multi_agent_group"):
         foreign.not_carried.append("multi_agent_group: there is nothing here that it would be")
@@ -150,7 +149,7 @@ def _note(foreign: ForeignAgent, agent: Data, dropped: list[str]) -> None:
             add(f"{part} {variable!r}: its value is not stored; set it where the tool runs")
     for place in dict.fromkeys(dropped):
         add(f"{place}: it looks like a secret")
-    for rule in cast(list[Any], agent.get("tool_rules") or []):
+    for rule in _listed(agent.get("tool_rules")):
         named = cast(Data, rule) if isinstance(rule, dict) else {}
         add(
             f"tool rule {named.get('type', '?')!r} of {named.get('tool_name', '?')!r}: kept in the file only; it is not enforced here"
@@ -169,8 +168,8 @@ def _note(foreign: ForeignAgent, agent: Data, dropped: list[str]) -> None:
     ):
         if agent.get(part):
             add(f"{part}: kept in the file only")
-    if foreign.agent.get("tags"):
-        add(f"tags {', '.join(foreign.agent['tags'])}: kept in the file only")
+    if tags := _listed(foreign.agent.get("tags")):
+        add(f"tags {', '.join(map(str, tags))}: kept in the file only")
 
 
 def _variables(value: Any) -> list[str]:

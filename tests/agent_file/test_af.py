@@ -1,6 +1,7 @@
 """Agent Files: both forms read, what cannot be carried listed, talked to, written and read again."""
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from memgpt_agent.agent_file import export_agent_file
-from memgpt_agent.errors import AgentNotFound
+from memgpt_agent.agent_file.af_agents import sources_of
+from memgpt_agent.errors import AgentFileError, AgentNotFound
 from memgpt_agent.memory.recall import ROLES, Message
 from memgpt_agent.testing import Clock, HashingEmbedder, call, say
 from memgpt_agent.tools.profiles import PROFILES
@@ -338,3 +340,23 @@ def test_the_later_tools_choose_the_later_profile(newer: Any, home: Callable[[st
     [done] = home("a").take(written(tmp_path, newer))
     assert home("a").store.get(("agents",), done.agent_id).value["profile"] == LATER
     assert "tool 't-9': the file does not hold it" in done.not_carried
+
+
+def test_a_file_with_any_value_exchanged_is_read_or_refused_but_never_breaks(
+    newer: Any, home: Callable[[str], Any]
+) -> None:
+    """A thousand files, each with up to three places made something else."""
+    dice, refused = random.Random(5), 0
+    for _ in range(1_000):
+        data = json.loads(json.dumps(newer))
+        for _ in range(dice.randint(1, 3)):
+            place, key = data, dice.choice(list(data))
+            while isinstance(place[key], dict | list) and place[key] and dice.random() < 0.9:
+                place = place[key]
+                key = dice.choice(list(place)) if isinstance(place, dict) else dice.randrange(len(place))
+            place[key] = dice.choice([None, 7, "x", [], {}, True, -1.5, ["x"], {"x": 1}, [{}], [None]])
+        try:
+            sources_of(data, "given.af", None, home("a").settings)
+        except AgentFileError:
+            refused += 1
+    assert 50 < refused < 950
