@@ -101,6 +101,19 @@ class SqliteCheckpointer(SqliteSaver):
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
 
+    def newest_id(self, thread_id: str) -> str:
+        """Return the id of a thread's newest checkpoint without reading it; empty where there is none, or where a step's writes wait on it."""
+        with self.cursor(transaction=False) as cursor:
+            row = cursor.execute(
+                "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1",
+                (thread_id,),
+            ).fetchone()
+            waits = row and cursor.execute(
+                "SELECT 1 FROM writes WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ? LIMIT 1",
+                (thread_id, row[0]),
+            ).fetchone()
+        return str(row[0]) if row and not waits else ""
+
     @override
     def list(
         self,

@@ -53,6 +53,7 @@ class Turns:
     wait_seconds: float
     """How long a turn waits for those before it."""
     _until_pruning: int = 0
+    _settled: str = ""
     _open: "weakref.WeakSet[Generator[StreamEvent]]" = field(default_factory=weakref.WeakSet["Generator[StreamEvent]"])
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
@@ -65,7 +66,7 @@ class Turns:
         reader = TurnReader()
         with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
             graph, config = self.graph(), self._config(lease)
-            pending = self._mended(graph, config, _Pending.of(graph.get_state(config)))
+            pending = _Pending() if self._is_settled() else self._mended(graph, config, _Pending.of(graph.get_state(config)))
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 graph.invoke(None, config, context=self.context, durability="sync")
@@ -75,7 +76,7 @@ class Turns:
                     yield from reader.feed(mode, chunk)
                     lease.check()
             known = self._given_before(delivery, reader, resumes)
-            self._prune()
+            self._settle(reader)
         yield from self._end(reader, known)
 
     async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
@@ -83,7 +84,8 @@ class Turns:
         reader = TurnReader()
         async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
             graph, config = await asyncio.to_thread(self.graph), self._config(lease)
-            pending = _Pending.of(await graph.aget_state(config))
+            settled = await asyncio.to_thread(self._is_settled)
+            pending = _Pending() if settled else _Pending.of(await graph.aget_state(config))
             if pending.cancelled_step:
                 pending = await asyncio.to_thread(self._mended, graph, config, pending)
             resumes = delivery.event_id in pending.events
@@ -97,7 +99,7 @@ class Turns:
                     if lease.doubtful:
                         await asyncio.to_thread(lease.check)
             known = await asyncio.to_thread(self._given_before, delivery, reader, resumes)
-            await asyncio.to_thread(self._prune)
+            await asyncio.to_thread(self._settle, reader)
         for event in self._end(reader, known):
             yield event
 
@@ -178,6 +180,17 @@ class Turns:
                 yield StreamEvent("message", text=response.message)
         yield StreamEvent("done", response=response)
 
+    def _is_settled(self) -> bool:
+        """Whether the newest checkpoint is the end of a turn that was taken here, so that nothing is left over to look for."""
+        known, self._settled = self._settled, ""
+        return bool(known) and isinstance(self.saver, SqliteCheckpointer) and self.saver.newest_id(self.thread_id) == known
+
+    def _settle(self, reader: TurnReader) -> None:
+        """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision."""
+        self._prune()
+        if isinstance(self.saver, SqliteCheckpointer) and reader.began and reader.response().approval is None:
+            self._settled = self.saver.newest_id(self.thread_id)
+
     def _prune(self) -> None:
         """Delete the checkpoints of older turns; now and then, so that it costs a turn next to nothing."""
         self._until_pruning -= 1
@@ -188,7 +201,7 @@ class Turns:
         except MemGPTError as error:  # the turn is done and its answer must not be lost; the next one prunes
             _log.warning("The history of %r was not pruned: %s", self.thread_id, error)
         else:
-            self._until_pruning = max(1, self.history_turns // 4)
+            self._until_pruning = self.history_turns
 
 
 @dataclass(frozen=True)

@@ -95,13 +95,17 @@ class Lease:
             if changed is None:
                 if not trust:
                     return False
-            elif put_if(self._store, namespaces.LEASES, self.name, changed, expected=self.known, index=False):
+            elif self._written(changed):
                 self.known = changed
                 self._note(changed)
                 return True
             trust = False
             self.known = self._read()
         return False
+
+    def _written(self, record: Record) -> bool:
+        """Write what a lease has become; a power failure ends every turn, so no lease has to outlive it."""
+        return put_if(self._store, namespaces.LEASES, self.name, record, expected=self.known, index=False, durable=False)
 
     def _read(self) -> Record | None:
         item = self._store.get(namespaces.LEASES, self.name)

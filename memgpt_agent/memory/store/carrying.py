@@ -48,8 +48,8 @@ def items_of(store: BaseStore, namespace: Namespace, *, vectors: bool = False) -
     while page := store.search(namespace, limit=_PAGE, offset=offset):
         offset += len(page)
         found.update({item.key: item.value for item in page if item.namespace == namespace})
-    for key in found:
-        yield CarriedItem(key, found[key], usual_index(found[key]), {})
+    for key, value in found.items():
+        yield CarriedItem(key, value, usual_index(value), {})
 
 
 def _from_file(store: FaissStore, namespace: Namespace, *, with_vectors: bool) -> Iterator[CarriedItem]:

@@ -68,10 +68,13 @@ class Database:
                 connection.execute("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Generator[sqlite3.Connection]:
-        """A write transaction; when the block ends it is on disk, when the block raises nothing happened."""
+    def write(self, *, durable: bool = True) -> Generator[sqlite3.Connection]:
+        """A write transaction; when the block ends it is on disk, when the block raises nothing happened.
+
+        One that is not durable outlives the process, but perhaps not a power failure: it waits for no disk.
+        """
         self._after_fork()
-        with self._writer, self._translated(), self._borrowed() as connection:
+        with self._writer, self._translated(), self._borrowed() as connection, self._synchronous(connection, durable):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -80,6 +83,17 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+    @contextmanager
+    def _synchronous(self, connection: sqlite3.Connection, durable: bool) -> Generator[None]:
+        if durable or not self._durable:
+            yield
+            return
+        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            connection.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def alone(self) -> Generator[sqlite3.Connection]:

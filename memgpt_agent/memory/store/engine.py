@@ -82,12 +82,12 @@ class Engine:
         """Return how many items a namespace holds; see ``MemoryStore.count``."""
         return self._read(lambda reader: reader.count(namespace, filter))
 
-    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None) -> bool:
+    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool = True) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
         now = micros(self._clock())
         wanted = None if expected is None else decode_value(encode_value(expected))
         write = plan.writes[0]
-        with self._database.write() as connection:
+        with self._database.write(durable=durable) as connection:
             self._check(connection, uses_vectors=bool(vectors))
             row = connection.execute(
                 "SELECT value, expires FROM items WHERE key = ? AND ns = (SELECT id FROM namespaces WHERE path = ?)",

@@ -91,10 +91,11 @@ class MemoryFace:
         *,
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
+        durable: bool = True,
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._planner.plan_put(namespace, key, value, index, self._default_ttl)
-        return self._engine.put_if(plan, self._documents(plan.texts), expected)
+        return self._engine.put_if(plan, self._documents(plan.texts), expected, durable=durable)
 
     async def aput_if(
         self,
@@ -104,11 +105,12 @@ class MemoryFace:
         *,
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
+        durable: bool = True,
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
         plan = await asyncio.to_thread(self._planner.plan_put, namespace, key, value, index, self._default_ttl)
         vectors = await self._adocuments(plan.texts)
-        return await asyncio.to_thread(self._engine.put_if, plan, vectors, expected)
+        return await asyncio.to_thread(lambda: self._engine.put_if(plan, vectors, expected, durable=durable))
 
     @property
     def _default_ttl(self) -> float | None:

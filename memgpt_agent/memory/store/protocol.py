@@ -76,11 +76,13 @@ class MemoryStore(Protocol):
         *,
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
+        durable: bool = True,
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected`` (``None``: only if there is no item).
 
         Returns whether it was written. The comparison and the write are one transaction: of two writers with
-        the same ``expected``, in any threads or processes, exactly one gets ``True``.
+        the same ``expected``, in any threads or processes, exactly one gets ``True``. What is not ``durable`` need not outlive a
+        power failure: a store may then wait for no disk.
         """
         ...
 
@@ -122,6 +124,7 @@ class MemoryStore(Protocol):
         *,
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
+        durable: bool = True,
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
         ...
