@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from memgpt_agent.cli import agents, memory, model
+from memgpt_agent.cli import agents, blocks, memory, model
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.carry import export, import_file
@@ -84,6 +84,7 @@ app.command()(export)
 app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")
 app.add_typer(agents.app, name="agents")
+app.add_typer(blocks.app, name="blocks")
 app.add_typer(model.app, name="model")
 app.command()(reindex)
 app.command()(doctor)

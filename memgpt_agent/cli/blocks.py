@@ -1,0 +1,124 @@
+"""`memgpt blocks`: blocks that several agents share: listing them, sharing, attaching, detaching, deleting."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.show import grid
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, terminal_of
+
+if TYPE_CHECKING:
+    from memgpt_agent.memory.shared_blocks import SharedBlock
+
+app = typer.Typer(no_args_is_help=True, help="Blocks of core memory that several agents share.")
+BlockId = Annotated[str, typer.Argument(metavar="ID", help="Which shared block.")]
+Label = Annotated[str, typer.Argument(help="What the block is called in the agent.")]
+
+
+@app.command("list")
+def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
+    """List the shared blocks and the agents that have them."""
+    terminal = terminal_of(context)
+    found: list[SharedBlock] = []
+    if terminal.agents():
+        from memgpt_agent.memory.opening import open_configured_store
+        from memgpt_agent.memory.shared_blocks import SharedBlocks
+
+        with open_configured_store(terminal.settings, searches=False) as store:
+            found = SharedBlocks(store).all()
+    if as_json:
+        terminal.print_json([_as_data(shared) for shared in found])
+        return
+    if not found:
+        terminal.out.print(plain("No shared block yet. Share one: memgpt blocks share LABEL --agent ID", "dim"))
+        return
+    table = grid("block", "characters", "changed", "agents")
+    for shared in found:
+        size = f"{len(shared.block.value):,} of {shared.block.limit_chars:,}"
+        changed = shared.block.updated_at[:16].replace("T", " ")
+        holders = ", ".join(_holder(a.agent_id, a.label, read_only=a.read_only) for a in shared.attached)
+        table.add_row(plain(shared.id), size, changed, plain(holders or "nobody"))
+    terminal.out.print(table)
+
+
+@app.command()
+def share(
+    context: typer.Context,
+    label: Label,
+    agent: options.Agent = DEFAULT_AGENT,
+    block_id: Annotated[
+        str | None, typer.Option("--as", metavar="ID", help="The shared block's id; one is made up, if left out.")
+    ] = None,
+) -> None:
+    """Let other agents attach a block of this one; its history goes with it."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        made = opened.core_memory.share(label, block_id)
+    terminal.out.print(
+        plain(f"Block {label!r} of {agent} is shared as {made}. Attach it: memgpt blocks attach {made} --agent ID")
+    )
+
+
+@app.command()
+def attach(
+    context: typer.Context,
+    block_id: BlockId,
+    agent: options.Agent = DEFAULT_AGENT,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", metavar="LABEL", help="What it is called in this agent; its own label, if left out."),
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="This agent may read it and not edit it.")] = False,
+) -> None:
+    """Give an agent a shared block; again to change whether it may edit it."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        block = opened.core_memory.attach(block_id, label, read_only=read_only)
+    how = _holder(agent, block.label, read_only=read_only)
+    terminal.out.print(plain(f"Attached {block_id} to {how}."))
+
+
+@app.command()
+def detach(
+    context: typer.Context,
+    label: Label,
+    agent: options.Agent = DEFAULT_AGENT,
+    keep_copy: Annotated[
+        bool, typer.Option("--keep-copy", help="Keep its text as a block of the agent's own.")
+    ] = False,
+) -> None:
+    """Take a shared block out of an agent; the other agents keep it."""
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        opened.core_memory.detach(label, keep_copy=keep_copy)
+    kept = "; it keeps a copy of its own" if keep_copy else ""
+    terminal.out.print(plain(f"Detached {label} from {agent}{kept}."))
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    block_id: BlockId,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a shared block that no agent has, with its history. There is no way back."""
+    terminal = terminal_of(context)
+    if not yes:
+        typer.confirm(f"Delete the shared block {block_id!r} with its history?", abort=True)
+    from memgpt_agent.memory.opening import open_configured_store
+    from memgpt_agent.memory.shared_blocks import SharedBlocks
+
+    with open_configured_store(terminal.settings, searches=False) as store:
+        SharedBlocks(store).delete(block_id)
+    terminal.out.print(plain(f"Deleted {block_id}."))
+
+
+def _holder(agent: str, label: str, *, read_only: bool) -> str:
+    return f"{agent} (as {label}{', read-only' if read_only else ''})"
+
+
+def _as_data(shared: "SharedBlock") -> dict[str, Any]:
+    block = {name: value for name, value in asdict(shared.block).items() if name != "causes"}
+    return {"id": shared.id, **block, "attached": [asdict(a) for a in shared.attached]}
