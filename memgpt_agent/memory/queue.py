@@ -32,7 +32,9 @@ def _split(messages: Sequence[AnyMessage], starts: Callable[[AnyMessage], bool])
     return parts
 
 
-def choose_evicted(messages: Sequence[AnyMessage], tokens_of: Callable[[Exchange], int], to_free: int) -> list[AnyMessage]:
+def choose_evicted(
+    messages: Sequence[AnyMessage], tokens_of: Callable[[Exchange], int], to_free: int
+) -> list[AnyMessage]:
     """Return the messages that leave main context: the oldest whole exchanges, until ``to_free`` tokens are free.
 
     The newest exchange stays; where it is the only one, its oldest steps go, never its event and its newest step.
@@ -55,7 +57,11 @@ Cut = Callable[[str, str], str]
 
 
 def as_seen(
-    messages: Sequence[AnyMessage], *, time_zone: str, cut: Cut, extra: Callable[[BaseMessage], dict[str, Any]] = lambda _: {}
+    messages: Sequence[AnyMessage],
+    *,
+    time_zone: str,
+    cut: Cut,
+    extra: Callable[[BaseMessage], dict[str, Any]] = lambda _: {},
 ) -> Iterator[BaseMessage]:
     """Yield the queue as the model sees it: events as JSON, each call followed by its result, replies only as calls.
 
@@ -71,7 +77,9 @@ def as_seen(
         elif is_event(message) or message.type == "human":
             text = message.text
             shown = cut(text, str(message.id))
-            yield put_to_model(message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra(message))
+            yield put_to_model(
+                message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra(message)
+            )
 
 
 def _with_text(message: AnyMessage, text: str) -> AnyMessage:
@@ -109,7 +117,10 @@ def _result(message: ToolMessage | None, name: str, call_id: str, time_zone: str
         "time": local_time(mark_of(message).get("time", ""), time_zone) if message else "",
     }
     return ToolMessage(
-        content=json.dumps(told, ensure_ascii=False), name=name, tool_call_id=call_id, status="error" if failed else "success"
+        content=json.dumps(told, ensure_ascii=False),
+        name=name,
+        tool_call_id=call_id,
+        status="error" if failed else "success",
     )
 
 

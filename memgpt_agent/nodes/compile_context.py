@@ -49,7 +49,10 @@ def compile_context(
         messages = merge_queue(messages, [warning])
         prompt, usage = compile_prompt(session, state, messages, blocks, turn)
         update["memory_pressure_warned"] = True
-    elif state.get("memory_pressure_warned") and usage["total"] < usage["budget"] * session.context.memory_pressure_share * _CALM_SHARE:
+    elif (
+        state.get("memory_pressure_warned")
+        and usage["total"] < usage["budget"] * session.context.memory_pressure_share * _CALM_SHARE
+    ):
         update["memory_pressure_warned"] = False  # pages were taken out: it can fill up anew
     if usage["total"] > usage["budget"] and not choose_evicted(messages, lambda _: 1, 1):
         prompt, usage = squeeze(session, state, prompt, usage, messages)

@@ -45,7 +45,10 @@ class SpeechStream:
         """Write what is new in the answer as it is now."""
         for ordinal, chunk in enumerate(grown.tool_call_chunks):
             arguments: str = chunk["args"] or ""
-            if chunk["name"] != SEND_MESSAGE or len(arguments) - self._looked.get(ordinal, 0) <= len(arguments) // _LOOKS:
+            if (
+                chunk["name"] != SEND_MESSAGE
+                or len(arguments) - self._looked.get(ordinal, 0) <= len(arguments) // _LOOKS
+            ):
                 continue
             self._looked[ordinal] = len(arguments)
             self._advance(ordinal, _message_so_far(arguments))
