@@ -136,12 +136,21 @@ def readable(messages: Sequence[BaseMessage]) -> str:
     for message in messages:
         try:
             opened = json.loads(message.text)
-            parts.append(str(opened.get("message", message.text)) if isinstance(opened, dict) else message.text)
+            parts += _texts(opened) if isinstance(opened, dict) else [message.text]
         except ValueError:
             parts.append(message.text)
         if isinstance(message, AIMessage):
             parts += [str(value) for called in message.tool_calls for value in called["args"].values()]
     return even("\n".join(parts))
+
+
+def _texts(value: Any) -> list[str]:
+    """All texts in a JSON value: the message, and the memories that were offered with it."""
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner)]
+    return [str(value)]
 
 
 def even(text: str) -> str:

@@ -104,7 +104,7 @@ def _note(run: Run, turn: int, milliseconds: float, folder: Path) -> None:
     run.turns.append(turn)
     run.milliseconds.append(milliseconds)
     run.file_bytes.append(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()))
-    run.memory_mib.append(_memory_mib())
+    run.memory_mib.append(memory_mib())
     if turn % 500 == 0:
         print(
             f"  {turn:,} turns, {milliseconds:.1f} ms, {run.file_bytes[-1] / 2**20:.1f} MiB, {run.memory_mib[-1]:.0f} MiB memory",
@@ -128,7 +128,7 @@ def _at(turn: int, say: Say, bare: Say, other: Say | None, folder: Path) -> Age:
     grown = sum(after.values()) - sum(before.values())
     return Age(
         turn, statistics.median(mine), statistics.median(least), statistics.median(others) if others else None, written / PAIRS,
-        grown / PAIRS, said / PAIRS, after.get("checkpoints.db", 0), after.get("memory.db", 0), _memory_mib(),
+        grown / PAIRS, said / PAIRS, after.get("checkpoints.db", 0), after.get("memory.db", 0), memory_mib(),
     )  # fmt: skip
 
 
@@ -156,7 +156,8 @@ def _written() -> int:
     return int(next(line.split()[1] for line in lines if line.startswith("wchar")))
 
 
-def _memory_mib() -> float:
+def memory_mib() -> float:
+    """Return what this process holds in memory now."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
