@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,7 +18,7 @@ from memgpt_agent.agent_file.reading import read_json
 from memgpt_agent.agent_file.tiers import check_item
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
-from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
+from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError, MissingDependency
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.definitions import AgentDefinition
@@ -26,6 +26,7 @@ from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.store.carrying import CarriedItem, put_all
 from memgpt_agent.memory.store.rows import Namespace
+from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 
 _KEYED_BY_THREAD = {"events", "pages", "summary_heads"}
@@ -216,7 +217,7 @@ class _Writing:
             self.done.not_carried.append(
                 f"profile {definition.profile!r}: none of this name is here; open the agent with profile="
             )
-        known = {tool.name for profile in PROFILES.values() for tool in profile.tools}
+        known = {tool.name for profile in PROFILES.values() for tool in profile.tools} | _of_groups(definition.groups, self.done)
         self.done.not_carried += [
             f"tool {tool!r}: it is carried by name only; give it again with tools="
             for tool in definition.tools
@@ -260,3 +261,14 @@ class _Writing:
         for thread in self._threads:
             self._checkpointer.delete_thread(thread)
         self._store.delete(namespaces.IMPORTS, self.done.agent_id)
+
+
+def _of_groups(names: Sequence[str], done: Imported) -> set[str]:
+    """Return the tools of the groups that the agent had by name; a group that is not to be had here is noted."""
+    found: set[str] = set()
+    for name in names:
+        try:
+            found |= {tool.name for tool in with_groups(PROFILES["memgpt"], [name]).tools}
+        except (ConfigurationError, MissingDependency) as error:
+            done.not_carried.append(f"group of tools {name!r}: {error}")
+    return found
