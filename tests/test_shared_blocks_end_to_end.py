@@ -1,5 +1,8 @@
 """A block that several agents share, end to end: real graph, store and checkpoints, turns at the same time, a restart between."""
 
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -10,11 +13,23 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.agent_file import export_agent, import_agents
 from memgpt_agent.config import Settings
-from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.shared_blocks import SharedBlocks
+from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 
 EDITS = 5
+APPENDING = """
+import sys
+from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.memory.store import FaissStore
+with FaissStore(sys.argv[1]) as store:
+    core = CoreMemory(store, sys.argv[2])
+    for number in range(int(sys.argv[3])):
+        core.append("team", f"{sys.argv[2]} {number}")
+        print(number, flush=True)
+"""
+"""A process that adds lines to a block, and says so of each when it is done."""
 
 
 def agent(home: Path, name: str, script: list[Any], sleeping: list[Any] | None = None, **choices: Any) -> MemGPTAgent:
@@ -115,3 +130,35 @@ def test_an_agent_with_a_shared_block_can_be_exported_and_imported(tmp_path: Pat
         import_agents(file, agent_id="fay", settings=settings, store=ann.memory.store)
     with agent(tmp_path, "fay", []) as fay:
         assert fay.core_memory["team"] == "Plan."
+
+
+def test_of_two_processes_that_edit_one_block_one_is_killed(tmp_path: Path) -> None:
+    """Every line that was acknowledged is there once, in order; the history has no gap and ends with the text."""
+    path = tmp_path / "memory.db"
+    with FaissStore(path) as store:
+        ann, ben = CoreMemory(store, "ann"), CoreMemory(store, "ben")
+        ann.create([Block("team", limit_chars=100_000)])
+        ben.attach(ann.share("team"))
+
+    def begin(name: str, lines: int) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", APPENDING, str(path), name, str(lines)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    with begin("ann", 10_000) as killed, begin("ben", 40) as living:
+        assert killed.stdout is not None
+        assert living.stdout is not None
+        assert living.stdout.readline() == "0\n"
+        time.sleep(0.1)
+        killed.kill()
+        acknowledged = [int(line) for line in killed.stdout if line.endswith("\n")]
+        assert living.wait(60) == 0
+    with FaissStore(path) as store:
+        core = CoreMemory(store, "ben")
+        lines = core["team"].strip().split("\n")
+        assert [line for line in lines if line.startswith("ben")] == [f"ben {n}" for n in range(40)]
+        anns = [line for line in lines if line.startswith("ann")]
+        assert anns == [f"ann {n}" for n in range(len(anns))]
+        assert len(anns) in (len(acknowledged), len(acknowledged) + 1)
+        log = core.log("team", limit=20_000)
+        assert [v.version for v in log] == list(range(len(lines) + 1, 0, -1))
+        assert log[0].value == core["team"]

@@ -137,8 +137,9 @@ def _point(text: str) -> "Point":
 
 def _show_version(out: Console, version: "Version", core: "CoreMemory") -> None:
     why = f"  turn {version.turn[:8]}" if version.turn else ""
+    who = f"{version.actor} ({version.agent})" if version.agent else version.actor
     kind = "" if version.kind in ("edit", version.tool) else f" ({version.kind})"
-    head = f"{version.revision}  {version.time[:16].replace('T', ' ')}  {version.actor}  {version.tool or 'edit'}{kind}{why}"
+    head = f"{version.revision}  {version.time[:16].replace('T', ' ')}  {who}  {version.tool or 'edit'}{kind}{why}"
     out.print(plain(f"{version.label} {version.version}", "bold"), plain(f"  {head}", "dim"), sep="")
     if version.thinking:
         out.print(plain(f"  {shortened(version.thinking, 300)}", "italic"))

@@ -21,6 +21,7 @@ def test_a_block_is_shared_attached_listed_and_detached(memgpt) -> None:
     said = memgpt.ok("blocks", "attach", "crew", "--agent", "ben", "--label", "friends", "--read-only")
     assert said == "Attached crew to ben (as friends, read-only).\n"
     assert "Friend of ann" in memgpt.ok("memory", "show", "friends", "--agent", "ben")
+    assert "user (ann)" in memgpt.ok("memory", "log", "friends", "--agent", "ben")
     row = " ".join(memgpt.ok("blocks", "list").split("\n", 1)[1].split())
     assert row.startswith("crew 13 of 2,000 2")
     assert row.endswith("ann (as human), ben (as friends, read-only)")

@@ -1,11 +1,14 @@
 """Shared blocks: one text in several agents' core memory, with one history, taken in and out without loss."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langgraph.store.base import BaseStore, Op, PutOp
 from langgraph.store.memory import InMemoryStore
 
@@ -436,3 +439,51 @@ def test_as_its_own_a_shared_block_can_be_carried_elsewhere(store: BaseStore) ->
     assert plain is not None
     assert as_own(store, "ann", plain) == plain.value
     assert as_own(store, "eve", item)["value"] == ""
+
+
+ACTS: dict[str, Callable[[CoreMemory, int], Any]] = {
+    "edit": lambda core, n: core.append("team", str(n)),
+    "edit own": lambda core, n: core.append("human", str(n)),
+    "undo": lambda core, _: core.undo("team"),
+    "undo any": lambda core, _: core.undo(),
+    "redo": lambda core, _: core.redo("team"),
+    "redo any": lambda core, _: core.redo(),
+    "restore": lambda core, n: core.restore(n // 2, "team"),
+    "attach": lambda core, _: core.attach("crew"),
+    "attach to read": lambda core, _: core.attach("crew", read_only=True),
+    "detach": lambda core, _: core.detach("team"),
+    "keep": lambda core, _: core.detach("team", keep_copy=True),
+    "delete": lambda core, _: core.delete("team"),
+    "make": lambda core, n: core.create([Block("team", f"own {n}")]),
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ann", "ben", "cat"]), st.sampled_from(sorted(ACTS))), max_size=30))
+def test_whatever_is_done_all_who_have_it_see_one_text_and_nobody_elses_memory_changes(
+    acts: list[tuple[str, str]],
+) -> None:
+    """After each act: one text for those attached, its log without gaps, the other agents' own blocks as they were."""
+    store = InMemoryStore()
+    cores = {name: core_of(store, name) for name in ("ann", "ben", "cat")}
+    cores["ann"].create([Block("team", "begun")], Cause(tool="create"))
+    cores["ann"].share("team", "crew")
+    for number, (who, act) in enumerate(acts):
+        others = {name: dict(core) for name, core in cores.items() if name != who}
+        before = SharedBlocks(store).get("crew")
+        with suppress(ToolError):
+            ACTS[act](cores[who], number)
+        after = SharedBlocks(store).get("crew")
+        holders = {holder.agent_id for holder in after.attached}
+        assert {cores[name]["team"] for name in holders} <= {after.block.value}
+        for name, known in others.items():
+            changed = {**known, "team": after.block.value} if name in holders else known
+            assert dict(cores[name]) == changed
+            assert (name in holders) == (name in {holder.agent_id for holder in before.attached})
+        for name in holders:
+            log = cores[name].log("team", limit=100)
+            assert [v.version for v in log] == list(range(after.block.version, 0, -1))
+            assert log[0].value == after.block.value
+        for name in cores.keys() - holders:
+            with suppress(ToolError):
+                versions = [v.version for v in cores[name].log("team", limit=100)]
+                assert versions == list(range(len(versions), 0, -1))
