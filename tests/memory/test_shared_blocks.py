@@ -487,3 +487,61 @@ def test_whatever_is_done_all_who_have_it_see_one_text_and_nobody_elses_memory_c
             with suppress(ToolError):
                 versions = [v.version for v in cores[name].log("team", limit=100)]
                 assert versions == list(range(len(versions), 0, -1))
+
+
+class Meanwhile(InMemoryStore):
+    """Lets something else happen once, right after the next write to a namespace."""
+
+    place = ""
+    then: Callable[[], Any] | None = None
+
+    def batch(self, ops: Any) -> Any:
+        """Carry out the operations, then what was asked for."""
+        listed: list[Op] = list(ops)
+        done = super().batch(listed)
+        if self.then and any(isinstance(op, PutOp) and self.place in op.namespace for op in listed):
+            act, self.then = self.then, None
+            act()
+        return done
+
+
+def test_an_edit_while_the_block_is_being_shared_is_in_the_shared_one() -> None:
+    """Sharing begins anew; nothing is left of its first try."""
+    store = Meanwhile()
+    ann, ben = core_of(store, "ann", Block("team", "begun")), core_of(store, "ben")
+    store.place, store.then = "block_history", lambda: ann.append("team", "meanwhile")
+    ben.attach(ann.share("team"))
+    assert ben["team"] == ann["team"] == "begun\nmeanwhile"
+    assert [v.value for v in ben.log("team")] == ["begun\nmeanwhile", "begun"]
+    assert len(SharedBlocks(store).all()) == 1
+
+
+def test_a_block_that_is_deleted_while_it_is_being_attached_is_not_attached() -> None:
+    """It is told, and the label is free as before."""
+    store = Meanwhile()
+    ann = core_of(store, "ann", Block("team", "begun"))
+    block_id = ann.share("team")
+    ann.detach("team")
+    ben = core_of(store, "ben")
+    store.place, store.then = "core_history", lambda: SharedBlocks(store).delete(block_id)
+    with pytest.raises(UnknownBlock):
+        ben.attach(block_id)
+    assert list(ben) == ["human"]
+    ben.create([Block("team", "own")])
+    assert ben["team"] == "own"
+
+
+def test_an_agent_that_becomes_a_reader_while_it_edits_is_refused() -> None:
+    """Whoever is in the block's list is judged as the list stands when the edit is written."""
+    store = Meanwhile()
+    ann, ben = two(store)
+    again = [lambda: ben.attach("crew", read_only=True)]
+
+    def change(value: str) -> str:
+        for act in again:
+            act()
+        return f"{value}\nlate"
+
+    with pytest.raises(BlockReadOnly):
+        ben.edit("team", change)
+    assert ann["team"] == "Ship on Friday."
