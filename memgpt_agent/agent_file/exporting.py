@@ -22,6 +22,7 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.shared_blocks import as_own
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.store.carrying import items_of
 
@@ -131,14 +132,14 @@ class _Reading:
         tier = "/".join(namespace[1:])
         for item in items_of(self._store, namespace, vectors=self._vectors):
             self.done.items[tier] = self.done.items.get(tier, 0) + 1
-            if tier == "core" and item.value.get("shared"):
-                self.done.left_out.append(
-                    f"shared block {item.key!r}: its text belongs to several agents and stays there; to take it along, detach it with a copy"
-                )
+            value = item.value
+            if tier == "core" and value.get("shared") and (kept := self._store.get(namespace, item.key)) is not None:
+                value = as_own(self._store, self._agent_id, kept)
+                self.done.left_out.append(f"shared block {item.key!r}: its text is taken along as the agent's own; that it is shared is not")
             vectors = {path: base64.b64encode(vector).decode() for path, vector in item.vectors.items()}
             stored = StoredItem(
                 key=item.key,
-                value=item.value,
+                value=value,
                 index=list(item.index) if item.index is not None else None,
                 vectors=vectors,
             )

@@ -194,7 +194,7 @@ class _Writing:
         self.done.items[tier] = self.done.items.get(tier, 0) + 1
         if tier == "core" and item.value.get("shared"):
             self.done.not_carried.append(
-                f"shared block {item.key!r}: its text is not in the file; attach it where it is"
+                f"shared block {item.key!r}: its text is not in the file; attach it where it is, or export the agent anew"
             )
         index = tuple(item.index) if item.index is not None else None
         return (self._root, *tier.split("/")), CarriedItem(item.key, item.value, index, vectors)

@@ -129,16 +129,16 @@ class RecallMemory:
         dates: Filter | None = None,
         limit: int = 10,
         page: int = 0,
-        without_turn: str = "",
+        without_event: str = "",
     ) -> list[Message]:
         """Return the messages that fit ``query`` best; the newest first where the query is empty.
 
-        Without ``roles``, results of memory searches are left out: they only repeat what is found anyway. So is the turn
-        ``without_turn``: who searches within a turn has its own question before its eyes, and it would fit best.
+        Without ``roles``, results of memory searches are left out: they only repeat what is found anyway. So is the event
+        ``without_event``: who searches within its turn has it before its eyes, and it would fit best.
         """
         condition: Filter = {**(dates or {}), **({"role": {"$in": list(roles)}} if roles else {"echo": False})}
-        if without_turn:
-            condition["turn"] = {"$ne": without_turn}
+        if without_event:
+            condition["id"] = {"$ne": without_event}
         items = best_or_newest(
             self._store, self._namespace, query, filter=condition, limit=limit, page=page, near="thread_id"
         )

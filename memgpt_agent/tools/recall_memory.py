@@ -35,7 +35,7 @@ def conversation_search(
     """
     check_page(limit, page)
     dates = range_filter(start_date, end_date, memory.time_zone)
-    found = memory.recall.search(query, roles=roles, dates=dates, limit=limit, page=page, without_turn=memory.cause.turn)
+    found = memory.recall.search(query, roles=roles, dates=dates, limit=limit, page=page, without_event=memory.cause.turn)
     if not found:
         return f"Nothing found for {query!r}{' on this page' if page else ''} (roles: {', '.join(roles or ROLES)})."
     return "\n".join([f"{len(found)} messages, page {page}:", *(_line(m, memory.time_zone, query) for m in found)])

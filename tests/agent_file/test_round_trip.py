@@ -14,6 +14,7 @@ from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.agent_file import AgentDocument, export_agent, import_agents, schema
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentExists, AgentNotFound
+from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.testing import ScriptedModel, call, say
 from memgpt_agent.tools.knowledge import graph_of
@@ -155,15 +156,16 @@ def test_no_secret_leaves(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_shared_block_is_named_and_not_taken_along(full: Any, home: Callable[[str], Any]) -> None:
-    """Its text is other agents' too; the export and the import both say so."""
-    value = full.store.get(("ann", "core"), "human").value
-    full.store.put(("ann", "core"), "human", {**value, "shared": "team"}, index=False)
+def test_a_shared_block_is_taken_along_as_the_agents_own(full: Any, home: Callable[[str], Any]) -> None:
+    """The text is in the file, the sharing is not, and the export says so."""
+    memory = CoreMemory(full.store, "ann")
+    text = memory["human"]
+    memory.share("human", "team")
     file, done = full.export("ann")
     assert [line.split(":")[0] for line in done.left_out] == ["shared block 'human'"]
-    assert home("second").take(file)[0].not_carried == [
-        "shared block 'human': its text is not in the file; attach it where it is"
-    ]
+    second = home("second")
+    assert second.take(file)[0].not_carried == []
+    assert CoreMemory(second.store, "ann")["human"] == text
 
 
 def test_an_export_can_be_streamed_and_is_what_its_schema_says(full: Any) -> None:
