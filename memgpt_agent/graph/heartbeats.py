@@ -1,6 +1,7 @@
 """Heartbeats by the clock: an agent wakes at its rhythm, one beat at a time, and speaks only if it has something to say."""
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ class Heartbeats:
         self._scheduler = scheduler or _background()
         self._job = f"heartbeats-{id(self)}"
         self._stopped = True
+        self._guard = threading.Lock()
 
     def start(self) -> None:
         """Plan the next beat; it survives a restart, as the rhythm is kept in the store."""
@@ -59,7 +61,8 @@ class Heartbeats:
 
     def stop(self) -> None:
         """Plan no further beats, and wait for the one that is running."""
-        self._stopped = True
+        with self._guard:  # a beat that ends now must not plan the next one while the scheduler, locked, waits for it
+            self._stopped = True
         if self._own:
             self._scheduler.shutdown(wait=True)
         elif self._scheduler.get_job(self._job):
@@ -82,18 +85,19 @@ class Heartbeats:
         return response
 
     def _plan(self, later_seconds: float = 0.0) -> None:
-        if self._stopped:
-            return
         due = self.pulse.due() + timedelta(seconds=later_seconds)
-        self._scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
-            self._run,
-            "date",
-            run_date=due,
-            id=self._job,
-            replace_existing=True,
-            misfire_grace_time=_LATE_SECONDS,
-            max_instances=1,
-        )
+        with self._guard:
+            if self._stopped:
+                return
+            self._scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
+                self._run,
+                "date",
+                run_date=due,
+                id=self._job,
+                replace_existing=True,
+                misfire_grace_time=_LATE_SECONDS,
+                max_instances=1,
+            )
 
     def _run(self) -> None:
         done: AgentResponse | None = None

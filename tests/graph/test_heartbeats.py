@@ -83,3 +83,24 @@ def test_an_interval_becomes_a_cron_that_is_never_more_frequent() -> None:
         "0 0 * * *",
         "0 0 */3 * *",
     ]
+
+
+def test_a_heart_can_be_stopped_at_any_moment() -> None:
+    """Also in the moment in which a beat ends and plans the next one, where two locks could wait for each other."""
+    ended = threading.Event()
+
+    def beat(_text: str) -> AgentResponse:
+        ended.set()
+        return AgentResponse("")
+
+    for delay in range(12):
+        ended.clear()
+        heart = Heartbeats(beat, pulse())
+        heart.pulse.beaten(0, something_happened=True)
+        heart.start()
+        assert ended.wait(20)
+        time.sleep(delay / 2_000)
+        stopping = threading.Thread(target=heart.stop, daemon=True)
+        stopping.start()
+        stopping.join(20)
+        assert not stopping.is_alive()
