@@ -15,7 +15,7 @@ from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.tool_rules import offered
 from memgpt_agent.prompts import BLOCK_CUT, LAST_STEP, render_blocks, render_summary
-from memgpt_agent.state import AgentState, CompiledPrompt, Summary, Turn
+from memgpt_agent.state import AgentState, CompiledPrompt, Summary, Turn, TurnNotes
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 _FIXED_SHARE = 0.85
@@ -24,8 +24,10 @@ _MIN_BLOCK_TOKENS = 16
 _CUT_NOTE_TOKENS = 40
 MESSAGE_SHARE = 0.3
 """One message or tool result may fill this share of the budget."""
-_SMALLER_SHARES = (0.15, 0.07, 0.03, 0.015)
+_SMALLER_SHARES = (0.27, 0.24, 0.21, 0.18, 0.15, 0.12, 0.09, 0.07, 0.05, 0.03, 0.015)
 """Tried one after another where the newest exchange alone is too long."""
+_LEAST_WITH_MEMORIES = 0.21
+"""Before the texts of the exchange are cut to a smaller share, the memories that were offered with its event are left out."""
 
 
 def compile_prompt(
@@ -124,8 +126,10 @@ def squeeze(
         ContextTooSmall: even the bare event does not fit beside the system prompt, the blocks and the tools.
     """
     fixed = session.counter.count_messages(prompt["messages"][:1]) + session.counter.count_tools(prompt["tools"])
-    for queue, share in _smaller(messages):
-        seen = seen_messages(session, queue, share, extra=state.get("turn_notes"))
+    notes = state.get("turn_notes")
+    for queue, share, beside in _smaller(messages):
+        shown_beside = notes if beside or notes is None else TurnNotes(turn=notes["turn"], counts=notes["counts"], memories=[])
+        seen = seen_messages(session, queue, share, extra=shown_beside)
         tokens = sum(map(session.counter.count_message, seen))
         if fixed + tokens <= session.budget_tokens:
             total = math.ceil((fixed + tokens) * session.facts["factor"])
@@ -139,14 +143,19 @@ def squeeze(
     )
 
 
-def _smaller(messages: Sequence[AnyMessage]) -> list[tuple[list[AnyMessage], float]]:
-    """The queues to try, each with the share that one message may fill: the event is in all of them."""
+def _smaller(messages: Sequence[AnyMessage]) -> list[tuple[list[AnyMessage], float, bool]]:
+    """The queues to try, each with the share that one message may fill, and whether memories stand beside the event."""
     steps = split_steps(split_exchanges(messages)[-1]) if messages else []
     events = [m for step in steps for m in step if begins_turn(m)]
     fewer = [
         events + [m for step in steps[first:] for m in step if m not in events] for first in range(1, len(steps) + 1)
     ]
-    return [*((list(messages), share) for share in _SMALLER_SHARES), *((queue, _SMALLER_SHARES[-1]) for queue in fewer)]
+    whole = list(messages)
+    return [
+        *((whole, share, True) for share in _SMALLER_SHARES if share >= _LEAST_WITH_MEMORIES),
+        *((whole, share, False) for share in _SMALLER_SHARES),
+        *((queue, _SMALLER_SHARES[-1], False) for queue in fewer),
+    ]
 
 
 def _as_data(session: Session, blocks: Sequence[Block], summary: Summary | None) -> dict[str, Any]:
