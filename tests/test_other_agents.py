@@ -1,7 +1,7 @@
 """Agents that write to each other: answers that come back, letters that wait, groups by tag, talk that ends."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Cast(ScriptedModel):
 
 
 def cast(
-    home: Path, parts: dict[str, Sequence[Any]], tags: dict[str, Sequence[str]] | None = None
+    home: Path, parts: Mapping[str, Sequence[Any]], tags: dict[str, Sequence[str]] | None = None
 ) -> list[MemGPTAgent]:
     """Agents on the same files and one model."""
     model = Cast(parts={name: list(lines) for name, lines in parts.items()})
@@ -38,6 +38,7 @@ def cast(
         llm_client=model, agent_id=next(iter(parts)), persona=f"I am {next(iter(parts))}.", tools=["agents"], embedding=HashingEmbedder(),
         settings=settings, tags=(tags or {}).get(next(iter(parts)), ()),
     )  # fmt: skip
+    checkpointer: Any = first.graph.checkpointer
     others = [
         MemGPTAgent(
             llm_client=model,
@@ -45,7 +46,7 @@ def cast(
             persona=f"I am {name}.",
             tools=["agents"],
             store=first.memory.store,
-            checkpointer=first.graph.checkpointer,
+            checkpointer=checkpointer,
             settings=settings,
             tags=(tags or {}).get(name, ()),  # type: ignore[arg-type]
         )

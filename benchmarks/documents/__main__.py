@@ -104,7 +104,7 @@ def measure(passages: Sequence[str], chosen: Sequence[Asked]) -> tuple[Any, Any]
             for number, asked in enumerate(chosen, start=1):
                 by_pages += paged(agent, model, asked)
                 order = np.argsort(-(vectors @ np.array(embedding.embed_query(asked.question), dtype=np.float32)))
-                fixed += [any(holds(passages[i], asked.answers) for i in order[:k]) for k in FIXED]
+                fixed += [any(holds(passages[int(i)], asked.answers) for i in order[:k]) for k in FIXED]
                 if number % 50 == 0:
                     print(f"  {number} questions", file=sys.stderr)
     return by_pages / len(chosen), fixed / len(chosen)
@@ -112,7 +112,7 @@ def measure(passages: Sequence[str], chosen: Sequence[Asked]) -> tuple[Any, Any]
 
 def report(shares: Any, baseline: Any, passages: int, questions: int, mean_tokens: float) -> str:
     """Return the results as Markdown."""
-    rows: list[list[object]] = [
+    rows: list[list[Any]] = [
         [f"agent, {n + 1} pages", (n + 1) * PAGE_PASSAGES, f"{share:.1%}", "one page at a time"]
         for n, share in enumerate(shares)
     ]

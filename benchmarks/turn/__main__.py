@@ -174,7 +174,8 @@ def embedding_share(turns: int) -> str:
         real, second = ours(Path(name) / "real", 8_192, resolve_embedding(None))
         with first, second:
             for i in range(5):
-                plain(text_of(i)), real(text_of(i))
+                plain(text_of(i))
+                real(text_of(i))
             pairs = [(timed(plain, text_of(i)), timed(real, text_of(i))) for i in range(5, 5 + turns)]
     without, with_it = (statistics.median(column) for column in zip(*pairs, strict=True))
     return f"With the package's own embedding a turn takes {with_it:.1f} ms where the hashing embedder's takes {without:.1f} ms."

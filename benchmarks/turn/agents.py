@@ -56,11 +56,11 @@ class Instant(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         if not kwargs.get("tools"):
-            yield ChatGenerationChunk(message=AIMessageChunk("I see; the point about that is noted, tell me more."))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="I see; the point about that is noted, tell me more."))
             return
         args = '{"thinking": "Answer.", "message": "I see; the point about that is noted, tell me more.", "request_heartbeat": false}'
         call = tool_call_chunk(name="send_message", args=args, id="call", index=0)
-        yield ChatGenerationChunk(message=AIMessageChunk("", tool_call_chunks=[call]))
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[call]))
 
 
 class Forgetful(HashingEmbedder):

@@ -1,8 +1,10 @@
 """Deciding on calls that wait for a person: in a conversation, and by a command."""
 
 from io import StringIO
+from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from rich.console import Console
 
 from memgpt_agent import MemGPTAgent
@@ -15,9 +17,9 @@ from memgpt_agent.tools.rules import RequiresApprovalRule
 RULES = [RequiresApprovalRule("archival_memory_insert")]
 
 
-def insert(text: str, **more: object) -> object:
+def insert(text: str, **more: Any) -> AIMessage:
     """A call that waits."""
-    return call("archival_memory_insert", content=text, request_heartbeat=True, **more)  # type: ignore[arg-type]
+    return call("archival_memory_insert", content=text, request_heartbeat=True, **more)
 
 
 @pytest.fixture

@@ -5,19 +5,19 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import ToolError, UnknownPassage
 from memgpt_agent.memory.archival import StoreArchive
-from memgpt_agent.memory.recall import Message, RecallMemory
+from memgpt_agent.memory.recall import Message, RecallMemory, Role
 from memgpt_agent.memory.retired import RetiredPassages
 from memgpt_agent.memory.sleep import SleepDiary
 from memgpt_agent.testing import Clock
 
 
-def said(store: InMemoryStore, *texts: str, start: int = 0, role: str = "user") -> None:
+def said(store: InMemoryStore, *texts: str, start: int = 0, role: Role = "user") -> None:
     """Say things, a second apart."""
     RecallMemory(store, "ann").add(
         [
             Message(f"m{start + n}", role, text, f"2026-01-01T12:00:{start + n:02d}.000000+00:00")
             for n, text in enumerate(texts)
-        ]  # type: ignore[arg-type]
+        ]
     )
 
 

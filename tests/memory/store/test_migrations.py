@@ -43,8 +43,8 @@ def path(tmp_path: Path) -> Path:
             text = json.dumps(value, separators=(",", ":"))
         run("INSERT INTO items VALUES (?,1,?,?,?,?,?,NULL,NULL)", (number + 1, f"k{number}", text, number, number, doc))
         if doc:
-            tokens = " ".join(f"1x{word}" for word in value["text"].split())
-            vector = np.array(HashingEmbedder(64).embed_documents([value["text"]])[0], np.float32)
+            tokens = " ".join(f"1x{word}" for word in str(value["text"]).split())
+            vector = np.array(HashingEmbedder(64).embed_documents([str(value["text"])])[0], np.float32)
             run("INSERT INTO docs VALUES (?,1,?,1,2,?)", (doc, number + 1, tokens))
             run("INSERT INTO words (rowid, tokens) VALUES (?,?)", (doc, tokens))
             run("INSERT INTO vectors VALUES (?,1,?,'text',?)", (doc, doc, (vector / np.linalg.norm(vector)).tobytes()))
