@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,10 +161,9 @@ def main() -> None:
 
 def plot(shares: Any, baseline: Any, path: Path, fit: int) -> None:
     """Draw the answer found over the passages seen."""
-    import matplotlib as mpl
-
+    mpl: Any = import_module("matplotlib")  # by name: it is no dependency, and the type checker need not find it
     mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    plt: Any = import_module("matplotlib.pyplot")
 
     figure, axes = plt.subplots(figsize=(7, 4.5))
     axes.plot(

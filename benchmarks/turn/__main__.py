@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -207,10 +208,9 @@ def report(found: Sequence[Age], run: Run, window_tokens: int, embedding: str) -
 
 def plot(run: Run, path: Path) -> None:
     """Draw time, files and memory over the agent's age."""
-    import matplotlib as mpl
-
+    mpl: Any = import_module("matplotlib")  # by name: it is no dependency, and the type checker need not find it
     mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    plt: Any = import_module("matplotlib.pyplot")
 
     figure, axes = plt.subplots(3, 1, figsize=(8, 8), sharex=True)
     smooth = [statistics.median(run.milliseconds[max(0, i - 4) : i + 5]) for i in range(len(run.milliseconds))]
