@@ -4,11 +4,21 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests assert behaviour, not time: on a crowded machine an example may take seconds.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 UNWANTED = ("MEMGPT_", "OPENAI_", "ANTHROPIC_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
 """Variables with these beginnings would let the developer's own settings decide a test; those about the tests stay."""
 KEPT = ("MEMGPT_SHARED_DATA", "MEMGPT_TEST_")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let hypothesis say that an example is long to write down without failing the test that it belongs to."""
+    config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
 
 
 @pytest.fixture(autouse=True)
