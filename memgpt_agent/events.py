@@ -61,7 +61,8 @@ def utc_now() -> datetime:
 
 def mark_of(message: BaseMessage) -> Mark:
     """Return the agent's note on a message; empty where it was never received."""
-    return cast(Mark, message.additional_kwargs.get(MARK) or {})  # pyright: ignore[reportUnknownMemberType]
+    mark: Mark = message.additional_kwargs.get(MARK) or {}  # pyright: ignore[reportUnknownMemberType]
+    return mark
 
 
 def with_mark(message: BaseMessage, mark: Mark) -> BaseMessage:
@@ -89,7 +90,8 @@ def event_message(event: Event, *, event_id: str, now: datetime, turn: str | Non
 
 def begins_turn(message: BaseMessage) -> bool:
     """Whether the message is the event that a turn is about, not one that came up within it."""
-    return is_event(message) and mark_of(message).get("turn") == message.id
+    mark = mark_of(message)
+    return mark.get("kind") == "event" and mark.get("turn") == message.id
 
 
 def put_to_model(message: BaseMessage, *, time_zone: str, extra: dict[str, Any] | None = None) -> HumanMessage:

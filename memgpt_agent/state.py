@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
-from langchain_core.messages import AnyMessage, BaseMessage, RemoveMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.graph.message import add_messages  # pyright: ignore[reportMissingTypeStubs]
 
@@ -80,6 +88,9 @@ class CompiledPrompt(TypedDict):
     """The tool schemas, OpenAI form."""
 
 
+_WHOLE = {AIMessage, HumanMessage, SystemMessage, ToolMessage}
+
+
 def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
     """Return the queue with new messages added, replaced by id, or removed.
 
@@ -88,6 +99,10 @@ def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
     a message removed and given again in one update moves to the end.
     """
     given = cast(list[BaseMessage], right if isinstance(right, list) else [right])
+    if all(type(m) in _WHOLE and m.id for m in given):  # whole messages with ids; where all are new they are just added
+        fresh = {m.id for m in given}
+        if len(fresh) == len(given) and not any(m.id in fresh for m in left):
+            return [*left, *cast(list[AnyMessage], given)]
     received = {m.id for m in left if mark_of(m)}
     fresh = [m for m in given if not (_id(m) in received and not isinstance(m, RemoveMessage) and not _marked(m))]
     removed = {m.id for m in fresh if isinstance(m, RemoveMessage)}
@@ -150,3 +165,14 @@ class AgentState(TypedDict):
     """A snapshot of the blocks as last compiled, for whoever looks; the truth is in the store."""
     prompt: NotRequired[Annotated[CompiledPrompt | None, UntrackedValue]]
     """What the next model call is sent; never checkpointed, compiled again where it is missing."""
+
+
+class Registers(TypedDict):
+    """What routers read of the state: not the queue, which LangGraph would merge once more for each of them."""
+
+    turn: NotRequired[Turn]
+    """The registers of the running turn."""
+    heartbeat_reason: NotRequired[HeartbeatReason | None]
+    """Why the agent gets another step."""
+    context_usage: NotRequired[dict[str, int]]
+    """Tokens of the compiled context by section, with ``total`` and ``budget``."""

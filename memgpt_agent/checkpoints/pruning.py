@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from memgpt_agent.checkpoints.message_table import drop_unused
 from memgpt_agent.errors import StoreError
 
 _KEY = "thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
@@ -43,6 +44,7 @@ def prune_thread(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
             _refuse_differences(cursor, [(thread_id, namespace, checkpoint_id) for checkpoint_id in kept])
         for table in ("checkpoints", "writes"):
             cursor.executemany(f"DELETE FROM {table} WHERE {_KEY}", doomed)  # noqa: S608 - two names of our own
+    drop_unused(cursor, thread_id)
 
 
 def prune_turns(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
@@ -69,6 +71,7 @@ def prune_turns(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
         " WHERE thread_id = old.thread_id AND checkpoint_ns = old.checkpoint_ns AND checkpoint_id = old.checkpoint_id)",
         (thread_id, oldest),
     )
+    drop_unused(cursor, thread_id)
 
 
 def _oldest_kept(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> str | None:

@@ -1,11 +1,13 @@
 """LangGraph's SQLite saver with both faces, errors that say what to do, and pruning."""
 
 import asyncio
+import json
 import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -14,11 +16,22 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
+    get_checkpoint_metadata,
 )
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 from typing_extensions import override
 
+from memgpt_agent.checkpoints.message_table import (
+    ROW_TYPE,
+    TABLE,
+    MessageTable,
+    Row,
+    RowSerializer,
+    drop_unused,
+    read_messages,
+    write_messages,
+)
 from memgpt_agent.checkpoints.pruning import prune_thread, prune_turns
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 
@@ -28,6 +41,11 @@ BUSY_TIMEOUT_SECONDS = 30.0
 FENCE = "__memgpt_fence"
 """The key of a config's ``configurable`` for a function that is called before each write; what it raises keeps the write out."""
 
+_READS = 3
+"""Times that a checkpoint is read: another process may prune it between its row and its messages."""
+_KNOWN_ROWS = 1_024
+"""Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
+
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -35,16 +53,19 @@ class SqliteCheckpointer(SqliteSaver):
     """LangGraph's SQLite saver, for sync and async graphs alike, in several threads, event loops and processes.
 
     One connection behind one lock. The async methods do the same in a thread, so nothing is bound to an event loop. A
-    commit is on disk when it returns (WAL, ``synchronous=FULL``).
+    commit is on disk when it returns (WAL, ``synchronous=FULL``). A message is stored once, however many checkpoints of
+    its thread hold it; everything else of the state is in each checkpoint.
 
     Limits:
-        Every checkpoint holds the whole state: prune what nobody will return to. The file does not shrink; its free
-        pages are used again.
+        The history grows until it is pruned. The file does not shrink; its free pages are used again. What it writes
+        for a state with messages, LangGraph's own `SqliteSaver` refuses to read; what that wrote is read here.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: str = ":memory:") -> None:
-        super().__init__(connection)
+        super().__init__(connection, serde=RowSerializer())
         self.path = path
+        self._messages = MessageTable()
+        self._rows: OrderedDict[tuple[str, str], tuple[str, frozenset[bytes]]] = OrderedDict()
 
     def __enter__(self) -> Self:
         """Return this saver."""
@@ -75,6 +96,7 @@ class SqliteCheckpointer(SqliteSaver):
         while True:
             try:
                 self.conn.execute("PRAGMA synchronous=FULL")
+                self.conn.execute(TABLE)
                 super().setup()
                 return
             except sqlite3.OperationalError as error:
@@ -197,7 +219,62 @@ class SqliteCheckpointer(SqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         _pass_fence(config)
-        return super().put(config, checkpoint, metadata, new_versions)
+        row = self._messages.split(cast(Mapping[str, Any], checkpoint), self.serde)
+        if row is None:
+            return super().put(config, checkpoint, metadata, new_versions)
+        where = config.get("configurable", {})
+        thread_id, namespace, parent = str(where["thread_id"]), str(where["checkpoint_ns"]), where.get("checkpoint_id")
+        about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
+        with self.cursor() as cursor:
+            cursor.execute(
+                "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (thread_id, namespace, checkpoint["id"], parent, ROW_TYPE, row.value, about),
+            )
+            write_messages(cursor, thread_id, row.messages, self._there(cursor, thread_id, namespace, parent))
+        self._note_row(thread_id, namespace, checkpoint["id"], row)
+        keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
+        return {"configurable": dict(zip(keys, (where["thread_id"], namespace, checkpoint["id"]), strict=True))}
+
+    def _there(self, cursor: sqlite3.Cursor, thread_id: str, namespace: str, parent: str | None) -> frozenset[bytes]:
+        """The messages that are stored for certain: those of the parent, if that is the newest that was written here and still stands."""
+        known, digests = self._rows.get((thread_id, namespace), ("", frozenset[bytes]()))
+        if not parent or known != parent:
+            return frozenset()
+        stands = cursor.execute(
+            "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
+            (thread_id, namespace, parent),
+        ).fetchone()
+        return digests if stands else frozenset()
+
+    def _note_row(self, thread_id: str, namespace: str, checkpoint_id: str, row: Row) -> None:
+        with self.lock:
+            self._rows[(thread_id, namespace)] = (checkpoint_id, frozenset(row.messages))
+            self._rows.move_to_end((thread_id, namespace))
+            if len(self._rows) > _KNOWN_ROWS:
+                self._rows.popitem(last=False)
+
+    @override
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        for _ in range(_READS):
+            found = super().get_tuple(config)
+            if found is None:
+                return None
+            thread_id = str(found.config.get("configurable", {})["thread_id"])
+            checkpoint = cast(dict[str, Any], found.checkpoint)
+            missing, read = self._messages.missing(checkpoint), dict[bytes, tuple[str, bytes]]()
+            if missing:
+                with self.cursor(transaction=False) as cursor:
+                    read = read_messages(cursor, thread_id, missing)
+            if self._messages.join(checkpoint, read, self.serde):
+                return found
+        raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({config.get('configurable')}). Restore a copy.")
+
+    @override
+    def delete_thread(self, thread_id: str) -> None:
+        super().delete_thread(thread_id)
+        with self.cursor() as cursor:
+            drop_unused(cursor, str(thread_id))
 
     @override
     def put_writes(

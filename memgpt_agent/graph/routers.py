@@ -2,20 +2,21 @@
 
 from typing import Literal
 
-from memgpt_agent.memory.queue import choose_evicted
-from memgpt_agent.state import AgentState
+from memgpt_agent.state import Registers
 
 
-def route_after_compile_context(state: AgentState) -> Literal["call_llm", "summarize_overflow", "__end__"]:
-    """To the model if the context fits; to make room if it does not and something can leave; to the end if there is nothing to do."""
+def route_after_compile_context(state: Registers) -> Literal["call_llm", "summarize_overflow", "__end__"]:
+    """To the model if the context fits; to make room if it does not; to the end if there is nothing to do.
+
+    Over budget means that something can leave: where nothing can, compiling has made it fit or has raised.
+    """
     turn, usage = state.get("turn"), state.get("context_usage", {})
     if turn is None or turn["over"]:
         return "__end__"
-    over_budget = usage["total"] > usage["budget"]
-    return "summarize_overflow" if over_budget and choose_evicted(state["messages"], lambda _: 1, 1) else "call_llm"
+    return "summarize_overflow" if usage["total"] > usage["budget"] else "call_llm"
 
 
-def route_after_call_llm(state: AgentState) -> Literal["execute_tools", "compile_context", "__end__"]:
+def route_after_call_llm(state: Registers) -> Literal["execute_tools", "compile_context", "__end__"]:
     """To the tools if any were called; back if the answer was unusable; to the end if it was plain text."""
     if state.get("heartbeat_reason"):
         return "compile_context"
@@ -23,6 +24,6 @@ def route_after_call_llm(state: AgentState) -> Literal["execute_tools", "compile
     return "__end__" if turn is None or turn["over"] else "execute_tools"
 
 
-def route_after_execute_tools(state: AgentState) -> Literal["compile_context", "__end__"]:
+def route_after_execute_tools(state: Registers) -> Literal["compile_context", "__end__"]:
     """On to another step if a heartbeat was requested, a tool failed, memory was read or the user still waits."""
     return "compile_context" if state.get("heartbeat_reason") else "__end__"

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ConversationBusy, LeaseLost
 from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.alarms import alarm_in
 from memgpt_agent.memory.process import surely_dead, this_process
 from memgpt_agent.memory.search import put_if
 from memgpt_agent.memory.turnstile import turnstile_of
@@ -47,7 +49,6 @@ class Lease:
         self._until = 0.0
         self._state: Literal["waiting", "held", "lost", "over"] = "waiting"
         self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
         self._began = clock()
 
     def attempt(self) -> bool:
@@ -80,8 +81,6 @@ class Lease:
     def release(self) -> None:
         """Give the lease back, or leave the line. A second time does nothing."""
         with self._lock:
-            if self._timer:
-                self._timer.cancel()
             if self._state in {"waiting", "held"}:
                 self._change(self._without_me, trust=self._state == "held")
             self._state = "over"
@@ -141,9 +140,7 @@ class Lease:
 
     def _renew_later(self) -> None:
         if self._clock() - self._began < LONGEST_TURN_SECONDS:
-            self._timer = threading.Timer(self._seconds / 3, self._on_time)
-            self._timer.daemon = True
-            self._timer.start()
+            alarm_in(self._seconds / 3, weakref.WeakMethod(self._on_time))
 
     def _on_time(self) -> None:
         with self._lock:

@@ -33,12 +33,22 @@ def next_page(earlier: Sequence[AnyMessage], last: int, tokens_of: Callable[[str
 
     ``last`` is the newest page that has left the queue. Numbers only grow, and a page keeps its number.
     """
-    pages = pages_of(earlier)
-    number = max(pages, default=0)
+    number, tokens = 0, 0
+    exchange: list[AnyMessage] = []
+    for message in reversed(earlier):  # from the end: only the newest page is read
+        exchange.append(message)
+        if not begins_turn(message):
+            continue
+        page = mark_of(message).get("page", 0)
+        if number and page != number:
+            break
+        number = page or number
+        if page:
+            tokens += sum(tokens_of(str(m.content) + str(getattr(m, "tool_calls", ""))) for m in exchange)
+        exchange = []
     if number <= last:
         return last + 1
-    texts = (str(m.content) + str(getattr(m, "tool_calls", "")) for m in pages[number])
-    return number if sum(map(tokens_of, texts)) < page_tokens else number + 1
+    return number if tokens < page_tokens else number + 1
 
 
 @dataclass

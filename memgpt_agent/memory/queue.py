@@ -1,7 +1,7 @@
 """The queue in main context: its exchanges, what the model sees of it, and which of it leaves first."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolCall, ToolMessage
@@ -68,18 +68,30 @@ def as_seen(
     A call without a result gets one that says it was interrupted; a result without its call is left out. ``extra``
     gives what is told with an event.
     """
-    results = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+    results = results_of(messages)
     for message in messages:
-        if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
-            continue
-        if isinstance(message, AIMessage):
-            yield from _answer(message, results, time_zone, cut)
-        elif is_event(message) or message.type == "human":
-            text = message.text
-            shown = cut(text, str(message.id))
-            yield put_to_model(
-                message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra(message)
-            )
+        yield from seen_of(message, results, time_zone=time_zone, cut=cut, extra=extra(message))
+
+
+def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
+    """Return the results of tool calls by the calls' ids."""
+    return {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+
+
+def seen_of(
+    message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, extra: dict[str, Any]
+) -> Iterator[BaseMessage]:
+    """Yield what :func:`as_seen` shows for one message, given the results of its calls and what is told with it."""
+    if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
+        return
+    if isinstance(message, AIMessage):
+        yield from _answer(message, results, time_zone, cut)
+    elif is_event(message) or message.type == "human":
+        text = message.text
+        shown = cut(text, str(message.id))
+        yield put_to_model(
+            message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra
+        )
 
 
 def _with_text(message: AnyMessage, text: str) -> AnyMessage:
@@ -90,7 +102,7 @@ def _with_text(message: AnyMessage, text: str) -> AnyMessage:
     return message.model_copy(update={"content": [{"type": "text", "text": text}, *others]})
 
 
-def _answer(message: AIMessage, results: dict[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
+def _answer(message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
     if not message.tool_calls and not message.text:
         return
     shown: dict[str, Any] = {"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != MARK}}

@@ -39,21 +39,17 @@ def compile_prompt(
     names = [SEND_MESSAGE] if last else offered(session, turn, messages)
     tools = session.resources.tool_schemas(thinking=session.asks_for_thinking, only=names)
     sections = _sections(session, blocks, summary, last=last)
-    over = (
-        sum(map(counter.count_text, sections.values()))
-        + counter.count_tools(tools)
-        - int(session.budget_tokens * _FIXED_SHARE)
-    )
+    tools_tokens = session.resources.tools_tokens(counter, tools)
+    over = sum(map(counter.count_text, sections.values())) + tools_tokens - int(session.budget_tokens * _FIXED_SHARE)
     if over > 0 and (shorter := _shortened(session, blocks, over)):
         sections["core_memory"] = _core_memory(session, shorter)
     system = SystemMessage("\n\n".join(filter(None, sections.values())))
     system.additional_kwargs[MARK] = _as_data(session, blocks, summary)
     usage = {name: counter.count_text(text) if text else 0 for name, text in sections.items()}
-    usage["tools"] = counter.count_tools(tools)
-    seen = seen_messages(session, messages, MESSAGE_SHARE, extra=state.get("turn_notes"))
-    fixed = counter.count_messages([system]) + usage["tools"]
-    usage["system"] += fixed - sum(usage.values())  # its framing, and what joining the sections adds
-    usage["messages"] = sum(map(counter.count_message, seen))
+    usage["tools"] = tools_tokens
+    seen, usage["messages"] = seen_messages(session, messages, MESSAGE_SHARE, extra=state.get("turn_notes"))
+    fixed = counter.count_messages([system]) + tools_tokens
+    usage["system"] += fixed - sum(usage.values()) + usage["messages"]  # its framing, and what joining the sections adds
     return CompiledPrompt(messages=[system, *seen], tools=tools), _corrected(session, usage)
 
 
@@ -129,10 +125,9 @@ def squeeze(
     notes = state.get("turn_notes")
     for queue, share, beside in _smaller(messages):
         shown_beside = notes if beside or notes is None else TurnNotes(turn=notes["turn"], counts=notes["counts"], memories=[])
-        seen = seen_messages(session, queue, share, extra=shown_beside)
-        tokens = sum(map(session.counter.count_message, seen))
+        seen, tokens = seen_messages(session, queue, share, extra=shown_beside)
         if fixed + tokens <= session.budget_tokens:
-            total = math.ceil((fixed + tokens) * session.facts["factor"])
+            total = min(math.ceil((fixed + tokens) * session.facts["factor"]), usage["budget"])  # not above it by rounding
             parts = sum(n for name, n in usage.items() if name not in {"messages", "total", "budget"})
             shown = {**usage, "messages": total - parts, "total": total}
             return CompiledPrompt(messages=[prompt["messages"][0], *seen], tools=prompt["tools"]), shown

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from memgpt_agent.events import begins_turn, mark_of
-from memgpt_agent.memory.queue import as_seen
+from memgpt_agent.memory.queue import results_of, seen_of
+from memgpt_agent.nodes.seen_before import Results, Seen
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
 from memgpt_agent.state import TurnNotes
@@ -19,17 +20,41 @@ _TRIES = 4
 
 def seen_messages(
     session: Session, messages: Sequence[AnyMessage], share: float, extra: TurnNotes | None = None
-) -> list[BaseMessage]:
-    """Return the queue as the model sees it, each message cut to a share of the budget; it begins with an event."""
+) -> tuple[list[BaseMessage], int]:
+    """Return the queue as the model sees it, each message cut to a share of the budget, and its tokens.
+
+    It begins with an event. What was shown before and has not changed is not made again.
+    """
     limit = max(32, int(session.budget_tokens * share))
-    lighter = [_lighter(session, m, limit) for m in messages]
-    seen = list(
-        as_seen(
-            lighter, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=_beside(session, extra)
-        )
+    results, beside = results_of(messages), _beside(session, extra)
+    how, before = (limit, session.context.time_zone, id(session.counter)), session.resources.seen_before
+    shown: list[BaseMessage] = []
+    total = 0
+    for message in messages:
+        told = beside(message)
+        seen = before.find(how, message, results, told)
+        if seen is None:
+            seen = _seen(session, message, results, limit, told)
+            before.keep(how, message, results, _call_ids(message), told, seen)
+        for part, tokens in zip(seen.messages, seen.tokens, strict=True):
+            if shown or isinstance(part, HumanMessage):
+                shown.append(part)
+                total += tokens
+    return shown, total
+
+
+def _call_ids(message: AnyMessage) -> list[str]:
+    return [call["id"] or "" for call in message.tool_calls] if isinstance(message, AIMessage) else []
+
+
+def _seen(session: Session, message: AnyMessage, results: Results, limit: int, told: dict[str, Any]) -> Seen:
+    """What the model sees of one message and of the results of its calls."""
+    own = {i: cast(ToolMessage, _lighter(session, results[i], limit)) for i in _call_ids(message) if i in results}
+    whole = seen_of(
+        _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=told
     )
-    first = next((place for place, m in enumerate(seen) if isinstance(m, HumanMessage)), len(seen))
-    return [_narrowed(session, m, limit) for m in seen[first:]]
+    shown = tuple(_narrowed(session, m, limit) for m in whole)
+    return Seen(shown, tuple(map(session.counter.count_message, shown)))
 
 
 def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:

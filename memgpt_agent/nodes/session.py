@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -20,6 +21,7 @@ from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.inbox import Post
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
+from memgpt_agent.nodes.seen_before import SeenBefore
 from memgpt_agent.state import ModelFacts
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
@@ -35,7 +37,8 @@ _NAMESPACE = uuid.UUID("6f0b4b0e-6d6c-4a0f-9a6e-0d6b2f1f5c11")
 
 def name_of(model: BaseChatModel) -> str:
     """Return a model's name, for what is learned of it and for what is said of it."""
-    name = getattr(model, "model_name", None) or getattr(model, "model", None) or type(model).__name__
+    fields = model.__dict__  # not getattr: where a pydantic model has no such field, that is slow, and this is asked at every node
+    name = fields.get("model_name") or fields.get("model") or type(model).__name__
     return str(name)[:200]
 
 
@@ -72,9 +75,12 @@ class Resources:
     """The blocks of a new agent beside persona and human."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
     """Where memory lives if the graph was given no store: in this process only."""
+    seen_before: SeenBefore = field(default_factory=SeenBefore)
+    """What the model was shown of messages before."""
     _models: dict[str, BaseChatModel] = field(default_factory=dict[str, BaseChatModel])
     _counters: dict[int, TokenCounter] = field(default_factory=dict[int, TokenCounter])
     _schemas: dict[Any, list[dict[str, Any]]] = field(default_factory=dict[Any, list[dict[str, Any]]])
+    _tools_tokens: dict[Any, tuple[list[dict[str, Any]], int]] = field(default_factory=dict[Any, tuple[list[dict[str, Any]], int]])
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def chat_model(self, given: str | None, default: BaseChatModel | str | None) -> BaseChatModel:
@@ -96,6 +102,17 @@ class Resources:
                 self._schemas.clear()
             self._schemas[key] = self.tools.schemas(thinking=thinking, only=only)
         return self._schemas[key]
+
+    def tools_tokens(self, counter: TokenCounter, schemas: list[dict[str, Any]]) -> int:
+        """Return the tokens of schemas that :meth:`tool_schemas` made; counted once for each counter."""
+        key = (id(counter), id(schemas))
+        known = self._tools_tokens.get(key)
+        if known is None or known[0] is not schemas:
+            known = (schemas, counter.count_tools(schemas))
+            if len(self._tools_tokens) >= _KEPT_CHOICES:
+                self._tools_tokens.clear()
+            self._tools_tokens[key] = known
+        return known[1]
 
     def counter(self, model: BaseChatModel) -> TokenCounter:
         """Return the counter of a model's tokens; made once for each model."""
@@ -156,23 +173,23 @@ class Session:
         session = cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model), facts)
         return replace(session, memory=replace(memory, budget_tokens=session.budget_tokens))
 
-    @property
+    @cached_property
     def window_tokens(self) -> int:
         """What the model can be sent and answer together, as it says or as its provider's refusal told."""
         told = self.context.context_window_tokens or context_window_tokens(self.model) or UNKNOWN_WINDOW_TOKENS
         return min(told, self.facts["window"] or told)
 
-    @property
+    @cached_property
     def answer_tokens(self) -> int:
         """The room that is kept free for the answer."""
         return self.context.answer_tokens or min(4_096, self.window_tokens // 4)
 
-    @property
+    @cached_property
     def budget_tokens(self) -> int:
         """What the model may be sent, in our count of its tokens: see :meth:`provider_budget_tokens`."""
         return int(self.provider_budget_tokens / self.facts["factor"])
 
-    @property
+    @cached_property
     def provider_budget_tokens(self) -> int:
         """What the model may be sent, in its provider's count: the window without the room for its answer.
 
@@ -186,7 +203,7 @@ class Session:
             )
         return self.window_tokens - answer
 
-    @property
+    @cached_property
     def asks_for_thinking(self) -> bool:
         """Whether each tool gets a ``thinking`` argument."""
         mode = self.context.reasoning

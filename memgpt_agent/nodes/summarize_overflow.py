@@ -33,8 +33,8 @@ def summarize_overflow(
     to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
 
     def tokens_of(part: Sequence[AnyMessage]) -> int:
-        seen = seen_messages(session, part, MESSAGE_SHARE)
-        return int(sum(map(session.counter.count_message, seen)) * session.facts["factor"])
+        _, tokens = seen_messages(session, part, MESSAGE_SHARE)
+        return int(tokens * session.facts["factor"])
 
     evicted = choose_evicted(state["messages"], tokens_of, to_free)
     old = state.get("summary")

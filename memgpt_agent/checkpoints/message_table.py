@@ -1,0 +1,233 @@
+"""The messages of a thread, each kept once in a table of its own, however many checkpoints hold it."""
+
+import sqlite3
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeGuard, cast
+
+from langchain_core.messages import BaseMessage
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from typing_extensions import override
+
+ROW_TYPE = "msgpack+messages"
+"""The type of a checkpoint's row that names messages of the table; rows of LangGraph's own type hold everything themselves."""
+
+TABLE = """CREATE TABLE IF NOT EXISTS queue_messages (
+    thread_id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    type TEXT NOT NULL,
+    message BLOB NOT NULL,
+    PRIMARY KEY (thread_id, digest)
+) WITHOUT ROWID"""
+
+_QUEUES = "memgpt_queues"
+"""The key of a stored checkpoint for how many messages each of its queues has."""
+_DIGEST_BYTES = 16
+_COUNT_BYTES = 4
+_CONTAINERS = {dict, list}
+_KEPT_BYTES = 32 * 1024 * 1024
+"""Of the messages used last so many bytes, as they are stored, are kept in memory for all threads together."""
+
+
+class RowSerializer(JsonPlusSerializer):
+    """LangGraph's serializer, which also reads the rows that name their messages: without these, which are put back later."""
+
+    @override
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        kind, row = data
+        if kind != ROW_TYPE:
+            return super().loads_typed(data)
+        checkpoint = super().loads_typed(("msgpack", row[_COUNT_BYTES + len(digests_of(row)) * _DIGEST_BYTES :]))
+        checkpoint[_QUEUES] = (checkpoint[_QUEUES], digests_of(row))
+        return checkpoint
+
+
+def digests_of(row: bytes) -> list[bytes]:
+    """Return the digests of the messages that a row of ``ROW_TYPE`` names, in order."""
+    count = int.from_bytes(row[:_COUNT_BYTES], "big")
+    return [row[at : at + _DIGEST_BYTES] for at in range(_COUNT_BYTES, _COUNT_BYTES + count * _DIGEST_BYTES, _DIGEST_BYTES)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A checkpoint as it is stored: the bytes of its own row, and the messages that it names."""
+
+    value: bytes
+    messages: Mapping[bytes, tuple[str, bytes]]
+    """Type and bytes of each message by its digest."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    message: BaseMessage
+    type: str
+    stored: bytes
+
+
+class MessageTable:
+    """Parts checkpoints from their messages, and puts them together again; the messages used last stay in memory.
+
+    A message is known again by being the same object, unchanged, or by its bytes. What is handed out is a copy: whoever
+    changes it changes nothing here, and when a changed message is stored it is stored as it is then.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._seen: dict[int, tuple[weakref.ref[BaseMessage], bytes]] = {}
+        self._lock = threading.Lock()
+
+    def split(self, checkpoint: Mapping[str, Any], serde: SerializerProtocol) -> Row | None:
+        """Return how a checkpoint is stored; ``None`` where no channel holds a list of messages."""
+        values: dict[str, Any] = checkpoint["channel_values"]
+        queues = {name: value for name, value in values.items() if _is_queue(value)}
+        if not queues:
+            return None
+        with self._lock:
+            digests = [self._digest(message, serde) for queue in queues.values() for message in queue]
+            messages = {digest: (self._kept[digest].type, self._kept[digest].stored) for digest in digests}
+            self._shrink()
+        rest = {
+            **checkpoint,
+            "channel_values": {name: value for name, value in values.items() if name not in queues},
+            _QUEUES: {name: len(queue) for name, queue in queues.items()},
+        }
+        head = len(digests).to_bytes(_COUNT_BYTES, "big") + b"".join(digests)
+        return Row(head + serde.dumps_typed(rest)[1], messages)
+
+    def missing(self, checkpoint: Mapping[str, Any]) -> list[bytes]:
+        """Return the digests of a loaded checkpoint whose messages have to be read first."""
+        _, digests = checkpoint.get(_QUEUES, ({}, ()))
+        with self._lock:
+            return [digest for digest in dict.fromkeys(digests) if digest not in self._kept]
+
+    def join(
+        self, checkpoint: dict[str, Any], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol
+    ) -> bool:
+        """Put the messages back into a loaded checkpoint; return whether all were there.
+
+        Args:
+            checkpoint: as the serializer gave it; changed in place.
+            read: type and bytes of the messages that were missing.
+            serde: reads the bytes.
+        """
+        sizes, digests = checkpoint.pop(_QUEUES, ({}, ()))
+        loaded: list[Any] = []
+        with self._lock:
+            for digest in digests:
+                if digest not in self._kept and digest not in read:
+                    return False
+                loaded.append(self._copy(digest, read.get(digest), serde))
+            self._shrink()
+        at = 0
+        for name, size in cast(dict[str, int], sizes).items():
+            checkpoint["channel_values"][name] = loaded[at : at + size]
+            at += size
+        return True
+
+    def _digest(self, message: BaseMessage, serde: SerializerProtocol) -> bytes:
+        known = self._seen.get(id(message))
+        if known is not None and known[0]() is message:
+            kept = self._kept.get(known[1])
+            if kept is not None and _same(kept.message, message):
+                self._kept.move_to_end(known[1])
+                return known[1]
+        kind, stored = serde.dumps_typed(message)
+        digest = blake2b(stored, digest_size=_DIGEST_BYTES).digest()
+        if digest not in self._kept:
+            self._keep(digest, serde.loads_typed((kind, stored)), kind, stored)
+        self._see(message, digest)
+        return digest
+
+    def _copy(self, digest: bytes, read: tuple[str, bytes] | None, serde: SerializerProtocol) -> Any:
+        if digest not in self._kept:
+            kind, stored = cast(tuple[str, bytes], read)
+            self._keep(digest, serde.loads_typed((kind, stored)), kind, stored)
+        kept = self._kept[digest]
+        self._kept.move_to_end(digest)
+        copy = _copied(kept.message)
+        if isinstance(copy, BaseMessage):
+            self._see(copy, digest)
+        return copy
+
+    def _keep(self, digest: bytes, message: Any, kind: str, stored: bytes) -> None:
+        self._kept[digest] = _Kept(message, kind, stored)
+        self._bytes += len(stored)
+
+    def _see(self, message: BaseMessage, digest: bytes) -> None:
+        place = id(message)
+        self._seen[place] = (weakref.ref(message, lambda _: self._seen.pop(place, None)), digest)
+
+    def _shrink(self) -> None:
+        while self._bytes > _KEPT_BYTES and self._kept:
+            _, old = self._kept.popitem(last=False)
+            self._bytes -= len(old.stored)
+
+
+def read_messages(
+    cursor: sqlite3.Cursor, thread_id: str, digests: Sequence[bytes]
+) -> dict[bytes, tuple[str, bytes]]:
+    """Return type and bytes of these messages of a thread; those that are not there are left out."""
+    found: dict[bytes, tuple[str, bytes]] = {}
+    for digest in digests:
+        row = cursor.execute(
+            "SELECT type, message FROM queue_messages WHERE thread_id = ? AND digest = ?", (thread_id, digest)
+        ).fetchone()
+        if row is not None:
+            found[digest] = row
+    return found
+
+
+def write_messages(
+    cursor: sqlite3.Cursor, thread_id: str, messages: Mapping[bytes, tuple[str, bytes]], but: frozenset[bytes]
+) -> None:
+    """Write the messages of a row, in its transaction, without those that are there for certain."""
+    cursor.executemany(
+        "INSERT OR IGNORE INTO queue_messages (thread_id, digest, type, message) VALUES (?, ?, ?, ?)",
+        [(thread_id, digest, *message) for digest, message in messages.items() if digest not in but],
+    )
+
+
+def drop_unused(cursor: sqlite3.Cursor, thread_id: str) -> None:
+    """Delete the messages of a thread that none of its checkpoints names any more, in the transaction that deleted these."""
+    rows = cursor.execute("SELECT checkpoint FROM checkpoints WHERE thread_id = ? AND type = ?", (thread_id, ROW_TYPE))
+    used = {digest for (row,) in rows for digest in digests_of(row)}
+    there = cursor.execute("SELECT digest FROM queue_messages WHERE thread_id = ?", (thread_id,)).fetchall()
+    cursor.executemany(
+        "DELETE FROM queue_messages WHERE thread_id = ? AND digest = ?",
+        [(thread_id, digest) for (digest,) in there if digest not in used],
+    )
+
+
+def _is_queue(value: Any) -> TypeGuard[list[BaseMessage]]:
+    items = cast(list[Any], value) if isinstance(value, list) else []
+    return bool(items) and all(isinstance(m, BaseMessage) for m in items)
+
+
+def _same(one: BaseMessage, other: BaseMessage) -> bool:
+    return type(one) is type(other) and one.__dict__ == other.__dict__ and one.model_extra == other.model_extra
+
+
+def _copied(message: Any) -> Any:
+    """Return a copy of a message that shares no list or dict with it."""
+    if not isinstance(message, BaseMessage):
+        return message
+    copy = message.model_copy()
+    fields = cast(dict[str, Any], copy.__dict__)
+    for name, value in message.__dict__.items():
+        if type(value) in _CONTAINERS:
+            fields[name] = _unshared(value)
+    return copy
+
+
+def _unshared(value: Any) -> Any:
+    """Return a copy of a list or dict and of those within it."""
+    if type(value) is dict:
+        items = cast(dict[Any, Any], value).items()
+        return {key: _unshared(item) if type(item) in _CONTAINERS else item for key, item in items}
+    return [_unshared(item) if type(item) in _CONTAINERS else item for item in value]
