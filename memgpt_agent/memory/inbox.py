@@ -1,17 +1,23 @@
 """Letters between agents: kept until they are handled, with the way they came, so that talk between agents ends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchItem, SearchOp
 
+from memgpt_agent.errors import StoreError
 from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.memory.search import put_if
 
 MAX_HOPS = 4
 """A letter that answers a letter that answers a letter: so many, and no further."""
-_SCAN = 100
+_AT_ONCE = 100
+"""So many letters that wait are told in one turn; the others in the next."""
+_PAGE = 500
+_MAX_ATTEMPTS = 50
+_SORTED = "sorted"
+"""The key of the note that every letter of before has been entered where it is looked for."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,26 @@ class Post(Protocol):
 
 
 class Inbox:
-    """The letters to one agent."""
+    """The letters to one agent. What a turn reads of them does not grow with the letters that ever came.
+
+    The letter's own record says whether it was read, and in which turn; it is changed by compare-and-set alone, so that of
+    two turns exactly one reads it. What waits and what a turn was told stand apart, so that neither is looked for among all
+    letters. Both may hold too much after a crash, never too little: they are written before the record, cleared after it,
+    and the record decides.
+    """
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
         self._namespace = inbox_namespace(agent_id)
+        self._waiting = waiting_namespace(agent_id)
+        self._turns = told_namespace(agent_id)
+        self._notes = (encode_label(agent_id), "letters")
 
     def put(self, letter: Letter) -> None:
         """Keep a letter; one that is there already stays as it is."""
-        put_if(self._store, self._namespace, letter.id, _value(letter), expected=None, index=False)
+        if self.get(letter.id) is None:
+            self._store.put(self._waiting, letter.id, _value(letter), index=False)
+            put_if(self._store, self._namespace, letter.id, _value(letter), expected=None, index=False)
 
     def get(self, letter_id: str) -> Letter | None:
         """Return a letter."""
@@ -68,24 +85,118 @@ class Inbox:
 
     def waiting(self) -> list[Letter]:
         """Return the letters that were not read, oldest first; a hundred at most."""
-        found = self._store.search(self._namespace, filter={"handled": False}, limit=_SCAN)
-        return sorted((_letter(item.value) for item in found), key=lambda letter: (letter.time, letter.id))
+        entered, _ = self._entered("")
+        records = self._records(letter.id for letter in entered)
+        return _oldest_first(letter for letter in entered if not _is_read(records.get(letter.id)))
+
+    def take(self, turn: str) -> list[Letter]:
+        """Return the letters that a turn is told, oldest first, and note that they are read in it.
+
+        Those that wait, a hundred at most, and those that this turn was told before; not the letter that the turn itself
+        is about. Where nothing waits it is one round trip to the store.
+        """
+        entered, told = self._entered(turn)
+        self.read_in(turn, [letter for letter in entered if letter.id != turn])
+        return self.of_turn(turn) if entered or told else []
 
     def read_in(self, turn: str, letters: Sequence[Letter]) -> None:
-        """Note that letters are read in a turn."""
+        """Note that letters are read in a turn; one that another turn has read stays that turn's."""
+        if not letters:
+            return
+        if told := [letter.id for letter in letters if letter.id != turn]:  # a turn about a letter need not be told it
+            self._tell(turn, told)
+        records = self._records(letter.id for letter in letters)
+        done: list[str] = []
         for letter in letters:
-            read = replace(letter, handled=True, turn=turn)
-            put_if(self._store, self._namespace, letter.id, _value(read), expected=_value(letter), index=False)
+            item = records.get(letter.id)  # none where its sender was cut off between the two writes
+            read = _value(replace(letter, handled=True, turn=turn))
+            if _is_read(item) or put_if(
+                self._store, self._namespace, letter.id, read, expected=item.value if item else None, index=False
+            ):
+                done.append(letter.id)
+        self._store.batch([PutOp(self._waiting, key, None) for key in done])
 
     def of_turn(self, turn: str) -> list[Letter]:
-        """Return the letters that were read in a turn, oldest first."""
-        found = self._store.search(self._namespace, filter={"turn": turn}, limit=_SCAN)
-        return sorted((_letter(item.value) for item in found), key=lambda letter: (letter.time, letter.id))
+        """Return the letters that a turn was told beside its own event, oldest first."""
+        item = self._store.get(self._turns, turn)
+        found = self._records(item.value["letters"]) if item else {}
+        letters = (_letter(record.value) for record in found.values())
+        return _oldest_first(letter for letter in letters if letter.turn == turn)
+
+    def _entered(self, turn: str) -> tuple[list[Letter], bool]:
+        """Return what is entered as waiting, and whether this turn was told anything."""
+        operations = [
+            SearchOp(self._waiting, limit=_AT_ONCE),
+            GetOp(self._turns, turn),
+            GetOp(self._notes, _SORTED),
+            SearchOp(self._namespace, limit=1),
+        ]
+        found: list[Any] = self._store.batch(operations)
+        entered, told, is_sorted, any_letter = found
+        if is_sorted is None and any_letter:
+            self._sort()
+            return self._entered(turn)
+        return [_letter(item.value) for item in _of(self._waiting, entered)], told is not None
+
+    def _sort(self) -> None:
+        """Enter the letters of a store from before they were entered when they came. Once; done again it changes nothing."""
+        offset = 0
+        told: dict[str, list[str]] = {}
+        while page := self._store.search(self._namespace, limit=_PAGE, offset=offset):
+            offset += len(page)
+            letters = [_letter(item.value) for item in _of(self._namespace, page)]
+            for letter in letters:
+                if letter.handled and letter.turn != letter.id:
+                    told.setdefault(letter.turn, []).append(letter.id)
+            self._store.batch([PutOp(self._waiting, i.id, _value(i), index=False) for i in letters if not i.handled])
+        for turn, ids in told.items():
+            self._tell(turn, ids)
+        self._store.put(self._notes, _SORTED, {"letters": offset}, index=False)
+
+    def _tell(self, turn: str, ids: Sequence[str]) -> None:
+        """Enter letters as told in a turn."""
+        for _ in range(_MAX_ATTEMPTS):
+            item = self._store.get(self._turns, turn)
+            known: list[str] = item.value["letters"] if item else []
+            letters = list(dict.fromkeys([*known, *ids]))
+            if letters == known or put_if(
+                self._store, self._turns, turn, {"letters": letters}, expected=item.value if item else None, index=False
+            ):
+                return
+        raise StoreError(f"What the turn {turn!r} was told changed {_MAX_ATTEMPTS} times meanwhile; try again.")
+
+    def _records(self, ids: Iterable[str]) -> dict[str, Item]:
+        operations = [GetOp(self._namespace, letter_id) for letter_id in ids]
+        found = cast(list[Item | None], self._store.batch(operations)) if operations else []
+        return {item.key: item for item in found if item is not None}
 
 
 def inbox_namespace(agent_id: str) -> Namespace:
     """Where an agent's letters are kept."""
     return (encode_label(agent_id), "inbox")
+
+
+def waiting_namespace(agent_id: str) -> Namespace:
+    """The letters to an agent that may not have been read yet."""
+    return (encode_label(agent_id), "letters_waiting")
+
+
+def told_namespace(agent_id: str) -> Namespace:
+    """For each turn the ids of the letters that the agent may have been told in it."""
+    return (encode_label(agent_id), "letters_told")
+
+
+def _of(namespace: Namespace, items: Sequence[SearchItem]) -> list[SearchItem]:
+    """Leave out what lies in other namespaces of the same beginning: a store may search by prefix."""
+    return [item for item in items if item.namespace == namespace]
+
+
+def _is_read(item: Item | None) -> bool:
+    return item is not None and bool(item.value["handled"])
+
+
+def _oldest_first(letters: Iterable[Letter]) -> list[Letter]:
+    return sorted(letters, key=lambda letter: (letter.time, letter.id))
 
 
 def _value(letter: Letter) -> dict[str, Any]:
