@@ -2,15 +2,17 @@
 
 import re
 import threading
+from collections import Counter
 from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, SearchItem
 
 from memgpt_agent.memory.store.filters import Filter, check_filter, matches
-from memgpt_agent.memory.store.protocol import MemoryStore, SearchMode
+from memgpt_agent.memory.store.protocol import MemoryStore, SearchMode, Tally, TallyStore
+from memgpt_agent.memory.store.tags import tags_of
 from memgpt_agent.memory.store.writes import order_of
 
-__all__ = ["Filter", "best_or_newest", "count", "find", "matches", "newest", "put_if"]
+__all__ = ["Filter", "best_or_newest", "count", "find", "matches", "newest", "put_if", "tally"]
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
 
@@ -84,6 +86,21 @@ def count(store: BaseStore, namespace: tuple[str, ...], filter: Filter | None = 
     if isinstance(store, MemoryStore):
         return store.count(namespace, filter)
     return len(_of_a_plain_store(store, namespace, filter))
+
+
+def tally(store: BaseStore, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
+    """Return how many items one namespace holds, and the tags that most of them have; see ``TallyStore.tally``.
+
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at, once for both. A ``MemoryStore``
+    that keeps no tally tells no tags.
+    """
+    if isinstance(store, TallyStore):
+        return store.tally(namespace, limit=limit)
+    if isinstance(store, MemoryStore):
+        return Tally(store.count(namespace), [])
+    items = _of_a_plain_store(store, namespace, None)
+    used = Counter(tag for item in items for tag in tags_of(item.value))
+    return Tally(len(items), sorted(used.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
 
 
 def _of_a_plain_store(

@@ -14,6 +14,7 @@ from memgpt_agent.memory.store.identity import check_in_force, is_in_force
 from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.namespace_index import IndexAhead
 from memgpt_agent.memory.store.plans import Find, Newest, Plan
+from memgpt_agent.memory.store.protocol import Tally
 from memgpt_agent.memory.store.reads import Reader
 from memgpt_agent.memory.store.rows import Namespace, decode_value, encode_value, micros, path_of
 from memgpt_agent.memory.store.searches import WHOLE_DOCS, Searcher
@@ -81,6 +82,10 @@ class Engine:
     def count(self, namespace: Namespace, filter: dict[str, Any] | None) -> int:
         """Return how many items a namespace holds; see ``MemoryStore.count``."""
         return self._read(lambda reader: reader.count(namespace, filter))
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items a namespace holds and its tags; see ``TallyStore.tally``."""
+        return self._read(lambda reader: reader.tally(namespace, limit))
 
     def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool = True) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""

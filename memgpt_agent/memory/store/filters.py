@@ -218,7 +218,7 @@ def _one(key: str, sign: str, operand: Any) -> _Part | None:
         return _compared(key, sign, operand)
     if sign in ("$in", "$any", "$all") and isinstance(operand, list | tuple):
         options: list[Any] = list(cast("list[Any]", operand))
-        if options and all(_is_text(one) for one in options) and len(options) <= _MANY:
+        if options and all(is_text(one) for one in options) and len(options) <= _MANY:
             return _listed(key, sign, options)
     return None
 
@@ -230,7 +230,7 @@ def _place(key: str) -> tuple[str, str]:
 
 def _equal(key: str, operand: Any) -> _Part | None:
     field, kind = _place(key)
-    if _is_text(operand):
+    if is_text(operand):
         if key in _COLUMNS:
             return _Part(f"({_COLUMNS[key]} = ?)", [operand], True)
         if not operand.startswith(("[", "{")):  # else a list or a mapping might read as this text
@@ -245,7 +245,7 @@ def _equal(key: str, operand: Any) -> _Part | None:
 
 def _compared(key: str, sign: str, operand: Any) -> _Part | None:
     field, kind = _place(key)
-    if _is_text(operand) and not _reads_as_number(operand):
+    if is_text(operand) and not _reads_as_number(operand):
         if key in _COLUMNS:
             return _Part(f"({_COLUMNS[key]} {_SIGNS[sign]} ? AND typeof({_COLUMNS[key]}) = 'text')", [operand], True)
         return _Part(f"({field} {_SIGNS[sign]} ? AND {kind} = 'text')", [operand], True)
@@ -268,7 +268,7 @@ def _listed(key: str, sign: str, options: list[Any]) -> _Part:
     return _Part(f"({kind} = 'array' AND {each})", options, True)
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     """Whether SQLite can compare it: half an emoji and what follows a NUL it cannot."""
     return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" or char == "\x00" for char in value)
 

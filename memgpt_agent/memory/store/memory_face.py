@@ -8,7 +8,7 @@ from langgraph.store.base import SearchItem, TTLConfig
 
 from memgpt_agent.memory.store.engine import Engine, Vectors
 from memgpt_agent.memory.store.plans import Find, Newest, Planner
-from memgpt_agent.memory.store.protocol import SearchMode
+from memgpt_agent.memory.store.protocol import SearchMode, Tally
 
 Namespace = tuple[str, ...]
 
@@ -83,6 +83,14 @@ class MemoryFace:
         """Do as :meth:`count` does, without blocking the loop."""
         return await asyncio.to_thread(self._engine.count, *_counted(namespace, filter))
 
+    def tally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
+        """Return how many items exactly this namespace holds, and its tags; see ``TallyStore.tally``."""
+        return self._engine.tally(*_tallied(namespace, limit))
+
+    async def atally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
+        """Do as :meth:`tally` does, without blocking the loop."""
+        return await asyncio.to_thread(self._engine.tally, *_tallied(namespace, limit))
+
     def put_if(
         self,
         namespace: Namespace,
@@ -136,3 +144,8 @@ class MemoryFace:
 def _counted(namespace: Namespace, filter: dict[str, Any] | None) -> tuple[Namespace, dict[str, Any] | None]:
     asked = Newest(namespace, "time", filter, 0, 0).checked()
     return asked.namespace, asked.filter
+
+
+def _tallied(namespace: Namespace, limit: int) -> tuple[Namespace, int]:
+    asked = Newest(namespace, "time", None, limit, 0).checked()
+    return asked.namespace, asked.limit

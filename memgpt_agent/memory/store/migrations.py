@@ -1,11 +1,13 @@
 """Opening a store's file: is it ours, is it whole, and is its schema today's."""
 
+import json
 import sqlite3
 from pathlib import Path
 
 from memgpt_agent.errors import StoreCorrupt, StoreError
-from memgpt_agent.memory.store.rows import standard_json
+from memgpt_agent.memory.store.rows import decode_value, standard_json
 from memgpt_agent.memory.store.schema import APPLICATION_ID, MIGRATIONS
+from memgpt_agent.memory.store.tags import tags_of
 
 HEADER = b"SQLite format 3\x00"
 CHECKED_WHOLE_BYTES = 8 << 20
@@ -59,6 +61,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             "Upgrade with: pip install --upgrade memgpt-agent"
         )
     connection.create_function("standard_json", 1, standard_json, deterministic=True)
+    connection.create_function("stored_tags", 1, _stored_tags, deterministic=True)
     while version < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -90,6 +93,10 @@ def check_whole(connection: sqlite3.Connection, path: Path, *, always: bool = Fa
             f"{path} is damaged: {'; '.join(found)}. It was left as it is: restore it from a backup, "
             "or save what can be read with: sqlite3 FILE .recover"
         )
+
+
+def _stored_tags(value: str) -> str:
+    return json.dumps(tags_of(decode_value(value)))
 
 
 def _version(connection: sqlite3.Connection) -> int:

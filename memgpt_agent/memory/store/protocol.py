@@ -1,6 +1,6 @@
 """What the memory tiers ask of a store beyond LangGraph's BaseStore: finding, the newest, counting, compare-and-set."""
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from langgraph.store.base import SearchItem
 
@@ -127,4 +127,32 @@ class MemoryStore(Protocol):
         durable: bool = True,
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
+        ...
+
+
+class Tally(NamedTuple):
+    """What one namespace holds."""
+
+    items: int
+    """How many items."""
+    tags: list[tuple[str, int]]
+    """Tags with the number of items that have them, the most used first, of equals the first by name."""
+
+
+@runtime_checkable
+class TallyStore(Protocol):
+    """A ``MemoryStore`` that also knows which tags its items have. Without it an agent is told no tags."""
+
+    def tally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
+        """Return how many items one namespace (exactly this one) holds, and the ``limit`` tags that most of them have.
+
+        The tags of an item are the distinct texts in the list ``tags`` of its value, indexed or not. The cost does not grow with
+        the namespace, nor with its tags.
+
+        **Limits**: what has expired counts until it is swept; a text with a NUL or half an emoji in it is no tag.
+        """
+        ...
+
+    async def atally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
+        """Do as :meth:`tally` does, without blocking the loop."""
         ...

@@ -8,8 +8,10 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, 
 
 from memgpt_agent.memory.store.filters import Filter, to_sql
 from memgpt_agent.memory.store.plans import Find, Newest
+from memgpt_agent.memory.store.protocol import Tally
 from memgpt_agent.memory.store.rows import Namespace, as_found, as_item, namespace_of, path_of
 from memgpt_agent.memory.store.searches import Hit, Searcher
+from memgpt_agent.memory.store.tags import most_used
 from memgpt_agent.memory.store.vectors import Floats
 
 _COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
@@ -107,6 +109,12 @@ class Reader:
         condition = to_sql(filter)
         sql = f"SELECT count(*) FROM items WHERE items.ns = ? AND {self._alive} AND {condition.sql}"
         return int(self._execute(sql, [namespace_id, *condition.parameters]).fetchone()[0])
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items one namespace holds, and the tags that most of them have."""
+        namespace_id = self._namespace_id(namespace)
+        tags = [] if namespace_id is None else most_used(self._connection, namespace_id, limit)
+        return Tally(self.count(namespace, None), tags)
 
     def namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
         """Return the namespaces that hold items."""

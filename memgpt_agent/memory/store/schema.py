@@ -77,5 +77,13 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT id, ns, doc, path, vector FROM vector_rows
         WHERE space = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'space');
     """,
+    # 3: how many items of a namespace have each tag (the texts in the list `tags` of their values), counted as they are written.
+    """
+    CREATE TABLE tag_counts (ns INTEGER NOT NULL, tag TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (ns, tag)) WITHOUT ROWID;
+    CREATE INDEX tags_by_use ON tag_counts (ns, items DESC, tag);
+    INSERT INTO tag_counts (ns, tag, items)
+        SELECT items.ns, one.value, count(*) FROM items, json_each(stored_tags(items.value)) AS one
+        WHERE instr(items.value, '"tags"') GROUP BY items.ns, one.value;
+    """,
 )
 """Each is run once, in order, in a transaction of its own; ``user_version`` counts them. Never edit one: append."""
