@@ -36,7 +36,9 @@ def system_prompt(tool_names: Iterable[str], template: str = SYSTEM_PROMPT) -> s
         "edit": named("core_memory_append", "core_memory_replace"),
         "recall": named("conversation_search", "recall"),
         "archival": f"{inserts} files a passage, {finds} finds it again.",
-        "paging": _PAGING.format(out=named("page_out"), back=named("page_in"), read=named("read_message")) if "page_out" in have else "",
+        "paging": _PAGING.format(out=named("page_out"), back=named("page_in"), read=named("read_message"))
+        if "page_out" in have
+        else "",
     }
     return template.format(**(tools | words)).rstrip()
 
@@ -48,7 +50,9 @@ def memory_pressure(used: float, tool_names: Iterable[str], pages: Sequence[int]
     """Return the warning that context is running out, with what the agent can do about it by the tools that it has."""
     have = set(tool_names)
     saves = [name for name in ("core_memory_append", "memory_insert", "archival_memory_insert") if name in have]
-    lines = [f"Context is {used:.0%} full. The oldest messages will leave your view soon; they are summarised and stay in recall memory."]
+    lines = [
+        f"Context is {used:.0%} full. The oldest messages will leave your view soon; they are summarised and stay in recall memory."
+    ]
     if saves:
         lines.append(f"Save now what matters and is not saved: {', '.join(saves)}.")
     if "page_out" in have and len(pages) > 1:
@@ -107,8 +111,9 @@ STEP_LIMIT_REPLY = "I could not finish this within the {steps} steps that I have
 READ_ON = "\n[... cut at character {end:,} of {total:,}; read on: {call}, start={end})]"
 CUT = "\n[... cut at character {end:,} of {total:,}; the whole text is in recall memory{how}]"
 READ_CUT = "; read on: read_message(message_id='{id}', start={start})"
-IN_MEMORY = "{recall:,} messages in recall"
-BLOCK_CUT = "\n[... {count:,} more characters are not shown: core memory is too large for your context. Shorten this block.]"
+BLOCK_CUT = (
+    "\n[... {count:,} more characters are not shown: core memory is too large for your context. Shorten this block.]"
+)
 LEFT_OUT = "[{count} attachments are left out: too long for the context]"
 
 SUMMARIZE = """\
@@ -133,6 +138,21 @@ What it stands for:
 {texts}"""
 
 
+MAX_TAG_CHARS = 40
+"""A tag longer than this is not told."""
+
+
+def in_memory(recall: int, archival: int | None, tags: Sequence[tuple[str, int]] = (), limit: int = 10) -> str:
+    """Return how much lies in recall and archival memory, and the tags used most with how many passages have them.
+
+    ``archival`` is None where nobody knows.
+    """
+    filed = "" if archival is None else f", {archival:,} in archival"
+    short = [f"{tag} ({count:,})" for tag, count in tags[:limit] if tag.strip() and len(tag) <= MAX_TAG_CHARS]
+    more = " and others" if len(tags) > len(short) else ""
+    return f"{recall:,} messages in recall{filed}" + (f", tags: {', '.join(short)}{more}" if short else "")
+
+
 def plain_digest(lines: Sequence[str], limit_chars: int) -> str:
     """Return the beginnings of the lines, within the limit: what stands in where no model could summarise."""
     if not lines:
@@ -141,7 +161,10 @@ def plain_digest(lines: Sequence[str], limit_chars: int) -> str:
     digest = "\n".join(line if len(line) <= room else line[: room - 1] + "…" for line in lines)
     return digest[-limit_chars:]
 
-NO_ANSWER_REPLY = "I am sorry, I could not come up with an answer just now. Please say it again, perhaps in other words."
+
+NO_ANSWER_REPLY = (
+    "I am sorry, I could not come up with an answer just now. Please say it again, perhaps in other words."
+)
 
 
 SYSTEM_PROMPT_V2 = (
@@ -222,7 +245,9 @@ This was said since you were last here; {left} more messages are left for next t
 <record>
 {messages}
 </record>"""
-NOTHING_TO_READ = "Nothing was said since you were last here. Look whether memory can be put in better order, else finish."
+NOTHING_TO_READ = (
+    "Nothing was said since you were last here. Look whether memory can be put in better order, else finish."
+)
 
 OUTSIDE = """\
 <outside source="{source}">

@@ -7,11 +7,11 @@ from langchain_core.messages import AnyMessage
 
 from memgpt_agent.events import local_time, mark_of
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.search import count
+from memgpt_agent.memory.search import count, tally
 from memgpt_agent.memory.store.english import FUNCTION_WORDS
 from memgpt_agent.memory.store.words import tokens
 from memgpt_agent.nodes.session import Session
-from memgpt_agent.prompts import IN_MEMORY
+from memgpt_agent.prompts import in_memory
 from memgpt_agent.state import Turn, TurnNotes
 
 MAX_TOKENS = 1_000
@@ -23,6 +23,8 @@ _LEAST_TOKENS = 24
 _ITEM_SHARE = 0.35
 """One memory may fill this share of the room."""
 _QUERY_CHARS = 2_000
+_MAX_TAGS = 10
+"""So many of the tags of archival memory are told, those used most."""
 _STEM_CHARS = 5
 """Words are the same here if so many letters of them are."""
 _TYPES = {"user_message", "agent_message"}
@@ -45,18 +47,16 @@ def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn) -> T
         return notes
     memory, in_view = session.memory, {str(m.id) for m in messages}
     recall = count(memory.store, namespaces.recall(memory.agent_id))
-    archival = -1 if memory.archive else count(memory.store, namespaces.archival(memory.agent_id))
+    place = namespaces.archival(memory.agent_id)
+    filed = None if memory.archive else tally(memory.store, place, limit=_MAX_TAGS + 1)
+    archival = filed is None or filed.items > 0  # another place may hold some
     if recall <= len(in_view & _kept(messages)) and not archival:
         return notes
-    notes["counts"] = (
-        IN_MEMORY.format(recall=recall)
-        if archival < 0
-        else IN_MEMORY.format(recall=recall) + f", {archival:,} in archival"
-    )
+    notes["counts"] = in_memory(recall, filed.items if filed else None, filed.tags if filed else (), _MAX_TAGS)
     mode, text = session.context.page_faults, event.text[:_QUERY_CHARS]
     if mode == "off" or (mode == "auto" and not _ASKS.search(text)) or not _meant(text):
         return notes
-    found = _found(session, text, in_view, archival=bool(archival))
+    found = _found(session, text, in_view, archival=archival)
     wanted = _meant(text) if mode == "auto" else None
     notes["memories"] = _fitting(
         session, (line for line, said in found if wanted is None or wanted & _meant(said)), event.text
