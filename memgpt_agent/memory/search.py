@@ -8,8 +8,8 @@ from typing import Any, Literal
 from langgraph.store.base import BaseStore, SearchItem
 
 from memgpt_agent.memory.store.filters import Filter, check_filter, matches
+from memgpt_agent.memory.store.lists import tags_of
 from memgpt_agent.memory.store.protocol import MemoryStore, SearchMode, Tally, TallyStore
-from memgpt_agent.memory.store.tags import tags_of
 from memgpt_agent.memory.store.writes import order_of
 
 __all__ = ["Filter", "best_or_newest", "count", "find", "matches", "newest", "put_if", "tally"]

@@ -19,7 +19,7 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "$lte": operator.le,
 }
 _SIGNS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
-_MANY = 64
+MANY = 64
 _EXACT_INTEGER = 1 << 53
 _COLUMNS = {"time": "items.time", "thread_id": "items.thread"}
 """Fields that have a column of their own: the texts among their values stand there as they are."""
@@ -218,7 +218,7 @@ def _one(key: str, sign: str, operand: Any) -> _Part | None:
         return _compared(key, sign, operand)
     if sign in ("$in", "$any", "$all") and isinstance(operand, list | tuple):
         options: list[Any] = list(cast("list[Any]", operand))
-        if options and all(is_text(one) for one in options) and len(options) <= _MANY:
+        if options and all(is_text(one) for one in options) and len(options) <= MANY:
             return _listed(key, sign, options)
     return None
 

@@ -2,12 +2,15 @@
 
 import json
 import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from memgpt_agent.errors import StoreCorrupt, StoreError
+from memgpt_agent.memory.store.lists import ends_of, tags_of
 from memgpt_agent.memory.store.rows import decode_value, standard_json
 from memgpt_agent.memory.store.schema import APPLICATION_ID, MIGRATIONS
-from memgpt_agent.memory.store.tags import tags_of
 
 HEADER = b"SQLite format 3\x00"
 CHECKED_WHOLE_BYTES = 8 << 20
@@ -61,7 +64,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             "Upgrade with: pip install --upgrade memgpt-agent"
         )
     connection.create_function("standard_json", 1, standard_json, deterministic=True)
-    connection.create_function("stored_tags", 1, _stored_tags, deterministic=True)
+    connection.create_function("stored_tags", 1, partial(_texts, tags_of), deterministic=True)
+    connection.create_function("stored_ends", 1, partial(_texts, ends_of), deterministic=True)
     while version < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -95,8 +99,8 @@ def check_whole(connection: sqlite3.Connection, path: Path, *, always: bool = Fa
         )
 
 
-def _stored_tags(value: str) -> str:
-    return json.dumps(tags_of(decode_value(value)))
+def _texts(texts_of: Callable[[Mapping[str, Any]], Sequence[str]], value: str) -> str:
+    return json.dumps(texts_of(decode_value(value)))
 
 
 def _version(connection: sqlite3.Connection) -> int:

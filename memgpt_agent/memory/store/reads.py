@@ -7,11 +7,11 @@ from typing import Any
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, SearchItem, SearchOp
 
 from memgpt_agent.memory.store.filters import Filter, to_sql
+from memgpt_agent.memory.store.lists import among, most_used
 from memgpt_agent.memory.store.plans import Find, Newest
 from memgpt_agent.memory.store.protocol import Tally
 from memgpt_agent.memory.store.rows import Namespace, as_found, as_item, namespace_of, path_of
 from memgpt_agent.memory.store.searches import Hit, Searcher
-from memgpt_agent.memory.store.tags import most_used
 from memgpt_agent.memory.store.vectors import Floats
 
 _COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
@@ -157,7 +157,10 @@ class Reader:
     def _page(
         self, where: str, order: str, parameters: list[Any], filter: Filter | None, limit: int, offset: int
     ) -> list[SearchItem]:
-        condition = to_sql(filter)
+        """``parameters`` are those of ``where``: the namespace's id."""
+        condition, indexed = to_sql(filter), among(filter, parameters[0])
+        if indexed is not None:
+            where, parameters = f"{where} AND {indexed.sql}", [*parameters, *indexed.parameters]
         sql = f"SELECT {_COLUMNS} {where} AND {condition.sql} {order} LIMIT ? OFFSET ?"
         rows = self._execute(sql, [*parameters, *condition.parameters, limit, offset])
         return [self._item(row) for row in rows.fetchall()]

@@ -85,5 +85,12 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT items.ns, one.value, count(*) FROM items, json_each(stored_tags(items.value)) AS one
         WHERE instr(items.value, '"tags"') GROUP BY items.ns, one.value;
     """,
+    # 4: which items have a text in the list `ends` of their values (a fact its entities), so that they are found without a scan.
+    """
+    CREATE TABLE ends (ns INTEGER NOT NULL, value TEXT NOT NULL, item INTEGER NOT NULL, PRIMARY KEY (ns, value, item)) WITHOUT ROWID;
+    INSERT INTO ends (ns, value, item)
+        SELECT items.ns, one.value, items.id FROM items, json_each(stored_ends(items.value)) AS one
+        WHERE instr(items.value, '"ends"');
+    """,
 )
 """Each is run once, in order, in a transaction of its own; ``user_version`` counts them. Never edit one: append."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from memgpt_agent.memory.store import words
+from memgpt_agent.memory.store.lists import HAS_LISTS, Lists, ends_of, tags_of
 from memgpt_agent.memory.store.rows import Namespace, encode_value, path_of
-from memgpt_agent.memory.store.tags import TagCounts, tags_of
 from memgpt_agent.memory.store.texts import FieldText, texts_at
 from memgpt_agent.memory.store.tombstones import record
 from memgpt_agent.memory.store.vectors import Floats
@@ -31,6 +31,7 @@ class Write(NamedTuple):
     time: str | float | None = None
     thread: str | None = None
     tags: Sequence[str] = ()
+    ends: Sequence[str] = ()
 
 
 def prepare(
@@ -51,10 +52,9 @@ def prepare(
     fields = texts_at(value, paths) if paths is not None else ()
     found = words.tokens("\n".join([field.text for field in fields])) if fields else ()
     time, thread = value.get(ORDER_FIELD), value.get(THREAD_FIELD)
-    order = order_of(time)
     return Write(
-        namespace, key, text, paths or (), fields, found, ttl_minutes, order, _bindable(thread), tags_of(value)
-    )
+        namespace, key, text, paths or (), fields, found, ttl_minutes, order_of(time), _bindable(thread), tags_of(value), ends_of(value)
+    )  # fmt: skip
 
 
 def order_of(value: Any) -> str | float | None:
@@ -96,8 +96,8 @@ class Writer:
         self._new_vectors: list[tuple[Any, ...]] = []
         self._counts: dict[int, int] = {}
         self._doc_high: dict[int, int] = {}
-        self._tags = TagCounts(connection)
-        self._tagged: set[int] = set()
+        self._lists = Lists(connection)
+        self._with_lists: set[int] = set()
 
     def _last_id(self, table: str) -> int:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
@@ -125,7 +125,7 @@ class Writer:
         for item, namespace_id, doc in rows:
             if doc is not None:
                 self._buried.append((doc, namespace_id))
-            self._tagged.add(namespace_id)  # or it is not: what leaves is looked at
+            self._with_lists.add(namespace_id)  # perhaps it has none
             self._delete(namespace_id, item)
         self._flush()
 
@@ -133,12 +133,11 @@ class Writer:
         """Return the namespace's id and, of these keys, those that are stored with their item and document."""
         execute = self._connection.execute
         path = path_of(namespace)
-        tagged = "EXISTS (SELECT 1 FROM tag_counts WHERE ns = namespaces.id)"
-        row: Any = execute(f"SELECT id, items, {tagged} FROM namespaces WHERE path = ?", (path,)).fetchone()
+        row: Any = execute(f"SELECT id, items, {HAS_LISTS} FROM namespaces WHERE path = ?", (path,)).fetchone()
         if row is None:
             return int(execute("INSERT INTO namespaces (path) VALUES (?)", (path,)).lastrowid or 0), {}
         if row[2]:
-            self._tagged.add(int(row[0]))
+            self._with_lists.add(int(row[0]))
         known: dict[str, tuple[int, int | None]] = {}
         for start in range(0, len(keys) if row[1] else 0, _KEYS_AT_ONCE):
             part = keys[start : start + _KEYS_AT_ONCE]
@@ -149,23 +148,24 @@ class Writer:
 
     def _delete(self, namespace_id: int, item: int) -> None:
         self._deleted.append((item,))
-        self._untag(namespace_id, item)
+        self._unlist(namespace_id, item)
         self._counts[namespace_id] = self._counts.get(namespace_id, 0) - 1
 
-    def _untag(self, namespace_id: int, item: int) -> None:
-        if namespace_id in self._tagged:
-            self._tags.remove(item)
+    def _unlist(self, namespace_id: int, item: int) -> None:
+        if namespace_id in self._with_lists:
+            self._lists.remove(item)
 
     def _put(self, namespace_id: int, item: int | None, write: Write, vectors: Mapping[str, Floats]) -> None:
-        self._tags.add(namespace_id, write.tags)
         expires = None if write.ttl_minutes is None else self._now + round(write.ttl_minutes * MICROS_A_MINUTE)
         if item is not None:
-            self._untag(namespace_id, item)
+            self._unlist(namespace_id, item)
+            self._lists.add(namespace_id, item, write.tags, write.ends)
             doc = self._index(namespace_id, item, write, vectors) if write.texts else None
             row = (write.value, self._now, doc, write.ttl_minutes, expires, write.time, write.thread, item)
             self._updated.append(row)
             return
         self._item_id = item = self._item_id + 1
+        self._lists.add(namespace_id, item, write.tags, write.ends)
         doc = self._index(namespace_id, item, write, vectors) if write.texts else None
         self._new_items.append(
             (
@@ -200,7 +200,7 @@ class Writer:
 
     def _flush(self) -> None:
         many = self._connection.executemany
-        self._tags.flush()
+        self._lists.flush()
         if self._buried or self._deleted:
             self._flush_deleted()
         many(

@@ -1,4 +1,4 @@
-"""How many items have each tag: counted as they are written, never by a look at the items."""
+"""The lists in values: how many items have each tag, and which have an end, known without a look at the items."""
 
 import json
 import sqlite3
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from langgraph.store.base import PutOp
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent.memory.search import tally
+from memgpt_agent.memory.search import matches, tally
 from memgpt_agent.memory.store import FaissStore, Tally
+from memgpt_agent.memory.store.lists import ends_of, tags_of
 from memgpt_agent.memory.store.schema import APPLICATION_ID, MIGRATIONS
-from memgpt_agent.memory.store.tags import tags_of
 from memgpt_agent.testing import Clock
 
 NS, OTHER = ("ann", "archival"), ("ben", "archival")
@@ -38,7 +38,7 @@ def test_whatever_is_written_the_counts_are_those_of_the_items(acts: list[Any]) 
     plain = InMemoryStore()
     with FaissStore(":memory:") as store, FaissStore(":memory:") as batched:
         for namespace, key, act, tags in acts:
-            value = None if act == "delete" else {"text": "x", "tags": tags}
+            value = None if act == "delete" else {"text": "x", "tags": tags, "ends": tags}
             if act == "if":
                 known = store.get(namespace, key)
                 assert store.put_if(namespace, key, value or {}, expected=known.value if known else None)
@@ -47,7 +47,10 @@ def test_whatever_is_written_the_counts_are_those_of_the_items(acts: list[Any]) 
                 store.batch([PutOp(namespace, key, value)])
             plain.batch([PutOp(namespace, key, value)])
         batched.batch(
-            [PutOp(namespace, key, None if act == "delete" else {"tags": tags}) for namespace, key, act, tags in acts]
+            [
+                PutOp(namespace, key, None if act == "delete" else {"tags": tags, "ends": tags})
+                for namespace, key, act, tags in acts
+            ]
         )
         for namespace in (NS, OTHER):
             right = Counter(tag for item in plain.search(namespace) for tag in tags_of(item.value))
@@ -55,6 +58,34 @@ def test_whatever_is_written_the_counts_are_those_of_the_items(acts: list[Any]) 
             assert dict(found.tags) == right
             assert found.items == len(plain.search(namespace))
             assert found == tally(plain, namespace) == batched.tally(namespace)
+            for wanted in (["home"], ["work", "ä"], ["a\x00b"], ["half \ud83d", "home"], []):
+                asked: Any = {"ends": {"$any": wanted}}
+                passing = [item.key for item in plain.search(namespace) if matches(item.value, asked)]
+                for one in (store, batched):
+                    assert sorted(item.key for item in one.find(namespace, "", filter=asked)) == sorted(passing)
+                    assert sorted(item.key for item in one.newest(namespace, filter=asked)) == sorted(passing)
+        assert (
+            ends_kept(store)
+            == ends_kept(batched)
+            == sorted(
+                (".".join(item.namespace), end, item.key)
+                for namespace in (NS, OTHER)
+                for item in plain.search(namespace)
+                for end in ends_of(item.value)
+            )
+        )
+
+
+def ends_kept(store: FaissStore) -> list[Any]:
+    """What stands in the table of ends."""
+    connection = sqlite3.connect(store.path)
+    sql = (
+        "SELECT path, ends.value, key FROM ends JOIN items ON items.id = item JOIN namespaces ON namespaces.id = ends.ns"
+        " UNION ALL SELECT 'left over', value, item FROM ends WHERE item NOT IN (SELECT id FROM items)"
+    )
+    found = sorted(connection.execute(sql).fetchall())
+    connection.close()
+    return found
 
 
 def test_the_most_used_come_first_and_no_more_than_asked_for(store: FaissStore) -> None:
@@ -90,24 +121,35 @@ def test_what_has_expired_and_is_swept_counts_no_more() -> None:
         assert store.tally(NS) == Tally(1, [("home", 1)])
 
 
-def test_a_file_of_before_is_counted_when_it_is_opened(tmp_path: Path) -> None:
-    """Once; from then on its items are like any."""
-    path = tmp_path / "old.sqlite"
+def old_file(folder: Path, values: list[dict[str, Any]]) -> Path:
+    """A file of the first version that holds these."""
+    path = folder / "old.sqlite"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.executescript(MIGRATIONS[0])
     connection.execute("PRAGMA user_version = 1")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("INSERT INTO namespaces VALUES (1, 'ann.archival', 4, 0, 0, 0)")
-    old: list[dict[str, Any]] = [
-        {"tags": ["home", "home", "work"]},
-        {"tags": ["home", "a\x00b"]},
-        {"text": '"tags"'},
-        {"tags": "none"},
-    ]
-    for number, value in enumerate(old):
+    connection.execute("INSERT INTO namespaces VALUES (1, 'ann.archival', ?, 0, 0, 0)", (len(values),))
+    for number, value in enumerate(values):
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         connection.execute("INSERT INTO items VALUES (?,1,?,?,0,0,NULL,NULL,NULL)", (number + 1, f"k{number}", text))
     connection.close()
+    return path
+
+
+def test_in_a_file_of_before_ends_are_found(tmp_path: Path) -> None:
+    """They are taken in when it is opened."""
+    path = old_file(tmp_path, [{"ends": ["a", "b"]}, {"ends": "a"}, {"ends": ["b", 3]}, {"text": "a"}])
+    with FaissStore(path) as store:
+        assert [item.key for item in store.find(NS, "", filter={"ends": {"$any": ["a"]}})] == ["k0"]
+        assert [item.key for item in store.find(NS, "", filter={"ends": {"$any": ["a", "b"]}})] == ["k0", "k2"]
+
+
+def test_a_file_of_before_is_counted_when_it_is_opened(tmp_path: Path) -> None:
+    """Once; from then on its items are like any."""
+    path = old_file(
+        tmp_path,
+        [{"tags": ["home", "home", "work"]}, {"tags": ["home", "a\x00b"]}, {"text": '"tags"'}, {"tags": "none"}],
+    )
     with FaissStore(path) as store:
         assert store.tally(NS) == Tally(4, [("home", 2), ("work", 1)])
         store.delete(NS, "k0")
