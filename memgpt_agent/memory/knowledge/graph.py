@@ -46,8 +46,11 @@ class KnowledgeGraph:
     time from which they hold, and each ends where the next begins. Nothing is deleted. An act that was done before
     (the same cause) changes nothing.
 
+    A name is looked up by its key, and the facts of an entity in ``FaissStore``'s index of their ends: neither costs more in
+    a graph that knows more.
+
     **Limits**: a search by name reads 1,000 facts of a hop, the store's own filter deciding which; on a plain
-    ``BaseStore`` the whole tier is scanned.
+    ``BaseStore`` the whole tier is scanned for them.
     """
 
     def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
@@ -147,7 +150,7 @@ class KnowledgeGraph:
     def _rivals(self, fact: Fact) -> list[Fact]:
         """The other facts of the same subject, under whatever name, and the same relation."""
         ids = self._all_ids([fact.subject_id])
-        return [f for f in self._where({"slot": fact.slot, "subject_id": {"$in": ids}}) if f.id != fact.id]
+        return [f for f in self._where(_about(ids) | {"slot": fact.slot}) if f.id != fact.id]
 
     def _settle(self, fact: Fact, *, newest: bool) -> tuple[Fact, ...]:
         """Put the facts that contradict this one in a row by time: each ends where the next begins.
@@ -189,7 +192,7 @@ class KnowledgeGraph:
         """Make two names mean one entity, shown by ``kept``; facts that contradict each other then are put in a row."""
         entity = self.entities.merge(kept, other, stamp(self._clock()))
         ids = self.entities.ids(entity)
-        for fact in self._where({"subject_id": {"$in": ids[:64]}}):
+        for fact in self._where(_about(ids[:64])):
             if slot_of(fact.relation)[1]:
                 self._settle(self._read(fact.id) or fact, newest=False)
         return entity
@@ -285,6 +288,11 @@ class KnowledgeGraph:
         return put_if(
             self._store, self._namespace, known.id, changed.as_value(), expected=known.as_value(), index=["text"]
         )
+
+
+def _about(ids: list[str]) -> Filter:
+    """The facts of which one of these is the subject: its ends hold it, and these a store may have an index of."""
+    return {"ends": {"$any": ids}, "subject_id": {"$in": ids}}
 
 
 def _same_period(known: Fact, wanted: Fact, *, given_from: bool) -> bool:
