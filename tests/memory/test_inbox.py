@@ -117,6 +117,8 @@ def test_killed_before_any_write_a_letter_is_told_in_exactly_one_turn(
     """The sender sends again, the turn is played again or given up, the next turn looks: nothing is lost, nothing told twice."""
     store = MortalFile(tmp_path / "s.sqlite") if kind is MortalFile else Mortal()
     inbox = Inbox(store, "ben")
+    inbox.put(letter(0))
+    assert len(inbox.take("before")) == 1
     store.left = writes
     for again in range(2):
         try:
