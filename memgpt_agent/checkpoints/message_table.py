@@ -135,7 +135,6 @@ class MessageTable:
         if known is not None and known[0]() is message:
             kept = self._kept.get(known[1])
             if kept is not None and _same(kept.message, message):
-                self._kept.move_to_end(known[1])
                 return known[1]
         kind, stored = serde.dumps_typed(message)
         digest = blake2b(stored, digest_size=_DIGEST_BYTES).digest()
@@ -210,7 +209,8 @@ def _is_queue(value: Any) -> TypeGuard[list[BaseMessage]]:
 
 
 def _same(one: BaseMessage, other: BaseMessage) -> bool:
-    return type(one) is type(other) and one.__dict__ == other.__dict__ and one.model_extra == other.model_extra
+    extra = one.__pydantic_extra__  # `model_extra` is the same, and twice as slow as all the rest of this
+    return one.__dict__ == other.__dict__ and type(one) is type(other) and extra == other.__pydantic_extra__
 
 
 def _copied(message: Any) -> Any:

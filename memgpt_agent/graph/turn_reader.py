@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from memgpt_agent.events import mark_of
+from memgpt_agent.events import MARK, mark_of
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
@@ -224,6 +224,9 @@ def _tokens_of(message: AIMessage, sent: int) -> int:
 
 def _reasoning(message: AIMessage) -> list[str]:
     """What a model that reasons natively shows of its thoughts."""
+    noted = cast(dict[str, Any], message.additional_kwargs).keys() - {MARK}
+    if isinstance(message.content, str) and not noted and not message.response_metadata:
+        return []  # plain text without anything beside it: LangChain need not translate it
     found = [
         str(b.get("reasoning", ""))
         for b in cast(list[dict[str, Any]], message.content_blocks)
