@@ -65,6 +65,43 @@ def test_what_was_begun_and_not_finished_is_read_again_but_not_for_ever() -> Non
     assert not diary.finish("t1")
 
 
+def test_a_portion_that_was_finished_leaves_the_next_one_all_its_tries() -> None:
+    """Tries are counted from one finished portion to the next."""
+    store = InMemoryStore()
+    diary = SleepDiary(store, "ann")
+    said(store, "slow" * 40, "poison" * 40, "wholesome" * 40)
+    for turn in ("t1", "t2", "t3"):
+        diary.begin(turn, 100)
+    assert diary.finish("t3")
+    for turn in ("t4", "t5", "t6"):
+        assert texts(diary.begin(turn, 100))[0].startswith("poison")
+    assert texts(diary.begin("t7", 100))[0].startswith("wholesome")
+
+
+def test_a_try_that_is_played_again_is_not_another_try() -> None:
+    """A step that runs anew after a crash reads as the same turn."""
+    store = InMemoryStore()
+    diary = SleepDiary(store, "ann")
+    said(store, "slow" * 40, "wholesome" * 40)
+    for turn in ("t1", "t1", "t1", "t1", "t2", "t3"):
+        assert texts(diary.begin(turn, 100))[0].startswith("slow")
+
+
+def test_a_portion_that_is_passed_over_with_nothing_behind_it_stays_passed_over() -> None:
+    """There is nothing to read until something else is said; that has all its tries again."""
+    store = InMemoryStore()
+    diary = SleepDiary(store, "ann")
+    said(store, "poison")
+    for turn in ("t1", "t2", "t3"):
+        assert texts(diary.begin(turn, 100)) == ["poison"]
+    assert diary.begin("t4", 100).messages == ()
+    assert diary.begin("t5", 100).messages == ()
+    said(store, "later", start=1)
+    for turn in ("t6", "t7", "t8"):
+        assert texts(diary.begin(turn, 100)) == ["later"]
+    assert diary.begin("t9", 100).messages == ()
+
+
 def test_messages_of_one_moment_are_told_apart() -> None:
     """A portion may end between two messages of the same time."""
     store = InMemoryStore()
