@@ -45,9 +45,8 @@ class SleepDiary:
             reading = state["reading"]
             if reading and reading["turn"] == turn:
                 return self._portion(state, reading)
-            tries = state["tries"] if reading and state["tries"] < MAX_TRIES else 0
-            if reading and not tries and state["tries"]:
-                state = {**state, "until": reading["until"], "seen": reading["seen"]}
+            if reading and state["tries"] >= MAX_TRIES:
+                state = _behind(reading)
             found = self._unread(state)
             taken = _fitting(found, limit_chars)
             if not taken:
@@ -55,7 +54,7 @@ class SleepDiary:
             until = taken[-1].time
             seen = [m.id for m in taken if m.time == until] + (state["seen"] if until == state["until"] else [])
             reading = {"turn": turn, "until": until, "seen": seen}
-            changed = {**state, "reading": reading, "tries": tries + 1}
+            changed = {**state, "reading": reading, "tries": state["tries"] + 1}
             if put_if(self._store, self._namespace, _KEY, changed, expected=item.value if item else None, index=False):
                 return Portion(tuple(taken), len(found) - len(taken))
         raise StoreError(
@@ -69,8 +68,7 @@ class SleepDiary:
             reading = item.value["reading"] if item else None
             if item is None or not reading or reading["turn"] != turn:
                 return False
-            done = {"until": reading["until"], "seen": reading["seen"], "reading": None, "tries": 0}
-            if put_if(self._store, self._namespace, _KEY, done, expected=item.value, index=False):
+            if put_if(self._store, self._namespace, _KEY, _behind(reading), expected=item.value, index=False):
                 return True
         return False
 
@@ -91,6 +89,11 @@ class SleepDiary:
         }
         items = newest(self._store, namespaces.recall(self._agent_id), filter=said, limit=_SCAN)
         return [message for item in reversed(items) if (message := _message(item.value)).id not in state["seen"]]
+
+
+def _behind(reading: dict[str, Any]) -> dict[str, Any]:
+    """Return the state in which this portion lies behind; the next one has all its tries."""
+    return {"until": reading["until"], "seen": reading["seen"], "reading": None, "tries": 0}
 
 
 def _message(value: dict[str, Any]) -> Message:
