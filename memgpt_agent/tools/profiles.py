@@ -115,7 +115,7 @@ SLEEPTIME = Profile(
     ),
     SYSTEM_PROMPT_SLEEPTIME,
     numbers_lines=True,
-    reminders=(sleep.READ_WHILE_AWAKE,),
+    reminders=(sleep.read_while_awake,),
     in_background=True,
 )
 """The agent asleep: it rethinks the memory that it shares with the agent awake, and speaks to nobody."""

@@ -1,7 +1,5 @@
 """The tools of the agent asleep: put archival memory in order, and say that what was read is done with."""
 
-from collections.abc import Callable
-
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import EventType, local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
@@ -84,9 +82,6 @@ def _shared(one: str, other: str) -> float:
     words, others = set(one.casefold().split()), set(other.casefold().split())
     return len(words & others) / max(1, len(words | others))
 
-
-READ_WHILE_AWAKE: Callable[[AgentMemory, EventType], str] = read_while_awake
-"""The reminder by which the agent asleep gets what it is to read."""
 
 TOOLS = (
     memory_tool(archival_memory_review, reads_memory=True),
