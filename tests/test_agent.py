@@ -91,6 +91,32 @@ def test_an_agents_id_alone_brings_it_back(tmp_path: Path) -> None:
         delete_agent("alice.1", settings)
 
 
+def test_a_stored_agent_keeps_the_names_it_was_made_with(store: FaissStore) -> None:
+    """Opened again with objects, or with nothing, its definition still tells them; another name takes their place."""
+
+    def told() -> tuple[str | None, str | None]:
+        (agent,) = list_agents(store=store)
+        return agent["model"], agent["embedding"]
+
+    given: dict[str, Any] = {"store": store, "checkpointer": InMemorySaver(), "agent_id": "a"}
+    MemGPTAgent(model="openai:some-model", embedding="openai:some-embedding", **given)
+    assert told() == ("openai:some-model", "openai:some-embedding")
+    MemGPTAgent(model=ScriptedModel([]), embedding=HashingEmbedder(), **given)
+    assert told() == ("openai:some-model", "openai:some-embedding")
+    MemGPTAgent(**given)
+    assert told() == ("openai:some-model", "openai:some-embedding")
+    MemGPTAgent(model="openai:another-model", embedding="minilm", **given)
+    assert told() == ("openai:another-model", "minilm")
+
+
+def test_an_agent_made_with_objects_is_told_of_without_names(store: FaissStore) -> None:
+    """Until it is given some."""
+    agent_of(store, embedding=HashingEmbedder())
+    assert [(a["model"], a["embedding"]) for a in list_agents(store=store)] == [(None, None)]
+    agent_of(store, embedding="minilm")
+    assert [(a["model"], a["embedding"]) for a in list_agents(store=store)] == [(None, "minilm")]
+
+
 def test_two_threads_of_one_agent_share_memory_and_not_the_conversation(store: FaissStore) -> None:
     """What was said in one conversation is not in the other's main context, but its core memory and recall are."""
     saver = InMemorySaver()

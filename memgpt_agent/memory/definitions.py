@@ -26,9 +26,9 @@ class AgentDefinition:
     profile: str = "memgpt"
     """Prompt, tools and rules."""
     model: str | None = None
-    """The name of its chat model; ``None``: the default, or one that was given as an object."""
+    """The name of its chat model, also while it runs on one that was given as an object; ``None``: none was ever named."""
     embedding: str | None = None
-    """The name of the embedding that its memory was made with."""
+    """The name of the embedding that its memory was made with; ``None``: none was ever named."""
     tools: tuple[str, ...] = ()
     """The names of its tools."""
     context: dict[str, Any] | None = None
@@ -61,7 +61,9 @@ def seeds(
 
 
 def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
-    """Store a new agent's definition, or add its threads to the one that is stored; return what is stored then.
+    """Store a new agent's definition, or let it take the place of the one that is stored; return what is stored then.
+
+    What is stored keeps its day of making, its threads, and the names of its model and its embedding where none is given.
 
     Raises:
         StoreError: others wrote it again and again in between.
@@ -73,7 +75,13 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
             merged = definition
         else:
             threads = tuple(dict.fromkeys([*known.threads, *definition.threads]))
-            merged = replace(definition, created=known.created, threads=threads)
+            merged = replace(
+                definition,
+                created=known.created,
+                threads=threads,
+                model=definition.model or known.model,
+                embedding=definition.embedding or known.embedding,
+            )
         listed = {name: list(getattr(merged, name)) for name in _LISTED}
         value: dict[str, Any] = {**asdict(merged), **listed}
         if known == merged or put_if(
