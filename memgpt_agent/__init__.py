@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memgpt_agent.agent import MemGPTAgent, delete_agent, list_agents
+    from memgpt_agent.agent import MemGPTAgent
     from memgpt_agent.config import Context, Settings
     from memgpt_agent.errors import MemGPTError
     from memgpt_agent.graph.builder import create_graph
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.persona import Persona
     from memgpt_agent.memory.store import FaissStore, open_store
+    from memgpt_agent.memory.stored_agents import delete_agent, list_agents
     from memgpt_agent.tools.profiles import Profile
 
 _HOME = {
@@ -28,8 +29,8 @@ _HOME = {
     "SleepRule": "memgpt_agent.graph.sleeper",
     "StreamEvent": "memgpt_agent.graph.turn_reader",
     "create_graph": "memgpt_agent.graph.builder",
-    "delete_agent": "memgpt_agent.agent",
-    "list_agents": "memgpt_agent.agent",
+    "delete_agent": "memgpt_agent.memory.stored_agents",
+    "list_agents": "memgpt_agent.memory.stored_agents",
     "open_store": "memgpt_agent.memory.store",
 }
 
