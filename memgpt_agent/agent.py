@@ -20,7 +20,7 @@ from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.builder import AgentGraph, create_graph
-from memgpt_agent.graph.deliveries import Delivery, alast, last, said, sent
+from memgpt_agent.graph.deliveries import Delivery, alast, decided, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
 from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.post import LocalPost
@@ -289,7 +289,7 @@ class MemGPTAgent:
 
     def _before(self, delivery: Delivery) -> None:
         self._sleeper.awake()
-        if self._pulse is not None and "messages" in delivery.input:
+        if self._pulse is not None and isinstance(delivery.input, dict) and "messages" in delivery.input:
             self._pulse.spoken_to()
 
     @property
@@ -315,7 +315,7 @@ class MemGPTAgent:
 
     def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
         """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does."""
-        return self._turns.decide(decision, call_id)
+        return self._turns.take(decided(decision, call_id))
 
     def sleep(self) -> SleepReport:
         """Let the agent put its memory in order at once: it reads what was said since it last slept, and rewrites what it keeps.

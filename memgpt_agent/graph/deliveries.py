@@ -1,4 +1,4 @@
-"""What is delivered to an agent: a message, a heartbeat or another event, each under an id; and the end of a turn."""
+"""What is delivered to an agent: a message, a heartbeat or another event, each under an id, or a decision; and the end of a turn."""
 
 import uuid
 from collections.abc import AsyncGenerator, Generator
@@ -6,21 +6,32 @@ from contextlib import aclosing, closing
 from typing import Any, NamedTuple
 
 from langchain_core.messages import HumanMessage
+from langgraph.types import Command
 
-from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.events import Event
-from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
 
 
 class Delivery(NamedTuple):
-    """What wakes the agent."""
+    """What wakes the agent, or lets it go on."""
 
-    input: dict[str, Any]
-    """The graph's input."""
-    event_id: str
-    """The event's id, which is its turn's too."""
+    input: dict[str, Any] | Command[Any]
+    """The graph's input; a command where a turn that waits for a decision goes on."""
+    event_id: str = ""
+    """The event's id, which is its turn's too; a decision has none."""
     may_be_known: bool = False
     """Whether the caller gave the id, so that it may have been delivered before."""
+    call_id: str | None = None
+    """Which call is decided on; ``None``: the one that waits."""
+
+    def check(self, waiting: Approval | None, thread_id: str) -> None:
+        """Raise NothingToDecide for a decision on a call that does not wait."""
+        if isinstance(self.input, Command) and (waiting is None or self.call_id not in (None, waiting.call_id)):
+            raise NothingToDecide(
+                f"{'No call' if waiting is None else f'Another call ({waiting.call_id}), not {self.call_id!r},'} of {thread_id!r} waits for a "
+                "decision. It may have been decided already, or given up because something else was said."
+            )
 
 
 def said(text: str, event_id: str | None) -> Delivery:
@@ -44,6 +55,11 @@ def sent(event: Event) -> Delivery:
     """Return the delivery of an event; one without an id gets one."""
     given = event.get("id") or uuid.uuid4().hex
     return Delivery({"event": {**event, "id": given}}, given, "id" in event)
+
+
+def decided(decision: dict[str, Any], call_id: str | None) -> Delivery:
+    """Return the delivery of a decision, in the form of LangChain's human-in-the-loop."""
+    return Delivery(Command(resume={"decisions": [decision]}), call_id=call_id)
 
 
 def last(events: Generator[StreamEvent]) -> AgentResponse:

@@ -11,11 +11,11 @@ from typing import Any, cast
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import StateSnapshot
 
 from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
 from memgpt_agent.config import Context
-from memgpt_agent.errors import MemGPTError, NothingToDecide
+from memgpt_agent.errors import MemGPTError
 from memgpt_agent.events import mark_of
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.graph.deliveries import Delivery
@@ -57,7 +57,11 @@ class Turns:
     _open: "weakref.WeakSet[Generator[StreamEvent]]" = field(default_factory=weakref.WeakSet["Generator[StreamEvent]"])
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
-        """Take a turn; yield what happens, the response last. It begins when the first event is asked for."""
+        """Take a turn; yield what happens, the response last. It begins when the first event is asked for.
+
+        Raises:
+            NothingToDecide: a decision, and no call waits, or not this one: it was decided before, or given up by a new message.
+        """
         turn = self._take(delivery)
         self._open.add(turn)
         return turn
@@ -67,6 +71,7 @@ class Turns:
         with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
             graph, config = self.graph(), self._config(lease)
             pending = _Pending() if self._is_settled() else self._mended(graph, config, _Pending.of(graph.get_state(config)))
+            delivery.check(pending.waiting, self.thread_id)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 graph.invoke(None, config, context=self.context, durability="sync")
@@ -88,6 +93,7 @@ class Turns:
             pending = _Pending() if settled else _Pending.of(await graph.aget_state(config))
             if pending.cancelled_step:
                 pending = await asyncio.to_thread(self._mended, graph, config, pending)
+            delivery.check(pending.waiting, self.thread_id)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 await graph.ainvoke(None, config, context=self.context, durability="sync")
@@ -102,29 +108,6 @@ class Turns:
             await asyncio.to_thread(self._settle, reader)
         for event in self._end(reader, known):
             yield event
-
-    def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
-        """Go on with a turn that waits for a decision; yields as :meth:`take` does.
-
-        Raises:
-            NothingToDecide: no call waits, or not this one: it was decided before, or given up by a new message.
-        """
-        reader = TurnReader()
-        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
-            graph, config = self.graph(), self._config(lease)
-            waiting = approval_of(cast(Any, graph.get_state(config)).interrupts)
-            if waiting is None or call_id not in (None, waiting.call_id):
-                raise NothingToDecide(
-                    f"{'No call' if waiting is None else f'Another call ({waiting.call_id}), not {call_id!r},'} of {self.thread_id!r} waits for "
-                    "a decision. It may have been decided already, or given up because something else was said."
-                )
-            resumed: Any = Command(resume={"decisions": [decision]})
-            with closing(cast(Any, graph.stream(resumed, config, context=self.context, **_STREAM))) as stream:
-                for mode, chunk in stream:
-                    yield from reader.feed(mode, chunk)
-                    lease.check()
-            self._prune()
-        yield from self._end(reader, None)
 
     def waiting(self) -> Approval | None:
         """Return the call that waits for a decision."""
@@ -214,6 +197,8 @@ class _Pending:
     """The ids of the events that it is about."""
     cancelled_step: str = ""
     """The step that was cancelled while what it wrote was being stored."""
+    waiting: Approval | None = None
+    """The call that waits for a decision."""
 
     @classmethod
     def of(cls, state: StateSnapshot) -> "_Pending":
@@ -231,7 +216,8 @@ class _Pending:
         # A call that waits for a decision is not cut off; what is said instead takes its place.
         cut_off = all(_unsaid(task.error) and not task.interrupts for task in tasks)
         cancelled = [task.name for task in tasks if task.error is not None] if cut_off and not state.next else []
-        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""))
+        waiting = approval_of(cast(Any, state).interrupts)
+        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""), waiting)
 
 
 def _unsaid(error: object) -> bool:
