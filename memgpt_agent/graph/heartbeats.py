@@ -60,8 +60,10 @@ class Heartbeats:
         self._plan()
 
     def stop(self) -> None:
-        """Plan no further beats, and wait for the one that is running."""
+        """Plan no further beats, and wait for the one that is running; stopped already, do nothing."""
         with self._guard:  # a beat that ends now must not plan the next one while the scheduler, locked, waits for it
+            if self._stopped:
+                return
             self._stopped = True
         if self._own:
             self._scheduler.shutdown(wait=True)

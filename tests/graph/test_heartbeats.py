@@ -104,3 +104,12 @@ def test_a_heart_can_be_stopped_at_any_moment() -> None:
         stopping.start()
         stopping.join(20)
         assert not stopping.is_alive()
+
+
+def test_a_heart_that_was_stopped_or_never_beat_can_be_stopped() -> None:
+    """Whoever stopped it may close the agent afterwards, which stops it too."""
+    heart = Heartbeats(lambda _text: AgentResponse(""), pulse())
+    heart.stop()
+    heart.start()
+    heart.stop()
+    heart.stop()
