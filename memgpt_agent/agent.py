@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, aclosing, closing
+from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -20,13 +20,14 @@ from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.builder import AgentGraph, create_graph
-from memgpt_agent.graph.deliveries import Delivery, alast, decided, last, said, sent
+from memgpt_agent.graph.deliveries import alast, decided, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
 from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.post import LocalPost
 from memgpt_agent.graph.sleeper import SleepReport, SleepRule, sleeper_of
 from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.graph.turns import Turns
+from memgpt_agent.graph.waking import Waking
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
@@ -35,7 +36,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.persona import Persona
-from memgpt_agent.memory.pulse import Pulse, Rhythm
+from memgpt_agent.memory.pulse import Rhythm
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import archive_of
@@ -168,13 +169,13 @@ class MemGPTAgent:
         """Prepare how turns are taken, awake and asleep; no model is resolved yet."""
         self._graph: AgentGraph | None = None
         self._sleep_graph: AgentGraph | None = None
-        self._pulse: Pulse | None = None
         self._turns = Turns(
             lambda: self.graph, self.thread_id, self._context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
+        self._waking = Waking(self._turns, self._sleeper)
 
     def _open_other(self, agent_id: str) -> "MemGPTAgent":
         """Open another agent on the same files; it answers by its own model, or by ours where it was made with an object."""
@@ -245,14 +246,14 @@ class MemGPTAgent:
 
         The conversation is held until the last event, or until the iterator is closed.
         """
-        return self._taken(said(text, event_id))
+        return self._waking.take(said(text, event_id))
 
     def send(self, event: Event) -> Generator[StreamEvent]:
         """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
 
         Sent again with the same ``id``, it is handled once.
         """
-        return self._taken(sent(event))
+        return self._waking.take(sent(event))
 
     async def astep(self, text: str, *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`step` in an asyncio loop."""
@@ -264,33 +265,11 @@ class MemGPTAgent:
 
     def astream(self, text: str, *, event_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`stream` in an asyncio loop."""
-        return self._ataken(said(text, event_id))
+        return self._waking.atake(said(text, event_id))
 
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""
-        return self._ataken(sent(event))
-
-    def _taken(self, delivery: Delivery) -> Generator[StreamEvent]:
-        """Take a turn; a sleep in the background gives way before it, and may begin after it."""
-        self._before(delivery)
-        with closing(self._turns.take(delivery)) as events:
-            for event in events:
-                if event.response is not None:
-                    self._sleeper.turn_taken(evicted=event.response.evicted)
-                yield event
-
-    async def _ataken(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        await asyncio.to_thread(self._before, delivery)
-        async with aclosing(self._turns.atake(delivery)) as events:
-            async for event in events:
-                if event.response is not None:
-                    self._sleeper.turn_taken(evicted=event.response.evicted)
-                yield event
-
-    def _before(self, delivery: Delivery) -> None:
-        self._sleeper.awake()
-        if self._pulse is not None and isinstance(delivery.input, dict) and "messages" in delivery.input:
-            self._pulse.spoken_to()
+        return self._waking.atake(sent(event))
 
     @property
     def approval(self) -> Approval | None:
@@ -358,8 +337,7 @@ class MemGPTAgent:
         rhythm = Rhythm.of(
             every, longest=longest, jitter=jitter, quiet=quiet, tokens_a_day=tokens_a_day, time_zone=zone
         )
-        self._pulse = Pulse(self._store, self.agent_id, rhythm, self._clock)
-        beats = Heartbeats(self.heartbeat, self._pulse, told=told, scheduler=scheduler)
+        beats = self._waking.by_the_clock(self.heartbeat, rhythm, told=told, scheduler=scheduler)
         self._opened.callback(beats.stop)
         beats.start()
         return beats

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.sleeper import SleepRule
+from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.retired import RetiredPassages
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 
@@ -147,6 +148,31 @@ def test_a_sleep_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None
         report = ann.sleep()
         assert report.messages_left == 0
         assert [p.text for p in ann.memory.archival.search("")] == ["Ann keeps bees."]
+
+
+def test_the_heart_beats_by_the_clock_until_the_agent_is_closed(tmp_path: Path) -> None:
+    """Each beat is a turn; its response is told, and being spoken to brings back the usual pace."""
+    beaten = threading.Event()
+    told: list[str] = []
+
+    def tell(response: AgentResponse) -> None:
+        told.append(response.message)
+        beaten.set()
+
+    with agent(tmp_path, [say("Good morning.")] * 50) as ann:
+        beats = ann.schedule("1s", longest="1h", jitter=0, told=tell)
+        assert beaten.wait(20)
+        beats.stop()
+        assert told[0] == "Good morning."
+        before = beats.pulse.state()
+        assert before.beats == len(told)
+        slow = beats.pulse.beaten(0, something_happened=False)
+        assert slow.interval_seconds > 1
+        ann.step("Hello?")
+        assert beats.pulse.state().interval_seconds == 1
+    with agent(tmp_path, [say("Again.")]) as ann:
+        ann.schedule("1h")
+    assert [thread.name for thread in threading.enumerate() if "APScheduler" in thread.name] == []
 
 
 def test_deleting_the_agent_deletes_what_it_did_asleep(tmp_path: Path) -> None:

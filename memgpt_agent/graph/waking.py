@@ -1,0 +1,55 @@
+"""Waking an agent: a sleep in the background gives way before a turn and may begin after it; its heart beats by the clock."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, closing
+from typing import Any
+
+from memgpt_agent.graph.deliveries import Delivery
+from memgpt_agent.graph.heartbeats import Beat, Heartbeats
+from memgpt_agent.graph.sleeper import Sleeper
+from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
+from memgpt_agent.graph.turns import Turns
+from memgpt_agent.memory.pulse import Pulse, Rhythm
+
+
+class Waking:
+    """Takes one agent's turns, and minds what it does between them."""
+
+    def __init__(self, turns: Turns, sleeper: Sleeper) -> None:
+        self._turns = turns
+        self._sleeper = sleeper
+        self._pulse: Pulse | None = None
+
+    def take(self, delivery: Delivery) -> Generator[StreamEvent]:
+        """Take a turn as :meth:`Turns.take` does."""
+        self._before(delivery)
+        with closing(self._turns.take(delivery)) as events:
+            for event in events:
+                self._after(event)
+                yield event
+
+    async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same in an asyncio loop."""
+        await asyncio.to_thread(self._before, delivery)
+        async with aclosing(self._turns.atake(delivery)) as events:
+            async for event in events:
+                self._after(event)
+                yield event
+
+    def _before(self, delivery: Delivery) -> None:
+        self._sleeper.awake()
+        if self._pulse is not None and isinstance(delivery.input, dict) and "messages" in delivery.input:
+            self._pulse.spoken_to()
+
+    def _after(self, event: StreamEvent) -> None:
+        if event.response is not None:
+            self._sleeper.turn_taken(evicted=event.response.evicted)
+
+    def by_the_clock(
+        self, beat: Beat, rhythm: Rhythm, *, told: Callable[[AgentResponse], None] | None = None, scheduler: Any = None
+    ) -> Heartbeats:
+        """Return heartbeats at this rhythm, to be started; being spoken to brings back their usual pace."""
+        memory = self._turns.memory
+        self._pulse = Pulse(memory.store, memory.agent_id, rhythm, memory.clock)
+        return Heartbeats(beat, self._pulse, told=told, scheduler=scheduler)
