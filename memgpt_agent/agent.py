@@ -19,13 +19,14 @@ from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
+from memgpt_agent.graph.approvals import Approvals
 from memgpt_agent.graph.builder import AgentGraph, create_graph
-from memgpt_agent.graph.deliveries import alast, decided, last, said, sent
+from memgpt_agent.graph.deliveries import alast, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
 from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.post import LocalPost
 from memgpt_agent.graph.sleeper import SleepReport, SleepRule, sleeper_of
-from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
+from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
 from memgpt_agent.graph.turns import Turns
 from memgpt_agent.graph.waking import Waking
 from memgpt_agent.memory import definitions, namespaces
@@ -48,7 +49,7 @@ from memgpt_agent.tools.registry import ToolRegistry
 from memgpt_agent.tools.rules import ToolRule, rules_in_force, rules_to_data
 
 
-class MemGPTAgent:
+class MemGPTAgent(Approvals):
     """An agent whose language model manages its own memory.
 
     Without ``agent_id`` a new agent is made; with the id of a stored one that agent comes back: its blocks, its
@@ -270,31 +271,6 @@ class MemGPTAgent:
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""
         return self._waking.atake(sent(event))
-
-    @property
-    def approval(self) -> Approval | None:
-        """The tool call that waits for a decision; ``None`` where none does."""
-        return self._turns.waiting()
-
-    def approve(self, call_id: str | None = None) -> AgentResponse:
-        """Let the call that waits be carried out, and the turn go on.
-
-        Raises:
-            NothingToDecide: no call waits, or not the one of ``call_id``; deciding twice changes nothing.
-        """
-        return last(self.decide({"type": "approve"}, call_id))
-
-    def edit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
-        """Let the call that waits be carried out with these arguments instead; the other rules hold for it too."""
-        return last(self.decide({"type": "edit", "edited_action": {"args": dict(arguments)}}, call_id))
-
-    def reject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
-        """Forbid the call that waits; the agent is told why and goes on."""
-        return last(self.decide({"type": "reject", "message": reason}, call_id))
-
-    def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
-        """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does."""
-        return self._turns.take(decided(decision, call_id))
 
     def sleep(self) -> SleepReport:
         """Let the agent put its memory in order at once: it reads what was said since it last slept, and rewrites what it keeps.

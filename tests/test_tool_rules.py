@@ -1,5 +1,6 @@
 """Rules on tool calls and approval, end to end: what is offered, what is refused, what waits for a person, across a restart."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from langgraph.types import Command
 
-from memgpt_agent import MemGPTAgent
+from memgpt_agent import AgentResponse, MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
@@ -243,6 +244,87 @@ def test_a_call_is_edited_or_rejected_with_a_reason(tmp_path: Path) -> None:
         wrong = agent.edit({"whatever": 1})
         assert wrong.message == "Yes."
         assert done == ["bought tea"]
+
+
+async def test_every_decision_has_an_async_form(tmp_path: Path) -> None:
+    """Approved, edited and rejected in an asyncio loop, as in sync code; what does not wait any more cannot be decided."""
+    script = [
+        call("buy", what="tea", request_heartbeat=True),
+        call("buy", what="gold", request_heartbeat=True),
+        call("buy", what="silver"),
+        say("That was all."),
+    ]
+    async with trader(tmp_path, script, [RequiresApprovalRule("buy")]) as agent:
+        assert await agent.aapproval() is None
+        first = (await agent.astep("Shop.")).approval
+        assert first is not None
+        assert await agent.aapproval() == first
+        with pytest.raises(NothingToDecide, match="Another call"):
+            await agent.aapprove("some other call")
+        second = (await agent.aapprove(first.call_id)).approval
+        assert second is not None
+        third = (await agent.aedit({"what": "milk"}, second.call_id)).approval
+        assert third is not None
+        assert (await agent.areject("too dear")).message == "That was all."
+        seen = "\n".join(m.text for m in model_of(agent).calls[-1])
+        assert "A person decided against this call: too dear." in seen
+        assert done == ["bought tea", "bought milk"]
+        for decision in (agent.aapprove(), agent.aedit({}, third.call_id), agent.areject()):
+            with pytest.raises(NothingToDecide, match="No call"):
+                await decision
+        assert done == ["bought tea", "bought milk"]
+
+
+async def test_a_decision_is_streamed_in_a_loop_as_anything_else(tmp_path: Path) -> None:
+    """The events that come of it, then the response."""
+    script = [call("buy", what="tea", request_heartbeat=True), say("It is here.")]
+    async with trader(tmp_path, script, [RequiresApprovalRule("buy")]) as agent:
+        await agent.astep("Shop.")
+        events = [event async for event in agent.adecide({"type": "approve"})]
+        assert [(e.type, e.name) for e in events if e.type in ("tool_call", "tool_result")] == [
+            ("tool_result", "buy"),
+            ("tool_call", "send_message"),
+            ("tool_result", "send_message"),
+        ]
+        assert "".join(e.text for e in events if e.type == "delta") == "It is here."
+        assert events[-1].response is not None
+        assert events[-1].response.message == "It is here."
+
+
+async def test_of_two_decisions_at_once_one_counts(tmp_path: Path) -> None:
+    """The other is told that no call waits; the tool is called once."""
+    script = [call("buy", what="tea", request_heartbeat=True), say("It is here.")]
+    async with trader(tmp_path, script, [RequiresApprovalRule("buy")]) as agent:
+        await agent.astep("Shop.")
+        one, other = await asyncio.gather(agent.aapprove(), agent.aapprove(), return_exceptions=True)
+        assert {type(one), type(other)} == {AgentResponse, NothingToDecide}
+        assert done == ["bought tea"]
+
+
+async def test_a_decision_that_was_cancelled_can_be_taken_again(tmp_path: Path) -> None:
+    """The call goes on waiting, and is carried out when it is approved again."""
+    entered = asyncio.Event()
+
+    async def order(what: str) -> str:
+        """Order something.
+
+        Args:
+            what: What to order.
+        """
+        entered.set()
+        await asyncio.sleep(0 if done else 60)
+        return "Ordered."
+
+    script = [call("order", what="tea", request_heartbeat=True), say("It is on its way.")]
+    async with trader(tmp_path, script, [RequiresApprovalRule("order")], tools=[order]) as agent:
+        await agent.astep("Shop.")
+        first = asyncio.create_task(agent.aapprove())
+        await entered.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        assert await agent.aapproval() is not None
+        done.append("may be ordered now")
+        assert (await agent.aapprove()).message == "It is on its way."
 
 
 def test_two_calls_of_one_answer_are_decided_one_after_the_other(tmp_path: Path) -> None:
