@@ -10,10 +10,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
+from memgpt_agent.errors import NothingToDecide
 from memgpt_agent.graph.sleeper import SleepRule
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.retired import RetiredPassages
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+from memgpt_agent.tools.rules import RequiresApprovalRule
 
 
 def agent(home: Path, script: list[Any], sleeping: list[Any] = (), **choices: Any) -> MemGPTAgent:  # type: ignore[assignment]
@@ -131,6 +133,31 @@ def test_it_falls_asleep_after_some_turns_and_gives_way_when_spoken_to(tmp_path:
         report = ann.sleep()
         assert ann.core_memory["human"] == "Likes tea."
         assert report.messages_left == 0
+
+
+def test_a_turn_with_a_decision_in_it_is_one_turn_and_a_sleep_gives_way_to_it(tmp_path: Path) -> None:
+    """It counts when it is over; a sleep in the background does not go on while it is carried out."""
+    entered, release = threading.Event(), threading.Event()
+
+    def slow(messages: list[BaseMessage]) -> AIMessage:
+        entered.set()
+        assert release.wait(20)
+        return call("archival_memory_insert", content="Asleep.", request_heartbeat=True)
+
+    script = [say("One."), call("archival_memory_insert", content="Tea."), say("Kept."), say("Three.")]
+    rule = SleepRule(every_turns=2, after_eviction=False, idle_seconds=None)
+    rules = [RequiresApprovalRule("archival_memory_insert")]
+    with agent(tmp_path, script, [slow], sleep=rule, rules=rules) as ann:
+        ann.step("Hello.")
+        assert ann.step("Keep this: tea.").approval is not None
+        assert ann._sleeper._sleeping is None  # type: ignore[attr-defined]
+        assert ann.approve().message == "Kept."
+        assert entered.wait(20)
+        with pytest.raises(NothingToDecide):
+            ann.approve()
+        release.set()
+        ann._sleeper.wait(20)
+        assert [p.text for p in ann.memory.archival.search("")] == ["Tea."]
 
 
 def test_a_sleep_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:

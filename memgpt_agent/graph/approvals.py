@@ -7,12 +7,16 @@ from typing import Any
 from memgpt_agent.graph.deliveries import alast, decided, last
 from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.graph.turns import Turns
+from memgpt_agent.graph.waking import Waking
 
 
 class Approvals:
-    """The part of an agent's facade that is about approval; the agent takes its turns by ``_turns``."""
+    """The part of an agent's facade that is about approval."""
 
     _turns: Turns
+    """The turns of the conversation."""
+    _waking: Waking
+    """Takes them, awake and asleep."""
 
     @property
     def approval(self) -> Approval | None:
@@ -37,7 +41,7 @@ class Approvals:
 
     def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
         """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does."""
-        return self._turns.take(decided(decision, call_id))
+        return self._waking.take(decided(decision, call_id))
 
     async def aapproval(self) -> Approval | None:
         """Return what :attr:`approval` is, in an asyncio loop."""
@@ -57,7 +61,7 @@ class Approvals:
 
     def adecide(self, decision: dict[str, Any], call_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`decide` in an asyncio loop."""
-        return self._turns.atake(decided(decision, call_id))
+        return self._waking.atake(decided(decision, call_id))
 
 
 def _approval() -> dict[str, Any]:
