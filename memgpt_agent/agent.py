@@ -20,6 +20,7 @@ from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.approvals import Approvals
+from memgpt_agent.graph.async_forms import in_thread
 from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.graph.deliveries import alast, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
@@ -198,6 +199,10 @@ class MemGPTAgent(Approvals):
             self._graph = self._made(self._profile, self._model, self._added, self._rules)
         return self._graph
 
+    async def agraph(self) -> AgentGraph:
+        """Return :attr:`graph`, whose model may take a while to be had, in an asyncio loop."""
+        return await asyncio.to_thread(lambda: self.graph)
+
     def _graph_asleep(self) -> AgentGraph:
         if self._sleep_graph is None:
             self._sleep_graph = self._made(SLEEPTIME, self._sleep_model or self._model)
@@ -280,9 +285,7 @@ class MemGPTAgent(Approvals):
         """
         return self._sleeper.sleep()
 
-    async def asleep(self) -> SleepReport:
-        """The same as :meth:`sleep` in an asyncio loop."""
-        return await asyncio.to_thread(self._sleeper.sleep)
+    asleep = in_thread(sleep)
 
     def schedule(
         self,
@@ -318,18 +321,22 @@ class MemGPTAgent(Approvals):
         beats.start()
         return beats
 
+    aschedule = in_thread(schedule)
+
     def end_turn(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
         self._turns.end()
+
+    async def aend_turn(self) -> None:
+        """The same as :meth:`end_turn` in an asyncio loop."""
+        await self._turns.aend()
 
     def messages(self, limit: int = 100) -> list[Message]:
         """Return the newest messages of this conversation from recall memory, oldest first."""
         items = newest(self._store, namespaces.recall(self.agent_id), filter={"thread_id": self.thread_id}, limit=limit)
         return [message_of(item) for item in reversed(items)]
 
-    async def amessages(self, limit: int = 100) -> list[Message]:
-        """The same as :meth:`messages` in an asyncio loop."""
-        return await asyncio.to_thread(self.messages, limit)
+    amessages = in_thread(messages)
 
     def context_sections(self) -> dict[str, int]:
         """Return the tokens of the last compiled context by section, with ``total`` and ``budget``; empty before the first turn."""
@@ -337,12 +344,16 @@ class MemGPTAgent(Approvals):
             self.graph.get_state({"configurable": {"thread_id": self.thread_id}}).values.get("context_usage") or {}
         )
 
+    acontext_sections = in_thread(context_sections)
+
     def close(self) -> None:
         """Stop what goes on in the background and close the files that this agent opened; what was given stays open."""
         self._sleeper.close()
         if self._post is not None:
             self._post.close()
         self._opened.close()
+
+    aclose = in_thread(close)
 
     def __enter__(self) -> Self:
         return self
@@ -358,4 +369,4 @@ class MemGPTAgent(Approvals):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.close)
+        await self.aclose()

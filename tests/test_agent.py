@@ -1,10 +1,12 @@
 """The facade, from the outside: what somebody who embeds an agent in an app relies on."""
 
 import asyncio
+import inspect
 import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,62 @@ def test_a_turn_given_up_leaves_an_agent_that_answers(store: FaissStore) -> None
     agent.end_turn()
     assert agent.step("second").message == "Here I am."
     assert agent.core_memory["human"] == ""
+
+
+async def test_a_turn_given_up_in_a_loop_leaves_an_agent_that_answers(store: FaissStore) -> None:
+    """Also where its stream was left standing and is still held."""
+    agent = agent_of(store, call("core_memory_append", label="human", content="x"), say("Here I am."))
+    events = agent.astream("first")
+    async for event in events:
+        if event.type == "tool_call":
+            break
+    await agent.aend_turn()
+    assert (await agent.astep("second")).message == "Here I am."
+    assert agent.core_memory["human"] == ""
+    assert [event async for event in events] == []
+
+
+async def test_a_turn_that_another_task_is_taking_is_waited_for_and_not_given_up(store: FaissStore) -> None:
+    """Nothing is left to give up when it is over."""
+    entered = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(messages: list[BaseMessage]) -> Any:
+        loop.call_soon_threadsafe(entered.set)
+        time.sleep(0.2)
+        return say("Done.")
+
+    agent = agent_of(store, slow)
+    turn = asyncio.create_task(agent.astep("first"))
+    await entered.wait()
+    await agent.aend_turn()
+    assert (await turn).message == "Done."
+
+
+async def test_the_other_calls_have_async_forms_too(store: FaissStore) -> None:
+    """The graph, the context's sections, heartbeats by the clock, closing: they tell and do what the sync forms do."""
+    agent = agent_of(store, say("Hello."))
+    assert await agent.acontext_sections() == {}
+    await agent.astep("Hi")
+    assert await agent.acontext_sections() == agent.context_sections()
+    assert await agent.agraph() is agent.graph
+    beats = await agent.aschedule("1h", quiet="22:00-07:00")
+    assert beats.pulse.rhythm.every_seconds == 3_600
+    with pytest.raises(ConfigurationError, match="no span of time"):
+        await agent.aschedule("often")
+    await agent.aclose()
+
+
+def test_every_call_has_an_async_form() -> None:
+    """Under the same name with an ``a`` before it, with the same arguments; but core memory is a mapping, edited by ``atools``."""
+    public = {name: value for name, value in inspect.getmembers(MemGPTAgent) if not name.startswith("_")}
+    forms = {f"a{name}" for name in public}
+    assert {name for name in public if name not in forms and f"a{name}" not in public} == {"core_memory"}
+    for name, value in public.items():
+        if name not in forms and inspect.isfunction(value):
+            form: Any = public[f"a{name}"]
+            assert list(inspect.signature(form).parameters) == list(inspect.signature(value).parameters)
+            assert (inspect.getdoc(form) or "").startswith(f"The same as :meth:`{name}`")
 
 
 def test_a_model_that_cannot_be_had_is_an_error_before_the_first_turn(store: FaissStore) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent,
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.lease import Lease, Leases
 
+Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
 _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Turns:
     """How long a turn waits for those before it."""
     _until_pruning: int = 0
     _settled: str = ""
-    _open: "weakref.WeakSet[Generator[StreamEvent]]" = field(default_factory=weakref.WeakSet["Generator[StreamEvent]"])
+    _open: "weakref.WeakSet[Turn]" = field(default_factory=weakref.WeakSet["Turn"])
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
         """Take a turn; yield what happens, the response last. It begins when the first event is asked for.
@@ -84,8 +85,13 @@ class Turns:
             self._settle(reader)
         yield from self._end(reader, known)
 
-    async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+    def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
         """The same in an asyncio loop, which is never held up."""
+        turn = self._atake(delivery)
+        self._open.add(turn)
+        return turn
+
+    async def _atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
         reader = TurnReader()
         async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
             graph, config = await asyncio.to_thread(self.graph), self._config(lease)
@@ -118,15 +124,26 @@ class Turns:
     def end(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
         for turn in list(self._open):
-            try:
-                turn.close()
-            except ValueError:  # it runs in another thread: waited for as any other
-                _log.debug("The turn to be ended is running; waiting for it.")
+            if isinstance(turn, Generator):
+                with suppress(ValueError):  # it runs in another thread: waited for as any other
+                    turn.close()
         with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
-            state = self.graph().get_state(self._config(lease))
-            if state.tasks and state.values.get("turn"):
-                over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
-                self.graph().update_state(self._config(lease), over, as_node="execute_tools")
+            self._give_up(lease)
+
+    async def aend(self) -> None:
+        """The same in an asyncio loop, for turns that were begun in it."""
+        for turn in list(self._open):
+            if isinstance(turn, AsyncGenerator):
+                with suppress(RuntimeError):  # it runs in another task: waited for as any other
+                    await turn.aclose()
+        async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
+            await asyncio.to_thread(self._give_up, lease)
+
+    def _give_up(self, lease: Lease) -> None:
+        state = self.graph().get_state(self._config(lease))
+        if state.tasks and state.values.get("turn"):
+            over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
+            self.graph().update_state(self._config(lease), over, as_node="execute_tools")
 
     def _config(self, lease: Lease) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
