@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
-from memgpt_agent.config import Context, Settings
+from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.approvals import Approvals
@@ -44,10 +44,9 @@ from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import archive_of
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
-from memgpt_agent.tools.groups import with_groups
-from memgpt_agent.tools.profiles import SLEEPTIME, Profile, profile_of
-from memgpt_agent.tools.registry import ToolRegistry
-from memgpt_agent.tools.rules import ToolRule, rules_in_force, rules_to_data
+from memgpt_agent.tools.makeup import Makeup
+from memgpt_agent.tools.profiles import SLEEPTIME, Profile
+from memgpt_agent.tools.rules import ToolRule
 
 
 class MemGPTAgent(Approvals):
@@ -118,11 +117,9 @@ class MemGPTAgent(Approvals):
             )
             known = definitions.load(self._store, self.agent_id)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()))
-            self._choose(stored, profile, tools, rules, given)
-            self._tags = tuple(tags) or stored.tags
-            self._model: BaseChatModel | str | None = (
-                model or llm_client or (known.model if known else None) or self._settings.model
-            )
+            self._makeup = Makeup.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
+            self._context = self._makeup.context
+            self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store,
@@ -134,38 +131,16 @@ class MemGPTAgent(Approvals):
             )
             if not known:
                 about = str(persona) if persona is not None else None
-                seeds = definitions.seeds(about, human, core_memory, (*self._profile.blocks, *blocks))
+                seeds = definitions.seeds(about, human, core_memory, (*self._makeup.profile.blocks, *blocks))
                 self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
             # Last: whoever is cut off before it is a new agent again, and makes what is missing.
-            definitions.save(self._store, self._definition(embedding if isinstance(embedding, str) else None))
+            made = self._makeup.define(stored, model=self._model, embedding=embedding, thread_id=self.thread_id)
+            definitions.save(self._store, made)
         except BaseException:
             self._opened.close()
             raise
         self._sleep_model = sleep_model
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
-
-    def _choose(
-        self,
-        known: AgentDefinition,
-        profile: Profile | str | None,
-        tools: Sequence[BaseTool | Callable[..., Any] | str],
-        rules: Sequence[ToolRule],
-        given: Mapping[str, Any],
-    ) -> None:
-        """Settle what the agent is made of: what is given now, else what is stored of it."""
-        self._added = tuple(tool for tool in tools if not isinstance(tool, str))
-        self._groups = tuple(dict.fromkeys([*known.groups, *(tool for tool in tools if isinstance(tool, str))]))
-        self._profile = with_groups(profile_of(profile or known.profile), self._groups)
-        self._registry = ToolRegistry(self._profile.tools, self._added)
-        self._rules = rules_in_force(rules, known.rules, self._registry.names)
-        self._chosen = {**(known.context or {}), **{k: v for k, v in given.items() if v is not None}}
-        self._context = Context.from_values({**self._chosen, "agent_id": self.agent_id})
-
-    def _definition(self, embedding: str | None) -> AgentDefinition:
-        return AgentDefinition(
-            self.agent_id, stamp(self._clock()), self._profile.name, self._model if isinstance(self._model, str) else None,
-            embedding, self._registry.names, self._chosen, (self.thread_id,), self._groups, tuple(rules_to_data(self._rules)), self._tags,
-        )  # fmt: skip
 
     def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
         """Prepare how turns are taken, awake and asleep; no model is resolved yet."""
@@ -196,7 +171,8 @@ class MemGPTAgent(Approvals):
     def graph(self) -> AgentGraph:
         """The compiled graph; its model is resolved at the first use."""
         if self._graph is None:
-            self._graph = self._made(self._profile, self._model, self._added, self._rules)
+            makeup = self._makeup
+            self._graph = self._compiled(makeup.profile, self._model, makeup.added, makeup.rules)
         return self._graph
 
     async def agraph(self) -> AgentGraph:
@@ -205,10 +181,10 @@ class MemGPTAgent(Approvals):
 
     def _graph_asleep(self) -> AgentGraph:
         if self._sleep_graph is None:
-            self._sleep_graph = self._made(SLEEPTIME, self._sleep_model or self._model)
+            self._sleep_graph = self._compiled(SLEEPTIME, self._sleep_model or self._model)
         return self._sleep_graph
 
-    def _made(
+    def _compiled(
         self, profile: Profile, model: BaseChatModel | str | None, tools: Sequence[BaseTool | Callable[..., Any]] = (),
         rules: Sequence[ToolRule] = (),
     ) -> AgentGraph:  # fmt: skip
@@ -225,7 +201,7 @@ class MemGPTAgent(Approvals):
     @property
     def tools(self) -> ToolsByName:
         """Every tool of the agent by its name, called as the user's doing."""
-        return ToolsByName(self._registry, self.memory)
+        return ToolsByName(self._makeup.registry, self.memory)
 
     @property
     def atools(self) -> AsyncToolsByName:
