@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,12 +20,12 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.approvals import Approvals
 from memgpt_agent.graph.async_forms import in_thread
+from memgpt_agent.graph.background import Background
 from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.graph.deliveries import alast, last, said, sent
 from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
-from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.post import LocalPost
-from memgpt_agent.graph.sleeper import SleepReport, SleepRule, sleeper_of
+from memgpt_agent.graph.sleeper import SleepRule, sleeper_of
 from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
 from memgpt_agent.graph.turns import Turns
 from memgpt_agent.graph.waking import Waking
@@ -38,7 +37,6 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.persona import Persona
-from memgpt_agent.memory.pulse import Rhythm
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import archive_of
@@ -49,7 +47,7 @@ from memgpt_agent.tools.profiles import SLEEPTIME, Profile
 from memgpt_agent.tools.rules import ToolRule
 
 
-class MemGPTAgent(Approvals):
+class MemGPTAgent(Approvals, Background):
     """An agent whose language model manages its own memory.
 
     Without ``agent_id`` a new agent is made; with the id of a stored one that agent comes back: its blocks, its
@@ -252,52 +250,6 @@ class MemGPTAgent(Approvals):
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""
         return self._waking.atake(sent(event))
-
-    def sleep(self) -> SleepReport:
-        """Let the agent put its memory in order at once: it reads what was said since it last slept, and rewrites what it keeps.
-
-        Raises:
-            ConversationBusy: another process sleeps for this agent and did not end in time.
-        """
-        return self._sleeper.sleep()
-
-    asleep = in_thread(sleep)
-
-    def schedule(
-        self,
-        every: str | float | timedelta,
-        *,
-        longest: str | float | timedelta | None = None,
-        jitter: float = 0.1,
-        quiet: str | None = None,
-        tokens_a_day: int | None = None,
-        told: Callable[[AgentResponse], None] | None = None,
-        scheduler: Any = None,
-    ) -> Heartbeats:
-        """Let the agent's heart beat by the clock, in the background, until ``stop`` is called on what is returned.
-
-        Args:
-            every: the interval, such as ``'10m'``.
-            longest: while nothing happens the interval doubles up to this; twelve times ``every`` if not given.
-            jitter: each interval differs by up to this share.
-            quiet: hours without a beat, such as ``'22:00-07:00'``, in the agent's time zone.
-            tokens_a_day: no beat begins when so many tokens were used that day.
-            told: is given the response of each beat.
-            scheduler: one of APScheduler's, started by its owner; one of our own if none is given.
-
-        Raises:
-            ConfigurationError: one of these cannot be.
-        """
-        zone = self._context.time_zone
-        rhythm = Rhythm.of(
-            every, longest=longest, jitter=jitter, quiet=quiet, tokens_a_day=tokens_a_day, time_zone=zone
-        )
-        beats = self._waking.by_the_clock(self.heartbeat, rhythm, told=told, scheduler=scheduler)
-        self._opened.callback(beats.stop)
-        beats.start()
-        return beats
-
-    aschedule = in_thread(schedule)
 
     def end_turn(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""

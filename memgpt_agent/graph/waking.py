@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
 from typing import Any
 
-from memgpt_agent.graph.deliveries import Delivery
-from memgpt_agent.graph.heartbeats import Beat, Heartbeats
+from memgpt_agent.graph.deliveries import Delivery, heartbeat, last, sent
+from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.sleeper import Sleeper
 from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
 from memgpt_agent.graph.turns import Turns
@@ -48,9 +48,12 @@ class Waking:
             self._sleeper.turn_taken(evicted=event.response.evicted)
 
     def by_the_clock(
-        self, beat: Beat, rhythm: Rhythm, *, told: Callable[[AgentResponse], None] | None = None, scheduler: Any = None
+        self, rhythm: Rhythm, *, told: Callable[[AgentResponse], None] | None = None, scheduler: Any = None
     ) -> Heartbeats:
         """Return heartbeats at this rhythm, to be started; being spoken to brings back their usual pace."""
         memory = self._turns.memory
         self._pulse = Pulse(memory.store, memory.agent_id, rhythm, memory.clock)
-        return Heartbeats(beat, self._pulse, told=told, scheduler=scheduler)
+        return Heartbeats(self._beat, self._pulse, told=told, scheduler=scheduler)
+
+    def _beat(self, text: str) -> AgentResponse:
+        return last(self.take(sent(heartbeat(text, None))))
