@@ -376,6 +376,24 @@ def test_an_interrupt_is_what_inboxes_expect_and_their_older_answers_are_read(tm
         assert done == ["bought tea"]
 
 
+def test_a_rule_that_rests_is_in_force_again_where_its_tool_is_there(tmp_path: Path) -> None:
+    """Opened in between without its tools, as a terminal does, the agent has not lost the rule on them; given ones replace all."""
+    with trader(tmp_path, [], [RequiresApprovalRule("buy")]):
+        pass
+    with trader(tmp_path, [], tools=()):
+        pass
+    with trader(tmp_path, [call("buy", what="tea")]) as agent:
+        assert agent.step("Get tea.").approval is not None
+        assert done == []
+    with trader(tmp_path, [], [RequiresApprovalRule("sell")]):
+        pass
+    with trader(tmp_path, [call("buy", what="tea", request_heartbeat=True), call("sell", what="tea")]) as agent:
+        response = agent.step("Sell tea.")
+        assert response.approval is not None
+        assert response.approval.tool == "sell"
+        assert done == ["bought tea"]
+
+
 def test_rules_come_back_with_the_agent_and_rules_without_their_tools_rest(tmp_path: Path) -> None:
     """An agent opened elsewhere, without the tools it was given, is still bound by the rules on those it has."""
     with trader(tmp_path, [], [RequiresApprovalRule("buy"), MaxCountRule("archival_memory_insert", 1)]):

@@ -23,7 +23,7 @@ from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent,
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.lease import Lease, Leases
 
-Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
+_Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
 _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Turns:
     """How long a turn waits for those before it."""
     _until_pruning: int = 0
     _settled: str = ""
-    _open: "weakref.WeakSet[Turn]" = field(default_factory=weakref.WeakSet["Turn"])
+    _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
         """Take a turn; yield what happens, the response last. It begins when the first event is asked for.

@@ -29,7 +29,9 @@ class Makeup:
     registry: ToolRegistry
     """All its tools by name."""
     rules: tuple[ToolRule, ...]
-    """The rules on its tool calls."""
+    """The rules on its tool calls that are in force."""
+    kept_rules: tuple[dict[str, Any], ...]
+    """All its rules, as data: also those that rest because their tools are not there now."""
     tags: tuple[str, ...]
     """By which other agents find it."""
     choices: Mapping[str, Any]
@@ -59,9 +61,16 @@ class Makeup:
         registry = ToolRegistry(whole.tools, added)
         chosen = {**(stored.context or {}), **{name: value for name, value in choices.items() if value is not None}}
         return cls(
-            whole, groups, added, registry, tuple(rules_in_force(rules, stored.rules, registry.names)), tuple(tags) or stored.tags,
-            chosen, Context.from_values({**chosen, "agent_id": stored.agent_id}),
-        )  # fmt: skip
+            profile=whole,
+            groups=groups,
+            added=added,
+            registry=registry,
+            rules=tuple(rules_in_force(rules, stored.rules, registry.names)),
+            kept_rules=tuple(rules_to_data(rules)) or stored.rules,
+            tags=tuple(tags) or stored.tags,
+            choices=chosen,
+            context=Context.from_values({**chosen, "agent_id": stored.agent_id}),
+        )
 
     def define(self, stored: AgentDefinition, *, model: Any, embedding: Any, thread_id: str) -> AgentDefinition:
         """Return the definition with all this in it; a model or an embedding that is given as an object has no name."""
@@ -74,6 +83,6 @@ class Makeup:
             context=dict(self.choices),
             threads=(thread_id,),
             groups=self.groups,
-            rules=tuple(rules_to_data(self.rules)),
+            rules=self.kept_rules,
             tags=self.tags,
         )
