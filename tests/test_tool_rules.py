@@ -291,6 +291,20 @@ async def test_a_decision_is_streamed_in_a_loop_as_anything_else(tmp_path: Path)
         assert events[-1].response.message == "It is here."
 
 
+def test_a_turn_can_be_given_up_while_a_decision_is_carried_out(tmp_path: Path) -> None:
+    """Also where its stream was left standing and is still held; the next message is answered."""
+    script = [call("buy", what="tea", request_heartbeat=True), call("sell", what="tea"), say("All right.")]
+    with trader(tmp_path, script, [RequiresApprovalRule("buy")]) as agent:
+        agent.step("Get tea.")
+        events = agent.decide({"type": "approve"})
+        while next(events).type != "tool_call":
+            pass
+        agent.end_turn()
+        assert agent.step("Leave it.").message == "All right."
+        assert done == ["bought tea"]
+        assert list(events) == []
+
+
 async def test_of_two_decisions_at_once_one_counts(tmp_path: Path) -> None:
     """The other is told that no call waits; the tool is called once."""
     script = [call("buy", what="tea", request_heartbeat=True), say("It is here.")]
