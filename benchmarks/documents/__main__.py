@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from benchmarks.embedding import cached_embedding
 from benchmarks.machine import about, table
-from benchmarks.nested_kv.__main__ import Cached
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
-from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.testing import ScriptedModel, call, say
 from memgpt_agent.tokens import resolve_token_counter
 
@@ -89,7 +88,7 @@ class Digest(ScriptedModel):
 
 def measure(passages: Sequence[str], chosen: Sequence[Asked]) -> tuple[Any, Any]:
     """Return the shares of questions whose answer was shown: by pages read, and by K passages fixed in context."""
-    embedding = Cached(resolve_embedding(None))
+    embedding = cached_embedding()
     vectors = np.array(embedding.embed_documents(list(passages)), dtype=np.float32)
     model = Pager()
     by_pages, fixed = np.zeros(PAGES), np.zeros(len(FIXED))

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.embedding import cached_embedding
 from benchmarks.endurance.conversation import CATEGORIES, Conversation, load
 from benchmarks.endurance.replay import Life, even, readable, share
 from benchmarks.machine import about, table
-from benchmarks.nested_kv.__main__ import Cached
-from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.tokens import resolve_token_counter
 
 OURS, SEEN, DIRECT, LAST, WHOLE = (
@@ -95,7 +94,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="so many conversations")
     parser.add_argument("--out", type=Path, help="write the Markdown here as well")
     given = parser.parse_args()
-    embedding = Cached(resolve_embedding(None))
+    embedding = cached_embedding()
     parts = ["# Endurance: found again after it left the window", about()]
     for window in (int(text) for text in given.windows.split(",")):
         scores: Scores = defaultdict(list)

@@ -12,37 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from benchmarks.embedding import cached_embedding
 from benchmarks.machine import about, table
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
-from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.testing import ScriptedModel, call, say
 
 MAX_CALLS = 20
 _PAIR = re.compile(r"key ([0-9a-f-]{36}) has the value ([0-9a-f-]{36})")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class Cached(Embeddings):
-    """An embedding that embeds each text once: the same pairs are filed again for every chain."""
-
-    def __init__(self, embedding: Any) -> None:
-        self._embedding = embedding
-        self._known: dict[str, list[float]] = {}
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return a vector for each text."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            self._known.update(zip(new, self._embedding.embed_documents(new), strict=True))
-        return [self._known[text] for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        """Return a query's vector."""
-        return list(self._embedding.embed_query(text))
 
 
 def chained(pairs: Sequence[Sequence[str]], order: Sequence[int]) -> tuple[list[tuple[str, str]], str, str]:
@@ -102,7 +82,7 @@ def main() -> None:
     given = parser.parse_args()
     pairs: list[list[str]] = json.loads(given.pairs.read_text())["ordered_kv_records"]
     orderings: dict[str, list[list[int]]] = json.loads(given.orderings.read_text())
-    embedding: Any = Cached(resolve_embedding(None))
+    embedding = cached_embedding()
     rows: list[list[Any]] = []
     for level, orders in orderings.items():
         begun = time.perf_counter()

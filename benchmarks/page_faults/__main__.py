@@ -12,11 +12,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from benchmarks.embedding import cached_embedding
 from benchmarks.endurance.conversation import CATEGORIES, Conversation, Question, load
 from benchmarks.endurance.replay import ASKED, Life, Player, even, readable, share
 from benchmarks.machine import about, table
-from benchmarks.nested_kv.__main__ import Cached
-from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.testing import say
 from memgpt_agent.tokens import resolve_token_counter
 
@@ -130,7 +129,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="so many conversations")
     parser.add_argument("--questions", type=int, help="so many questions of each")
     given = parser.parse_args()
-    embedding = Cached(resolve_embedding(None))
+    embedding = cached_embedding()
     print(f"# Page faults\n\n{about()}\n")
     for window in (int(text) for text in given.windows.split(",")):
         found = {mode: Measured() for mode in MODES}

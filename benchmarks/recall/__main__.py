@@ -4,8 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
+from benchmarks.embedding import cached_embedding
 from benchmarks.machine import PACKAGES, about
-from benchmarks.recall.agent import embedding
 from benchmarks.recall.measure_locomo import run as locomo
 from benchmarks.recall.measure_others import bfcl, nested_kv, nq
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the report to this file as well")
     given = parser.parse_args()
     began = time.monotonic()
-    embed = embedding(given.embedding)
+    embed = cached_embedding(given.embedding)
     if given.data == "bfcl":
         body = bfcl(given.paths, embed)
     else:

@@ -14,7 +14,6 @@ from langchain_core.messages import HumanMessage
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Context, Settings
-from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.events import Mark, with_mark
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import stamp
@@ -44,30 +43,6 @@ class Turn:
     """The conversation it belongs to."""
     time: datetime
     """When; no two turns of one agent have the same second, as the tool shows no ids."""
-
-
-class Remembering(Embeddings):
-    """An embedding that embeds each document once: the same texts go into several stores."""
-
-    def __init__(self, embedding: Embeddings) -> None:
-        self._embedding = embedding
-        self._known: dict[str, list[float]] = {}
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return a vector for each text."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            self._known.update(zip(new, self._embedding.embed_documents(new), strict=True))
-        return [self._known[text] for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        """Return a query's vector, made anew each time, as in use."""
-        return self._embedding.embed_query(text)
-
-
-def embedding(name: str | None = None) -> Remembering:
-    """Return the package's default embedding, or another by name."""
-    return Remembering(resolve_embedding(name))
 
 
 @contextmanager

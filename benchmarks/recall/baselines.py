@@ -7,7 +7,8 @@ import numpy as np
 from langgraph.store.memory import InMemoryStore
 from numpy.typing import NDArray
 
-from benchmarks.recall.agent import AGENT, Remembering, Turn, hear
+from benchmarks.embedding import Cached
+from benchmarks.recall.agent import AGENT, Turn, hear
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.search import find
 from memgpt_agent.memory.store import FaissStore
@@ -75,7 +76,7 @@ def by_store(store: FaissStore, mode: SearchMode) -> Search:
     ]
 
 
-def by_plain_store(embed: Remembering, turns: Sequence[Turn]) -> Search:
+def by_plain_store(embed: Cached, turns: Sequence[Turn]) -> Search:
     """Return the search of LangGraph's ``InMemoryStore`` with the same embedding, filled the same way."""
     store = InMemoryStore(index={"dims": 384, "embed": embed, "fields": ["$"]})
     hear(store, turns)

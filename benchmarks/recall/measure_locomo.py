@@ -6,8 +6,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
 
+from benchmarks.embedding import Cached
 from benchmarks.machine import table
-from benchmarks.recall.agent import Remembering, hear, opened_store, searched, seconds
+from benchmarks.recall.agent import hear, opened_store, searched, seconds
 from benchmarks.recall.baselines import Search, TextbookBm25, by_plain_store, by_store, indexed_texts
 from benchmarks.recall.locomo import CATEGORIES, Conversation, Question, read
 
@@ -31,7 +32,7 @@ def share(found: Sequence[str], question: Question, depth: int) -> float:
     return len(question.evidence & set(found[:depth])) / len(question.evidence)
 
 
-def run(path: Path, embed: Remembering) -> str:
+def run(path: Path, embed: Cached) -> str:
     """Return the report of a file of conversations as Markdown."""
     conversations = read(path)
     outcomes: dict[str, list[Outcome]] = {}
@@ -55,7 +56,7 @@ def run(path: Path, embed: Remembering) -> str:
     )
 
 
-def _conversation(conversation: Conversation, embed: Remembering) -> dict[str, list[Outcome]]:
+def _conversation(conversation: Conversation, embed: Cached) -> dict[str, list[Outcome]]:
     with opened_store(embed) as store:
         memory = hear(store, conversation.turns)
         known = seconds(conversation.turns)

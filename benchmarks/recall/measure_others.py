@@ -10,8 +10,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from benchmarks.embedding import Cached
 from benchmarks.machine import table
-from benchmarks.recall.agent import AGENT, Remembering, Turn, hear, opened_store, searched, seconds
+from benchmarks.recall.agent import AGENT, Turn, hear, opened_store, searched, seconds
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import StoreArchive, passage_id
 from memgpt_agent.tools.archival_memory import archival_memory_search
@@ -22,7 +23,7 @@ _WORD = re.compile(r"\w+")
 _QUOTED_WORDS = 3
 
 
-def bfcl(paths: Sequence[Path], embed: Remembering) -> str:
+def bfcl(paths: Sequence[Path], embed: Cached) -> str:
     """Return the report: is the message with a question's source among the first five of ``conversation_search``.
 
     ``paths`` is the folder, or its files: ``conversation*.json``, ``questions*.jsonl``, ``answers*.jsonl``.
@@ -60,9 +61,7 @@ def _told(conversations: Iterator[dict[str, Any]]) -> Iterator[Turn]:
             yield Turn(f"{conversation['id']}-{place}", "user", str(message["content"]), str(conversation["id"]), time_)
 
 
-def _ranks(
-    turns: list[Turn], asked: list[tuple[str, str]], embed: Remembering, notes: list[str]
-) -> list[tuple[int, float]]:
+def _ranks(turns: list[Turn], asked: list[tuple[str, str]], embed: Cached, notes: list[str]) -> list[tuple[int, float]]:
     """Return for each question the rank (from 1; 99 where not found) of its source's message, and the milliseconds."""
     ranks: list[tuple[int, float]] = []
     with opened_store(embed) as store:
@@ -115,7 +114,7 @@ def _within(ranks: Sequence[tuple[int, float]], depth: int) -> str:
     return f"{100 * fmean(rank <= depth for rank, _ in ranks):.1f} %" if ranks else "–"
 
 
-def nested_kv(path: Path, embed: Remembering) -> str:
+def nested_kv(path: Path, embed: Cached) -> str:
     """Return the report: is every key of the pairs found by ``archival_memory_search``, at the limit of five it has by itself."""
     pairs: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))["ordered_kv_records"]
     # Chained as the task does it, so that a key stands in two passages: as key of one, as value of the one before.
@@ -127,7 +126,7 @@ def nested_kv(path: Path, embed: Remembering) -> str:
     return "\n\n".join([table(head, [[len(texts), *_ranked(ranks)]]), goal])
 
 
-def nq(path: Path, embed: Remembering) -> str:
+def nq(path: Path, embed: Cached) -> str:
     """Return the report: is a question's gold passage among the first five of ``archival_memory_search`` over all passages."""
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         records = [json.loads(line) for line in file if line.strip()]
@@ -139,7 +138,7 @@ def nq(path: Path, embed: Remembering) -> str:
     return "\n\n".join([table(head, [[len(set(texts)), *_ranked(ranks)]]), goal])
 
 
-def _archived(texts: Sequence[str], asked: Sequence[tuple[str, str]], embed: Remembering) -> list[tuple[int, float]]:
+def _archived(texts: Sequence[str], asked: Sequence[tuple[str, str]], embed: Cached) -> list[tuple[int, float]]:
     """File the texts and return for each search the rank of the passage that is looked for, and the milliseconds."""
     ranks: list[tuple[int, float]] = []
     with opened_store(embed) as store:

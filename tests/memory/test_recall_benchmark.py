@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.recall.agent import Remembering, Turn, hear, searched, seconds
+from benchmarks.embedding import Cached
+from benchmarks.recall.agent import Turn, hear, searched, seconds
 from benchmarks.recall.baselines import TextbookBm25, indexed_texts
 from benchmarks.recall.locomo import normalised, read
 from benchmarks.recall.measure_others import holding
@@ -52,7 +53,7 @@ def test_a_conversation_goes_in_as_it_was_said_and_is_found_by_the_tool(tmp_path
     ]
     assert (conversation.questions[0].evidence, conversation.left_out, conversation.unknown) == ({"D1:1", "D1:2"}, 1, 1)
     with FaissStore(
-        tmp_path / "m.db", index={"embed": Remembering(HashingEmbedder(64)), "dims": 64, "fields": ["$"]}
+        tmp_path / "m.db", index={"embed": Cached(HashingEmbedder(64)), "dims": 64, "fields": ["$"]}
     ) as store:
         memory = hear(store, conversation.turns)
         found = searched(memory, "What is Bob's dog called?", 2, seconds(conversation.turns))
