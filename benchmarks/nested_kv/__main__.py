@@ -60,8 +60,9 @@ def solve(pairs: Sequence[Sequence[str]], order: Sequence[int], embedding: Any) 
     with tempfile.TemporaryDirectory(prefix="nested-kv-") as folder:
         model = ScriptedModel([decide] * MAX_CALLS)
         with MemGPTAgent(
-            llm_client=model, embedding=embedding, settings=Settings(home=Path(folder)), context_window=8_192
-        ) as agent:
+            llm_client=model, embedding=embedding, settings=Settings(home=Path(folder)), context_window=8_192,
+            context={"page_faults": "off"},
+        ) as agent:  # fmt: skip
             for one, other in made:
                 agent.memory.archival.insert(f"The key {one} has the value {other}.")
             response = agent.step(
