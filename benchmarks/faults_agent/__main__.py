@@ -1,7 +1,6 @@
 """Kill a talking process at random, again and again, and check that all it had acknowledged is there, once."""
 
 import argparse
-import multiprocessing
 import os
 import random
 import tempfile
@@ -10,33 +9,11 @@ from pathlib import Path
 
 from benchmarks.faults_agent.check import Checked, check
 from benchmarks.faults_agent.talker import talk_for_ever
+from benchmarks.killing import PROCESSES, grown, kill_once
 
 LONGEST_LIFE_SECONDS = 1.5
-START_TIMEOUT_SECONDS = 120.0
 LIVES_A_FOLDER = 20
 """An agent lives through so many kills, so that damage by an earlier one would be met later; then a new one begins."""
-
-_processes = multiprocessing.get_context("forkserver")
-
-
-def kill_once(folder: Path, seed: int, life_seconds: float) -> None:
-    """Start a talker, let it live so long from just before it opens its files, and kill it."""
-    journal = folder / "journal"
-    before = journal.stat().st_size if journal.exists() else 0
-    process = _processes.Process(target=talk_for_ever, args=(str(folder), seed))
-    process.start()
-    try:
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not journal.exists() or journal.stat().st_size == before:
-            if not process.is_alive() or time.monotonic() > deadline:
-                raise SystemExit(f"The talker did not begin (seed {seed}, exit code {process.exitcode}).")
-            time.sleep(0.001)
-        time.sleep(life_seconds)
-    finally:
-        died = process.exitcode
-        process.kill()
-        process.join()
-    assert died is None, f"the talker failed by itself with exit code {died} (seed {seed})"
 
 
 def run(kills: int, seed: int) -> Checked:
@@ -45,16 +22,18 @@ def run(kills: int, seed: int) -> Checked:
     Raises:
         AssertionError: something acknowledged is gone, or there twice.
     """
-    _processes.set_forkserver_preload(["benchmarks.faults_agent.warm"])
+    PROCESSES.set_forkserver_preload(["benchmarks.faults_agent.warm"])
     dice = random.Random(seed)
     total, done = Checked(), 0
     while done < kills:
         with tempfile.TemporaryDirectory(prefix="faults-agent-") as name:
+            folder = Path(name)
             checked = Checked()
             in_flight = 0
             for _ in range(min(LIVES_A_FOLDER, kills - done)):
-                kill_once(Path(name), dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS))
-                checked = check(Path(name))
+                begun = grown(folder / "journal")
+                kill_once(talk_for_ever, folder, dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS), begun)
+                checked = check(folder)
                 in_flight += checked.in_flight
                 done += 1
             total = total.plus(checked._replace(in_flight=in_flight))

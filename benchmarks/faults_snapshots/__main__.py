@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import multiprocessing
 import random
 import tempfile
 import time
@@ -12,16 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.faults_snapshots.writer import BEGUN, DIMS, FILE, indexes, vector_of, write_for_ever
+from benchmarks.killing import PROCESSES, kill_once
 from memgpt_agent.memory.store.database import Database
 
 LONGEST_LIFE_SECONDS = 0.5
-START_TIMEOUT_SECONDS = 60.0
 LIVES_A_FILE = 20
 QUERIES = 20
 LEAST_RECALL = 0.9
 """Of ten on a chunk of 256 vectors; what a wrong index finds is far below."""
-
-_processes = multiprocessing.get_context("forkserver")
 
 
 class Checked(NamedTuple):
@@ -31,24 +28,6 @@ class Checked(NamedTuple):
     from_snapshot: int = 0
     interrupted: int = 0
     """Kills that left an unfinished snapshot behind."""
-
-
-def kill_once(folder: Path, seed: int, life_seconds: float) -> None:
-    """Start a writer, let it live so long after its first search, and kill it."""
-    mark = folder / BEGUN
-    mark.unlink(missing_ok=True)
-    process = _processes.Process(target=write_for_ever, args=(str(folder), seed))
-    process.start()
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while not mark.exists():
-        if not process.is_alive() or time.monotonic() > deadline:
-            raise SystemExit(f"The writer did not begin (seed {seed}, exit code {process.exitcode}).")
-        time.sleep(0.001)
-    time.sleep(life_seconds)
-    died = process.exitcode
-    process.kill()
-    process.join()
-    assert died is None, f"the writer failed by itself with exit code {died} (seed {seed})"
 
 
 def check(folder: Path, dice: random.Random) -> Checked:
@@ -88,15 +67,20 @@ def run(kills: int, seed: int) -> Checked:
     Raises:
         AssertionError: see :func:`check`.
     """
-    _processes.set_forkserver_preload(["benchmarks.faults_snapshots.writer"])
+    PROCESSES.set_forkserver_preload(["benchmarks.faults_snapshots.writer"])
     dice = random.Random(seed)
     total = Checked()
     done = 0
     while done < kills:
         with tempfile.TemporaryDirectory(prefix="faults-snapshots-") as name:
+            folder = Path(name)
+            mark = folder / BEGUN
             for _ in range(min(LIVES_A_FILE, kills - done)):
-                kill_once(Path(name), dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS))
-                seen = check(Path(name), dice)
+                mark.unlink(missing_ok=True)
+                kill_once(
+                    write_for_ever, folder, dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS), mark.exists
+                )
+                seen = check(folder, dice)
                 total = Checked(*(a + b for a, b in zip(total, seen, strict=True)))
                 done += 1
     return total

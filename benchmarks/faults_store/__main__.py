@@ -1,7 +1,6 @@
 """Kill a writing process at random, and let processes crowd one file, and check that the store kept what it had acknowledged."""
 
 import argparse
-import multiprocessing
 import os
 import random
 import tempfile
@@ -11,33 +10,11 @@ from pathlib import Path
 from benchmarks.faults_store.check import Checked, check
 from benchmarks.faults_store.crowd import crowd
 from benchmarks.faults_store.writer import write_for_ever
+from benchmarks.killing import PROCESSES, grown, kill_once
 
 LONGEST_LIFE_SECONDS = 0.4
-START_TIMEOUT_SECONDS = 60.0
 LIVES_A_FILE = 20
 """A file lives through so many kills, so that damage by an earlier one would be met later; then a new one begins."""
-
-_processes = multiprocessing.get_context("forkserver")
-
-
-def kill_once(folder: Path, seed: int, life_seconds: float) -> None:
-    """Start a writer, let it live so long from just before it opens the file, and kill it."""
-    journal = folder / "journal"
-    before = journal.stat().st_size if journal.exists() else 0
-    process = _processes.Process(target=write_for_ever, args=(str(folder), seed))
-    process.start()
-    try:
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not journal.exists() or journal.stat().st_size == before:
-            if not process.is_alive() or time.monotonic() > deadline:
-                raise SystemExit(f"The writer did not begin (seed {seed}, exit code {process.exitcode}).")
-            time.sleep(0.001)
-        time.sleep(life_seconds)
-    finally:
-        died = process.exitcode
-        process.kill()
-        process.join()
-    assert died is None, f"the writer failed by itself with exit code {died} (seed {seed})"
 
 
 def run(kills: int, seed: int, seconds: float = float("inf")) -> tuple[int, Checked]:
@@ -46,18 +23,20 @@ def run(kills: int, seed: int, seconds: float = float("inf")) -> tuple[int, Chec
     Raises:
         AssertionError: something acknowledged is gone, or a part of a batch is there.
     """
-    _processes.set_forkserver_preload(["benchmarks.faults_store.writer"])
+    PROCESSES.set_forkserver_preload(["benchmarks.faults_store.writer"])
     dice = random.Random(seed)
     total = Checked()
     end = time.monotonic() + seconds
     done = 0
     while done < kills and time.monotonic() < end:
         with tempfile.TemporaryDirectory(prefix="faults-store-") as name:
+            folder = Path(name)
             for _ in range(LIVES_A_FILE):
                 if done >= kills or time.monotonic() >= end:
                     break
-                kill_once(Path(name), dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS))
-                total = total.plus(check(Path(name)))
+                begun = grown(folder / "journal")
+                kill_once(write_for_ever, folder, dice.randrange(1 << 30), dice.uniform(0, LONGEST_LIFE_SECONDS), begun)
+                total = total.plus(check(folder))
                 done += 1
     return done, total
 

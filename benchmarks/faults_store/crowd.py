@@ -1,7 +1,6 @@
 """Several processes that put, delete, search and compare-and-set in one file, each checking itself, and all checked at the end."""
 
 import json
-import multiprocessing
 import random
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from langgraph.store.base import GetOp, PutOp
 
 from benchmarks.faults_store.writer import open_file
+from benchmarks.killing import PROCESSES
 from memgpt_agent.memory.store import FaissStore
 
 SHARED = ("shared", "recall")
@@ -147,10 +147,9 @@ def crowd(processes: int, operations: int, seed: int) -> Seen:
     Raises:
         AssertionError: a process failed, or the file lacks something acknowledged.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.faults_store.writer"])
+    PROCESSES.set_forkserver_preload(["benchmarks.faults_store.writer"])
     with tempfile.TemporaryDirectory(prefix="faults-store-") as name:
-        started = [context.Process(target=work, args=(name, number, operations, seed)) for number in range(processes)]
+        started = [PROCESSES.Process(target=work, args=(name, number, operations, seed)) for number in range(processes)]
         for process in started:
             process.start()
         try:
