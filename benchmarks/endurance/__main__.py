@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.embedding import cached_embedding
-from benchmarks.endurance.conversation import CATEGORIES, Conversation, load
-from benchmarks.endurance.replay import Life, even, readable, share
+from benchmarks.endurance.replay import Life, even, lived, readable, share
+from benchmarks.locomo import CATEGORIES, Conversation, read
 from benchmarks.machine import about, table
 from memgpt_agent.tokens import resolve_token_counter
 
@@ -34,14 +34,15 @@ def run(
     tokens: dict[str, list[int]],
 ) -> int:
     """Live one conversation in one window, ask its questions and note the shares; return how many messages were evicted."""
-    turns = {turn.id: turn for turn in conversation.turns}
+    turns = lived(conversation)
+    by_id = {turn.id: turn for turn in turns}
     with tempfile.TemporaryDirectory(prefix="endurance-") as folder:
         life = Life(Path(folder), window_tokens, embedding, limit)
         with life.agent:
-            evicted = life.live(conversation)
+            evicted = life.live(turns)
             counter = resolve_token_counter(None).count_text
             room = life.budget_tokens() - life.fixed_tokens()
-            lines = [even(turn.text) for turn in conversation.turns]
+            lines = [even(turn.text) for turn in turns]
             last = " ".join(_last(lines, room, counter))
             whole = " ".join(lines)
             costs = {LAST: life.fixed_tokens() + counter(last), WHOLE: life.fixed_tokens() + counter(whole)}
@@ -52,7 +53,7 @@ def run(
                     DIRECT: even(" ".join(life.directly(question, limit))),
                 }  # fmt: skip
                 for name, text in texts.items():
-                    scores[name, question.category].append(share(question.evidence, turns, text))
+                    scores[name, question.category].append(share(question.evidence, by_id, text))
                 first, second = (sum(counter(m.text) for m in sent) for sent in (before, after))
                 tokens[OURS].append(first + second)
                 tokens[SEEN].append(first)
@@ -100,9 +101,9 @@ def main() -> None:
         scores: Scores = defaultdict(list)
         tokens: dict[str, list[int]] = defaultdict(list)
         evictions: list[str] = []
-        for conversation in load(given.file)[: given.only]:
+        for conversation in read(given.file)[: given.only]:
             evicted = run(conversation, window, embedding, given.limit, scores, tokens)
-            evictions.append(f"{conversation.name}: {evicted:,} of its messages were evicted")
+            evictions.append(f"{conversation.id}: {evicted:,} of its messages were evicted")
             print(
                 f"  window {window:,}, {evictions[-1]}; so far {_percent(scores[OURS, 4])} % of single-hop",
                 file=sys.stderr,

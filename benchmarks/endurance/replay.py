@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from benchmarks.endurance.conversation import Conversation, Question, Turn
+from benchmarks.locomo import Conversation, Question
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.events import Event
@@ -17,6 +19,34 @@ from memgpt_agent.testing import Clock, ScriptedModel, call, say
 
 ASKED = "benchmark question"
 SUMMARY_WORDS = 150
+_BETWEEN_TURNS = timedelta(seconds=20)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one of the two said, the agent being one of them."""
+
+    id: str
+    """What questions name it by."""
+    text: str
+    """With the caption of an image that was shared."""
+    by_user: bool
+    """Whether the first speaker said it, who is the agent's user; the second is the agent."""
+    time: datetime
+    """When, UTC."""
+
+
+def lived(conversation: Conversation) -> list[Turn]:
+    """Return the turns of a conversation as its second speaker lived through them."""
+    return [
+        Turn(
+            said.id,
+            said.shown("shares an image"),
+            said.speaker == conversation.speaker_a,
+            said.session_began + said.place * _BETWEEN_TURNS,
+        )
+        for said in conversation.turns
+    ]
 
 
 class Player:
@@ -67,9 +97,9 @@ class Life:
             agent_id="endurance", context_window=window_tokens, clock=self.clock,
         )  # fmt: skip
 
-    def live(self, conversation: Conversation) -> int:
+    def live(self, turns: Sequence[Turn]) -> int:
         """Replay the conversation: the first speaker is the user, the second the agent. Return how many messages were evicted."""
-        turns, place = conversation.turns, 0
+        place = 0
         while place < len(turns):
             turn = turns[place]
             self.clock.now = turn.time

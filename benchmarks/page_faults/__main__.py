@@ -13,8 +13,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from benchmarks.embedding import cached_embedding
-from benchmarks.endurance.conversation import CATEGORIES, Conversation, Question, load
-from benchmarks.endurance.replay import ASKED, Life, Player, even, readable, share
+from benchmarks.endurance.replay import ASKED, Life, Player, even, lived, readable, share
+from benchmarks.locomo import CATEGORIES, Conversation, Question, read
 from benchmarks.machine import about, table
 from memgpt_agent.testing import say
 from memgpt_agent.tokens import resolve_token_counter
@@ -60,7 +60,7 @@ def ask(life: Life, mode: str, text: str, category: int = 0) -> tuple[list[BaseM
     agent._context = before.model_copy(update={"page_faults": mode})
     begun = time.perf_counter()
     try:
-        sent = life.ask(Question(text, (), category))[0]
+        sent = life.ask(Question(text, category, ()))[0]
     finally:
         agent._context = before
     return sent, (time.perf_counter() - begun) * 1_000
@@ -68,12 +68,13 @@ def ask(life: Life, mode: str, text: str, category: int = 0) -> tuple[list[BaseM
 
 def run(conversation: Conversation, window: int, embedding: Any, found: dict[str, Measured], most: int | None) -> None:
     """Live one conversation and ask its questions in every mode."""
-    turns = {turn.id: turn for turn in conversation.turns}
+    turns = lived(conversation)
+    by_id = {turn.id: turn for turn in turns}
     count = resolve_token_counter().count_text
     with tempfile.TemporaryDirectory(prefix="page-faults-") as folder:
         life = Life(Path(folder), window, embedding, 10)
         with life.agent:
-            life.live(conversation)
+            life.live(turns)
             silent = Silent()
             life.player = silent
             life.agent._model.player = silent  # type: ignore[union-attr]
@@ -83,7 +84,7 @@ def run(conversation: Conversation, window: int, embedding: Any, found: dict[str
                     sent, milliseconds = ask(life, mode, question.text, question.category)
                     offered = memories(sent)
                     text = readable(sent) + " " + even(" ".join(offered))
-                    figures.shares[question.category].append(share(question.evidence, turns, text))
+                    figures.shares[question.category].append(share(question.evidence, by_id, text))
                     figures.offered.append(len(offered))
                     figures.tokens.append(count(json.dumps(offered, ensure_ascii=False)) if offered else 0)
                     figures.milliseconds.append(milliseconds)
@@ -133,7 +134,7 @@ def main() -> None:
     print(f"# Page faults\n\n{about()}\n")
     for window in (int(text) for text in given.windows.split(",")):
         found = {mode: Measured() for mode in MODES}
-        for conversation in load(given.file)[: given.only]:
+        for conversation in read(given.file)[: given.only]:
             run(conversation, window, embedding, found, given.questions)
         asked = len(found["off"].offered)
         print(

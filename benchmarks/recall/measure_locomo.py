@@ -1,16 +1,17 @@
 """LoCoMo measured: the share of a question's evidence among the results, by category and conversation, beside the baselines."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
 
 from benchmarks.embedding import Cached
+from benchmarks.locomo import CATEGORIES, Conversation, Question, read
 from benchmarks.machine import table
-from benchmarks.recall.agent import hear, opened_store, searched, seconds
+from benchmarks.recall.agent import Turn, after, hear, opened_store, searched, seconds
 from benchmarks.recall.baselines import Search, TextbookBm25, by_plain_store, by_store, indexed_texts
-from benchmarks.recall.locomo import CATEGORIES, Conversation, Question, read
 
 DEPTHS = (5, 10, 20)
 OURS = "conversation_search"
@@ -29,7 +30,18 @@ class Outcome(NamedTuple):
 
 def share(found: Sequence[str], question: Question, depth: int) -> float:
     """Return how much of a question's evidence is among the first results."""
-    return len(question.evidence & set(found[:depth])) / len(question.evidence)
+    return len(set(question.evidence).intersection(found[:depth])) / len(question.evidence)
+
+
+def heard(conversation: Conversation) -> Iterator[Turn]:
+    """Yield the turns as the agent hears them: both speakers' are a user's messages, at their session's time, a second apart.
+
+    They stand in one thread. An image's caption belongs to its turn's text.
+    """
+    moment: datetime | None = None
+    for said in conversation.turns:
+        moment = after(said.session_began, moment)
+        yield Turn(said.id, said.speaker, said.shown("image"), conversation.id, moment)
 
 
 def run(path: Path, embed: Cached) -> str:
@@ -58,16 +70,15 @@ def run(path: Path, embed: Cached) -> str:
 
 def _conversation(conversation: Conversation, embed: Cached) -> dict[str, list[Outcome]]:
     with opened_store(embed) as store:
-        memory = hear(store, conversation.turns)
-        known = seconds(conversation.turns)
+        turns = list(heard(conversation))
+        memory = hear(store, turns)
+        known = seconds(turns)
         searches: dict[str, Search] = {
             OURS: lambda question, limit: searched(memory, question, limit, known),
-            BM25: TextbookBm25(
-                [turn.id for turn in conversation.turns], indexed_texts(store, conversation.turns)
-            ).search,
+            BM25: TextbookBm25([turn.id for turn in turns], indexed_texts(store, turns)).search,
             "the store by words alone": by_store(store, "words"),
             "the store by meaning alone": by_store(store, "meaning"),
-            "InMemoryStore, same embedding": by_plain_store(embed, conversation.turns),
+            "InMemoryStore, same embedding": by_plain_store(embed, turns),
         }
         return {
             name: [_asked(conversation.id, one, search) for one in conversation.questions]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.embedding import Cached
+from benchmarks.locomo import read, turns_named
 from benchmarks.recall.agent import Turn, hear, searched, seconds
 from benchmarks.recall.baselines import TextbookBm25, indexed_texts
-from benchmarks.recall.locomo import normalised, read
+from benchmarks.recall.measure_locomo import heard
 from benchmarks.recall.measure_others import holding
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
@@ -35,30 +36,31 @@ CONVERSATION = {
 
 @pytest.mark.parametrize(
     ("evidence", "ids"),
-    [("D1:2", {"D1:2"}), ("D:11:26", {"D11:26"}), ("D30:05", {"D30:5"}), ("D8:6; D9:17 D4", {"D8:6", "D9:17"})],
+    [("D1:2", ["D1:2"]), ("D:11:26", ["D11:26"]), ("D30:05", ["D30:5"]), ("D8:6; D9:17 D4", ["D8:6", "D9:17"])],
 )
-def test_evidence_is_read_however_it_is_spelt(evidence: str, ids: set[str]) -> None:
+def test_evidence_is_read_however_it_is_spelt(evidence: str, ids: list[str]) -> None:
     """A few are malformed in the published data."""
-    assert normalised(evidence) == ids
+    assert turns_named(evidence) == ids
 
 
 def test_a_conversation_goes_in_as_it_was_said_and_is_found_by_the_tool(tmp_path: Path) -> None:
     """Captions belong to the text; no two turns have the same second; evidence that names no turn is counted."""
     (tmp_path / "data.json").write_text(json.dumps([CONVERSATION]))
     (conversation,) = read(tmp_path / "data.json")
-    assert [turn.text for turn in conversation.turns] == [
+    turns = list(heard(conversation))
+    assert [turn.text for turn in turns] == [
         "What is your dog called?",
         "Rex! [image: a brown dog]",
         "Rain again.",
     ]
-    assert (conversation.questions[0].evidence, conversation.left_out, conversation.unknown) == ({"D1:1", "D1:2"}, 1, 1)
+    assert (conversation.questions[0].evidence, conversation.left_out, conversation.unknown) == (("D1:2", "D1:1"), 1, 1)
     with FaissStore(
         tmp_path / "m.db", index={"embed": Cached(HashingEmbedder(64)), "dims": 64, "fields": ["$"]}
     ) as store:
-        memory = hear(store, conversation.turns)
-        found = searched(memory, "What is Bob's dog called?", 2, seconds(conversation.turns))
+        memory = hear(store, turns)
+        found = searched(memory, "What is Bob's dog called?", 2, seconds(turns))
         assert set(found) == {"D1:1", "D1:2"}
-        texts = indexed_texts(store, conversation.turns)
+        texts = indexed_texts(store, turns)
         assert (
             texts[1] == "[2023-05-08] Bob: Rex! [image: a brown dog]\nMonday 8 May 2023\nAnn: What is your dog called?"
         )
