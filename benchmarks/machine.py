@@ -1,4 +1,4 @@
-"""What a result was measured on: the machine, the versions, the time; as lines of Markdown."""
+"""What benchmarks report in: Markdown that says what a result was measured on: the machine, the versions, the time."""
 
 import os
 import platform
@@ -33,6 +33,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+
+
+def publish(title: str, *parts: str, out: Path | None = None) -> None:
+    """Print a report with what it was measured on under its title; write it to a file as well where one is named."""
+    text = "\n\n".join([f"# {title}", about(), *parts]) + "\n"
+    print(text)
+    if out:
+        out.write_text(text, encoding="utf-8")
 
 
 def _version(package: str) -> str:

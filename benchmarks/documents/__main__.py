@@ -15,7 +15,7 @@ import numpy as np
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from benchmarks.embedding import cached_embedding
-from benchmarks.machine import about, table
+from benchmarks.machine import publish, table
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.testing import ScriptedModel, call, say
@@ -126,10 +126,7 @@ def report(shares: Any, baseline: Any, passages: int, questions: int, mean_token
         f"({PAGE_PASSAGES} a page); fixed are the K passages whose embedding is closest, all in context at once "
         f"({mean_tokens:.0f} tokens each, so that {fitting(mean_tokens)} fit into three quarters of that window)."
     )
-    return (
-        "\n\n".join(["# Documents", about(), how, table(["", "passages seen", "answer found", "in context"], rows)])
-        + "\n"
-    )
+    return f"{how}\n\n{table(['', 'passages seen', 'answer found', 'in context'], rows)}"
 
 
 def fitting(mean_tokens: float) -> int:
@@ -150,10 +147,7 @@ def main() -> None:
     counter = resolve_token_counter(None)
     mean_tokens = float(np.mean([counter.count_text(text) for text in passages[:200]]))
     shares, baseline = measure(passages, chosen)
-    text = report(shares, baseline, len(passages), len(chosen), mean_tokens)
-    print(text)
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    publish("Documents", report(shares, baseline, len(passages), len(chosen), mean_tokens), out=given.out)
     if given.plot:
         plot(shares, baseline, given.plot, fitting(mean_tokens))
 

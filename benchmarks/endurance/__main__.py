@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.embedding import cached_embedding
 from benchmarks.endurance.replay import Life, even, lived, readable, share
 from benchmarks.locomo import CATEGORIES, Conversation, read
-from benchmarks.machine import about, table
+from benchmarks.machine import publish, table
 from memgpt_agent.tokens import resolve_token_counter
 
 OURS, SEEN, DIRECT, LAST, WHOLE = (
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the Markdown here as well")
     given = parser.parse_args()
     embedding = cached_embedding()
-    parts = ["# Endurance: found again after it left the window", about()]
+    parts: list[str] = []
     for window in (int(text) for text in given.windows.split(",")):
         scores: Scores = defaultdict(list)
         tokens: dict[str, list[int]] = defaultdict(list)
@@ -114,10 +114,7 @@ def main() -> None:
             f"the model was sent, in per cent. {'; '.join(evictions)}."
         )
         parts += [f"## Window of {window:,} tokens", how, report(scores, tokens)]
-    text = "\n\n".join(parts) + "\n"
-    print(text)
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    publish("Endurance: found again after it left the window", *parts, out=given.out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import about, table
+from benchmarks.machine import publish, table
 from benchmarks.turn.__main__ import memory_mib
 from memgpt_agent.documents import find_files
 from memgpt_agent.embeddings import resolve_embedding
@@ -82,10 +82,7 @@ def main() -> None:
     head = ["", "files", "passages stored", "seconds", "passages a second", "peak memory MiB"]
     how = f"{len(found):,} files of {given.folder.name}, embedding {given.embedding}. The store takes {size / 2**20:,.0f} MiB."
     search = f"The first search after reopening took {first:.2f} s: {sources}."
-    text = "\n\n".join(["# Loading a source tree", about(), how, table(head, rows), search]) + "\n"
-    print(text)
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    publish("Loading a source tree", how, table(head, rows), search, out=given.out)
 
 
 if __name__ == "__main__":

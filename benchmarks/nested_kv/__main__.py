@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from benchmarks.embedding import cached_embedding
-from benchmarks.machine import about, table
+from benchmarks.machine import publish, table
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.testing import ScriptedModel, call, say
@@ -103,10 +103,7 @@ def main() -> None:
         print("  level", *rows[-1], file=sys.stderr)
     head = ["nesting level", "chains", "solved", "searches a chain (mean)", "most", "seconds in all"]
     how = f"{len(pairs)} pairs in archival memory, five results a search, the package's own embedding, a scripted model that only searches."
-    text = "\n\n".join(["# Nested key-value task", about(), how, table(head, rows)]) + "\n"
-    print(text)
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    publish("Nested key-value task", how, table(head, rows), out=given.out)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from benchmarks.machine import about, table
+from benchmarks.machine import publish, table
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
@@ -184,10 +184,7 @@ def main() -> None:
     ]
     rules = f"scripted models whose rules are in the module, sleep every {EVERY_TURNS} turns"
     how = f"{given.turns} turns, seed {given.seed}, {len(truth)} subjects; {rules}."
-    text = "\n\n".join(["# Sleep-time", about(), how, table(head, rows)]) + "\n"
-    print(text)
-    if given.out:
-        given.out.write_text(text, encoding="utf-8")
+    publish("Sleep-time", how, table(head, rows), out=given.out)
 
 
 if __name__ == "__main__":

