@@ -15,7 +15,6 @@ from memgpt_agent.agent_file.exporting import Exported, write_whole
 from memgpt_agent.agent_file.secrets import without_secrets
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.blocks import Block
@@ -58,10 +57,7 @@ def export_agent_file(
     with ExitStack() as opened:
         store = store if store is not None else opened.enter_context(open_configured_store(settings))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
-        definition = definitions.load(store, agent_id)
-        if definition is None:
-            known = ", ".join(d.agent_id for d in definitions.every(store)) or "none"
-            raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {known}.")
+        definition = definitions.existing(store, agent_id)
         done = Exported(agent_id)
         data = _file(definition, store, checkpointer, done)
         text = json.dumps(data, ensure_ascii=not _is_utf8(data), indent=2) + "\n"

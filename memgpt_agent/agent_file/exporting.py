@@ -17,7 +17,6 @@ from memgpt_agent.agent_file.document import EmbeddingUsed, StoredItem, lines
 from memgpt_agent.agent_file.secrets import without_secrets
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.lease import Leases
@@ -73,10 +72,7 @@ def export_agent(
     with ExitStack() as opened:
         store = store if store is not None else opened.enter_context(open_configured_store(settings))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
-        definition = definitions.load(store, agent_id)
-        if definition is None:
-            known = ", ".join(d.agent_id for d in definitions.every(store)) or "none"
-            raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {known}.")
+        definition = definitions.existing(store, agent_id)
         for thread_id in definition.threads:
             opened.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))
         reading = _Reading(store, checkpointer, agent_id, vectors=vectors)

@@ -99,6 +99,19 @@ def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:
     return _read(item.value) if item else None
 
 
+def existing(store: BaseStore, agent_id: str) -> AgentDefinition:
+    """Return the definition of an agent that there must be.
+
+    Raises:
+        AgentNotFound: there is no such agent; the message names those there are.
+    """
+    definition = load(store, agent_id)
+    if definition is None:
+        there = ", ".join(d.agent_id for d in every(store)) or "none"
+        raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}.")
+    return definition
+
+
 def every(store: BaseStore) -> list[AgentDefinition]:
     """Return the definitions of all agents, oldest first."""
     found: list[AgentDefinition] = []
@@ -113,10 +126,7 @@ def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
     Raises:
         AgentNotFound: there is no such agent; nothing was deleted.
     """
-    definition = load(store, agent_id)
-    if definition is None:
-        known: Sequence[str] = [d.agent_id for d in every(store)]
-        raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {', '.join(known) or 'none'}.")
+    definition = existing(store, agent_id)
     for namespace in store.list_namespaces(prefix=(namespaces.encode_label(agent_id),), limit=1_000):
         while items := store.search(namespace, limit=500):
             for item in items:
