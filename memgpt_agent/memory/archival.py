@@ -149,7 +149,7 @@ class StoreArchive:
         page: int = 0,
     ) -> list[Passage]:
         """Return passages; see :class:`ArchivalMemory`."""
-        condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
+        condition = passing(tags, match, dates)
         items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
         return [_passage(item) for item in items]
 
@@ -167,6 +167,11 @@ class StoreArchive:
             if earlier and degree >= (CLOSE if by_meaning else CLOSE_BY_WORDS):
                 close.append((degree, other))
         return [other for _, other in sorted(close, key=lambda pair: -pair[0])][:limit]
+
+
+def passing(tags: Sequence[str], match: TagMatch, dates: Filter | None) -> Filter:
+    """Return the filter that passages with any or all of these tags and of these dates pass; no tags, no word of them."""
+    return {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
 
 
 def closeness(text: str, other: str) -> float:

@@ -17,6 +17,7 @@ from memgpt_agent.memory.archival import (
     TagMatch,
     closeness,
     passage_id,
+    passing,
 )
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.search import Filter, matches
@@ -69,7 +70,7 @@ class VectorArchive:
         page: int = 0,
     ) -> list[Passage]:
         """Return passages; see :class:`memgpt_agent.memory.archival.ArchivalMemory`."""
-        condition: Filter = {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
+        condition = passing(tags, match, dates)
         wanted = (page + 1) * limit
         found = self._store.similarity_search(query, k=wanted * _OVER_FETCH)
         mine = [d for d in found if d.metadata.get("agent_id", self._agent_id) == self._agent_id]  # pyright: ignore[reportUnknownMemberType]
