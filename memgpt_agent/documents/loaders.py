@@ -56,12 +56,7 @@ def load_text(path: Path) -> Iterator[Section]:
 
 def load_pdf(path: Path) -> Iterator[Section]:
     """Read a PDF page by page."""
-    try:
-        import_module("pypdf")
-    except ImportError as error:
-        raise MissingDependency(
-            f"Reading {path} needs pypdf, which is not installed. Run: pip install pypdf"
-        ) from error
+    _need("pypdf", path)
     for document in _community("pdf", "PyPDFLoader")(str(path)).lazy_load():
         text = document.page_content.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
         title = str(document.metadata.get("title") or "").strip()
@@ -70,12 +65,7 @@ def load_pdf(path: Path) -> Iterator[Section]:
 
 def load_docx(path: Path) -> Iterator[Section]:
     """Read a Word document's text; its lines are counted in the text, as it has none of its own."""
-    try:
-        import_module("docx2txt")
-    except ImportError as error:
-        raise MissingDependency(
-            f"Reading {path} needs docx2txt, which is not installed. Run: pip install docx2txt"
-        ) from error
+    _need("docx2txt", path)
     for document in _community("word_document", "Docx2txtLoader")(str(path)).lazy_load():
         yield Section(document.page_content)
 
@@ -161,6 +151,16 @@ class _ShownText(HTMLParser):
         """Return the text; line n holds what is shown of line n."""
         last = max(self._lines, default=0)
         return "\n".join(" ".join("".join(self._lines.get(line, [])).split()) for line in range(1, last + 1))
+
+
+def _need(package: str, path: Path) -> None:
+    """Import what a loader of langchain-community will import, so that its absence is told in our words."""
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise MissingDependency(
+            f"Reading {path} needs {package}, which is not installed. Run: pip install {package}"
+        ) from error
 
 
 def _community(module: str, name: str) -> Any:
