@@ -14,6 +14,11 @@ from memgpt_agent.errors import MissingDependency, ModelError, ModelNotFound
 LOCK_TIMEOUT_SECONDS = 600.0
 """How long a call waits for the model while another one is being answered."""
 
+NO_LLAMA_CPP = (
+    "A local model needs the package llama-cpp-python, which is not installed. "
+    'Run: pip install "memgpt-agent[local]" (it is built from source: a C++ compiler and some minutes).'
+)
+
 _SNAPSHOT_TOKENS = 96
 """Fewer cached tokens than this are computed again sooner than kept: about a second on two cores."""
 _SNAPSHOTS = 6
@@ -102,10 +107,7 @@ class LlamaEngine:
         try:
             import llama_cpp
         except ImportError as error:
-            raise MissingDependency(
-                "A local model needs the package llama-cpp-python, which is not installed. "
-                'Run: pip install "memgpt-agent[local]" (it is built from source: a C++ compiler and some minutes).'
-            ) from error
+            raise MissingDependency(NO_LLAMA_CPP) from error
         self._lib: Any = llama_cpp
         threads = n_threads or min(physical_cores(), 8)
         self._threads, self._threads_fixed = threads, n_threads is not None

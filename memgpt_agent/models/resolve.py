@@ -77,10 +77,9 @@ def _split(name: str) -> tuple[str, str, str]:
 
 def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatModel:
     if importlib.util.find_spec("llama_cpp") is None:
-        raise MissingDependency(
-            "A local model needs the package llama-cpp-python, which is not installed. "
-            'Run: pip install "memgpt-agent[local]" (it is built from source: a C++ compiler and some minutes).'
-        )
+        from memgpt_agent.models.engine import NO_LLAMA_CPP
+
+        raise MissingDependency(NO_LLAMA_CPP)
     path = _local_path(name, settings.models_folder)
     if not path.is_file():
         there = ", ".join(file.stem for file in list_models(settings.models_folder)) or "none"
