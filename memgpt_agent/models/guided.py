@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 from typing_extensions import override
@@ -77,27 +76,20 @@ class GuidedLlama(ChatLlama):
         return "memgpt-guided-llama"
 
     @override
-    def _stream(
+    def _answer(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
+        stop: list[str] | None,
+        usage: Usage,
         *,
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: str = "auto",
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         functions: dict[str, Mapping[str, Any]] = {tool["function"]["name"]: tool["function"] for tool in tools}
-        guided = "send_message" in functions and tool_choice in {"auto", "required", "send_message"}
-        if not guided:
-            yield from super()._stream(messages, stop, run_manager, tools=tools, tool_choice=tool_choice, **kwargs)
-            return
-        usage = Usage()
-        for chunk in self._guided(read_view(messages), functions, tool_choice == "send_message", usage):
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
-        yield self._last_chunk(usage)
+        if "send_message" in functions and tool_choice in {"auto", "required", "send_message"}:
+            return self._guided(read_view(messages), functions, tool_choice == "send_message", usage)
+        return super()._answer(messages, stop, usage, tools=tools, tool_choice=tool_choice, **kwargs)
 
     def _guided(
         self, view: View, functions: Mapping[str, Mapping[str, Any]], must_speak: bool, usage: Usage

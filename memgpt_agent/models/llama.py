@@ -143,21 +143,31 @@ class ChatLlama(BaseChatModel):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        usage = Usage()
+        for chunk in self._answer(messages, stop, usage, **kwargs):
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+        yield self._last_chunk(usage)
+
+    def _answer(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        usage: Usage,
         *,
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: str = "auto",
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        """Return the answer as it comes, without its last chunk, and note in `usage` what it cost."""
         functions = [tool["function"] for tool in tools]
-        usage = Usage()
         grammar, head = _grammar_and_head(functions, tool_choice)
         prompt = tokens_of(self.engine, turns_of(messages, functions), tail=head)
         pieces = self.engine.generate(prompt, grammar=grammar, sampling=self._sampling(stop, **kwargs), usage=usage)
-        for chunk in answer_chunks(pieces, usage, head=head):
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
-        yield self._last_chunk(usage)
+        return answer_chunks(pieces, usage, head=head)
 
     def _sampling(self, stop: list[str] | None, **kwargs: Any) -> Sampling:
         given: dict[str, Any] = {
