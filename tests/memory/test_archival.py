@@ -1,13 +1,11 @@
 """Archival memory: each text once, found by words, tags and days."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langgraph.store.memory import InMemoryStore
+from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ToolError
 from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, Passage, StoreArchive, closeness, passage_id
@@ -16,26 +14,19 @@ from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder
 
 
-@pytest.fixture(params=["in memory", "sqlite file"])
-def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreArchive]:
-    """A plain store, and the embedded one in a real file; three passages on three days."""
-
-    def filled(archive: StoreArchive, clock: Clock) -> StoreArchive:
-        for text, tags in (
-            ("Alice likes green tea", ["tea", "alice"]),
-            ("Bob likes black tea", ["tea"]),
-            ("Rain tomorrow", []),
-        ):
-            archive.insert(text, tags)
-            clock.advance(days=1)
-        return archive
-
+@pytest.fixture
+def archive(store: BaseStore) -> StoreArchive:
+    """Ann's archive: three passages on three days."""
     clock = Clock("2026-01-01T12:00:00+00:00")
-    if request.param == "in memory":
-        yield filled(StoreArchive(InMemoryStore(), "ann", clock), clock)
-    else:
-        with FaissStore(tmp_path / "memory.db") as store:
-            yield filled(StoreArchive(store, "ann", clock), clock)
+    archive = StoreArchive(store, "ann", clock)
+    for text, tags in (
+        ("Alice likes green tea", ["tea", "alice"]),
+        ("Bob likes black tea", ["tea"]),
+        ("Rain tomorrow", []),
+    ):
+        archive.insert(text, tags)
+        clock.advance(days=1)
+    return archive
 
 
 def texts(archive: StoreArchive, query: str = "", **how: object) -> list[str]:

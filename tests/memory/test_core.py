@@ -1,6 +1,5 @@
 """Core memory: exact edits, written through, done once for each cause."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,16 +22,6 @@ from memgpt_agent.errors import (
 from memgpt_agent.memory.core import Block, Cause, CoreMemory, default_blocks
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock
-
-
-@pytest.fixture(params=["in memory", "sqlite file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    """A plain store, and the embedded one in a real file."""
-    if request.param == "in memory":
-        yield InMemoryStore()
-    else:
-        with FaissStore(tmp_path / "memory.db") as opened:
-            yield opened
 
 
 def core_of(store: BaseStore, *blocks: Block) -> CoreMemory:

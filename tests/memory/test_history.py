@@ -1,6 +1,5 @@
 """The history of core memory: every version with its reason, undo and redo as in an editor, and going back to a point."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,16 +20,6 @@ from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock
 
 SEED = Cause(tool="create")
-
-
-@pytest.fixture(params=["in memory", "sqlite file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    """A plain store, and the embedded one in a real file."""
-    if request.param == "in memory":
-        yield InMemoryStore()
-    else:
-        with FaissStore(tmp_path / "memory.db") as opened:
-            yield opened
 
 
 def core_of(store: BaseStore, clock: Clock | None = None) -> CoreMemory:

@@ -30,19 +30,12 @@ MESSAGES = [
 ]
 
 
-@pytest.fixture(params=["in memory", "sqlite file"])
-def recall(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecallMemory]:
-    """A plain store, and the embedded one in a real file."""
-    if request.param == "in memory":
-        store: BaseStore = InMemoryStore()
-        memory = RecallMemory(store, "ann")
-        memory.add(MESSAGES)
-        yield memory
-    else:
-        with FaissStore(tmp_path / "memory.db") as opened:
-            memory = RecallMemory(opened, "ann")
-            memory.add(MESSAGES)
-            yield memory
+@pytest.fixture
+def recall(store: BaseStore) -> RecallMemory:
+    """Ann's recall memory with the messages."""
+    memory = RecallMemory(store, "ann")
+    memory.add(MESSAGES)
+    return memory
 
 
 def ids(found: list[Message]) -> list[str]:

@@ -1,9 +1,8 @@
 """Shared blocks: one text in several agents' core memory, with one history, taken in and out without loss."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,18 +25,7 @@ from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.shared_blocks import MAX_ATTACHED, Attachment, SharedBlocks, as_own
-from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock
-
-
-@pytest.fixture(params=["in memory", "sqlite file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    """A plain store, and the embedded one in a real file."""
-    if request.param == "in memory":
-        yield InMemoryStore()
-    else:
-        with FaissStore(tmp_path / "memory.db") as opened:
-            yield opened
 
 
 def core_of(store: BaseStore, agent_id: str, *blocks: Block) -> CoreMemory:

@@ -1,8 +1,6 @@
 """Tasks: a bounded list, each change done once, what is finished filed away."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +9,8 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import BadDate, ToolError
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.tasks import TaskList
 from memgpt_agent.testing import Clock
-
-
-@pytest.fixture(params=["in memory", "sqlite file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    """A plain store, and the embedded one in a real file."""
-    if request.param == "in memory":
-        yield InMemoryStore()
-    else:
-        with FaissStore(tmp_path / "memory.db") as opened:
-            yield opened
 
 
 def tasks_of(store: BaseStore, clock: Clock | None = None) -> TaskList:
