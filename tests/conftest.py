@@ -1,10 +1,15 @@
-"""What every test gets: no key, no data folder of the user's, no proxy to the outside."""
+"""What every test gets: no key, no data folder of the user's, no proxy to the outside; and files to keep memory in."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
+from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.testing import HashingEmbedder
 
 # Tests assert behaviour, not time: on a crowded machine an example may take seconds.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,6 +37,20 @@ def _own_environment(
                 monkeypatch.delenv(name)
     monkeypatch.setenv("MEMGPT_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FaissStore]:
+    """A store in a file, with an embedding that hashes words."""
+    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def saver(tmp_path: Path) -> Iterator[SqliteCheckpointer]:
+    """A file of checkpoints."""
+    with open_checkpointer(tmp_path / "checkpoints.db") as opened:
+        yield opened
 
 
 @pytest.fixture

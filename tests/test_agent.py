@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, MissingCredential, UnknownBlock
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[FaissStore]:
-    """A store of one's own, with an embedding that hashes words."""
-    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
-        yield opened
 
 
 def agent_of(store: Any, *script: Any, **given: Any) -> MemGPTAgent:

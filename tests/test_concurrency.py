@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,6 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.memory import turnstile
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[FaissStore]:
-    """A store in a file."""
-    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
-        yield opened
-
-
-@pytest.fixture
-def saver(tmp_path: Path) -> Iterator[SqliteCheckpointer]:
-    """A file of checkpoints."""
-    with open_checkpointer(tmp_path / "checkpoints.db") as opened:
-        yield opened
 
 
 def echo(messages: list[BaseMessage]) -> AIMessage:

@@ -1,7 +1,7 @@
 """Nothing acknowledged is lost and nothing is done twice: crashes, retries, replays, and conversations that others left."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +46,6 @@ class DyingCheckpointer(SqliteCheckpointer):
 
     def put_writes(self, *given: Any, **more: Any) -> Any:
         return self._count(lambda: super(DyingCheckpointer, self).put_writes(*given, **more))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[FaissStore]:
-    """A store in a file."""
-    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
-        yield opened
-
-
-@pytest.fixture
-def saver(tmp_path: Path) -> Iterator[SqliteCheckpointer]:
-    """A file of checkpoints."""
-    with open_checkpointer(tmp_path / "checkpoints.db") as opened:
-        yield opened
 
 
 def agent_of(store: Any, saver: Any, *script: Any, **given: Any) -> tuple[MemGPTAgent, ScriptedModel]:
