@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, SearchOp
 
-from memgpt_agent.errors import BlockExists, BlockReadOnly, StoreError, ToolError, UnknownBlock
+from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, StoreError, ToolError, UnknownBlock
 from memgpt_agent.events import Clock
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.blocks import MAKING, Block, Cause
@@ -230,6 +230,19 @@ def check_room(labels: Iterable[str], stored: Iterable[StoredBlock]) -> None:
         raise ToolError(
             f"There would be {len(living)} blocks, under {len(ever)} labels that were ever used; the limits are {MAX_BLOCKS} and "
             f"{MAX_LABELS}. Delete a block, or use a label again."
+        )
+
+
+def check_size(label: str, value: str, limit_chars: int) -> None:
+    """Refuse a text that is longer than its block's limit.
+
+    Raises:
+        CoreMemoryFull: it is; the message says what to do.
+    """
+    if len(value) > limit_chars:
+        raise CoreMemoryFull(
+            f"Block {label!r} would hold {len(value):,} characters; its limit is {limit_chars:,}. "
+            "Shorten the text, or move detail to archival memory."
         )
 
 

@@ -7,10 +7,18 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, NothingToUndo, StoreError, ToolError
+from memgpt_agent.errors import BlockExists, BlockReadOnly, ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.block_store import MAX_BLOCKS, BlockStore, StoredBlock, check_room, newest_revision, unknown
+from memgpt_agent.memory.block_store import (
+    MAX_BLOCKS,
+    BlockStore,
+    StoredBlock,
+    check_room,
+    check_size,
+    newest_revision,
+    unknown,
+)
 from memgpt_agent.memory.blocks import (
     BY_USER,
     DEFAULT_LIMIT_CHARS,
@@ -21,9 +29,10 @@ from memgpt_agent.memory.blocks import (
     Cause,
     default_blocks,
 )
-from memgpt_agent.memory.history import BlockHistory, Difference, EditId, Point, Trail, Version
+from memgpt_agent.memory.history import BlockHistory, Difference, Point, Trail, Version
 from memgpt_agent.memory.shared_blocks import Sharing
 from memgpt_agent.memory.text_edits import inserted, replaced
+from memgpt_agent.memory.undoing import Undoing
 
 __all__ = [
     "DEFAULT_LIMIT_CHARS", "HUMAN_DESCRIPTION", "MAX_BLOCKS", "PERSONA_DESCRIPTION", "SYSTEM_DESCRIPTION", "Block", "Cause",
@@ -46,7 +55,7 @@ class CoreMemory(Mapping[str, str]):
         self._history = BlockHistory(store, agent_id, time_zone)
         self._blocks = BlockStore(store, agent_id, clock, self._history)
         self._sharing = Sharing(store, agent_id, self._blocks, self._history)
-        self._agent_id = agent_id
+        self._undoing = Undoing(agent_id, self._blocks, self._history)
 
     def __getitem__(self, label: str) -> str:
         return self.block(label).value
@@ -147,7 +156,7 @@ class CoreMemory(Mapping[str, str]):
                     f"The core memory block {label!r} is read-only. Keep what you have to note in another block."
                 )
             value = change(old.block.value)
-            _check_size(label, value, old.block.limit_chars)
+            check_size(label, value, old.block.limit_chars)
             return old.trail.edit(self._blocks.version(old.trail.last, label, value, cause, revision))
 
         return self._blocks.change(label, changed, cause)
@@ -201,12 +210,12 @@ class CoreMemory(Mapping[str, str]):
         Raises:
             UnknownVersion: it names no turn. UnknownBlock: there is and was no such block.
         """
-        texts = self._texts(point, label)
+        texts = self._undoing.texts(point, label)
         return {name: text for name, text in texts.items() if text is not None}
 
     def diff(self, a: Point, b: Point | None = None, label: str | None = None) -> list[Difference]:
         """Return the blocks that differ between two points (see :meth:`at`); between one and now if ``b`` is left out."""
-        old, new = self._texts(a, label), self._texts(b, label)
+        old, new = self._undoing.texts(a, label), self._undoing.texts(b, label)
         return [Difference(name, old[name], new[name]) for name in new if old.get(name) != new[name]]
 
     def undo(self, label: str | None = None, cause: Cause = _UNDO) -> list[Version]:
@@ -219,12 +228,7 @@ class CoreMemory(Mapping[str, str]):
         Raises:
             NothingToUndo: it stands at its beginning. UnknownBlock: there is and was no such block.
         """
-        able = [s for s in self._blocks.named(label) if s.trail.last.parent is not None]
-        able = [s for s in able if label or self._made_here(s, s.trail.at)]
-        if not able:
-            raise NothingToUndo(f"There is nothing to undo in {_of(label)}: it is as it was made.")
-        act = max(able, key=lambda s: s.trail.at.revision).trail.at.act
-        return self._blocks.change_together([s.label for s in able if s.trail.at.act == act], self._undone, cause)
+        return self._undoing.undo(label, cause)
 
     def redo(self, label: str | None = None, cause: Cause = _REDO) -> list[Version]:
         """Do again what the last undo took back, in a block or in all; return the versions that this made.
@@ -232,14 +236,7 @@ class CoreMemory(Mapping[str, str]):
         Raises:
             NothingToUndo: nothing was undone, or there was an edit since. UnknownBlock: there is and was no such block.
         """
-        stored = self._blocks.named(label)
-        edited = max((s.trail.edited for s in stored if not s.shared), default=0)
-        able = [s for s in stored if s.trail.redo and (label or s.trail.last.revision > edited)]
-        able = [s for s in able if label or self._made_here(s, s.trail.redo[-1])]
-        if not able:
-            raise NothingToUndo(f"There is nothing to redo in {_of(label)}: nothing was undone since the last edit.")
-        act = min((s.trail.redo[-1] for s in able), key=lambda edit: edit.revision).act
-        return self._blocks.change_together([s.label for s in able if s.trail.redo[-1].act == act], self._redone, cause)
+        return self._undoing.redo(label, cause)
 
     def restore(self, at: Point, label: str | None = None, cause: Cause = _RESTORE) -> list[Version]:
         """Make a block, or all, what it was at a point (see :meth:`at`); return the versions that this made.
@@ -251,55 +248,7 @@ class CoreMemory(Mapping[str, str]):
             UnknownVersion, UnknownBlock: the point or the block is not known. CoreMemoryFull: a text is longer than the
                 block's limit is now. Nothing was changed.
         """
-        wanted = self._texts(at, label)
-        stored = {s.label: s for s in self._blocks.named(label) if label or not s.shared}
-        changed = [name for name in wanted if name in stored and stored[name].trail.last.text != wanted[name]]
-        for name in changed:
-            _check_size(name, wanted[name] or "", stored[name].block.limit_chars)
-
-        def restored(old: StoredBlock, revision: int, cause: Cause) -> Trail:
-            text = wanted[old.label]
-            made = self._blocks.version(old.trail.last, old.label, text or "", cause, revision)
-            return old.trail.edit(replace(made, deleted=text is None))
-
-        return self._blocks.change_together(changed, restored, cause)
-
-    def _texts(self, point: Point | None, label: str | None) -> dict[str, str | None]:
-        """The text of each block at a point or now; ``None`` where it was not there."""
-        stored = self._blocks.named(label)
-        if point is None:
-            return {s.label: s.trail.last.text for s in stored}
-        test = self._history.test_of(point, one_block=label is not None)
-        found = {s.label: self._history.last_that(test, s.trail) for s in stored}
-        return {name: version.text if version else None for name, version in found.items()}
-
-    def _undone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
-        if old.trail.last.parent is None:
-            raise NothingToUndo(f"There is nothing to undo in {_of(old.label)} any more: somebody else undid it.")
-        target = self._target(old, old.trail.last.parent)
-        made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
-        return old.trail.undo(replace(made, deleted=target.deleted), target)
-
-    def _redone(self, old: StoredBlock, revision: int, cause: Cause) -> Trail:
-        if not old.trail.redo:
-            raise NothingToUndo(f"There is nothing to redo in {_of(old.label)} any more: somebody else edited it.")
-        target = self._target(old, old.trail.redo[-1].version)
-        made = self._blocks.version(old.trail.last, old.label, target.value, cause, revision)
-        return old.trail.forward(replace(made, deleted=target.deleted), target)
-
-    def _target(self, old: StoredBlock, version: int) -> Version:
-        if version == 0:
-            return Version(old.label, 0, "", "", deleted=True)
-        found = self._history.get(old.trail.last, [version])
-        if not found:
-            raise StoreError(f"Version {version} of block {old.label!r} is not in the history; nothing was changed.")
-        return found[0]
-
-    def _made_here(self, stored: StoredBlock, edit: EditId) -> bool:
-        """Whether this agent made an edit; of its own blocks it made them all."""
-        return not stored.shared or [v.agent for v in self._history.get(stored.trail.last, [edit.version])] == [
-            self._agent_id
-        ]
+        return self._undoing.restore(at, label, cause)
 
     def share(self, label: str, block_id: str | None = None, cause: Cause = _SHARE) -> str:
         """Make a block one that other agents can attach, its history with it; return its id. One that is shared stays so.
@@ -335,23 +284,11 @@ class CoreMemory(Mapping[str, str]):
         return self._sharing.detach(label, cause, keep_copy=keep_copy)
 
 
-def _of(label: str | None) -> str:
-    return f"block {label!r}" if label else "core memory"
-
-
 def _check_new(blocks: Sequence[Block], stored: Mapping[str, StoredBlock]) -> None:
     for block in blocks:
-        _check_size(block.label, block.value, block.limit_chars)
+        check_size(block.label, block.value, block.limit_chars)
         if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
             raise ToolError(
                 f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}."
             )
     check_room((block.label for block in blocks), stored.values())
-
-
-def _check_size(label: str, value: str, limit_chars: int) -> None:
-    if len(value) > limit_chars:
-        raise CoreMemoryFull(
-            f"Block {label!r} would hold {len(value):,} characters; its limit is {limit_chars:,}. "
-            "Shorten the text, or move detail to archival memory."
-        )
