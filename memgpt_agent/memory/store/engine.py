@@ -12,7 +12,7 @@ from memgpt_agent.memory.store.database import Database
 from memgpt_agent.memory.store.embedding import Embedder
 from memgpt_agent.memory.store.identity import check_in_force, is_in_force
 from memgpt_agent.memory.store.index_cache import IndexCache
-from memgpt_agent.memory.store.namespace_index import IndexAhead
+from memgpt_agent.memory.store.namespace_documents import IndexAhead
 from memgpt_agent.memory.store.plans import Find, Newest, Plan
 from memgpt_agent.memory.store.protocol import Tally
 from memgpt_agent.memory.store.reads import Reader

@@ -8,7 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from memgpt_agent.memory.store.database import Database
-from memgpt_agent.memory.store.namespace_index import NamespaceIndex, namespace_version
+from memgpt_agent.memory.store.namespace_documents import namespace_version
+from memgpt_agent.memory.store.namespace_index import NamespaceIndex
 from memgpt_agent.memory.store.upkeep import SNAPSHOT_DOCS, Upkeep
 from memgpt_agent.memory.store.vectors import CHUNK_ROWS
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from memgpt_agent.memory.store.approximate import Approximate, Depths
-from memgpt_agent.memory.store.namespace_index import Contents, Version
+from memgpt_agent.memory.store.namespace_documents import Contents, Version
 from memgpt_agent.memory.store.vectors import Chunk, Floats
 
 FORMAT = 1

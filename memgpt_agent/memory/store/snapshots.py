@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memgpt_agent.memory.store.database import Database
-from memgpt_agent.memory.store.namespace_index import Contents, Version
+from memgpt_agent.memory.store.namespace_documents import Contents, Version
 from memgpt_agent.memory.store.snapshot_files import (
     SnapshotUnusable,
     covers,

@@ -10,7 +10,8 @@ from pathlib import Path
 from memgpt_agent.errors import StoreError
 from memgpt_agent.memory.store.approximate import Approximate
 from memgpt_agent.memory.store.database import Database
-from memgpt_agent.memory.store.namespace_index import NamespaceIndex, namespace_version
+from memgpt_agent.memory.store.namespace_documents import namespace_version
+from memgpt_agent.memory.store.namespace_index import NamespaceIndex
 from memgpt_agent.memory.store.snapshot_files import SnapshotUnusable, is_whole, map_rows
 from memgpt_agent.memory.store.snapshots import Snapshots
 from memgpt_agent.memory.store.vectors import Chunk

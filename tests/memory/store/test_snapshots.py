@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memgpt_agent.memory.store.namespace_index import IndexAhead
+from memgpt_agent.memory.store.namespace_documents import IndexAhead
 from memgpt_agent.memory.store.snapshot_files import HEADER
 from tests.memory.store.seeded import CHUNK_ROWS, DIMS, delete, exact_keys, opened, put, vector_of
 
