@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.embedding import cached_embedding
-from benchmarks.endurance.replay import Life, even, lived, readable, share
+from benchmarks.endurance.replay import Life, even, lived, percent, readable, share
 from benchmarks.locomo import CATEGORIES, Conversation, read
 from benchmarks.machine import publish, table
 from memgpt_agent.tokens import resolve_token_counter
@@ -78,12 +78,8 @@ def report(scores: Scores, tokens: dict[str, list[int]]) -> str:
     for name in (OURS, DIRECT, SEEN, LAST, WHOLE):
         first_four = [x for category in (1, 2, 3, 4) for x in scores[name, category]]
         cost = f"{statistics.mean(tokens[name]):,.0f}" if tokens[name] else "–"
-        rows.append([name, _percent(first_four), *(_percent(scores[name, category]) for category in CATEGORIES), cost])
+        rows.append([name, percent(first_four), *(percent(scores[name, category]) for category in CATEGORIES), cost])
     return table(["", "categories 1-4", *CATEGORIES.values(), "tokens sent a question"], rows)
-
-
-def _percent(shares: Sequence[float]) -> str:
-    return f"{100 * statistics.mean(shares):.1f}" if shares else "–"
 
 
 def main() -> None:
@@ -105,7 +101,7 @@ def main() -> None:
             evicted = run(conversation, window, embedding, given.limit, scores, tokens)
             evictions.append(f"{conversation.id}: {evicted:,} of its messages were evicted")
             print(
-                f"  window {window:,}, {evictions[-1]}; so far {_percent(scores[OURS, 4])} % of single-hop",
+                f"  window {window:,}, {evictions[-1]}; so far {percent(scores[OURS, 4])} % of single-hop",
                 file=sys.stderr,
             )
         questions = sum(len(v) for (name, _), v in scores.items() if name == OURS)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -191,3 +192,8 @@ def even(text: str) -> str:
 def share(evidence: Sequence[str], turns: dict[str, Turn], text: str) -> float:
     """Return which part of the evidence stands in a text."""
     return sum(even(turns[turn_id].text) in text for turn_id in evidence) / len(evidence)
+
+
+def percent(shares: Sequence[float]) -> str:
+    """Return the mean of such shares in per cent; a dash where there are none."""
+    return f"{100 * statistics.mean(shares):.1f}" if shares else "–"

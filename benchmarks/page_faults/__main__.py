@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from benchmarks.embedding import cached_embedding
-from benchmarks.endurance.replay import ASKED, Life, Player, even, lived, readable, share
+from benchmarks.endurance.replay import ASKED, Life, Player, even, lived, percent, readable, share
 from benchmarks.locomo import CATEGORIES, Conversation, Question, read
 from benchmarks.machine import about, table
 from memgpt_agent.testing import say
@@ -97,7 +97,7 @@ def report(found: dict[str, Measured]) -> str:
     rows: list[list[Any]] = []
     for mode, figures in found.items():
         four = [x for category in (1, 2, 3, 4) for x in figures.shares[category]]
-        shares = [_percent(four), *(_percent(figures.shares[category]) for category in CATEGORIES)]
+        shares = [percent(four), *(percent(figures.shares[category]) for category in CATEGORIES)]
         talked = sum(map(bool, figures.small_talk)) / len(figures.small_talk)
         rows.append(
             [
@@ -116,10 +116,6 @@ def report(found: dict[str, Measured]) -> str:
         ],
         rows,
     )
-
-
-def _percent(shares: Sequence[float]) -> str:
-    return f"{100 * statistics.mean(shares):.1f}" if shares else "–"
 
 
 def main() -> None:
