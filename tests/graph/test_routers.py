@@ -37,4 +37,4 @@ def test_after_the_model(state: Any, target: str) -> None:
 @pytest.mark.parametrize("reason", ["requested", "tool_failed", "memory_read", "unanswered", None])
 def test_after_the_tools(reason: Any) -> None:
     """Any reason to go on is one more step."""
-    assert route_after_execute_tools({"messages": [], "heartbeat_reason": reason}) == ("compile_context" if reason else "__end__")
+    assert route_after_execute_tools({"heartbeat_reason": reason}) == ("compile_context" if reason else "__end__")
