@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from functools import cache
+from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
 from langchain_core.tools import BaseTool, StructuredTool
@@ -16,13 +16,26 @@ def run_in_loop(work: Coroutine[Any, Any, T], timeout_seconds: float | None = No
 
     Raises:
         TimeoutError: it took longer; it was cancelled.
+        RuntimeError: it was called by a coroutine that runs in this very loop, which would wait for itself.
     """
+    if _runs_there():
+        work.close()
+        raise RuntimeError(
+            "An async tool called sync code that needs the tools' loop, in which it runs. Use asyncio.to_thread for it."
+        )
     future = asyncio.run_coroutine_threadsafe(work, _loop())
     try:
         return future.result(timeout_seconds)
     except BaseException:
         future.cancel()
         raise
+
+
+def _runs_there() -> bool:
+    try:
+        return asyncio.get_running_loop() is _loop()
+    except RuntimeError:  # no loop runs in this thread
+        return False
 
 
 @cache
@@ -38,6 +51,7 @@ def with_both_faces(tool: BaseTool) -> BaseTool:
         return tool
     coroutine = tool.coroutine
 
+    @wraps(coroutine)  # what LangChain and LangGraph inject is found by the signature
     def face(*positional: Any, **named: Any) -> Any:
         work: Any = coroutine(*positional, **named)
         return run_in_loop(cast(Coroutine[Any, Any, Any], work))

@@ -11,6 +11,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.prompts import REQUEST_HEARTBEAT, THINKING
+from memgpt_agent.tools.both_faces import with_both_faces
 
 CONTROL_ARGUMENTS = ("thinking", "request_heartbeat")
 """Arguments that every tool's schema gets and no tool is given."""
@@ -87,13 +88,19 @@ def memory_tool(
 
 
 def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
-    """Return the tool made of a LangChain tool or of a plain typed function with a docstring.
+    """Return the tool made of a LangChain tool or of a plain typed function with a docstring, sync or async.
+
+    One that is async only works in sync code too.
 
     Raises:
         ConfigurationError: one of its arguments bears the name of a control argument, or a function has no docstring.
     """
     try:
-        tool = given if isinstance(given, BaseTool) else langchain_tool(given, parse_docstring=True, error_on_invalid_docstring=False)
+        tool = (
+            given
+            if isinstance(given, BaseTool)
+            else langchain_tool(given, parse_docstring=True, error_on_invalid_docstring=False)
+        )
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{given!r} cannot be a tool: {error}. Give it a docstring and type hints.") from error
     taken = [name for name in CONTROL_ARGUMENTS if name in tool.args]
@@ -101,4 +108,4 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
         raise ConfigurationError(
             f"The tool {tool.name!r} has an argument {taken[0]!r}, which the agent adds to every tool itself. Rename the argument."
         )
-    return AgentTool(tool)
+    return AgentTool(with_both_faces(tool))

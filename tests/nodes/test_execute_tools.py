@@ -42,10 +42,17 @@ def breaks() -> str:
     raise RuntimeError("the disk is full")
 
 
-@tool
-async def only_async(word: str) -> str:
-    """Answer on an event loop only."""
-    return word
+class OnlyAsync(BaseTool):
+    """A tool of a class of its own, which has no sync face."""
+
+    name: str = "only_async"
+    description: str = "Answer on an event loop only."
+
+    def _run(self, word: str) -> str:
+        raise NotImplementedError("only on an event loop")
+
+    async def _arun(self, word: str) -> str:
+        return word
 
 
 def plain(n: int, unit: str = "m") -> str:
@@ -53,7 +60,7 @@ def plain(n: int, unit: str = "m") -> str:
     return f"{n} {unit}"
 
 
-TOOLS = [looks, sees, breaks, only_async, plain]
+TOOLS = [looks, sees, breaks, OnlyAsync(), plain]
 
 
 def agent(*script: Any, tools: Any = TOOLS, **options: Any) -> tuple[Any, ScriptedModel, InMemoryStore]:
@@ -95,7 +102,7 @@ async def test_a_call_gives_a_result_that_the_model_can_act_on(how: str, name: s
     assert told["time"] == "2026-01-01 12:00:00 UTC (Thursday)"
 
 
-async def test_an_async_tool_runs_on_an_event_loop_and_fails_politely_off_it() -> None:
+async def test_a_tool_that_refuses_sync_code_fails_politely_there() -> None:
     """The graph does not stop."""
     answer = calls(("only_async", {"word": "w", "request_heartbeat": True}))
     assert (await result_of(answer, "async"))["message"] == "w"
