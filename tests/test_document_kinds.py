@@ -38,6 +38,13 @@ def test_a_table_is_read_row_by_row_with_its_lines(tmp_path: Path) -> None:
     assert "name: item 59; count: 59; where\nexactly: shelf 3, far end" in found[-1][1]
 
 
+def test_a_sign_that_ends_no_line_of_the_file_ends_no_row(tmp_path: Path) -> None:
+    """A form feed or a line separator stands in its cell, and what follows is on the file's own line."""
+    path = tmp_path / "odd.csv"
+    path.write_text("name;note\nlamp;one\u2028two\nrope;three\x0cfour\n", encoding="utf-8")
+    assert passages(path) == [("odd.csv, lines 2-3", "name: lamp; note: one\u2028two\nname: rope; note: three\x0cfour")]
+
+
 def test_a_notebook_is_read_cell_by_cell(tmp_path: Path) -> None:
     """Prose and code, without outputs."""
     path = tmp_path / "study.ipynb"

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import json
 import re
 import warnings
@@ -86,7 +87,7 @@ def load_csv(path: Path) -> Iterator[Section]:
         dialect: Any = csv.Sniffer().sniff(whole.text[:8_192], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
-    rows = csv.reader(whole.text.splitlines(keepends=True), dialect)
+    rows = csv.reader(io.StringIO(whole.text), dialect)
     nothing: list[str] = []
     names = next(rows, nothing)
     gathered, first, before = "", rows.line_num + 1, rows.line_num

@@ -17,6 +17,7 @@ from memgpt_agent.memory.files.reading import Grep, grep
 from memgpt_agent.memory.files.record import (
     PAGE_LINES,
     FileRecord,
+    bare_name,
     every_record,
     file_id,
     files_namespace,
@@ -189,7 +190,7 @@ class AttachedFiles:
         Raises:
             FileNotAttached: there is none of this name; the message names those that come close.
         """
-        named = name.strip().removeprefix("./")
+        named = bare_name(name)
         found = self._store.search(files_namespace(self._agent_id), filter={"name": named}, limit=1)
         if found:
             return record_of(found[0].value)
@@ -256,19 +257,25 @@ def _bytes(file: DocumentFile) -> bytes:
 
 def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:
     """Return the name by which the agent calls a file; where another file has it, with the folders above it."""
-    name, above = file.name, (file.folder or file.path.parent).resolve()
+    name, above = bare_name(file.name), (file.folder or file.path.parent).resolve()
     while names.setdefault(name, identity) != identity and above.name:
-        name, above = f"{above.name}/{name}", above.parent
+        name, above = bare_name(f"{above.name}/{name}"), above.parent
     return name
 
 
 def _own_lines(file: DocumentFile, sections: Sequence[Section]) -> list[str]:
     """Return what can be read of a file by its lines; pages and cells begin with a line that says so."""
     if file.path.suffix.lower() in _TABLES:
-        return file.path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        return _split(file.path.read_text(encoding="utf-8-sig", errors="replace"))
     lines: list[str] = []
     for section in sections:
         if section.page is not None:
             lines.append(f"--- {'cell' if file.path.suffix == '.ipynb' else 'page'} {section.page} ---")
-        lines += section.text.splitlines()
+        lines += _split(section.text)
     return lines
+
+
+def _split(text: str) -> list[str]:
+    """Return the lines as editors and passages count them: a form feed, or another sign that parts lines for Python only, ends none."""
+    lines = [" ".join(line.splitlines()) for line in text.removesuffix("\n").split("\n")]
+    return lines if text else []

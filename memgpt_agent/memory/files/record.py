@@ -61,6 +61,11 @@ def file_id(path: Path) -> str:
     return f"file-{hashlib.sha256(str(path.resolve()).encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
+def bare_name(name: str) -> str:
+    """Return a name as files are called by: on one line, without ``./`` before it."""
+    return " ".join(name.split()).removeprefix("./")
+
+
 def value_of(record: FileRecord) -> dict[str, Any]:
     """Return a record as it is stored."""
     return {**asdict(record), "tags": list(record.tags)}
