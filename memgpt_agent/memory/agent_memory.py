@@ -1,5 +1,6 @@
 """One agent's memory: its three tiers over one store, and who is acting on them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from langgraph.store.base import BaseStore
@@ -12,6 +13,11 @@ from memgpt_agent.memory.inbox import Post
 from memgpt_agent.memory.journal import Journal
 from memgpt_agent.memory.pages import QueueView
 from memgpt_agent.memory.recall import RecallMemory
+
+
+def _about(text: str) -> int:
+    """Return about how many tokens a text has: one for three bytes of UTF-8, a little more than most texts have."""
+    return -(-len(text.encode("utf-8", "replace")) // 3)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class AgentMemory:
     """Another place for archival memory; the store if ``None``."""
     budget_tokens: int = 28_672
     """What the model may be sent, where a tool shows as much as fits into a share of it."""
+    count_tokens: Callable[[str], int] = _about
+    """Counts a text's tokens; exactly, as the model's are, within a run."""
     post: Post | None = None
     """Brings letters to other agents; ``None`` where they read them when they wake next."""
     in_background: bool = False

@@ -41,6 +41,7 @@ def compile_prompt(
     sections = _sections(session, blocks, summary, last=last)
     tools_tokens = session.resources.tools_tokens(counter, tools)
     over = sum(map(counter.count_text, sections.values())) + tools_tokens - int(session.budget_tokens * _FIXED_SHARE)
+    over = _give_way(session, sections, over)
     if over > 0 and (shorter := _shortened(session, blocks, over)):
         sections["core_memory"] = _core_memory(session, shorter)
     system = SystemMessage("\n\n".join(filter(None, sections.values())))
@@ -68,6 +69,17 @@ def _sections(session: Session, blocks: Sequence[Block], summary: Summary | None
         "summary": told,
         **({"last_step": LAST_STEP} if last else {}),
     }
+
+
+def _give_way(session: Session, sections: dict[str, str], over_tokens: int) -> int:
+    """Have those sections smaller that can be, where a small window has no room for them; return what is still over."""
+    for section in reversed(session.resources.sections):
+        if over_tokens > 0 and section.share:
+            tokens = session.counter.count_text(sections[section.name])
+            room = int(max(0, tokens - over_tokens) / section.share)
+            sections[section.name] = section.render(replace(session.memory, budget_tokens=room))
+            over_tokens -= tokens - session.counter.count_text(sections[section.name])
+    return over_tokens
 
 
 def _core_memory(session: Session, blocks: Sequence[Block]) -> str:

@@ -171,7 +171,7 @@ class Session:
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""
         facts = (learned or {}).get(name_of(model)) or ModelFacts(factor=1.0, window=0)
         session = cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model), facts)
-        return replace(session, memory=replace(memory, budget_tokens=session.budget_tokens))
+        return replace(session, memory=replace(memory, budget_tokens=session.budget_tokens, count_tokens=session.counter.count_text))
 
     @cached_property
     def window_tokens(self) -> int:

@@ -9,8 +9,6 @@ from memgpt_agent.tools.recall_memory import check_page, shorten
 
 OPEN_FILES_SHARE = 0.2
 """Open files may fill this share of the budget."""
-_CHARS_PER_TOKEN = 3
-"""Fewer than source code has, so that the share holds."""
 _MAX_CONTEXT = 5
 _LISTED = 50
 
@@ -96,8 +94,8 @@ def search_files(memory: AgentMemory, query: str, names: list[str] | None = None
 
 
 def _open(memory: AgentMemory) -> OpenFiles:
-    room_chars = int(memory.budget_tokens * OPEN_FILES_SHARE * _CHARS_PER_TOKEN)
-    return OpenFiles(memory.store, memory.agent_id, room_chars)
+    room_tokens = int(memory.budget_tokens * OPEN_FILES_SHARE)
+    return OpenFiles(memory.store, memory.agent_id, room_tokens, memory.count_tokens)
 
 
 TOOLS = (
@@ -108,5 +106,5 @@ TOOLS = (
     memory_tool(search_files, reads_memory=True),
 )
 
-OPEN_FILES = Section("open_files", lambda memory: _open(memory).render())
+OPEN_FILES = Section("open_files", lambda memory: _open(memory).render(), OPEN_FILES_SHARE)
 """Shows the open files."""

@@ -57,6 +57,8 @@ class Section:
     """Under which its tokens are counted in ``context_usage``."""
     render: Callable[[AgentMemory], str]
     """Returns its text from the agent's memory; empty where there is nothing to show."""
+    share: float | None = None
+    """The share of ``budget_tokens`` to which it keeps, so that it can be had smaller; ``None`` where it keeps to none."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,28 @@
 """The files that are open: shown in main context with their lines, the least recently used closed when room runs out."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, GetOp
 
 from memgpt_agent.errors import FileNotAttached, InvalidArguments, ToolError
-from memgpt_agent.memory.files.record import FileRecord, files_namespace, open_namespace, read_lines, record_of
+from memgpt_agent.memory.files.record import (
+    FileRecord,
+    bare_name,
+    files_namespace,
+    open_namespace,
+    read_lines,
+    record_of,
+)
 from memgpt_agent.memory.search import put_if
+from memgpt_agent.prompts import FILE_CUT, FILE_SHORTER, FILES_NOT_SHOWN, as_data
 
 _KEY = "views"
 MAX_OPEN = 10
 LINE_CHARS = 400
 """A longer line is shown cut."""
+_TAGS = ("open_files", "file")
 
 
 @dataclass(frozen=True)
@@ -28,22 +37,27 @@ class View:
     """The first line shown, from 1."""
     last: int
     """The last line shown, included."""
-    chars: int = 0
-    """How many characters it takes in main context."""
+    tokens: int = 0
+    """How many tokens it took in main context when it was opened."""
 
 
 class OpenFiles:
-    """The open files of one agent, the most recently used last."""
+    """The open files of one agent, the most recently used last.
 
-    def __init__(self, store: BaseStore, agent_id: str, room_chars: int) -> None:
+    Args:
+        room_tokens: what they may take together in main context.
+        count_tokens: counts the tokens of a text.
+    """
+
+    def __init__(self, store: BaseStore, agent_id: str, room_tokens: int, count_tokens: Callable[[str], int]) -> None:
         self._store = store
         self._agent_id = agent_id
-        self._room_chars = room_chars
+        self._count = count_tokens
+        self._room_tokens = room_tokens - count_tokens(_around([], MAX_OPEN))
 
     def views(self) -> list[View]:
-        """Return what is open."""
-        item = self._store.get(open_namespace(self._agent_id), _KEY)
-        return [View(**view) for view in item.value["views"]] if item else []
+        """Return what is open. A file that was taken out is open no more."""
+        return [view for view, _ in self._opened(self._stored())]
 
     def open(self, record: FileRecord, first: int = 1, last: int | None = None) -> tuple[View, list[View]]:
         """Open a file at some lines, or move the view of one that is open; return the view and what was closed for it.
@@ -56,13 +70,14 @@ class OpenFiles:
         if not 1 <= first <= max(record.lines, 1) or (last is not None and last < first):
             asked = f"{first}-{last}" if last is not None else f"from {first}"
             raise InvalidArguments(f"Lines {asked} of {record.name}: it has lines 1 to {record.lines}.")
-        view = self._fitting(record, first, min(last or record.lines, record.lines))
+        shown, tokens = self._fitting(record, first, min(last or record.lines, record.lines), self._room_tokens)
+        view = View(record.id, record.name, first, first + max(len(shown), 1) - 1, tokens)
         closed: list[View] = []
 
         def change(views: list[View]) -> list[View]:
             others = [v for v in views if v.id != record.id]
             closed.clear()
-            while others and (len(others) >= MAX_OPEN or sum(v.chars for v in others) + view.chars > self._room_chars):
+            while others and (len(others) >= MAX_OPEN or sum(v.tokens for v in others) + tokens > self._room_tokens):
                 closed.append(others.pop(0))
             return [*others, view]
 
@@ -70,54 +85,89 @@ class OpenFiles:
         return view, closed
 
     def close(self, name: str) -> View:
-        """Close a file.
+        """Close a file; of several whose names end alike, the one that has just this name.
 
         Raises:
             FileNotAttached: it is not open.
         """
-        closing = [v for v in self.views() if v.name == name or v.name.endswith(f"/{name}")]
+        views, named = self.views(), bare_name(name)
+        closing = [v for v in views if v.name == named] or [v for v in views if v.name.endswith(f"/{named}")]
         if not closing:
-            raise FileNotAttached(
-                f"{name!r} is not open. Open are: {', '.join(v.name for v in self.views()) or 'none'}."
-            )
+            raise FileNotAttached(f"{name!r} is not open. Open are: {', '.join(v.name for v in views) or 'none'}.")
         self._change(lambda views: [v for v in views if v.id != closing[0].id])
         return closing[0]
 
     def render(self) -> str:
-        """Return the open files as the model sees them; a file that was taken out or became shorter is shown as it is now."""
-        shown: list[str] = []
-        for view in self.views():
-            item = self._store.get(files_namespace(self._agent_id), view.id)
-            if item is None:
-                continue
-            record = record_of(item.value)
-            lines = [
-                _line(number, text)
-                for number, text in read_lines(self._store, self._agent_id, record, view.first, view.last)
-            ]
-            head = f'<file name="{record.name}" lines="{view.first}-{min(view.last, record.lines)} of {record.lines}">'
-            shown.append("\n".join([head, *lines, "</file>"]))
-        return "\n".join(["<open_files>", *shown, "</open_files>"]) if shown else ""
+        """Return the open files as the model sees them, as they are now, within the room there is now.
 
-    def _fitting(self, record: FileRecord, first: int, last: int) -> View:
-        chars, shown = 80 + len(record.name), first
+        A file may have been loaded again, or the window be smaller than when it was opened: then those used last are shown
+        first, as far as there is room, and what is left out is told.
+        """
+        opened = self._opened(self._stored())
+        shown: list[str] = []
+        left = self._room_tokens
+        for view, record in reversed(opened):
+            lines, tokens = self._fitting(record, view.first, view.last, left)
+            if tokens > left:
+                break
+            shown.insert(0, _element(record, view, lines))
+            left -= tokens
+        return _around(shown, len(opened) - len(shown)) if opened else ""
+
+    def _fitting(self, record: FileRecord, first: int, last: int, room_tokens: int) -> tuple[list[str], int]:
+        """Return a file's lines as they are shown, as many as fit, and the tokens that it takes with them."""
+        shown: list[str] = []
+        tokens = self._count(_element(record, View(record.id, record.name, first, last), []) + "\n")
         for number, text in read_lines(self._store, self._agent_id, record, first, last):
-            chars += len(_line(number, text)) + 1
-            if chars > self._room_chars and number > first:
-                return View(record.id, record.name, first, shown, self._room_chars)
-            shown = number
-        return View(record.id, record.name, first, shown, min(chars, self._room_chars))
+            line = _line(number, text)
+            more = self._count(line + "\n")
+            if tokens + more > room_tokens:
+                break
+            shown.append(line)
+            tokens += more
+        return shown, tokens
+
+    def _stored(self) -> Any:
+        item = self._store.get(open_namespace(self._agent_id), _KEY)
+        return item.value if item else None
+
+    def _opened(self, stored: Any) -> list[tuple[View, FileRecord]]:
+        """Return the views, each with its file as it is now."""
+        if not stored:
+            return []
+        known = {field.name for field in fields(View)}
+        views = [View(**{k: v for k, v in view.items() if k in known}) for view in stored["views"]]
+        records: list[Any] = self._store.batch([GetOp(files_namespace(self._agent_id), view.id) for view in views])
+        return [(view, record_of(item.value)) for view, item in zip(views, records, strict=True) if item]
 
     def _change(self, change: Callable[[list[View]], list[View]]) -> None:
         namespace = open_namespace(self._agent_id)
         for _ in range(20):
-            item = self._store.get(namespace, _KEY)
-            before = [View(**view) for view in item.value["views"]] if item else []
-            value: dict[str, Any] = {"views": [asdict(view) for view in change(before)]}
-            if put_if(self._store, namespace, _KEY, value, expected=item.value if item else None, index=False):
+            stored = self._stored()
+            views = change([view for view, _ in self._opened(stored)])
+            value: dict[str, Any] = {"views": [asdict(view) for view in views]}
+            if put_if(self._store, namespace, _KEY, value, expected=stored, index=False):
                 return
         raise ToolError("The open files are being changed by somebody else again and again; try once more.")
 
 
+def _around(elements: Sequence[str], left_out: int) -> str:
+    more = [FILES_NOT_SHOWN.format(count=left_out)] if left_out else []
+    return "\n".join(["<open_files>", *elements, *more, "</open_files>"])
+
+
+def _element(record: FileRecord, view: View, lines: Sequence[str]) -> str:
+    last = view.first + len(lines) - 1
+    name = bare_name(record.name).replace('"', "&quot;").replace("<", "&lt;")
+    head = f'<file name="{name}" lines="{view.first}-{max(last, view.first)} of {record.lines}">'
+    wanted = min(view.last, record.lines)
+    if wanted < view.first:
+        lines = [FILE_SHORTER.format(lines=record.lines)]
+    elif last < wanted:
+        lines = [*lines, FILE_CUT.format(first=last + 1, last=wanted)]
+    return "\n".join([head, *lines, "</file>"])
+
+
 def _line(number: int, text: str) -> str:
-    return f"{number}: {text if len(text) <= LINE_CHARS else text[:LINE_CHARS] + ' [...]'}"
+    shown = text if len(text) <= LINE_CHARS else text[:LINE_CHARS] + " [...]"
+    return f"{number}: {as_data(shown, *_TAGS)}"
