@@ -35,7 +35,9 @@ def conversation_search(
     """
     check_page(limit, page)
     dates = range_filter(start_date, end_date, memory.time_zone)
-    found = memory.recall.search(query, roles=roles, dates=dates, limit=limit, page=page, without_event=memory.cause.turn)
+    found = memory.recall.search(
+        query, roles=roles, dates=dates, limit=limit, page=page, without_event=memory.cause.turn
+    )
     if not found:
         return f"Nothing found for {query!r}{' on this page' if page else ''} (roles: {', '.join(roles or ROLES)})."
     return "\n".join([f"{len(found)} messages, page {page}:", *(_line(m, memory.time_zone, query) for m in found)])
@@ -52,7 +54,14 @@ def check_page(limit: int, page: int) -> None:
 
 
 def shorten(text: str, query: str = "") -> str:
-    """Return the text, cut with a note if it is too long to be shown among others; what is shown holds most of the query's words."""
+    """Return the text, cut with a note if it is too long to be shown among others; what is shown holds most of the query's words.
+
+    Its later lines are indented, so that none of them can pass for another of the entries.
+    """
+    return "\n  ".join(_cut(text, query).splitlines())
+
+
+def _cut(text: str, query: str) -> str:
     if len(text) <= _SHOWN_CHARS:
         return text
     start = part_with_most(text, set(tokens(query)) - FUNCTION_WORDS) if query else 0
