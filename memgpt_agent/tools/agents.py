@@ -10,7 +10,7 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.inbox import MAX_HOPS, Inbox, Letter
-from memgpt_agent.prompts import LETTER
+from memgpt_agent.prompts import LETTER, as_data
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.untrusted import MAX_CHARS, outside
 
@@ -115,7 +115,8 @@ def _named(other: AgentDefinition) -> str:
 
 def _shown(letter: Letter) -> str:
     rest = len(letter.text) - MAX_CHARS
-    return letter.text if rest <= 0 else f"{letter.text[:MAX_CHARS]} [... {rest:,} more characters]"
+    text = letter.text if rest <= 0 else f"{letter.text[:MAX_CHARS]} [... {rest:,} more characters]"
+    return as_data(text, "letter")
 
 
 TOOLS = (

@@ -5,7 +5,7 @@ from memgpt_agent.events import EventType, local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.retired import RetiredPassages
 from memgpt_agent.memory.sleep import SleepDiary
-from memgpt_agent.prompts import NOTHING_TO_READ, WHILE_AWAKE
+from memgpt_agent.prompts import NOTHING_TO_READ, WHILE_AWAKE, as_data
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten
 
@@ -70,7 +70,7 @@ def read_while_awake(memory: AgentMemory, event: EventType) -> str:
     lines = [
         f"[{local_time(m.time, memory.time_zone)}] {m.user_id or m.role}: {_cut(m.text)}" for m in portion.messages
     ]
-    return WHILE_AWAKE.format(messages="\n".join(lines), left=portion.left)
+    return WHILE_AWAKE.format(messages=as_data("\n".join(lines), "record"), left=portion.left)
 
 
 def _cut(text: str) -> str:

@@ -1,6 +1,6 @@
 """Text from outside: cut to a length, and marked as what others wrote."""
 
-from memgpt_agent.prompts import OUTSIDE
+from memgpt_agent.prompts import OUTSIDE, as_data
 
 MAX_CHARS = 8_000
 """What a tool from elsewhere returns is shown up to this length; about 2,000 tokens."""
@@ -10,4 +10,4 @@ def outside(text: str, source: str, limit_chars: int = MAX_CHARS) -> str:
     """Return a text as the model is shown it: between marks that it cannot close, with where it comes from."""
     rest = len(text) - limit_chars
     shown = text if rest <= 0 else f"{text[:limit_chars]}\n[... {rest:,} more characters]"
-    return OUTSIDE.format(source=source, text=shown.replace("</outside>", "<\\/outside>"))
+    return OUTSIDE.format(source=source, text=as_data(shown, "outside"))
