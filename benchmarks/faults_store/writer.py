@@ -10,6 +10,7 @@ import faiss
 from langgraph.store.base import PutOp
 
 from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.memory.store.sizes import Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NAMESPACES = [("one", "recall"), ("two", "recall"), ("two", "archival")]
@@ -24,10 +25,10 @@ LOADED = faiss.__version__
 
 def open_file(folder: Path) -> FaissStore:
     """Open the store that the writer and the check share, with a large store's upkeep of indexes on a small one."""
-    store = FaissStore(folder / "store.sqlite", index={"embed": HashingEmbedder(64), "fields": ["text"]})
-    store._cache._chunk_rows, store._cache._snapshot_docs = CHUNK_ROWS, SNAPSHOT_DOCS
-    store._cache._reset()
-    return store
+    index: dict[str, Any] = {"embed": HashingEmbedder(64), "fields": ["text"]}
+    return FaissStore(
+        folder / "store.sqlite", index=index, sizes=Sizes(chunk_rows=CHUNK_ROWS, snapshot_docs=SNAPSHOT_DOCS)
+    )
 
 
 def operation(namespace: int, key: str, text: str | None) -> PutOp:

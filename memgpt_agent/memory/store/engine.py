@@ -17,8 +17,9 @@ from memgpt_agent.memory.store.plans import Find, Newest, Plan
 from memgpt_agent.memory.store.protocol import Tally
 from memgpt_agent.memory.store.reads import Reader
 from memgpt_agent.memory.store.rows import Namespace, decode_value, encode_value, micros, path_of
-from memgpt_agent.memory.store.searches import WHOLE_DOCS, Searcher
+from memgpt_agent.memory.store.searches import Searcher
 from memgpt_agent.memory.store.sides import Sides
+from memgpt_agent.memory.store.sizes import Sizes
 from memgpt_agent.memory.store.ttl import delete_expired, refresh
 from memgpt_agent.memory.store.vectors import Floats
 from memgpt_agent.memory.store.writes import Writer
@@ -38,12 +39,13 @@ class Engine:
         embedder: Embedder | None,
         ttl: TTLConfig | None,
         clock: Callable[[], datetime],
+        sizes: Sizes,
     ) -> None:
         self.embedder = embedder
-        self.whole_docs = WHOLE_DOCS
+        self._sizes = sizes
         self._database = database
         self._cache = cache
-        self._sides = Sides()
+        self._sides = Sides(sizes)
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
 
@@ -57,7 +59,7 @@ class Engine:
             results = self._answer(reader, plan.ops, queries)
             if reader.touched:
                 refresh(connection, reader.touched, now)
-            Writer(connection, now).apply(plan.writes, vectors)
+            Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
         return results
 
     def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
@@ -101,12 +103,12 @@ class Engine:
             hidden = row is not None and self._ttl.get("omit_expired") and row[1] is not None and row[1] <= now
             if (decode_value(row[0]) if row and not hidden else None) != wanted:
                 return False
-            Writer(connection, now).apply(plan.writes, vectors)
+            Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
         return True
 
     def sweep(self) -> int:
         """Delete what has expired; return how many items that were."""
-        return delete_expired(self._database, micros(self._clock()))
+        return delete_expired(self._database, micros(self._clock()), self._sizes.tombstones_kept)
 
     @property
     def _refreshes(self) -> bool:
@@ -150,7 +152,8 @@ class Engine:
     def _reader(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> Reader:
         self._check(connection, uses_vectors=uses_vectors)
         now = micros(self._clock()) if self._ttl.get("omit_expired") else None
-        return Reader(connection, Searcher(connection, self._cache, self._sides, self._dims, now, self.whole_docs), now)
+        searcher = Searcher(connection, self._cache, self._sides, self._dims, now, self._sizes.whole_docs)
+        return Reader(connection, searcher, now)
 
     def _dims(self, connection: sqlite3.Connection) -> int | None:
         """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""

@@ -37,8 +37,9 @@ class Anchor:
 class Facet:
     """One field: its distinct values, and for each document which of them it has."""
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, max_values_bytes: int) -> None:
         self._field = field
+        self._max_values_bytes = max_values_bytes
         self._path = f'$."{field}"'
         self._codes = Column(np.int32)
         self._known: dict[bytes, int] = {}
@@ -77,7 +78,7 @@ class Facet:
             code = self._known[text] = len(self._values)
             self._values.append(json.loads(text.decode("utf-8", "surrogatepass")))
             self._bytes += len(text) + 100
-            self.unfit = self._bytes > MAX_VALUES_BYTES
+            self.unfit = self._bytes > self._max_values_bytes
         return code
 
     @property
@@ -99,9 +100,10 @@ class Facet:
 
 
 class Facets:
-    """The fields of one namespace that filters have asked for."""
+    """The fields of one namespace that filters have asked for; one is kept up to so many bytes of values."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_values_bytes: int) -> None:
+        self._max_values_bytes = max_values_bytes
         self._facets: OrderedDict[str, Facet] = OrderedDict()
         self._anchor: Anchor | None = None
         self._guard = threading.Lock()
@@ -133,7 +135,7 @@ class Facets:
         if self._anchor is not None and not self._anchor.holds(index):
             self._facets.clear()
         self._anchor = Anchor(index)
-        facet = self._facets.pop(field, None) or Facet(field)
+        facet = self._facets.pop(field, None) or Facet(field, self._max_values_bytes)
         self._facets[field] = facet
         if len(self._facets) > MAX_FIELDS:
             self._facets.popitem(last=False)

@@ -18,10 +18,11 @@ from memgpt_agent.memory.store.database import Database
 from memgpt_agent.memory.store.embedding import make_embedder
 from memgpt_agent.memory.store.engine import Engine
 from memgpt_agent.memory.store.identity import check_embedding
-from memgpt_agent.memory.store.index_cache import SNAPSHOT_DOCS, IndexCache
+from memgpt_agent.memory.store.index_cache import IndexCache
 from memgpt_agent.memory.store.memory_face import MemoryFace
 from memgpt_agent.memory.store.plans import Planner
 from memgpt_agent.memory.store.reindex import Reindexing
+from memgpt_agent.memory.store.sizes import DEFAULT_SIZES, Sizes
 from memgpt_agent.memory.store.ttl import Sweeper
 
 INDEX_MEMORY_BYTES = 1 << 30
@@ -40,6 +41,7 @@ class FaissStore(MemoryFace, BaseStore):
         ttl: LangGraph's TTL settings; ``start_ttl_sweeper`` starts the sweeper.
         index_memory_bytes: about how much memory the indexes of namespaces may take together.
         clock: the time, for tests.
+        sizes: at which a thing is done another way, for tests.
 
     Raises:
         StoreCorrupt: the file is damaged or another program's. It is left as it is.
@@ -58,6 +60,7 @@ class FaissStore(MemoryFace, BaseStore):
         ttl: TTLConfig | None = None,
         index_memory_bytes: int = INDEX_MEMORY_BYTES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sizes: Sizes = DEFAULT_SIZES,
     ) -> None:
         self.ttl_config = ttl
         embedder = make_embedder(index)
@@ -71,9 +74,9 @@ class FaissStore(MemoryFace, BaseStore):
         )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._database = Database(self.path, durable=self._temporary is None)
-        kept = None if self._temporary else SNAPSHOT_DOCS
-        self._cache = IndexCache(index_memory_bytes, self._database, snapshot_docs=kept)
-        self._engine = Engine(self._database, self._cache, embedder, ttl, clock)
+        kept = None if self._temporary else sizes.snapshot_docs
+        self._cache = IndexCache(index_memory_bytes, self._database, chunk_rows=sizes.chunk_rows, snapshot_docs=kept)
+        self._engine = Engine(self._database, self._cache, embedder, ttl, clock, sizes)
         self._sweeper = Sweeper(self._engine.sweep)
         self._closing = threading.Lock()
         try:

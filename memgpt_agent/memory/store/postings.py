@@ -29,9 +29,11 @@ class Postings(NamedTuple):
 
 
 class PostingsCache:
-    """The places of terms in one namespace, as the index has them."""
+    """The places of terms in one namespace, as the index has them; see ``KEPT_FROM`` and ``MAX_BYTES``."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_from: int, max_bytes: int) -> None:
+        self._kept_from = kept_from
+        self._max_bytes = max_bytes
         self._terms: OrderedDict[str, Postings] = OrderedDict()
         self._anchor: Anchor | None = None
         self._high = 0
@@ -53,10 +55,10 @@ class PostingsCache:
             self._terms.move_to_end(term)
             return known
         found = _from_file(connection, index, term)
-        if len(found.places) >= KEPT_FROM:
+        if len(found.places) >= self._kept_from:
             self._terms[term] = found
             self._bytes += 8 * len(found.places)
-            while self._bytes > MAX_BYTES and len(self._terms) > 1:
+            while self._bytes > self._max_bytes and len(self._terms) > 1:
                 _, gone = self._terms.popitem(last=False)
                 self._bytes -= 8 * len(gone.places)
         return found

@@ -16,8 +16,6 @@ from memgpt_agent.memory.store.ranking import Scores, Spread, ranked, with_neigh
 from memgpt_agent.memory.store.sides import Side, Sides
 from memgpt_agent.memory.store.vectors import Floats
 
-WHOLE_DOCS = 50_000
-"""Up to so many documents ``find`` takes the cosine of every one; beyond, of the candidates by words and by meaning."""
 CANDIDATES = 200
 _Mask = NDArray[np.bool_]
 
@@ -39,7 +37,7 @@ class Searcher:
         sides: what is kept beside them.
         dims: gives the length of the vectors, or None for words only.
         now: hide what expired before this (microseconds), or None to show all.
-        whole_docs: see :data:`WHOLE_DOCS`.
+        whole_docs: see :class:`Sizes`.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class Searcher:
         sides: Sides,
         dims: Callable[[sqlite3.Connection], int | None],
         now: int | None,
-        whole_docs: int = WHOLE_DOCS,
+        whole_docs: int,
     ) -> None:
         self._connection = connection
         self._cache = cache

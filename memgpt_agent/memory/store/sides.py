@@ -6,20 +6,22 @@ from weakref import WeakKeyDictionary
 from memgpt_agent.memory.store.facets import Facets
 from memgpt_agent.memory.store.namespace_index import NamespaceIndex
 from memgpt_agent.memory.store.postings import PostingsCache
+from memgpt_agent.memory.store.sizes import Sizes
 
 
 class Side:
     """The two of one index. Both are derived from the file, and grow with the index."""
 
-    def __init__(self) -> None:
-        self.facets = Facets()
-        self.postings = PostingsCache()
+    def __init__(self, sizes: Sizes) -> None:
+        self.facets = Facets(sizes.facet_bytes)
+        self.postings = PostingsCache(sizes.words_kept_from, sizes.words_bytes)
 
 
 class Sides:
     """The sides of the indexes in memory; one goes when its index goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
         self._sides: WeakKeyDictionary[NamespaceIndex, Side] = WeakKeyDictionary()
         self._guard = threading.Lock()
 
@@ -28,5 +30,5 @@ class Sides:
         with self._guard:
             side = self._sides.get(index)
             if side is None:
-                side = self._sides[index] = Side()
+                side = self._sides[index] = Side(self._sizes)
             return side

@@ -8,11 +8,12 @@ KEPT = 4096
 """So many tombstones of a namespace are kept at least, and half as many as it has items where that is more."""
 
 
-def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]]) -> None:
+def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]], kept: int) -> None:
     """Note documents, given as (document, namespace id), as deleted; forget old notes where there are many.
 
     The log of a namespace has at most twice what is kept of it, so the work of forgetting is constant for each delete.
     An index that has not seen what was forgotten (``namespaces.pruned_high``) is built anew from the documents.
+    ``kept``: see :data:`KEPT`.
     """
     connection.executemany("INSERT INTO tombstones (doc, ns) VALUES (?, ?)", buried)
     for namespace_id, new in Counter(namespace_id for _, namespace_id in buried).items():
@@ -24,9 +25,9 @@ def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]]) ->
         noted, items = connection.execute(
             "SELECT tombstones, items FROM namespaces WHERE id = ?", (namespace_id,)
         ).fetchone()
-        kept = max(KEPT, items // 2)
-        if noted > 2 * kept:
-            _prune(connection, namespace_id, kept)
+        most = max(kept, items // 2)
+        if noted > 2 * most:
+            _prune(connection, namespace_id, most)
 
 
 def _prune(connection: sqlite3.Connection, namespace_id: int, kept: int) -> None:

@@ -22,7 +22,7 @@ def refresh(connection: sqlite3.Connection, items: Sequence[int], now: int) -> N
     )
 
 
-def delete_expired(database: Database, now: int) -> int:
+def delete_expired(database: Database, now: int, tombstones_kept: int) -> int:
     """Delete what has expired, a thousand in a transaction; return how many."""
     total = 0
     while True:
@@ -30,7 +30,7 @@ def delete_expired(database: Database, now: int) -> int:
             rows = connection.execute(
                 "SELECT id, ns, doc FROM items WHERE expires <= ? ORDER BY expires LIMIT ?", (now, _SWEEP_AT_ONCE)
             ).fetchall()
-            Writer(connection, now).delete_items(rows)
+            Writer(connection, now, tombstones_kept).delete_items(rows)
         total += len(rows)
         if len(rows) < _SWEEP_AT_ONCE:
             return total

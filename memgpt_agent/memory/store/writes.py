@@ -81,8 +81,9 @@ def texts_to_embed(writes: Sequence[Write]) -> list[str]:
 class Writer:
     """Applies writes to one open write transaction: first all that is deleted, then all that is new, a table at a time."""
 
-    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: int, tombstones_kept: int) -> None:
         self._connection = connection
+        self._tombstones_kept = tombstones_kept
         self._now = now
         self._path_sets: dict[tuple[str, ...], int] = {}
         self._item_id = self._last_id("items")
@@ -228,7 +229,7 @@ class Writer:
         many("DELETE FROM docs WHERE id = ?", docs)
         many("DELETE FROM items WHERE id = ?", self._deleted)
         if self._buried:
-            record(self._connection, self._buried)
+            record(self._connection, self._buried, self._tombstones_kept)
 
     def _path_set(self, paths: tuple[str, ...]) -> int:
         text = json.dumps(paths)

@@ -17,6 +17,7 @@ from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, Pu
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.store.filters import judge, matches, to_sql
 from memgpt_agent.memory.store.rows import encode_value
+from memgpt_agent.memory.store.sizes import Sizes
 from tests.memory.store.reference import DIMS, ExactEmbedder, Reference, passes, shown
 
 EXAMPLES = int(os.environ.get("MEMGPT_TEST_EXAMPLES", "0"))
@@ -71,10 +72,7 @@ EVERYTHING: list[Op] = [SearchOp((), limit=1000), SearchOp((), limit=1000, query
 
 def opened(path: Path, snapshot_docs: int) -> FaissStore:
     """Open the file; snapshots are written after so many changes instead of 20,000."""
-    store = FaissStore(path, index=INDEX)
-    store._cache._snapshot_docs = snapshot_docs
-    store._cache._reset()
-    return store
+    return FaissStore(path, index=INDEX, sizes=Sizes(snapshot_docs=snapshot_docs))
 
 
 def agree(path: Path, batches: list[tuple[str, list[Op]]], snapshot_docs: int) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from langgraph.store.base import PutOp
 
-from memgpt_agent.memory.store import FaissStore, facets, postings
+from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.store.filters import matches
+from memgpt_agent.memory.store.sizes import Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")
@@ -27,9 +28,9 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-def opened(path: Path, dims: int = 64) -> FaissStore:
+def opened(path: Path, **sizes: int) -> FaissStore:
     """Open the file with an index over ``text``."""
-    return FaissStore(path, index={"embed": HashingEmbedder(dims), "fields": ["text"]})
+    return FaissStore(path, index={"embed": HashingEmbedder(64), "fields": ["text"]}, sizes=Sizes(**sizes))
 
 
 def value(dice: random.Random) -> dict[str, Any]:
@@ -67,11 +68,10 @@ def test_a_filter_in_memory_follows_every_write(tmp_path: Path) -> None:
                     assert [(i.key, i.score) for i in again] == [(i.key, pytest.approx(i.score)) for i in known]
 
 
-def test_a_field_too_large_to_keep_is_asked_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_field_too_large_to_keep_is_asked_of_the_file(tmp_path: Path) -> None:
     """With the same answers."""
-    monkeypatch.setattr(facets, "MAX_VALUES_BYTES", 500)
     dice = random.Random(6)
-    with opened(tmp_path / "store.sqlite") as store:
+    with opened(tmp_path / "store.sqlite", facet_bytes=500) as store:
         store.batch([PutOp(NS, str(n), value(dice)) for n in range(60)])
         every = {item.key: item.value for item in store.search(NS, limit=1000)}
         for wanted in ({"text": {"$gt": "red"}}, {"time": {"$gt": "2026-01-15"}, "echo": True}):
@@ -79,14 +79,12 @@ def test_a_field_too_large_to_keep_is_asked_of_the_file(tmp_path: Path, monkeypa
             assert {item.key for item in store.find(NS, "apple", filter=wanted, limit=1000, mode="meaning")} == right
 
 
-def test_words_kept_in_memory_follow_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_kept_in_memory_follow_every_write(tmp_path: Path) -> None:
     """The scores are those of a store that reads them from the file; also where the memory for them is small."""
-    monkeypatch.setattr(postings, "KEPT_FROM", 2)
     dice = random.Random(7)
     path = tmp_path / "store.sqlite"
     for room in (1 << 20, 200):
-        monkeypatch.setattr(postings, "MAX_BYTES", room)
-        with opened(path) as store:
+        with opened(path, words_kept_from=2, words_bytes=room) as store:
             for _ in range(12):
                 store.batch([PutOp(NS, str(dice.randrange(60)), value(dice)) for _ in range(12)])
                 store.batch([PutOp(NS, str(dice.randrange(60)), None) for _ in range(6)])
@@ -104,15 +102,14 @@ def test_finding_by_candidates_is_finding_by_everything_while_all_are_candidates
 ) -> None:
     """The same items, order and scores, with documents that were deleted and such as have no vector."""
     dice = random.Random(8)
-    with opened(tmp_path / "store.sqlite") as store:
+    path = tmp_path / "store.sqlite"
+    with opened(path, whole_docs=100_000) as store, opened(path, whole_docs=0) as by_candidates:
         store.batch([PutOp(NS, str(n), value(dice)) for n in range(300)])
         store.batch([PutOp(NS, f"w{n}", value(dice), ["words:text"]) for n in range(20)])
         store.batch([PutOp(NS, str(n), None) for n in range(0, 300, 11)])
         for query in ("red apple", "train to the river", "invoice 94071d67-86df"):
-            store._engine.whole_docs = 100_000
             whole = [(i.key, i.score) for i in store.find(NS, query, filter=wanted, limit=400)]
-            store._engine.whole_docs = 0
-            found = [(i.key, i.score) for i in store.find(NS, query, filter=wanted, limit=400)]
+            found = [(i.key, i.score) for i in by_candidates.find(NS, query, filter=wanted, limit=400)]
             assert found == [(key, pytest.approx(score)) for key, score in whole]
 
 
@@ -121,14 +118,13 @@ def test_finding_by_candidates_finds_the_same_best_in_a_large_namespace(tmp_path
     dice = random.Random(9)
     many = [f"word{n}" for n in range(400)]
     same = total = 0
-    with opened(tmp_path / "store.sqlite") as store:
+    path = tmp_path / "store.sqlite"
+    with opened(path, whole_docs=100_000) as store, opened(path, whole_docs=0) as by_candidates:
         texts = [" ".join(dice.choices(many, k=6)) for _ in range(10_000)]
         store.batch([PutOp(NS, str(n), {"text": text}) for n, text in enumerate(texts)])
         for number in range(0, 400, 40):
             query = f"word{number} word{number + 7} word{number + 11}"
-            store._engine.whole_docs = 100_000
             whole = {i.key for i in store.find(NS, query)}
-            store._engine.whole_docs = 0
-            same += len(whole & {i.key for i in store.find(NS, query)})
+            same += len(whole & {i.key for i in by_candidates.find(NS, query)})
             total += len(whole)
     assert same >= 0.95 * total

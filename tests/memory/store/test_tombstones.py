@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-import pytest
 from langgraph.store.base import PutOp
 
-from memgpt_agent.memory.store import FaissStore, tombstones
+from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.memory.store.sizes import DEFAULT_SIZES, Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")
 
 
-def opened(path: Path) -> FaissStore:
+def opened(path: Path, sizes: Sizes = DEFAULT_SIZES) -> FaissStore:
     """Open the file with an index over ``text``."""
-    return FaissStore(path, index={"embed": HashingEmbedder(64), "fields": ["text"]})
+    return FaissStore(path, index={"embed": HashingEmbedder(64), "fields": ["text"]}, sizes=sizes)
 
 
 def logged(store: FaissStore) -> tuple[int, int, int]:
@@ -24,13 +24,10 @@ def logged(store: FaissStore) -> tuple[int, int, int]:
         return rows, said, pruned
 
 
-def test_the_log_is_pruned_and_an_index_that_missed_it_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_log_is_pruned_and_an_index_that_missed_it_is_right(tmp_path: Path) -> None:
     """One store looks on at each step, one only before and after the log was cut."""
-    monkeypatch.setattr(tombstones, "KEPT", 8)
     path = tmp_path / "store.sqlite"
-    with opened(path) as store, opened(path) as watching, opened(path) as late:
+    with opened(path, Sizes(tombstones_kept=8)) as store, opened(path) as watching, opened(path) as late:
         store.batch([PutOp(NS, str(n), {"text": f"apple {n}"}) for n in range(6)])
         assert len(late.search(NS, query="apple")) == 6
         for turn in range(12):
