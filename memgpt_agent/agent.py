@@ -148,7 +148,7 @@ class MemGPTAgent(Approvals, Background):
             lambda: self.graph, self.thread_id, self._context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
         )  # fmt: skip
-        self._post: LocalPost | None = LocalPost(self._open_other, self._store)
+        self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
         self._waking = Waking(self._turns, self._sleeper)
 

@@ -154,6 +154,8 @@ class Settings(BaseModel):
     """So many turns of a conversation can be gone back to; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
     turn_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     """How long a turn waits for those before it, in any process. ``MEMGPT_TURN_WAIT_SECONDS``."""
+    letter_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+    """How long an agent that writes to another waits for its answer. ``MEMGPT_LETTER_WAIT_SECONDS``."""
 
     @classmethod
     def load(cls, **arguments: Any) -> Self:

@@ -98,3 +98,15 @@ def test_how_much_history_is_kept_is_a_setting(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("MEMGPT_HISTORY_TURNS", "none")
     with pytest.raises(ConfigurationError, match="history_turns = 'none'"):
         Settings.load(home=tmp_path)
+
+
+def test_how_long_an_answer_to_a_letter_is_waited_for_is_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two minutes, unless the environment or an argument says otherwise."""
+    assert Settings.load(home=tmp_path).letter_wait_seconds == 120
+    monkeypatch.setenv("MEMGPT_LETTER_WAIT_SECONDS", "1.5")
+    assert Settings.load(home=tmp_path).letter_wait_seconds == 1.5
+    assert Settings.load(home=tmp_path, letter_wait_seconds=3).letter_wait_seconds == 3
+    with pytest.raises(ConfigurationError, match="letter_wait_seconds = 0"):
+        Settings.load(home=tmp_path, letter_wait_seconds=0)

@@ -1,17 +1,20 @@
 """Agents that write to each other: answers that come back, letters that wait, groups by tag, talk that ends."""
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
-from memgpt_agent.memory.inbox import Inbox, Letter
+from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.memory.inbox import Inbox
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+from memgpt_agent.tools.groups import with_groups
+from memgpt_agent.tools.profiles import MEMGPT
 
 
 class Cast(ScriptedModel):
@@ -29,11 +32,11 @@ class Cast(ScriptedModel):
 
 
 def cast(
-    home: Path, parts: Mapping[str, Sequence[Any]], tags: dict[str, Sequence[str]] | None = None
+    home: Path, parts: Mapping[str, Sequence[Any]], tags: dict[str, Sequence[str]] | None = None, **chosen: Any
 ) -> list[MemGPTAgent]:
     """Agents on the same files and one model."""
     model = Cast(parts={name: list(lines) for name, lines in parts.items()})
-    settings = Settings(home=home)
+    settings = Settings(home=home, **chosen)
     first = MemGPTAgent(
         llm_client=model, agent_id=next(iter(parts)), persona=f"I am {next(iter(parts))}.", tools=["agents"], embedding=HashingEmbedder(),
         settings=settings, tags=(tags or {}).get(next(iter(parts)), ()),
@@ -141,29 +144,34 @@ def test_agents_that_answer_each_other_stop(tmp_path: Path) -> None:
     cleo.close()
 
 
-def _left_lying(letter: Letter, wait_seconds: float | None) -> None:
-    """Bring no letter."""
-
-
 def test_a_letter_that_nobody_brings_is_read_when_the_agent_wakes(tmp_path: Path) -> None:
     """In the graph alone, as on a server: it waits, is told once behind the next event, and survives a restart."""
-    ann, ben = cast(
-        tmp_path,
-        {
-            "ann": [ask("ben", "The roof leaks.", wait=False), say("Told.")],
-            "ben": [say("Hello. I see the roof leaks."), say("Yes.")],
-        },
-    )
-    ann._post.deliver = _left_lying  # type: ignore[union-attr, method-assign]  # as on a server, where nobody brings letters
-    ann.step("Tell Ben that the roof leaks.")
-    assert [letter.text for letter in Inbox(ben.memory.store, "ben").waiting()] == ["The roof leaks."]
-    ben.step("Good morning.")
-    model: Any = ben._model
-    told = "\n".join(m.text for m in model.calls[-1])
-    assert "Agent ann wrote to you at" in told
-    assert "The roof leaks." in told
-    ben.step("Anything else?")
-    assert Inbox(ben.memory.store, "ben").waiting() == []
+
+    def ben(*script: Any) -> MemGPTAgent:
+        return MemGPTAgent(
+            llm_client=ScriptedModel(script), agent_id="ben", tools=["agents"], embedding=HashingEmbedder(), settings=Settings(home=tmp_path)
+        )  # fmt: skip
+
+    with ben() as before:
+        store = before.memory.store
+        graph: Any = create_graph(
+            model=ScriptedModel([ask("ben", "The roof leaks.", wait=False), say("Told.")]),
+            store=store,
+            profile=with_groups(MEMGPT, ["agents"]),
+        )
+        final = graph.invoke({"messages": [("user", "Tell Ben that the roof leaks.")]}, context={"agent_id": "ann"})
+        assert next(m.text for m in final["messages"] if m.type == "tool") == "ben will read it when it wakes next."
+        assert final["messages"][-1].text == "Told."
+        assert [letter.text for letter in Inbox(store, "ben").waiting()] == ["The roof leaks."]
+    with ben(say("Hello. I see the roof leaks."), say("Yes.")) as after:
+        after.step("Good morning.")
+        model: Any = after._model
+        told = "\n".join(m.text for m in model.calls[-1])
+        assert "Agent ann wrote to you at" in told
+        assert "The roof leaks." in told
+        after.step("Anything else?")
+        assert "\n".join(m.text for m in model.calls[-1]).count("Agent ann wrote to you at") == 1
+        assert Inbox(after.memory.store, "ben").waiting() == []
 
 
 def test_all_agents_with_a_tag_are_written_to(tmp_path: Path) -> None:
@@ -187,19 +195,20 @@ def test_all_agents_with_a_tag_are_written_to(tmp_path: Path) -> None:
     assert sorted(seen) == ["ben", "cleo"]
 
 
-def test_an_answer_that_takes_too_long_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sender goes on; the other agent finishes by itself."""
-    from memgpt_agent.tools import agents
-
-    monkeypatch.setattr(agents, "WAIT_SECONDS", 0.5)
+def test_an_answer_that_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    """The sender goes on after as long as its settings say; the other agent finishes by itself."""
+    asked = threading.Event()
 
     def slow(messages: list[BaseMessage]) -> AIMessage:
-        time.sleep(3)
+        assert asked.wait(60)
         return say("At last.")
 
-    ann, ben = cast(tmp_path, {"ann": [ask("ben", "Quick!"), say("He is slow.")], "ben": [slow]})
+    ann, ben = cast(
+        tmp_path, {"ann": [ask("ben", "Quick!"), say("He is slow.")], "ben": [slow]}, letter_wait_seconds=0.5
+    )
     response = ann.step("Ask Ben.")
     assert response.tool_calls[0]["result"].startswith("ben did not answer within 0.5 seconds.")
+    asked.set()
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and "At last." not in [m.text for m in ben.messages()]:
         time.sleep(0.2)

@@ -31,14 +31,22 @@ class LocalPost:
 
     A letter is kept before it is brought, and its id is its turn's: brought twice, it is read once and answered alike. One that
     is not read, because this process ended, is told to the recipient when its next turn begins.
+
+    Args:
+        open_agent: opens the recipient.
+        store: where letters are kept.
+        wait_seconds: so long an answer is waited for.
     """
 
-    def __init__(self, open_agent: Callable[[str], AbstractContextManager[Reader]], store: BaseStore) -> None:
+    def __init__(
+        self, open_agent: Callable[[str], AbstractContextManager[Reader]], store: BaseStore, wait_seconds: float
+    ) -> None:
         self._open = open_agent
         self._store = store
+        self._wait_seconds = wait_seconds
         self._threads: list[threading.Thread] = []
 
-    def deliver(self, letter: Letter, wait_seconds: float | None) -> str | None:
+    def deliver(self, letter: Letter, *, wait: bool) -> str | None:
         """Let the recipient read a letter; return what it said, or ``None`` at once where nobody waits.
 
         Raises:
@@ -50,14 +58,14 @@ class LocalPost:
             target=self._read, args=(letter, answers), name=f"letter to {letter.recipient}", daemon=True
         )
         thread.start()
-        if wait_seconds is None:
+        if not wait:
             self._threads = [*(t for t in self._threads if t.is_alive()), thread]
             return None
         try:
-            answer = answers.get(timeout=wait_seconds)
+            answer = answers.get(timeout=self._wait_seconds)
         except queue.Empty:
             raise ToolError(
-                f"{letter.recipient} did not answer within {wait_seconds:g} seconds. Go on without it, or ask again later."
+                f"{letter.recipient} did not answer within {self._wait_seconds:g} seconds. Go on without it, or ask again later."
             ) from None
         if isinstance(answer, Exception):
             raise ToolError(f"{letter.recipient} could not read it: {answer}") from answer

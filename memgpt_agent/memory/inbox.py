@@ -47,8 +47,8 @@ class Letter:
 class Post(Protocol):
     """Brings letters to agents that do not run, and their answers back."""
 
-    def deliver(self, letter: Letter, wait_seconds: float | None) -> str | None:
-        """Let the recipient read a letter; return what it said, or ``None`` where nobody waits for that.
+    def deliver(self, letter: Letter, *, wait: bool) -> str | None:
+        """Let the recipient read a letter; return what it said, or ``None`` at once where nobody waits for that.
 
         Raises:
             ToolError: it could not be delivered, or no answer came in time; the message is for the sender's model.

@@ -14,7 +14,6 @@ from memgpt_agent.prompts import LETTER, as_data
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.untrusted import MAX_CHARS, outside
 
-WAIT_SECONDS = 120.0
 MAX_RECIPIENTS = 20
 
 
@@ -104,7 +103,7 @@ def _send(memory: AgentMemory, letter: Letter, *, wait: bool) -> str:
     Inbox(memory.store, letter.recipient).put(letter)
     if memory.post is None:
         return f"{letter.recipient} will read it when it wakes next."
-    answer = memory.post.deliver(letter, WAIT_SECONDS if wait else None)
+    answer = memory.post.deliver(letter, wait=wait)
     return f"Sent to {letter.recipient}." if answer is None else outside(answer, f"agent {letter.recipient}")
 
 
