@@ -20,7 +20,8 @@ def reindex(context: typer.Context, embedding: options.Embedding = None, as_json
 
     terminal = terminal_of(context)
     began = time.monotonic()
-    name = embedding_name(resolve_embedding(embedding or terminal.settings.embedding))
+    chosen = resolve_embedding(embedding or terminal.embedding or terminal.settings.embedding)
+    name = embedding_name(chosen)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
         task = progress.add_task("embedding memories", total=None)
@@ -32,7 +33,7 @@ def reindex(context: typer.Context, embedding: options.Embedding = None, as_json
             progress.update(task, completed=done, total=total)
 
         try:
-            embedded = reindex_configured_store(terminal.settings, embedding, told)
+            embedded = reindex_configured_store(terminal.settings, chosen, told)
         except KeyboardInterrupt:
             progress.stop()
             terminal.err.print(

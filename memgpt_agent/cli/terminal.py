@@ -15,6 +15,8 @@ from rich.text import Text
 from memgpt_agent.errors import AgentNotFound
 
 if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
     from memgpt_agent.agent import MemGPTAgent
     from memgpt_agent.config import Settings
 
@@ -53,6 +55,8 @@ class Terminal:
     """The data folder that ``--home`` named."""
     make_agent: "Callable[..., MemGPTAgent] | None" = None
     """Called as ``MemGPTAgent`` is; ``None``: that class itself."""
+    embedding: "Embeddings | None" = None
+    """By which ``reindex`` embeds where it names none; ``None``: the settings'."""
     debug: bool = False
     """Whether an error shows its traceback."""
     out: Console = field(default_factory=lambda: _console(stderr=False))

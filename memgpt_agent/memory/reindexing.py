@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from langchain_core.embeddings import Embeddings
+
 from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.errors import StoreError
@@ -10,7 +12,7 @@ from memgpt_agent.memory.store.url import file_of
 
 
 def reindex_configured_store(
-    settings: Settings, embedding: str | None = None, progress: Callable[[int, int], None] | None = None
+    settings: Settings, embedding: Embeddings | str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> int:
     """Embed all memories of these settings' store anew, by ``embedding`` or the settings' own; return how many documents.
 
@@ -21,4 +23,6 @@ def reindex_configured_store(
     path = file_of(settings.store_url)
     if path is None:
         raise StoreError(f"{settings.store_url} ends with its process: there is nothing to embed anew.")
-    return reindex_file(path, resolve_embedding(embedding or settings.embedding), progress=progress)
+    return reindex_file(
+        path, resolve_embedding(embedding if embedding is not None else settings.embedding), progress=progress
+    )

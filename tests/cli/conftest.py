@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.embeddings import Embeddings
 from typer.testing import CliRunner
 
 from memgpt_agent.agent import MemGPTAgent
@@ -21,6 +22,8 @@ class ScriptedCommandLine:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.model = ScriptedModel()
+        self.embedding: Embeddings | None = None
+        """By which ``reindex`` embeds; the default where it is None."""
 
     def script(self, *lines: Reply) -> None:
         """Give the model more lines."""
@@ -33,7 +36,8 @@ class ScriptedCommandLine:
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run one command and return its result: exit_code, stdout, stderr."""
-        return CliRunner().invoke(app, list(arguments), input=stdin, obj=Terminal(home=self.home, make_agent=self.make_agent))
+        terminal = Terminal(home=self.home, make_agent=self.make_agent, embedding=self.embedding)
+        return CliRunner().invoke(app, list(arguments), input=stdin, obj=terminal)
 
     def ok(self, *arguments: str, stdin: str | None = None) -> str:
         """Run one command that must succeed and return what it printed."""

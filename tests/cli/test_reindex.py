@@ -1,13 +1,12 @@
 """`memgpt reindex`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.store.base import PutOp
 
-from memgpt_agent.memory import reindexing
 from memgpt_agent.memory.store import open_store
 from memgpt_agent.testing import HashingEmbedder, say
 
@@ -35,17 +34,37 @@ def test_without_a_store_there_is_nothing_to_do(memgpt: Any) -> None:
     assert not Path(memgpt.home / "memory.db").exists()
 
 
-def test_an_interruption_says_how_to_go_on(memgpt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 130, how far it came, and that nothing has changed yet."""
+class Pressed(HashingEmbedder):
+    """An embedding during which somebody presses Ctrl-C, once, after so many batches."""
 
-    def pressed(_path: Path, _embedding: Any, *, progress: Callable[[int, int], None]) -> int:
-        progress(256, 1000)
-        raise KeyboardInterrupt
+    name = "pressed"
 
-    monkeypatch.setattr(reindexing, "reindex_file", pressed)
+    def __init__(self, dims: int, batches: int) -> None:
+        super().__init__(dims)
+        self.batches_left = batches
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors, unless Ctrl-C is pressed."""
+        self.batches_left -= 1
+        if self.batches_left == -1:
+            raise KeyboardInterrupt
+        return super().embed_documents(texts)
+
+
+def test_an_interruption_says_how_to_go_on(memgpt: Any) -> None:
+    """Exit code 130, how far it came, and that nothing has changed yet; the same command does the rest."""
+    memgpt.home.mkdir(parents=True)
+    index = {"embed": HashingEmbedder(64), "fields": ["text"]}
+    with open_store(memgpt.home / "memory.db", index=index) as store:
+        store.batch([PutOp(("a",), str(n), {"text": f"apple {n}"}) for n in range(600)])
+    memgpt.embedding = Pressed(48, batches=1)
     result = memgpt("reindex")
     assert result.exit_code == 130
-    assert "Stopped at 256 of 1,000" in " ".join(result.stderr.split())
+    said = " ".join(result.stderr.split())
+    assert "Stopped at 256 of 600. The old index is in use; the same command goes on from here." in said
+    with open_store(memgpt.home / "memory.db", index=index) as store:
+        assert store.search(("a",), query="apple 7", limit=1)[0].key == "7"
+    assert "344 memories embedded by pressed, which is in use now." in memgpt.ok("reindex")
 
 
 def test_a_store_in_memory_has_nothing_to_embed_anew(memgpt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
