@@ -12,8 +12,11 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent import Block, MemGPTAgent
 from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, open_checkpointer
+from memgpt_agent.config import Context
 from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
+from memgpt_agent.graph import deliveries
+from memgpt_agent.graph.turns import Turns
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.store import FaissStore
@@ -411,21 +414,25 @@ def test_a_turn_that_was_taken_for_dead_does_not_write_over_its_successor(
     """It was stopped while the model answered; another process finished it and went on. Its own answer comes too late."""
     hands = [1_000.0]
 
-    def timed(agent: MemGPTAgent, shared: FaissStore) -> MemGPTAgent:
-        agent._turns.leases = Leases(shared, clock=lambda: hands[0])
-        return agent
+    def step(agent: MemGPTAgent, shared: FaissStore, text: str) -> str:
+        """Take a turn as the agent does, by a clock that is moved on by hand."""
+        leases = Leases(shared, clock=lambda: hands[0])
+        turns = Turns(
+            lambda: agent.graph, "a", Context(agent_id="a"), agent.memory, leases, saver, history_turns=10, wait_seconds=600
+        )  # fmt: skip
+        return deliveries.last(turns.take(deliveries.said(text, None))).message
 
     def meanwhile(_: list[BaseMessage]) -> AIMessage:
         hands[0] += 60
         with FaissStore(store.path, index={"dims": 64, "embed": HashingEmbedder()}) as elsewhere:
             other, model = agent_of(elsewhere, saver, say("Finished."), say("Second."))
-            assert timed(other, elsewhere).step("second").message == "Second."
+            assert step(other, elsewhere, "second") == "Second."
             assert len(model.calls) == 2
         return say("Too late.")
 
-    late = timed(agent_of(store, saver, meanwhile)[0], store)
+    late, _ = agent_of(store, saver, meanwhile)
     with pytest.raises(LeaseLost, match="'a' was taken over"):
-        late.step("first")
+        step(late, store, "first")
     spoken = [m.text for m in queue_of(late) if mark_of(m).get("kind") in {"event", "reply"}]
     assert spoken == ["first", "Finished.", "second", "Second."]
     assert said(late, "assistant") == ["Finished.", "Second."]

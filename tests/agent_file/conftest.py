@@ -16,6 +16,20 @@ from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, sa
 from memgpt_agent.tools.knowledge import graph_of
 
 
+class Tiring(HashingEmbedder):
+    """The hashing embedder, which fails when it was asked for the vectors of ``batches_left`` more batches."""
+
+    name = "memgpt_agent.testing.HashingEmbedder"
+    batches_left = 1_000_000
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors."""
+        self.batches_left -= 1
+        if self.batches_left < 0:
+            raise RuntimeError("tired")
+        return super().embed_documents(texts)
+
+
 class Home:
     """A place where agents live."""
 
@@ -23,7 +37,7 @@ class Home:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(home=folder)
-        self.embedder = HashingEmbedder()
+        self.embedder = Tiring()
         self.store = FaissStore(folder / "memory.db", index={"embed": self.embedder, "dims": 64})
         self.checkpointer = open_checkpointer(folder / "checkpoints.db")
         self.where: dict[str, Any] = {"settings": self.settings, "store": self.store, "checkpointer": self.checkpointer}

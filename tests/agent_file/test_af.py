@@ -12,7 +12,7 @@ from memgpt_agent.agent_file import export_agent_file
 from memgpt_agent.agent_file.af_agents import sources_of
 from memgpt_agent.errors import AgentFileError, AgentNotFound
 from memgpt_agent.memory.recall import ROLES, Message
-from memgpt_agent.testing import Clock, HashingEmbedder, call, say
+from memgpt_agent.testing import Clock, call, say
 from memgpt_agent.tools.profiles import PROFILES
 
 LATER = "memgpt_v2" if "memgpt_v2" in PROFILES else "memgpt"
@@ -233,17 +233,7 @@ def test_several_agents_of_one_file_are_all_made_or_none(
     done = home("a").take(file, agent_id="new")
     assert [one.agent_id for one in done] == ["new-sarah-s-helper", "new-sleeper"]
     assert "shared blocks: each agent of the file has its own copy from here on" in done[1].not_carried
-    embedder = home("b").store._engine.embedder
-    real, times = embedder.embeddings, [0]
-
-    class Tiring(HashingEmbedder):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            times[0] += 1
-            if times[0] > 1:
-                raise RuntimeError("tired")
-            return real.embed_documents(texts)
-
-    embedder.embeddings = Tiring()
+    home("b").embedder.batches_left = 1
     with pytest.raises(RuntimeError, match="tired"):
         home("b").take(file)
     assert home("b").store.list_namespaces(limit=10) == []

@@ -12,7 +12,6 @@ import pytest
 
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
-from memgpt_agent.testing import HashingEmbedder
 
 SCHEMA_FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "version 2 of the": lambda d: d.update(version=2),
@@ -106,19 +105,12 @@ def test_a_file_with_any_value_exchanged_is_imported_or_refused_but_never_breaks
     assert 20 < refused < 120
 
 
-def test_an_error_while_writing_takes_everything_back(
-    full: Any, home: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_while_writing_takes_everything_back(full: Any, home: Callable[[str], Any]) -> None:
     """The embedding fails when the conversations are written already."""
     file, _ = full.export("ann")
     where = home("second")
-
-    class Failing(HashingEmbedder):
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            raise RuntimeError("no power")
-
-    where.store._engine.embedder.embeddings = Failing()
-    with pytest.raises(RuntimeError, match="no power"):
+    where.embedder.batches_left = 0
+    with pytest.raises(RuntimeError, match="tired"):
         where.take(file)
     assert nothing_in(where)
 
@@ -126,32 +118,28 @@ def test_an_error_while_writing_takes_everything_back(
 KILLED = """
 import os, sys
 from pathlib import Path
+from langgraph.store.base import PutOp
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 home, file, at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-store = FaissStore(home / "memory.db", index={"embed": HashingEmbedder(), "dims": 64})
+
+class Dying(FaissStore):
+    def batch(self, ops):
+        ops = list(ops)
+        if at == "0" and any(isinstance(op, PutOp) for op in ops):
+            os._exit(9)
+        return super().batch(ops)
+
+def embedded(done, total):
+    if at == "1":
+        os._exit(9)
+
+store = Dying(home / "memory.db", index={"embed": HashingEmbedder(), "dims": 64})
 checkpointer = open_checkpointer(home / "checkpoints.db")
-
-left = int(at)
-
-class Engine:
-    def __init__(self, real):
-        self.real = real
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-    def execute(self, plan, vectors, queries):
-        global left
-        if plan.writes:
-            left -= 1
-            if left < 0:
-                os._exit(9)
-        return self.real.execute(plan, vectors, queries)
-
-store._engine = Engine(store._engine)
-import_agents(file, store=store, checkpointer=checkpointer)
+import_agents(file, store=store, checkpointer=checkpointer, progress=embedded)
 """
 
 
@@ -168,6 +156,7 @@ def test_a_process_killed_while_importing_leaves_no_agent_and_the_import_can_be_
     )
     assert done.returncode == (9 if writes < 2 else 0), done.stderr.decode()
     where = home("killed")
+    assert (next(where.checkpointer.list(None), None) is None) == (writes == 0)
     if writes < 2:
         assert where.store.get(("agents",), "ann") is None
         assert where.store.list_namespaces(prefix=("ann",)) == []

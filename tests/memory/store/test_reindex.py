@@ -151,7 +151,10 @@ def test_of_two_runs_for_the_same_embedding_each_does_a_part(path: Path) -> None
 
 KILLED = """
 import os, sys
-from memgpt_agent.memory.store.reindex import reindex_file
+from pathlib import Path
+from memgpt_agent.memory.store.database import Database
+from memgpt_agent.memory.store.embedding import Embedder
+from memgpt_agent.memory.store.reindex import Reindexing
 from memgpt_agent.testing import HashingEmbedder
 kill_at = int(sys.argv[2])
 class Dying(HashingEmbedder):
@@ -160,12 +163,12 @@ class Dying(HashingEmbedder):
         if Dying.calls == kill_at:
             os.kill(os.getpid(), 9)
         return super().embed_documents(texts)
-import memgpt_agent.memory.store.reindex as module
-if kill_at == 0:
-    module.Reindexing._discard = lambda self: os.kill(os.getpid(), 9)
+class Untidy(Reindexing):
+    def _discard(self):
+        os.kill(os.getpid(), 9)
 embedder = Dying(128)
 embedder.name = "memgpt_agent.testing.HashingEmbedder"
-reindex_file(sys.argv[1], embedder)
+(Reindexing if kill_at else Untidy)(Database(Path(sys.argv[1])), Embedder(embedder, None)).run()
 """
 
 
