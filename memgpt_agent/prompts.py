@@ -252,6 +252,8 @@ NOTHING_TO_READ = (
 
 def as_data(text: str, *tags: str) -> str:
     """Return a text of others as it stands between marks of ours: it can neither close nor open one of these tags."""
+    if "<" not in text:
+        return text
     return re.sub(rf"<(?=\s*/?\s*(?:{'|'.join(tags)})(?![\w.:-]))", r"<\\", text, flags=re.IGNORECASE)
 
 

@@ -1,6 +1,6 @@
 """The files that are open: shown in main context with their lines, the least recently used closed when room runs out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -107,10 +107,16 @@ class OpenFiles:
         shown: list[str] = []
         left = self._room_tokens
         for view, record in reversed(opened):
-            lines, tokens = self._fitting(record, view.first, view.last, left)
+            element = _element(record, view, [_line(*line) for line in self._lines(record, view.first, view.last)])
+            tokens = self._count(element + "\n")
+            if (
+                tokens > left
+            ):  # only then by lines: a thousand of them take five times as long to count as they do in one
+                lines, tokens = self._fitting(record, view.first, view.last, left)
+                element = _element(record, view, lines)
             if tokens > left:
                 break
-            shown.insert(0, _element(record, view, lines))
+            shown.insert(0, element)
             left -= tokens
         return _around(shown, len(opened) - len(shown)) if opened else ""
 
@@ -118,7 +124,7 @@ class OpenFiles:
         """Return a file's lines as they are shown, as many as fit, and the tokens that it takes with them."""
         shown: list[str] = []
         tokens = self._count(_element(record, View(record.id, record.name, first, last), []) + "\n")
-        for number, text in read_lines(self._store, self._agent_id, record, first, last):
+        for number, text in self._lines(record, first, last):
             line = _line(number, text)
             more = self._count(line + "\n")
             if tokens + more > room_tokens:
@@ -126,6 +132,9 @@ class OpenFiles:
             shown.append(line)
             tokens += more
         return shown, tokens
+
+    def _lines(self, record: FileRecord, first: int, last: int) -> Iterator[tuple[int, str]]:
+        return read_lines(self._store, self._agent_id, record, first, last)
 
     def _stored(self) -> Any:
         item = self._store.get(open_namespace(self._agent_id), _KEY)
