@@ -77,9 +77,10 @@ def _spans(numbers: Sequence[int]) -> str:
 def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]], *, numbered: bool = False) -> str:
     """Return core memory as XML: for each block its label, description, value (its lines numbered or not), limit and use."""
     parts = ["<memory_blocks>"]
-    for label, description, value, limit_chars, read_only in blocks:
+    for label, description, text, limit_chars, read_only in blocks:
+        value = as_data(text, "value", "block", "memory_blocks")
         parts += [
-            f'<block label="{escape(label, {chr(34): "&quot;"})}" characters="{len(value)}/{limit_chars}"{" read_only=" + chr(34) + "true" + chr(34) if read_only else ""}>',
+            f'<block label="{escape(label, {chr(34): "&quot;"})}" characters="{len(text)}/{limit_chars}"{" read_only=" + chr(34) + "true" + chr(34) if read_only else ""}>',
             f"<description>{escape(description)}</description>",
             f"<value>\n{render_numbered(value) if numbered else value}\n</value>" if value else "<value></value>",
             "</block>",
