@@ -16,17 +16,20 @@ class Alarms:
     """Makes calls at their time. A timer each would start a thread each, a quarter of what a lease costs a turn."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, weakref.WeakMethod[Callable[[], Any]]]] = []
         self._count = 0
         self._thread: threading.Thread | None = None
-        self._process = 0
 
     def set(self, seconds: float, method: "weakref.WeakMethod[Callable[[], Any]]") -> None:
         """Call the method once after so many seconds, in a thread of its own, if its object still lives."""
+        if self._process != os.getpid():  # a fork has the list and maybe a held lock, but not the thread
+            self._begin()
         with self._changed:
-            if self._process != os.getpid():  # a forked process has the list but not the thread
-                self._due, self._thread, self._process = [], None, os.getpid()
             self._count += 1
             heapq.heappush(self._due, (time.monotonic() + seconds, self._count, method))
             if self._thread is None:
