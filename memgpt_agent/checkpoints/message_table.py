@@ -58,8 +58,9 @@ class Row:
     """A checkpoint as it is stored: the bytes of its own row, and the messages that it names."""
 
     value: bytes
+    digests: frozenset[bytes]
     messages: Mapping[bytes, tuple[str, bytes]]
-    """Type and bytes of each message by its digest."""
+    """Type and bytes by their digests, of the messages that have to be written."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,24 @@ class MessageTable:
         self._seen: dict[int, tuple[weakref.ref[BaseMessage], bytes]] = {}
         self._lock = threading.Lock()
 
-    def split(self, checkpoint: Mapping[str, Any], serde: SerializerProtocol) -> Row | None:
-        """Return how a checkpoint is stored; ``None`` where no channel holds a list of messages."""
+    def split(
+        self, checkpoint: Mapping[str, Any], serde: SerializerProtocol, there: frozenset[bytes] = frozenset()
+    ) -> Row | None:
+        """Return how a checkpoint is stored; ``None`` where no channel holds a list of messages.
+
+        Args:
+            checkpoint: as LangGraph gives it.
+            serde: writes it.
+            there: digests of messages that are in the file already.
+        """
         values: dict[str, Any] = checkpoint["channel_values"]
         queues = {name: value for name, value in values.items() if _is_queue(value)}
         if not queues:
             return None
         with self._lock:
-            digests = [self._digest(message, serde) for queue in queues.values() for message in queue]
-            messages = {digest: (self._kept[digest].type, self._kept[digest].stored) for digest in digests}
+            digests = [digest for queue in queues.values() for digest in self._digests(queue, serde)]
+            named = frozenset(digests)
+            messages = {digest: (self._kept[digest].type, self._kept[digest].stored) for digest in named - there}
             self._shrink()
         rest = {
             **checkpoint,
@@ -98,7 +108,7 @@ class MessageTable:
             _QUEUES: {name: len(queue) for name, queue in queues.items()},
         }
         head = len(digests).to_bytes(_COUNT_BYTES, "big") + b"".join(digests)
-        return Row(head + serde.dumps_typed(rest)[1], messages)
+        return Row(head + serde.dumps_typed(rest)[1], named, messages)
 
     def missing(self, checkpoint: Mapping[str, Any]) -> list[bytes]:
         """Return the digests of a loaded checkpoint whose messages have to be read first."""
@@ -130,12 +140,17 @@ class MessageTable:
             at += size
         return True
 
-    def _digest(self, message: BaseMessage, serde: SerializerProtocol) -> bytes:
-        known = self._seen.get(id(message))
-        if known is not None and known[0]() is message:
-            kept = self._kept.get(known[1])
-            if kept is not None and _same(kept.message, message):
-                return known[1]
+    def _digests(self, messages: Sequence[BaseMessage], serde: SerializerProtocol) -> list[bytes]:
+        seen, kept, digests = self._seen, self._kept, list[bytes]()
+        for message in messages:  # for nearly all of a queue, at every step: as little as can be is done here
+            known = seen.get(id(message))
+            if known is not None and known[0]() is message and known[1] in kept and _same(kept[known[1]].message, message):
+                digests.append(known[1])
+            else:
+                digests.append(self._stored(message, serde))
+        return digests
+
+    def _stored(self, message: BaseMessage, serde: SerializerProtocol) -> bytes:
         kind, stored = serde.dumps_typed(message)
         digest = blake2b(stored, digest_size=_DIGEST_BYTES).digest()
         if digest not in self._kept:
@@ -182,13 +197,11 @@ def read_messages(
     return found
 
 
-def write_messages(
-    cursor: sqlite3.Cursor, thread_id: str, messages: Mapping[bytes, tuple[str, bytes]], but: frozenset[bytes]
-) -> None:
-    """Write the messages of a row, in its transaction, without those that are there for certain."""
+def write_messages(cursor: sqlite3.Cursor, thread_id: str, messages: Mapping[bytes, tuple[str, bytes]]) -> None:
+    """Write messages of a row, in its transaction; those that are there stay as they are."""
     cursor.executemany(
         "INSERT OR IGNORE INTO queue_messages (thread_id, digest, type, message) VALUES (?, ?, ?, ?)",
-        [(thread_id, digest, *message) for digest, message in messages.items() if digest not in but],
+        [(thread_id, digest, *message) for digest, message in messages.items()],
     )
 
 

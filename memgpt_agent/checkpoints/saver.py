@@ -219,11 +219,13 @@ class SqliteCheckpointer(SqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         _pass_fence(config)
-        row = self._messages.split(cast(Mapping[str, Any], checkpoint), self.serde)
-        if row is None:
-            return super().put(config, checkpoint, metadata, new_versions)
+        values = cast(Mapping[str, Any], checkpoint)
         where = config.get("configurable", {})
         thread_id, namespace, parent = str(where["thread_id"]), str(where["checkpoint_ns"]), where.get("checkpoint_id")
+        newest, there = self._rows.get((thread_id, namespace), ("", frozenset[bytes]()))
+        row = self._messages.split(values, self.serde, there if newest == parent else frozenset())
+        if row is None:
+            return super().put(config, checkpoint, metadata, new_versions)
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
         with self.cursor() as cursor:
             cursor.execute(
@@ -231,28 +233,16 @@ class SqliteCheckpointer(SqliteSaver):
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (thread_id, namespace, checkpoint["id"], parent, ROW_TYPE, row.value, about),
             )
-            write_messages(cursor, thread_id, row.messages, self._there(cursor, thread_id, namespace, parent))
-        self._note_row(thread_id, namespace, checkpoint["id"], row)
-        keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
-        return {"configurable": dict(zip(keys, (where["thread_id"], namespace, checkpoint["id"]), strict=True))}
-
-    def _there(self, cursor: sqlite3.Cursor, thread_id: str, namespace: str, parent: str | None) -> frozenset[bytes]:
-        """The messages that are stored for certain: those of the parent, if that is the newest that was written here and still stands."""
-        known, digests = self._rows.get((thread_id, namespace), ("", frozenset[bytes]()))
-        if not parent or known != parent:
-            return frozenset()
-        stands = cursor.execute(
-            "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
-            (thread_id, namespace, parent),
-        ).fetchone()
-        return digests if stands else frozenset()
-
-    def _note_row(self, thread_id: str, namespace: str, checkpoint_id: str, row: Row) -> None:
+            if len(row.messages) < len(row.digests) and not _stands(cursor, thread_id, namespace, parent):
+                row = cast(Row, self._messages.split(values, self.serde))  # the parent was pruned, maybe with its messages
+            write_messages(cursor, thread_id, row.messages)
         with self.lock:
-            self._rows[(thread_id, namespace)] = (checkpoint_id, frozenset(row.messages))
+            self._rows[(thread_id, namespace)] = (checkpoint["id"], row.digests)
             self._rows.move_to_end((thread_id, namespace))
             if len(self._rows) > _KNOWN_ROWS:
                 self._rows.popitem(last=False)
+        keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
+        return {"configurable": dict(zip(keys, (where["thread_id"], namespace, checkpoint["id"]), strict=True))}
 
     @override
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -329,6 +319,12 @@ class SqliteCheckpointer(SqliteSaver):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         return await asyncio.to_thread(self.get_delta_channel_history, config=config, channels=channels)
+
+
+def _stands(cursor: sqlite3.Cursor, thread_id: str, namespace: str, checkpoint_id: str | None) -> bool:
+    key = (thread_id, namespace, checkpoint_id)
+    sql = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
+    return cursor.execute(sql, key).fetchone() is not None
 
 
 def _pass_fence(config: RunnableConfig) -> None:

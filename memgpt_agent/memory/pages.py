@@ -31,11 +31,14 @@ def pages_of(messages: Sequence[AnyMessage]) -> dict[int, list[AnyMessage]]:
 def next_page(earlier: Sequence[AnyMessage], last: int, tokens_of: Callable[[str], int], page_tokens: int) -> int:
     """Return the page of a new event: the newest one while that has room, else the one after it.
 
-    ``last`` is the newest page that has left the queue. Numbers only grow, and a page keeps its number.
+    ``last`` is the newest page that has left the queue. Numbers only grow, and a page keeps its number. Messages without
+    a mark are not received yet and are on no page.
     """
     number, tokens = 0, 0
     exchange: list[AnyMessage] = []
     for message in reversed(earlier):  # from the end: only the newest page is read
+        if not mark_of(message):
+            continue
         exchange.append(message)
         if not begins_turn(message):
             continue

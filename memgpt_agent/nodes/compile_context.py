@@ -66,13 +66,12 @@ def _paged(session: Session, state: AgentState, received: list[AnyMessage], turn
     """Return what was received with the page noted on the event that begins the turn."""
     summary = state.get("summary")
     last = summary.get("pages", 0) if summary else 0
-    earlier = [m for m in state["messages"] if mark_of(m)]
     size = int(session.budget_tokens * PAGE_SHARE)
 
     def numbered(message: AnyMessage) -> AnyMessage:
         if turn is None or message.id != turn["id"] or isinstance(message, RemoveMessage):
             return message
-        mark: Mark = {**mark_of(message), "page": next_page(earlier, last, session.counter.count_text, size)}
+        mark: Mark = {**mark_of(message), "page": next_page(state["messages"], last, session.counter.count_text, size)}
         return cast(AnyMessage, with_mark(message, mark))
 
     return [numbered(m) for m in received]

@@ -16,6 +16,7 @@ from memgpt_agent.state import TurnNotes
 _ESCAPED = 1.1
 """A text is counted as JSON where that makes it so much longer."""
 _TRIES = 4
+_EVENT_TYPES = {"human", "system"}
 
 
 def seen_messages(
@@ -87,8 +88,10 @@ def _beside(session: Session, notes: TurnNotes | None) -> Callable[[BaseMessage]
     pages = "page_out" in session.resources.tools.names
 
     def beside(message: BaseMessage) -> dict[str, Any]:
-        page = mark_of(message).get("page")
-        told: dict[str, Any] = {"page": page} if pages and page and begins_turn(message) else {}
+        if message.type not in _EVENT_TYPES:
+            return {}
+        page = mark_of(message).get("page") if pages else None
+        told: dict[str, Any] = {"page": page} if page and begins_turn(message) else {}
         if notes and notes["turn"] == message.id:
             told |= {"in_memory": notes["counts"]} if notes["counts"] else {}
             told |= {"memories": notes["memories"]} if notes["memories"] else {}

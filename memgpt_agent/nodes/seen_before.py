@@ -50,8 +50,9 @@ class SeenBefore:
         view = self._views.get((message.id, how))
         if view is None or view.told != told or not _same(view.message, message):
             return None
-        if view.results and not all(_same(result, results.get(call_id)) for call_id, result in view.results):
-            return None
+        for call_id, result in view.results:
+            if not _same(result, results.get(call_id)):
+                return None
         return view.seen
 
     def keep(
