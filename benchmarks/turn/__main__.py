@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import about, table
-from benchmarks.turn.agents import Say, floor, langchain_agent, ours
+from benchmarks.turn.agents import Say, floor, langchain_agent, ours, wired
 
 WORDS = (
     "river",
@@ -42,6 +42,8 @@ class Age:
     turns: int
     ours_ms: float
     floor_ms: float
+    wired_ms: float
+    queue: int
     langchain_ms: float | None
     written_bytes: float
     grown_bytes: float
@@ -95,7 +97,9 @@ def measure(ages: Sequence[int], window_tokens: int, compare_until: int) -> tupl
                     other(text_of(other_turn))
                     other_turn += 1
                 compared = other if age <= compare_until else None
-                found.append(_at(turn, say, bare, compared, folder / "ours"))
+                queue = len(agent.graph.get_state({"configurable": {"thread_id": "bench"}}).values["messages"])
+                empty = wired(folder / f"wired-{age}", queue)
+                found.append(_at(turn, (say, bare, empty), queue, compared, folder / "ours"))
                 turn += PAIRS
                 other_turn += PAIRS if compared else 0
         return found, run
@@ -113,8 +117,9 @@ def _note(run: Run, turn: int, milliseconds: float, folder: Path) -> None:
         )
 
 
-def _at(turn: int, say: Say, bare: Say, other: Say | None, folder: Path) -> Age:
-    mine, least, others = [], [], []
+def _at(turn: int, ways: tuple[Say, Say, Say], queue: int, other: Say | None, folder: Path) -> Age:
+    say, bare, empty = ways
+    mine, least, structure, others = [], [], [], []
     written, before, said = 0, _pages(folder), 0
     for i in range(PAIRS):
         text = text_of(turn + i)
@@ -123,12 +128,14 @@ def _at(turn: int, say: Say, bare: Say, other: Say | None, folder: Path) -> Age:
         mine.append(timed(say, text))
         written += _written() - counted
         least.append(timed(bare, text))
+        structure.append(timed(empty, text))
         if other is not None:
             others.append(timed(other, text))
     after = _pages(folder)
     grown = sum(after.values()) - sum(before.values())
     return Age(
-        turn, statistics.median(mine), statistics.median(least), statistics.median(others) if others else None, written / PAIRS,
+        turn, statistics.median(mine), statistics.median(least), statistics.median(structure), queue,
+        statistics.median(others) if others else None, written / PAIRS,
         grown / PAIRS, said / PAIRS, after.get("checkpoints.db", 0), after.get("memory.db", 0), memory_mib(),
     )  # fmt: skip
 
@@ -188,19 +195,21 @@ def report(found: Sequence[Age], run: Run, window_tokens: int, embedding: str) -
     rows: list[list[Any]] = [
         [
             f"{a.turns:,}", f"{a.ours_ms:.1f}", f"{a.floor_ms:.1f}", f"{a.ours_ms / a.floor_ms:.2f}", f"{a.ours_ms / first:.2f}",
+            f"{a.wired_ms:.1f}", a.queue,
             f"{a.langchain_ms:.1f}" if a.langchain_ms else "–", f"{a.written_bytes / 1000:.0f}", f"{a.grown_bytes / 1000:.1f}",
             f"{a.text_bytes / 1000:.1f}", f"{a.checkpoint_bytes / 1e6:.2f}", f"{a.store_bytes / 1e6:.1f}", f"{a.memory_mib:.0f}",
         ]
         for a in found
     ]  # fmt: skip
     head = [
-        "age (turns)", "ours ms", "floor ms", "ours / floor", "ours / youngest", "create_agent ms", "written kB a turn", "files grow kB a turn",
+        "age (turns)", "ours ms", "floor ms", "ours / floor", "ours / youngest", "our wiring, nothing done ms",
+        "messages in the queue", "create_agent ms", "written kB a turn", "files grow kB a turn",
         "of it text kB", "checkpoints MB", "store MB", "memory MiB",
     ]  # fmt: skip
     peak = max(run.memory_mib, default=0.0)
     how = (
         f"One-step turns with a model that answers at once, a window of {window_tokens:,} tokens, the hashing embedder, "
-        f"synchronous durability; medians of {PAIRS} turns, the three taken alternately."
+        f"synchronous durability; medians of {PAIRS} turns, all taken alternately."
     )
     memory = f"Peak memory of the process over the run: {peak:.0f} MiB."
     return "\n\n".join(["# One turn at any age", about(), how, table(head, rows), embedding, memory]) + "\n"

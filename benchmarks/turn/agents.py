@@ -1,4 +1,4 @@
-"""The three that are compared: ours, the floor (a bare graph of the same nodes), and LangChain's agent with summaries."""
+"""What is compared: ours, the floor (a bare graph of the same nodes), our wiring with nothing done, LangChain's agent."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,7 +15,9 @@ from langgraph.graph.message import add_messages
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.checkpoints import open_checkpointer
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Context, Settings
+from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
+from memgpt_agent.state import AgentInput, AgentOutput, AgentState, Turn
 from memgpt_agent.testing import HashingEmbedder
 
 FLOOR_MESSAGES = 20
@@ -106,11 +108,14 @@ def floor(folder: Path) -> Say:
     graph.add_edge("compile_context", "call_llm")
     graph.add_edge("call_llm", "execute_tools")
     graph.add_edge("execute_tools", END)
-    compiled = graph.compile(checkpointer=open_checkpointer(folder / "checkpoints.db").__enter__())
+    return _saying(graph.compile(checkpointer=open_checkpointer(folder / "checkpoints.db").__enter__()), FLOOR_MESSAGES)
+
+
+def _saying(compiled: Any, messages: int) -> Say:
+    """Fill a graph's queue and return what says something in it: the newest message in the place of the oldest."""
     config = {"configurable": {"thread_id": "bench"}}
     old: list[AnyMessage] = [
-        HumanMessage("A sentence of the usual length, about this and that." * 2, id=str(i))
-        for i in range(FLOOR_MESSAGES)
+        HumanMessage("A sentence of the usual length, about this and that." * 2, id=str(i)) for i in range(messages)
     ]
     compiled.invoke({"messages": old}, config, durability="sync")
 
@@ -121,6 +126,27 @@ def floor(folder: Path) -> Say:
             pass
 
     return say
+
+
+def wired(folder: Path, messages: int) -> Say:
+    """Return a turn of a graph with our state, nodes, routers and events and a queue of so many messages, in which nothing is done.
+
+    What it takes more than the floor is the price of the structure, whatever the nodes do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    turn = Turn(id="t", type="user_message", step=1, answered=True, reminded=False, unusable=0, over=False)
+    going = {"turn": turn, "context_usage": {"total": 1, "budget": 2}}
+    graph: Any = StateGraph(AgentState, context_schema=Context, input_schema=AgentInput, output_schema=AgentOutput)
+    graph.add_node("compile_context", lambda _: going)
+    graph.add_node("summarize_overflow", lambda _: {})
+    graph.add_node("call_llm", lambda _: {"turn": turn})
+    graph.add_node("execute_tools", lambda _: {"turn": turn, "heartbeat_reason": None})
+    graph.add_edge(START, "compile_context")
+    graph.add_conditional_edges("compile_context", route_after_compile_context)
+    graph.add_edge("summarize_overflow", "compile_context")
+    graph.add_conditional_edges("call_llm", route_after_call_llm)
+    graph.add_conditional_edges("execute_tools", route_after_execute_tools)
+    return _saying(graph.compile(checkpointer=open_checkpointer(folder / "checkpoints.db").__enter__()), messages)
 
 
 def langchain_agent(folder: Path) -> Say:
