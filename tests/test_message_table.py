@@ -254,3 +254,12 @@ def test_every_kept_checkpoint_reads_as_it_was_put(tmp_path_factory: pytest.Temp
             read = values(saver, checkpoint_id)["messages"]
             assert [(m.text, {**m.additional_kwargs, "said": m.additional_kwargs.get("said", [])}) for m in read] == said
     saver.close()
+
+
+def test_a_file_without_the_table_is_brought_up_to_date(path: Path) -> None:
+    """Whether LangGraph's saver made it, or a process was killed between its tables."""
+    with SqliteSaver.from_conn_string(str(path)) as theirs:
+        theirs.setup()
+    with open_checkpointer(path) as ours:
+        put(ours, HumanMessage("hi", id="1"))
+        assert values(ours) == {"messages": [HumanMessage("hi", id="1")]}

@@ -96,10 +96,11 @@ class SqliteCheckpointer(SqliteSaver):
         while True:
             try:
                 self.conn.execute("PRAGMA synchronous=FULL")
-                self.conn.execute(TABLE)
                 super().setup()
+                self.conn.execute(TABLE)  # last: a file in which only this stands would be somebody else's
                 return
             except sqlite3.OperationalError as error:
+                self.is_setup = False
                 # Changing to WAL does not wait for another process that is doing the same.
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
