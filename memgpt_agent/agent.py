@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.graph.approvals import Approvals
@@ -116,14 +116,13 @@ class MemGPTAgent(Approvals, Background):
             known = definitions.load(self._store, self.agent_id)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()))
             self._makeup = Makeup.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
-            self._context = self._makeup.context
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store,
                 self.agent_id,
                 clock,
-                self._context.time_zone,
+                self.context.time_zone,
                 Cause(),
                 self._archive(self.agent_id) if self._archive else None,
             )
@@ -145,7 +144,7 @@ class MemGPTAgent(Approvals, Background):
         self._graph: AgentGraph | None = None
         self._sleep_graph: AgentGraph | None = None
         self._turns = Turns(
-            lambda: self.graph, self.thread_id, self._context, self.memory, Leases(self._store), self._checkpointer,
+            lambda: self.graph, self.thread_id, self.context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
@@ -190,6 +189,11 @@ class MemGPTAgent(Approvals, Background):
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
         )  # fmt: skip
+
+    @property
+    def context(self) -> Context:
+        """What its runs are invoked with: the choices that hold for it. Give it along where you run :attr:`graph` yourself."""
+        return self._makeup.context
 
     @property
     def core_memory(self) -> CoreMemory:

@@ -137,6 +137,20 @@ def test_two_agents_do_not_see_each_other(store: FaissStore) -> None:
     assert "xylophone" not in str(two.core_memory)
 
 
+def test_a_run_of_the_graph_is_given_what_the_agents_own_runs_are(store: FaissStore) -> None:
+    """`context` holds the choices that hold for the agent, those that were stored too; it cannot be exchanged."""
+    with agent_of(store, agent_id="kim", thread_id="one", context={"page_faults": "on"}, context_window=8_000):
+        pass
+    with agent_of(store, say("Hi."), agent_id="kim", thread_id="two", user_id="ann") as agent:
+        chosen = agent.context.model_dump(exclude_defaults=True)
+        assert chosen == {"agent_id": "kim", "user_id": "ann", "page_faults": "on", "context_window_tokens": 8_000}
+        config: Any = {"configurable": {"thread_id": "two"}}
+        agent.graph.invoke({"messages": [("user", "Hello.")]}, config, context=agent.context)  # type: ignore[typeddict-item]
+        assert [(m.text, m.user_id) for m in agent.messages()] == [("Hello.", "ann"), ("Hi.", "")]
+        with pytest.raises(AttributeError, match="context"):
+            agent.context = agent.context  # type: ignore[misc]
+
+
 def test_a_tool_by_name_is_the_models_path_as_the_users_doing(store: FaissStore) -> None:
     """Same behaviour and errors; ``section`` is taken for ``label``; history says who did it."""
     agent = agent_of(store, human="Name: Ann")

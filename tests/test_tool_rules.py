@@ -386,7 +386,7 @@ def test_an_interrupt_is_what_inboxes_expect_and_their_older_answers_are_read(tm
         assert interrupt.value["review_configs"] == [
             {"action_name": "buy", "allowed_decisions": ["approve", "edit", "reject"]}
         ]
-        agent.graph.invoke(Command(resume=[{"type": "accept"}]), config, context=agent._context)  # type: ignore[call-overload]
+        agent.graph.invoke(Command(resume=[{"type": "accept"}]), config, context=agent.context)  # type: ignore[call-overload]
         assert done == ["bought tea"]
 
 

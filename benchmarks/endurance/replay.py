@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from benchmarks.locomo import Conversation, Question
 from memgpt_agent import MemGPTAgent
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Context, Settings
 from memgpt_agent.events import Event
 from memgpt_agent.memory import namespaces
 from memgpt_agent.testing import Clock, ScriptedModel, call, say
@@ -115,18 +115,18 @@ class Life:
         summary = self._state().get("summary")
         return int(summary["messages"]) if summary else 0
 
-    def ask(self, question: Question) -> list[list[BaseMessage]]:
+    def ask(self, question: Question, context: Context | None = None) -> list[list[BaseMessage]]:
         """Put one question to the agent and return what the model was sent: before the search, and after it.
 
         It is asked on a fork of the conversation, and what it left in recall memory is taken out again, so that every
-        question meets the same memory.
+        question meets the same memory. It is asked in a ``context``, the agent's own if none is given.
         """
         graph, config = self.agent.graph, {"configurable": {"thread_id": self.agent.thread_id}}
         fork: Any = graph.get_state(config).config  # type: ignore[arg-type]
         self.player.sent, self.player.line = [], "That is all I found."
         graph.invoke(
-            {"messages": [HumanMessage(question.text, id=ASKED)]}, fork, context=self.agent._context, durability="exit"
-        )  # type: ignore[arg-type]
+            {"messages": [HumanMessage(question.text, id=ASKED)]}, fork, context=context or self.agent.context, durability="exit"
+        )
         store, namespace = self.agent.memory.store, namespaces.recall(self.agent.agent_id)
         for item in store.search(namespace, filter={"turn": ASKED}, limit=100):
             store.delete(namespace, item.key)

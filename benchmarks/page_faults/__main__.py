@@ -55,14 +55,9 @@ class Measured:
 
 def ask(life: Life, mode: str, text: str, category: int = 0) -> tuple[list[BaseMessage], float]:
     """Put a text to the agent in one mode; return what the model was sent, and the turn's milliseconds."""
-    agent: Any = life.agent
-    before = agent._context
-    agent._context = before.model_copy(update={"page_faults": mode})
+    context = life.agent.context.model_copy(update={"page_faults": mode})
     begun = time.perf_counter()
-    try:
-        sent = life.ask(Question(text, category, ()))[0]
-    finally:
-        agent._context = before
+    sent = life.ask(Question(text, category, ()), context)[0]
     return sent, (time.perf_counter() - begun) * 1_000
 
 
