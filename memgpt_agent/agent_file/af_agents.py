@@ -11,6 +11,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.agent_file.af_messages import Translated, translate
 from memgpt_agent.agent_file.af_reading import Data, ForeignAgent, read_agents
+from memgpt_agent.agent_file.af_rules import notes_on, read_rules
 from memgpt_agent.agent_file.document import AgentDocument, Conversation, Source, StoredItem
 from memgpt_agent.config import MIN_CONTEXT_WINDOW_TOKENS, Settings
 from memgpt_agent.errors import AgentFileError, MemGPTError
@@ -23,6 +24,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.profiles import PROFILES, Profile
+from memgpt_agent.tools.rules import rules_to_data
 
 ORIGINAL = "original"
 """The key under which the rest of the file is kept."""
@@ -95,13 +97,15 @@ def _source(agent: ForeignAgent, agent_id: str, name: str, settings: Settings) -
     rest = {"agent": agent.agent, "tools": agent.tools, "shared": agent.shared}
     store.put(namespaces.agent_file(agent_id), ORIGINAL, rest, index=False)
     profile = _profile(agent)
+    rules, tools = read_rules(agent.agent.get("tool_rules")), [tool.name for tool in profile.tools]
     definition: dict[str, Any] = {
-        "created": now, "profile": profile.name, "model": None, "embedding": None,
-        "tools": [tool.name for tool in profile.tools], "context": {}, "threads": [agent_id],
+        "created": now, "profile": profile.name, "model": None, "embedding": None, "tools": tools, "context": {},
+        "threads": [agent_id], "rules": rules_to_data([one.rule for one in rules if one.rule]),
     }  # fmt: skip
     _choose_model(agent, definition, settings)
     _choose_zone(agent, definition)
     _note_tools(agent, profile)
+    notes += notes_on(rules, tools)
     notes += translated.not_carried
     root = namespaces.encode_label(agent_id)
     document = AgentDocument(

@@ -149,11 +149,6 @@ def _note(foreign: ForeignAgent, agent: Data, dropped: list[str]) -> None:
             add(f"{part} {variable!r}: its value is not stored; set it where the tool runs")
     for place in dict.fromkeys(dropped):
         add(f"{place}: it looks like a secret")
-    for rule in _listed(agent.get("tool_rules")):
-        named = cast(Data, rule) if isinstance(rule, dict) else {}
-        add(
-            f"tool rule {named.get('type', '?')!r} of {named.get('tool_name', '?')!r}: kept in the file only; it is not enforced here"
-        )
     for flag in ("enable_sleeptime", "message_buffer_autoclear", "template"):
         if agent.get(flag):
             add(f"{flag}: it has no effect here")

@@ -10,6 +10,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.agent_file.af_agents import ORIGINAL
+from memgpt_agent.agent_file.af_rules import written_rules
 from memgpt_agent.agent_file.conversation import read_conversation
 from memgpt_agent.agent_file.exporting import Exported, write_whole
 from memgpt_agent.agent_file.secrets import without_secrets
@@ -93,6 +94,7 @@ def _file(
         "tool_ids": [tool["id"] for tool in tools], "block_ids": [f"block-{i}" for i in range(len(kept))],
         "messages": messages, "in_context_message_ids": in_context,
     }  # fmt: skip
+    agent["tool_rules"] = written_rules(definition.rules, agent["tool_rules"])
     agent.setdefault("name", agent_id)
     agent["timezone"] = (definition.context or {}).get("time_zone") or agent.get("timezone") or "UTC"
     if definition.model and not original:

@@ -137,10 +137,10 @@ def test_what_cannot_be_carried_over_is_listed(newer: Any, home: Callable[[str],
     [done] = home("a").take(written(tmp_path, newer))
     begins = [line.split(":")[0] for line in done.not_carried]
     assert begins == [
-        "'skills'", "sources", "tool_exec_environment_variables 'STRIPE'", "agent.llm_config.api_key", "tool rule 'run_first' of 'note'",
-        "tool rule 'conditional' of 'x'", "enable_sleeptime", "source_ids", "tags support", "block 'human'", "system prompt", "file 'rules.md'",
-        "file 'lost.pdf'", "model 'openai/gpt-4o-mini'", "tool 'cancel_order' (custom)", "tool 'web_search' (letta_builtin)",
-        "1 messages", "1 messages",
+        "'skills'", "sources", "tool_exec_environment_variables 'STRIPE'", "agent.llm_config.api_key", "enable_sleeptime", "source_ids",
+        "tags support", "block 'human'", "system prompt", "file 'rules.md'", "file 'lost.pdf'", "model 'openai/gpt-4o-mini'",
+        "tool 'cancel_order' (custom)", "tool 'web_search' (letta_builtin)", "tool rule 'run_first' of 'note'",
+        "tool rule 'conditional' of 'x'", "1 messages", "1 messages",
     ]  # fmt: skip
     file, _ = home("a").export(done.agent_id)
     assert "sk-123" not in file.read_text()
