@@ -6,9 +6,12 @@ from typing import Any, cast
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 from langchain_core.runnables import RunnableConfig
 
+from memgpt_agent.agent_file.checking import check_as
 from memgpt_agent.agent_file.document import Conversation
 from memgpt_agent.errors import AgentFileError, MemGPTError
+from memgpt_agent.events import MARK, Event, Mark, mark_of
 from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.state import HeartbeatReason, ModelFacts, Summary, Turn, TurnNotes
 
 _BEFORE: dict[tuple[str, ...], str] = {
     (): "execute_tools",
@@ -17,6 +20,12 @@ _BEFORE: dict[tuple[str, ...], str] = {
     ("summarize_overflow",): "compile_context",
 }
 """The node whose router leads to the pending one, where the state is given back as that node's update."""
+_REGISTERS: dict[str, Any] = {
+    "event": Event | None, "turn": Turn, "heartbeat_reason": HeartbeatReason | None, "summary": Summary | None,
+    "memory_pressure_warned": bool, "context_usage": dict[str, int], "model_facts": dict[str, ModelFacts],
+    "turn_notes": TurnNotes | None, "core_memory": dict[str, str],
+}  # fmt: skip
+"""What the state holds beside the queue."""
 
 
 def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
@@ -45,7 +54,7 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
     """Return the state's values as the graph takes them.
 
     Raises:
-        AgentFileError: a message cannot be read, or the pending step is unknown.
+        AgentFileError: a message, its mark or a register cannot be read, or the pending step is unknown.
     """
     values = dict(conversation.values)
     messages = values.get("messages", [])
@@ -55,6 +64,11 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
         raise AgentFileError(f"{name}: the messages of thread {thread_id!r} cannot be read: {error}.") from error
     if any(not message.id for message in values["messages"]):
         raise AgentFileError(f"{name}: a message of thread {thread_id!r} has no id.")
+    for place, message in enumerate(values["messages"]):
+        check_as(Mark, mark_of(message), f"{name}: threads.{thread_id}.values.messages.{place}.{MARK}")
+    for register, kind in _REGISTERS.items():
+        if register in values:
+            check_as(kind, values[register], f"{name}: threads.{thread_id}.values.{register}")
     if _node_before(tuple(conversation.next), values) is None:
         raise AgentFileError(f"{name}: thread {thread_id!r} stands at an unknown step: {', '.join(conversation.next)}.")
     return values

@@ -10,8 +10,8 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
-from pydantic import TypeAdapter, ValidationError
 
+from memgpt_agent.agent_file.checking import check_as, damaged
 from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
 from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
 from memgpt_agent.agent_file.reading import read_json
@@ -28,6 +28,7 @@ from memgpt_agent.memory.store.carrying import CarriedItem, put_all
 from memgpt_agent.memory.store.rows import Namespace
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
+from memgpt_agent.tools.rules import rules_from_data
 
 _KEYED_BY_THREAD = {"events", "pages", "summary_heads"}
 """Tiers whose keys are a conversation's id, or begin with it and a colon."""
@@ -205,13 +206,13 @@ class _Writing:
         unknown = sorted(value.keys() - {f.name for f in fields(AgentDefinition)})
         if unknown:
             raise AgentFileError(f"{name}: definition has an unknown field {unknown[0]!r}. Nothing was imported.")
+        check_as(AgentDefinition, value, f"{name}: definition")
+        definition = AgentDefinition(**value)
         try:
-            definition = TypeAdapter(AgentDefinition).validate_python(value)
             Context.from_values(definition.context)
-        except (ValidationError, ConfigurationError) as error:
-            raise AgentFileError(
-                f"{name}: definition: {' '.join(str(error).split())}. Nothing was imported."
-            ) from error
+            rules_from_data(definition.rules)
+        except ConfigurationError as error:
+            raise damaged(f"{name}: definition", " ".join(str(error).split())) from error
         self.done.threads = list(self._threads)
         if definition.profile not in PROFILES:
             self.done.not_carried.append(

@@ -264,7 +264,7 @@ def rules_from_data(data: Sequence[Mapping[str, Any]]) -> list[ToolRule]:
     """Return rules from what :func:`rules_to_data` gave.
 
     Raises:
-        ConfigurationError: a kind or a field is unknown; the message names it.
+        ConfigurationError: a kind or a field is unknown, missing or of the wrong type; the message names it.
     """
     rules: list[ToolRule] = []
     for given in data:
@@ -276,6 +276,10 @@ def rules_from_data(data: Sequence[Mapping[str, Any]]) -> list[ToolRule]:
         unknown = [name for name in values if name not in known]
         if unknown:
             raise ConfigurationError(f"A rule {kind} has no field {unknown[0]!r}. Its fields are: {', '.join(sorted(known))}.")
+        wrong = [f.name for f in fields(RULES[kind]) if f.name in values and not _is_right(f.name, values[f.name])]
+        if wrong or "tool" not in values:
+            name = wrong[0] if wrong else "tool"
+            raise ConfigurationError(f"A rule {kind} has {name} = {values.get(name)!r}, which cannot be.")
         rules.append(RULES[kind](**values))
     return rules
 
@@ -289,6 +293,21 @@ def rules_in_force(given: Sequence[ToolRule], stored: Sequence[Mapping[str, Any]
     if given:
         return list(Rulebook(given, names).rules)
     return [rule for rule in rules_from_data(stored) if {rule.tool, *rule.others()} <= set(names)]
+
+
+def _is_right(name: str, value: Any) -> bool:
+    """Whether a value has the type that a field of this name has in every rule."""
+    match name:
+        case "children":
+            return isinstance(value, tuple) and all(isinstance(one, str) for one in cast(tuple[Any, ...], value))
+        case "children_by_result":
+            return isinstance(value, Mapping) and all(isinstance(one, str) for one in cast(dict[str, Any], value).values())
+        case "default":
+            return value is None or isinstance(value, str)
+        case "limit":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case _:
+            return isinstance(value, str)
 
 
 def _frozen(value: Any) -> Any:

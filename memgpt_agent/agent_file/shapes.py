@@ -1,0 +1,155 @@
+"""What is stored of an agent in items for which its memory has no class of their own, as far as it is read again."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from memgpt_agent.memory.blocks import Block
+from memgpt_agent.memory.files.open_files import View
+from memgpt_agent.memory.inbox import Letter
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.tasks import Task
+
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BlockItem(Block):
+    """A block with its place among the others and in its history; of a shared one with its id."""
+
+    label: str = field(kw_only=True)
+    value: str = field(kw_only=True)
+    version: int = field(kw_only=True)
+    updated_at: str = field(kw_only=True)
+    causes: Texts = field(kw_only=True)
+    order: int = field(kw_only=True)
+    trail: "TrailItem | None" = None
+    shared: str = ""
+
+
+@dataclass(frozen=True)
+class TrailItem:
+    """Where a block stands in its history."""
+
+    last: dict[str, Any] = field(default_factory=dict[str, Any])
+    at: tuple[int, int, str] = (0, 0, "")
+    redo: tuple[tuple[int, int, str], ...] = ()
+    edited: int = 0
+
+
+@dataclass(frozen=True)
+class VersionItem:
+    """A version of a block, the fields without which it cannot be found."""
+
+    version: int
+    time: str
+    turn: str
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class MessageItem(Message):
+    """A message with the texts by which it is searched."""
+
+    indexed: str | Texts = ""
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class TaskItem:
+    """All tasks of an agent."""
+
+    next: int
+    open: tuple[Task, ...]
+    leaving: tuple[Task, ...]
+    closed: tuple[Task, ...]
+    causes: Texts
+
+
+@dataclass(frozen=True)
+class ViewsItem:
+    """The files that are open."""
+
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True)
+class LinesItem:
+    """A page of a file's text."""
+
+    lines: Texts
+
+
+@dataclass(frozen=True)
+class PageItem:
+    """The messages of a page of the queue."""
+
+    thread: str
+    page: int
+    ids: Texts
+
+
+@dataclass(frozen=True)
+class HeadItem:
+    """The running session of a conversation."""
+
+    session: str
+    until: str
+
+
+@dataclass(frozen=True)
+class EventsItem:
+    """Events without a text, each with the checkpoint at which it was received."""
+
+    ids: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ReadingItem:
+    """The portion that is being read asleep."""
+
+    turn: str
+    until: str
+    seen: Texts
+
+
+@dataclass(frozen=True)
+class SleepItem:
+    """How far an agent has read while asleep."""
+
+    until: str
+    seen: Texts
+    reading: ReadingItem | None
+    tries: int
+
+
+@dataclass(frozen=True)
+class ReflectionItem:
+    """How many turns there were since the agent reflected, and in which it was asked to."""
+
+    count: int
+    seen: Texts
+    asked: dict[str, int]
+
+
+@dataclass(frozen=True)
+class LetterItem(Letter):
+    """A letter, with the fields by which is told whether it waits."""
+
+    chain: Texts = field(kw_only=True)
+    handled: bool = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class ToldItem:
+    """The letters that a turn was told."""
+
+    letters: Texts
+
+
+@dataclass(frozen=True)
+class OriginalItem:
+    """The rest of an Agent File."""
+
+    agent: dict[str, Any]
+    tools: tuple[dict[str, Any], ...]
+    shared: dict[str, Any]
