@@ -147,6 +147,13 @@ class ToldItem:
 
 
 @dataclass(frozen=True)
+class SortedItem:
+    """The note that all letters of before were entered where they are looked for."""
+
+    letters: int
+
+
+@dataclass(frozen=True)
 class OriginalItem:
     """The rest of an Agent File."""
 

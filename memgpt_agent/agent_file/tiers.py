@@ -19,6 +19,7 @@ from memgpt_agent.agent_file.shapes import (
     PageItem,
     ReflectionItem,
     SleepItem,
+    SortedItem,
     TaskItem,
     ToldItem,
     VersionItem,
@@ -89,7 +90,7 @@ def _check_time(text: str, place: str) -> None:
         raise damaged(place, f"{text!r} is no time in ISO 8601 with a zone")
 
 
-_TIERS: Mapping[str, _Kind] = {
+TIERS: Mapping[str, _Kind] = {
     "core": _Kind(BlockItem, lambda value: value["label"], further=_check_trail),
     "core_history": _Kind(VersionItem, further=_check_version),
     "recall": _Kind(MessageItem, _by_id),
@@ -112,6 +113,7 @@ _TIERS: Mapping[str, _Kind] = {
     "inbox": _Kind(LetterItem, _by_id, beside=frozenset()),
     "letters_waiting": _Kind(LetterItem, _by_id, beside=frozenset()),
     "letters_told": _Kind(ToldItem),
+    "letters": _Kind(SortedItem, only="sorted"),
     "agent_file": _Kind(OriginalItem, only=ORIGINAL),
 }
 """Every tier that this package reads, by its namespace under the agent."""
@@ -123,7 +125,7 @@ def check_item(tier: str, item: StoredItem, place: str) -> None:
     Raises:
         AgentFileError: a field is missing, of the wrong type or one too many, or the key is not the item's own.
     """
-    kind = _TIERS.get(tier)
+    kind = TIERS.get(tier)
     if kind is None or (kind.only and item.key != kind.only):
         return
     check_as(kind.read_by, item.value, place)
