@@ -40,7 +40,9 @@ class TrailItem:
 class VersionItem:
     """A version of a block, the fields without which it cannot be found."""
 
+    label: str
     version: int
+    value: str
     time: str
     turn: str
     revision: int = 0

@@ -65,6 +65,20 @@ def _check_version(value: Value, place: str) -> None:
     check_as(Version, asdict(Version.from_value(value)), place)
 
 
+def _as_written(kind: type[Entity] | type[Fact] | type[SummaryNode]) -> Callable[[Value, str], None]:
+    """Return the check that an item is, field by field, what its class writes: a compare-and-set would else never succeed."""
+
+    def check(value: Value, place: str) -> None:
+        written = kind.from_value(value).as_value()
+        for name in written:
+            if name not in value:
+                raise damaged(f"{place}.{name}", "Field required")
+            if value[name] != written[name]:
+                raise damaged(f"{place}.{name}", "it does not follow from the other fields")
+
+    return check
+
+
 def _check_tasks(value: Value, place: str) -> None:
     for name in ("open", "leaving", "closed"):
         for number, task in enumerate(value[name]):
@@ -99,9 +113,9 @@ TIERS: Mapping[str, _Kind] = {
     "pages": _Kind(PageItem, lambda value: f"{value['thread']}:{value['page']}"),
     "archival": _Kind(Passage, _by_id),
     "retired": _Kind(Retired, _by_id, beside=frozenset()),
-    "entities": _Kind(Entity, _by_id, beside=frozenset()),
-    "facts": _Kind(Fact, _by_id, beside=frozenset({"ends", "text"})),
-    "summaries": _Kind(SummaryNode, _by_id, beside=frozenset({"time", "indexed"})),
+    "entities": _Kind(Entity, _by_id, beside=frozenset(), further=_as_written(Entity)),
+    "facts": _Kind(Fact, _by_id, beside=frozenset({"ends", "text"}), further=_as_written(Fact)),
+    "summaries": _Kind(SummaryNode, _by_id, beside=frozenset({"time", "indexed"}), further=_as_written(SummaryNode)),
     "summary_heads": _Kind(HeadItem),
     "files": _Kind(FileRecord, _by_id),
     "file_text": _Kind(LinesItem),
