@@ -125,7 +125,10 @@ class Life:
         fork: Any = graph.get_state(config).config  # type: ignore[arg-type]
         self.player.sent, self.player.line = [], "That is all I found."
         graph.invoke(
-            {"messages": [HumanMessage(question.text, id=ASKED)]}, fork, context=context or self.agent.context, durability="exit"
+            {"messages": [HumanMessage(question.text, id=ASKED)]},
+            fork,
+            context=context or self.agent.context,
+            durability="exit",
         )
         store, namespace = self.agent.memory.store, namespaces.recall(self.agent.agent_id)
         for item in store.search(namespace, filter={"turn": ASKED}, limit=100):

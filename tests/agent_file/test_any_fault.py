@@ -22,6 +22,7 @@ from memgpt_agent.memory.retired import RetiredPassages
 from memgpt_agent.memory.tasks import TaskList
 from memgpt_agent.testing import Clock, ScriptedModel, call, say
 from memgpt_agent.tools.rules import ConditionalRule, MaxCountRule, ParentRule
+from tests.agent_file.conftest import Home
 
 WRONG: list[Any] = [None, True, 7, "x", [], ["x"], {}, {"x": 1}]
 NOON = "2026-04-02T12:00:00+00:00"
@@ -76,8 +77,6 @@ def lived(where: Any) -> None:
 @pytest.fixture(scope="module")
 def whole(full_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return the export of an agent that has something in every tier that there is."""
-    from tests.agent_file.conftest import Home
-
     folder = tmp_path_factory.mktemp("whole") / "home"
     shutil.copytree(full_folder, folder)
     where = Home(folder)
@@ -90,8 +89,6 @@ def whole(full_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return a home for the agents that come of it."""
-    from tests.agent_file.conftest import Home
-
     where = Home(tmp_path_factory.mktemp("target"))
     yield where
     where.close()
@@ -190,7 +187,7 @@ def test_the_whole_agent_has_something_in_every_tier(whole: Any, target: Any) ->
 COUNT = iter(range(1_000_000))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(data=st.data())
 def test_a_field_removed_or_of_another_type_is_refused_or_the_agent_works(
     data: st.DataObject, whole: Any, target: Any
