@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from memgpt_agent.agent_file.tiers import TIERS
 from memgpt_agent.documents import find_files
-from memgpt_agent.errors import AgentFileError, NothingToUndo
+from memgpt_agent.errors import AgentFileError, NothingToUndo, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.inbox import Inbox, Letter
 from memgpt_agent.memory.pulse import Pulse, Rhythm
@@ -156,7 +156,7 @@ def take_a_turn(where: Any, agent_id: str) -> None:
         TaskList(agent.memory).recent()
         RetiredPassages(where.store, agent_id).newest()
         Pulse(where.store, agent_id, Rhythm.of("10m"), Clock(NOON)).due()
-        with suppress(NothingToUndo):  # where the block is not there whose edit it would be
+        with suppress(NothingToUndo, StoreError):  # where the block or its history is not there: it says so
             agent.memory.core.undo()
 
 
