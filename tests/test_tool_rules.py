@@ -11,6 +11,7 @@ from langgraph.types import Command
 from memgpt_agent import AgentResponse, MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
+from memgpt_agent.nodes.approval import MAX_ANSWERS
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
 from memgpt_agent.tools.rules import (
     RULES,
@@ -388,6 +389,34 @@ def test_an_interrupt_is_what_inboxes_expect_and_their_older_answers_are_read(tm
         ]
         agent.graph.invoke(Command(resume=[{"type": "accept"}]), config, context=agent.context)  # type: ignore[call-overload]
         assert done == ["bought tea"]
+
+
+def test_an_answer_that_is_no_decision_leaves_the_call_waiting(tmp_path: Path) -> None:
+    """The facade refuses it at once. The bare graph asks again and says what was wrong, and the next decision counts."""
+    with trader(tmp_path, [call("buy", what="tea"), say("Bought.")], [RequiresApprovalRule("buy")]) as agent:
+        agent.step("Get tea.")
+        for wrong in ({"type": "perhaps"}, {"type": "edit", "edited_action": {"name": "sell", "args": {}}}):
+            with pytest.raises(ConfigurationError):
+                list(agent.decide(wrong))
+        config: Any = {"configurable": {"thread_id": "ann"}}
+        for wrong in ("perhaps", {"decisions": []}, 7):
+            agent.graph.invoke(Command(resume=wrong), config, context=agent._context)  # type: ignore[call-overload]
+            (interrupt,) = agent.graph.get_state(config).interrupts
+            assert f"{wrong!r} is no decision" in interrupt.value["action_requests"][0]["description"]
+        assert done == []
+        assert agent.approve().message == "Bought."
+        assert done == ["bought tea"]
+
+
+def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:
+    """After twenty answers that are no decision the call counts as rejected, and the turn goes on."""
+    with trader(tmp_path, [call("buy", what="tea"), say("Then not.")], [RequiresApprovalRule("buy")]) as agent:
+        agent.step("Get tea.")
+        config: Any = {"configurable": {"thread_id": "ann"}}
+        for _ in range(MAX_ANSWERS):
+            result: Any = agent.graph.invoke(Command(resume="perhaps"), config, context=agent._context)  # type: ignore[call-overload]
+        assert result["messages"][-1].text == "Then not."
+        assert done == []
 
 
 def test_a_rule_that_rests_is_in_force_again_where_its_tool_is_there(tmp_path: Path) -> None:

@@ -40,7 +40,12 @@ class Approvals:
         return last(self.decide(_refusal(reason), call_id))
 
     def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
-        """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does."""
+        """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does.
+
+        Raises:
+            NothingToDecide: no call waits, or not the one of ``call_id``.
+            ConfigurationError: it is no decision; the call still waits.
+        """
         return self._waking.take(decided(decision, call_id))
 
     async def aapproval(self) -> Approval | None:

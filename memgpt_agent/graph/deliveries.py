@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from langchain_core.messages import HumanMessage
 from langgraph.types import Command
@@ -11,6 +11,7 @@ from langgraph.types import Command
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.events import Event
 from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
+from memgpt_agent.nodes.approval import decision_of
 
 
 class Delivery(NamedTuple):
@@ -26,12 +27,20 @@ class Delivery(NamedTuple):
     """Which call is decided on; ``None``: the one that waits."""
 
     def check(self, waiting: Approval | None, thread_id: str) -> None:
-        """Raise NothingToDecide for a decision on a call that does not wait."""
-        if isinstance(self.input, Command) and (waiting is None or self.call_id not in (None, waiting.call_id)):
+        """Look whether a decision can be taken, before anything is done.
+
+        Raises:
+            NothingToDecide: it is on a call that does not wait.
+            ConfigurationError: it is no decision; the call still waits.
+        """
+        if not isinstance(self.input, Command):
+            return
+        if waiting is None or self.call_id not in (None, waiting.call_id):
             raise NothingToDecide(
                 f"{'No call' if waiting is None else f'Another call ({waiting.call_id}), not {self.call_id!r},'} of {thread_id!r} waits for a "
                 "decision. It may have been decided already, or given up because something else was said."
             )
+        decision_of(cast(Any, self.input.resume), waiting.tool)
 
 
 def said(text: str, event_id: str | None) -> Delivery:

@@ -62,6 +62,7 @@ class Turns:
 
         Raises:
             NothingToDecide: a decision, and no call waits, or not this one: it was decided before, or given up by a new message.
+            ConfigurationError: what was given as a decision is none; the call still waits.
         """
         turn = self._take(delivery)
         self._open.add(turn)
@@ -71,7 +72,9 @@ class Turns:
         reader = TurnReader()
         with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
             graph, config = self.graph(), self._config(lease)
-            pending = _Pending() if self._is_settled() else self._mended(graph, config, _Pending.of(graph.get_state(config)))
+            pending = (
+                _Pending() if self._is_settled() else self._mended(graph, config, _Pending.of(graph.get_state(config)))
+            )
             delivery.check(pending.waiting, self.thread_id)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
@@ -183,7 +186,9 @@ class Turns:
     def _is_settled(self) -> bool:
         """Whether the newest checkpoint is the end of a turn that was taken here, so that nothing is left over to look for."""
         known, self._settled = self._settled, ""
-        return bool(known) and isinstance(self.saver, SqliteCheckpointer) and self.saver.newest_id(self.thread_id) == known
+        return (
+            bool(known) and isinstance(self.saver, SqliteCheckpointer) and self.saver.newest_id(self.thread_id) == known
+        )
 
     def _settle(self, reader: TurnReader) -> None:
         """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision."""

@@ -10,6 +10,8 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.prompts import REJECTED
 
 DECISIONS = ("approve", "edit", "reject")
+MAX_ANSWERS = 20
+"""Of so many answers that are no decision, the last counts as a rejection."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,30 @@ def ask(name: str, arguments: Mapping[str, Any], call_id: str, description: str)
     The request is LangChain's for human-in-the-loop: ``action_requests`` and ``review_configs``, with our ``call_id`` beside them. It is
     resumed with ``{"decisions": [{"type": "approve"}]}``, ``{"type": "edit", "edited_action": {"name": ..., "args": ...}}`` or ``{"type":
     "reject", "message": ...}``; the older answers of agent inboxes (``accept``, ``response``, ``ignore``) are understood as well.
+
+    To what is no decision the same is asked again, with what was wrong in the description. An error instead would be for good: LangGraph
+    keeps an answer with the step and gives it again, first, whatever the client resumes with next.
     """
-    request = {
-        "action_requests": [{"name": name, "args": dict(arguments), "description": description}],
-        "review_configs": [{"action_name": name, "allowed_decisions": list(DECISIONS)}],
-        "call_id": call_id,
-    }
-    return decision_of(interrupt(request), name)
+    problem = ""
+    for _ in range(MAX_ANSWERS):
+        told = f"{problem}\n\n{description}".strip() if problem else description
+        request = {
+            "action_requests": [{"name": name, "args": dict(arguments), "description": told}],
+            "review_configs": [{"action_name": name, "allowed_decisions": list(DECISIONS)}],
+            "call_id": call_id,
+        }
+        try:
+            return decision_of(interrupt(request), name)
+        except ConfigurationError as unread:
+            problem = str(unread)
+    return Decision("reject", reason=problem)
 
 
 def decision_of(answer: Any, name: str) -> Decision:
     """Read a decision.
 
     Raises:
-        ConfigurationError: it is none that we know; the call still waits.
+        ConfigurationError: it is none that we know.
     """
     given: Any = cast(dict[str, Any], answer).get("decisions", answer) if isinstance(answer, dict) else answer
     if isinstance(given, list):
@@ -74,7 +86,9 @@ def _edited(decision: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise _unknown(decision)
     edited = cast(dict[str, Any], action)
     if edited.get("name", edited.get("action", name)) != name:
-        raise ConfigurationError(f"The call is one of {name!r}; an edit may change its arguments, not the tool. Reject it instead.")
+        raise ConfigurationError(
+            f"The call is one of {name!r}; an edit may change its arguments, not the tool. Reject it instead."
+        )
     arguments: Any = edited.get("args", edited)
     return dict(cast(dict[str, Any], arguments))
 
