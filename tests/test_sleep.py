@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
-from memgpt_agent import MemGPTAgent
+from memgpt_agent import MemGPTAgent, create_graph
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import NothingToDecide
 from memgpt_agent.graph.sleeper import SleepRule
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.retired import RetiredPassages
+from memgpt_agent.memory.sleep import SleepDiary
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.rules import RequiresApprovalRule
 
@@ -107,6 +108,19 @@ def test_duplicates_are_listed_merged_and_retired(tmp_path: Path) -> None:
         assert {p.text for p in ann.memory.archival.search("")} == {new.text, "Swallows nest under the roof."}
         (kept,) = RetiredPassages(ann.memory.store, "ann").newest()
         assert (kept.id, kept.reason, kept.replaced_by) == (old.id, "said twice", new.id)
+
+
+def test_what_was_read_counts_as_read_however_the_turn_ends(tmp_path: Path) -> None:
+    """Also where the graph is run by itself, as a server runs it: by plain text, or by a tool that does not go on."""
+    ends = [AIMessage("All is in order."), call("memory_rethink", label="human", new_memory="Sees zebras.")]
+    for number, end in enumerate(ends):
+        with agent(tmp_path / str(number), [say("How nice.")], []) as ann:
+            ann.step("I saw a zebra.")
+            diary = SleepDiary(ann.memory.store, "ann")
+            assert diary.unread() == 2
+            graph = create_graph(profile="sleeptime", model=ScriptedModel([end]), store=ann.memory.store)
+            graph.invoke({"event": {"type": "heartbeat"}}, context={"agent_id": "ann"})  # type: ignore[call-overload]
+            assert diary.unread() == 0
 
 
 def test_it_falls_asleep_after_some_turns_and_gives_way_when_spoken_to(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -108,11 +107,9 @@ class Sleeper:
 
     def _portion(self) -> AgentResponse | None:
         """Take one turn asleep; ``None`` where it was broken off."""
-        event_id = uuid.uuid4().hex
-        with closing(self._turns.take(sent(Event(type="heartbeat", id=event_id)))) as events:
+        with closing(self._turns.take(sent(Event(type="heartbeat")))) as events:
             for event in events:
                 if event.response is not None:
-                    self._diary.finish(event_id)
                     return event.response
                 if self._give_way.is_set() and event.type in ("tool_call", "tool_result"):
                     break

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ModelError
-from memgpt_agent.events import MARK, Mark
+from memgpt_agent.events import HIDDEN, MARK, Mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.nodes.answers import Growing, identified, spoken_text, why_unusable, written_calls
 from memgpt_agent.nodes.arrivals import alert, remember
@@ -18,7 +18,7 @@ from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import compile_prompt
 from memgpt_agent.nodes.model_call import ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
-from memgpt_agent.nodes.profile_rules import speech_writer
+from memgpt_agent.nodes.profile_rules import ended, speech_writer
 from memgpt_agent.nodes.session import Resources, Session, key_of
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.nodes.tool_rules import called_in
@@ -120,12 +120,14 @@ class _Step:
         spoken = turn["type"] == "user_message"
         if spoken:
             remember(self.session, [message])
+        else:
+            message = message.model_copy(update={"id": f"{HIDDEN}{message.id}"})
         turn = {**turn, "answered": turn["answered"] or spoken}
         missing = self.session.resources.rules.missing(called_in(turn, self.state["messages"]))
         if missing and turn["step"] < self.session.context.max_steps:
             told = alert(STILL_REQUIRED.format(tools=", ".join(missing)), self.session, turn, "required")
             return {"messages": [message, told], "turn": turn, "heartbeat_reason": "rule"}
-        return {"messages": [message], "turn": {**turn, "over": True}}
+        return {"messages": [message], "turn": ended(self.session, turn)}
 
     def _unusable(self, problem: str, turn: Turn) -> dict[str, Any]:
         """Tell the model what was wrong; after so many times the turn ends with an apology."""
@@ -137,7 +139,7 @@ class _Step:
             told = alert(problem, self.session, turn, "unusable")
             return {"messages": [told], "turn": turn, "heartbeat_reason": "unusable_answer"}
         sorry = apology(NO_ANSWER_REPLY, self.session, turn)
-        return {"messages": sorry, "turn": {**turn, "over": True}}
+        return {"messages": sorry, "turn": ended(self.session, turn)}
 
 
 def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:

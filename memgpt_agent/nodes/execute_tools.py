@@ -24,7 +24,7 @@ from memgpt_agent.nodes.answers import is_echo
 from memgpt_agent.nodes.approval import ask
 from memgpt_agent.nodes.arrivals import alert, call_key, spoken_lines
 from memgpt_agent.nodes.call_llm import apology
-from memgpt_agent.nodes.profile_rules import is_draft
+from memgpt_agent.nodes.profile_rules import ended, is_draft
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.nodes.tool_rules import called_in, refusal
@@ -273,9 +273,9 @@ class _Step:
         elif reason is None:
             messages += apology(NO_ANSWER_REPLY, self.session, turn)
         messages += self.view.changes
-        turn["over"] = reason is None
-        if turn["over"]:
-            messages = self._reply_last(messages)
+        turn["over"] = False
+        if reason is None:
+            messages, turn = self._reply_last(messages), ended(self.session, turn)
         return {"messages": messages, "turn": turn, "heartbeat_reason": reason}
 
     def _count_failures(self, job: _Job) -> None:

@@ -1,4 +1,4 @@
-"""What a profile adds to the nodes: reminders as a turn begins, and the check of an answer before it is sent."""
+"""What a profile adds to the nodes: reminders as a turn begins, the check of an answer before it is sent, what follows a turn's end."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +22,15 @@ def reminders(session: Session, turn: Turn | None) -> list[AnyMessage]:
     memory = session.memory.because(Cause(actor="agent", tool="remind", turn=turn["id"]))
     texts = [remind(memory, turn["type"]) for remind in session.resources.profile.reminders]
     return [alert(text, session, turn, f"reminder-{place}") for place, text in enumerate(texts) if text]
+
+
+def ended(session: Session, turn: Turn) -> Turn:
+    """Return the registers of a turn that is over, once what the profile does at a turn's end is done."""
+    actor = "sleeptime" if session.resources.profile.in_background else "agent"
+    memory = session.memory.because(Cause(actor=actor, tool="end", turn=turn["id"]))
+    for close in session.resources.profile.closing:
+        close(memory)
+    return {**turn, "over": True}
 
 
 def is_draft(session: Session, turn: Turn, name: str, arguments: Mapping[str, Any]) -> bool:

@@ -81,6 +81,8 @@ class Profile:
     """Whether the first draft of an answer in a turn is put to the model once more before it is sent."""
     reminders: tuple[Reminder, ...] = ()
     """What the agent may be told when a turn begins, beside the event itself."""
+    closing: tuple[Callable[[AgentMemory], None], ...] = ()
+    """Called when a turn has ended, with the turn in ``memory.cause.turn``; called again for the same turn they change nothing."""
     rules: tuple[ToolRule, ...] = ()
     """Rules on its tool calls."""
     in_background: bool = False
@@ -118,6 +120,7 @@ SLEEPTIME = Profile(
     SYSTEM_PROMPT_SLEEPTIME,
     numbers_lines=True,
     reminders=(sleep.read_while_awake,),
+    closing=(sleep.count_as_read,),
     in_background=True,
 )
 """The agent asleep: it rethinks the memory that it shares with the agent awake, and speaks to nobody."""

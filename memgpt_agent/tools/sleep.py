@@ -57,8 +57,13 @@ def archival_memory_retire(memory: AgentMemory, passage_id: str, reason: str, re
 
 def memory_finish_edits(memory: AgentMemory) -> str:
     """Say that memory is in order: what you were given to read counts as read, and you go on sleeping."""
-    SleepDiary(memory.store, memory.agent_id).finish(memory.cause.turn)
+    count_as_read(memory)
     return "Finished."
+
+
+def count_as_read(memory: AgentMemory) -> None:
+    """Count what was read in this turn as read, as it has ended."""
+    SleepDiary(memory.store, memory.agent_id).finish(memory.cause.turn)
 
 
 def read_while_awake(memory: AgentMemory, event: EventType) -> str:
