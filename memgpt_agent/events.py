@@ -18,6 +18,13 @@ MARK = "memgpt"
 """The key of ``additional_kwargs`` under which a message of the queue carries what the agent knows about it."""
 
 
+HIDDEN = "do-not-render-"
+"""So begin the ids of messages that no user is to read: what the system tells the agent, and its inner thoughts.
+
+LangChain's Agent Chat UI, and clients made from it, leave such messages out; a system message they would show as the agent's words.
+"""
+
+
 class Event(TypedDict):
     """Something that wakes the agent and is not a chat message; given as the graph's ``event`` input."""
 
@@ -26,7 +33,7 @@ class Event(TypedDict):
     text: NotRequired[str]
     """What is said about it; may be empty for a heartbeat or a login."""
     id: NotRequired[str]
-    """The same id delivered twice is handled once; made if missing."""
+    """The same id delivered twice is handled once; made if missing, so that chat clients do not show the event."""
     time: NotRequired[str]
     """When it happened, ISO 8601 with a zone; the time of receipt if missing."""
     sender: NotRequired[str]

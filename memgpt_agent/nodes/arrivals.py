@@ -15,7 +15,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from memgpt_agent.events import MARK, Event, EventType, Mark, event_message, mark_of, with_mark
+from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, event_message, mark_of, with_mark
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
@@ -51,7 +51,8 @@ def receive(state: AgentState, session: Session) -> tuple[list[AnyMessage], Turn
     turn_id = str(wakers[-1].id)
     received = [_received(m, turn_id, now) for m in news]
     remember(session, [m for m in received if m.id not in known], earlier=state["messages"])
-    _remember_ids(session, [str(m.id) for m in received if not m.text and m.id not in known])
+    given = {*here, (state.get("event") or {}).get("id")}  # one that was made here follows from the checkpoint: nobody sends it again
+    _remember_ids(session, [str(m.id) for m in received if not m.text and m.id in given and m.id not in known])
     kind: EventType = mark_of(next(m for m in received if m.id == turn_id)).get("type", "user_message")
     turn: Turn = {**no_turn(), "id": turn_id, "type": kind, "received": session.checkpoint_id}
     settled = settle(state, session)
@@ -69,7 +70,7 @@ def _fresh(state: AgentState, session: Session, now: datetime) -> list[BaseMessa
     event = state.get("event")
     if event:
         text = event.get("text", "")
-        event_id = event.get("id") or key_of(session.thread_id, session.checkpoint_id, event["type"], text)
+        event_id = event.get("id") or HIDDEN + key_of(session.thread_id, session.checkpoint_id, event["type"], text)
         if not any(m.id == event_id for m in state["messages"] if mark_of(m)):
             fresh.append(event_message(event, event_id=event_id, now=now))
     return fresh
@@ -249,5 +250,5 @@ def _role(message: BaseMessage) -> Role | None:
 def alert(text: str, session: Session, turn: Turn, why: str) -> Any:
     """Return the message by which the system tells the agent something within a turn; the user does not see it."""
     event = Event(type="system_alert", text=text)
-    event_id = key_of(session.thread_id, turn["id"], turn["step"], why)
+    event_id = HIDDEN + key_of(session.thread_id, turn["id"], turn["step"], why)
     return event_message(event, event_id=event_id, now=session.resources.clock(), turn=turn["id"])

@@ -246,3 +246,23 @@ def test_two_messages_in_one_turn_are_two_replies() -> None:
     queue = ask(graph)
     assert [m.text for m in queue if mark_of(m).get("kind") == "reply"] == ["One", "Two"]
     assert said(store, "assistant") == ["One", "Two"]
+
+
+def test_what_no_user_is_to_read_has_an_id_that_chat_clients_leave_out() -> None:
+    """Alerts, heartbeats and inner thoughts; what was said, done and answered is shown."""
+    note = call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=False)
+    graph, _, _ = agent(note, say("Noted"), AIMessage("Nothing to do."))
+    queue = [*ask(graph), *beat(graph)[-2:]]
+    hidden = [(m.type, m.text) for m in queue if str(m.id).startswith("do-not-render-")]
+    assert hidden == [("system", UNANSWERED), ("system", ""), ("ai", "Nothing to do.")]
+    assert [m.text for m in queue if m.type == "ai" and m.text and ("ai", m.text) not in hidden] == ["Noted"]
+
+
+def test_only_ids_that_can_come_again_are_kept_of_events_without_a_text() -> None:
+    """An id of our own follows from the checkpoint; an agent that beats by a clock of the server keeps nothing for each beat."""
+    graph, _, store = agent(AIMessage("Hm."), AIMessage("Hm."), AIMessage("Hm."))
+    beat(graph)
+    beat(graph, id="by-the-clock")
+    beat(graph)
+    (kept,) = store.search(("ann", "events"))
+    assert [event_id for event_id, _ in kept.value["ids"]] == ["by-the-clock"]
