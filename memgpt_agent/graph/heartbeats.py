@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from memgpt_agent.errors import ConversationBusy, MemGPTError
+from memgpt_agent.errors import ConfigurationError, ConversationBusy, MemGPTError
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.pulse import Pulse
 
@@ -17,6 +17,17 @@ _log = logging.getLogger(__name__)
 _LATE_SECONDS = 3_600
 _BUSY_SECONDS = 30.0
 _TEXT = "The clock woke you. Look at your tasks and your memory; speak only if you have something to say."
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_SCHEDULES: tuple[tuple[int, str], ...] = (
+    *((n * _MINUTE, f"*/{n} * * * *") for n in range(1, 60) if 60 % n == 0),
+    *((n * _HOUR, f"0 */{n} * * *") for n in range(1, 24) if 24 % n == 0),
+    (_DAY, "0 0 * * *"), (2 * _DAY, "0 0 * * 0,2,4"), (3 * _DAY, "0 0 * * 0,3"), (7 * _DAY, "0 0 * * 0"),
+    (28 * _DAY, "0 0 1 * *"), (59 * _DAY, "0 0 1 */2 *"), (90 * _DAY, "0 0 1 */3 *"), (120 * _DAY, "0 0 1 */4 *"),
+    (181 * _DAY, "0 0 1 */6 *"), (365 * _DAY, "0 0 1 1 *"),
+)  # fmt: skip
+"""Cron expressions with the least time between two of their moments, in seconds; shortest first. Every third day of the month would
+not do: after the 31st comes the 1st."""
 
 Beat = Callable[[str], AgentResponse]
 """One heartbeat with a text; blocks until the turn is over."""
@@ -124,15 +135,12 @@ def _untold(_response: AgentResponse) -> None:
 def every_to_cron(seconds: float) -> str:
     """Return the cron expression that comes closest to an interval, for a server's crons; never more often than asked.
 
-    Crons know minutes, hours and days: ten minutes become ``*/10 * * * *``.
+    Crons know minutes, hours, days of the week and of the month: ten minutes become ``*/10 * * * *``, three days two days of the week.
+
+    Raises:
+        ConfigurationError: the interval is longer than a year, which no cron can say.
     """
-    minutes = max(1, -(-int(seconds) // 60))
-    for unit, size in (("minute", 60), ("hour", 24)):
-        if minutes < size:
-            step = next(n for n in range(minutes, size + 1) if size % n == 0)
-            if step == size:
-                minutes = 1
-                continue
-            return f"*/{step} * * * *" if unit == "minute" else f"0 */{step} * * *"
-        minutes = -(-minutes // size)
-    return f"0 0 */{min(minutes, 28)} * *" if minutes > 1 else "0 0 * * *"
+    for most, schedule in _SCHEDULES:
+        if seconds <= most:
+            return schedule
+    raise ConfigurationError(f"A cron comes once a year at least, and {seconds:,.0f} seconds are longer. Give an interval of 365 days at most.")

@@ -2,10 +2,15 @@
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent.errors import ConversationBusy, ModelError
+from memgpt_agent.errors import ConfigurationError, ConversationBusy, ModelError
 from memgpt_agent.graph.heartbeats import Heartbeats, every_to_cron
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.pulse import Pulse, Rhythm
@@ -81,8 +86,21 @@ def test_an_interval_becomes_a_cron_that_is_never_more_frequent() -> None:
         "0 */2 * * *",
         "0 */6 * * *",
         "0 0 * * *",
-        "0 0 */3 * *",
+        "0 0 * * 0,3",
     ]
+    with pytest.raises(ConfigurationError, match="365 days at most"):
+        every_to_cron(366 * 86_400)
+
+
+@given(st.floats(0.1, 365 * 86_400))
+def test_between_two_moments_of_a_cron_lies_the_whole_interval(seconds: float) -> None:
+    """Also over the end of an hour, a day, a month and a year, leap years among them."""
+    croniter = pytest.importorskip("croniter", reason="it comes with the development server (extra `serve`)").croniter
+    schedule = every_to_cron(seconds)
+    for begin in (datetime(2027, 12, 30, 23, 58, tzinfo=UTC), datetime(2028, 2, 27, 23, 58, tzinfo=UTC)):
+        moments = croniter(schedule, begin)
+        times = [moments.get_next(datetime) for _ in range(14)]
+        assert min(b - a for a, b in pairwise(times)) >= timedelta(seconds=seconds)
 
 
 def test_a_heart_can_be_stopped_at_any_moment() -> None:
