@@ -419,6 +419,16 @@ def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:
         assert done == []
 
 
+@pytest.mark.parametrize("typed", ["approve", " Approve\n", '"accept"', '{"type": "approve"}', '{"decisions": [{"type": "approve"}]}'])
+def test_a_decision_typed_into_a_field_for_text_is_read(tmp_path: Path, typed: str) -> None:
+    """A form such as Studio's may hand on what was typed as it stands."""
+    with trader(tmp_path, [call("buy", what="tea"), say("Bought.")], [RequiresApprovalRule("buy")]) as agent:
+        agent.step("Get tea.")
+        config: Any = {"configurable": {"thread_id": "ann"}}
+        agent.graph.invoke(Command(resume=typed), config, context=agent._context)  # type: ignore[call-overload]
+        assert done == ["bought tea"]
+
+
 def test_a_rule_that_rests_is_in_force_again_where_its_tool_is_there(tmp_path: Path) -> None:
     """Opened in between without its tools, as a terminal does, the agent has not lost the rule on them; given ones replace all."""
     with trader(tmp_path, [], [RequiresApprovalRule("buy")]):

@@ -1,5 +1,6 @@
 """Waiting for a person's decision on a tool call: a LangGraph interrupt in the form that Studio and agent inboxes know."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -57,16 +58,17 @@ def ask(name: str, arguments: Mapping[str, Any], call_id: str, description: str)
 
 
 def decision_of(answer: Any, name: str) -> Decision:
-    """Read a decision.
+    """Read a decision. One that was written as JSON into a field for text, or as a single word, is read as well.
 
     Raises:
         ConfigurationError: it is none that we know.
     """
-    given: Any = cast(dict[str, Any], answer).get("decisions", answer) if isinstance(answer, dict) else answer
+    given: Any = _written(answer) if isinstance(answer, str) else answer
+    given = cast(dict[str, Any], given).get("decisions", given) if isinstance(given, dict) else given
     if isinstance(given, list):
         given = cast(list[Any], given)[0] if given else None
     if isinstance(given, str):
-        given = {"type": given}
+        given = {"type": given.strip().lower()}
     if not isinstance(given, dict):
         raise _unknown(answer)
     decision = cast(dict[str, Any], given)
@@ -78,6 +80,13 @@ def decision_of(answer: Any, name: str) -> Decision:
     if kind in {"reject", "response", "ignore"}:
         return Decision("reject", reason=str(decision.get("message") or decision.get("args") or ""))
     raise _unknown(answer)
+
+
+def _written(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _edited(decision: Mapping[str, Any], name: str) -> dict[str, Any]:

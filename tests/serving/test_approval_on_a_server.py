@@ -25,7 +25,7 @@ def test_a_call_waits_on_the_server_until_somebody_approves(talk: Any, client: A
     assert (client.threads.get(ann.thread)["status"], ann.state()["next"]) == ("interrupted", ["execute_tools"])
     assert waiting(ann.decide("yes, please"))["description"].startswith("'yes, please' is no decision. Resume with")
     assert ann.stored("archival") == []
-    assert ann.decide({"decisions": [{"type": "approve"}]})["messages"][-1]["content"] == "Nice to meet you!"
+    assert ann.decide("approve")["messages"][-1]["content"] == "Nice to meet you!"
     assert ann.texts("archival") == ["bees sleep at night"]
     assert client.threads.get(ann.thread)["status"] == "idle"
 
