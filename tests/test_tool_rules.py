@@ -413,8 +413,9 @@ def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:
     with trader(tmp_path, [call("buy", what="tea"), say("Then not.")], [RequiresApprovalRule("buy")]) as agent:
         agent.step("Get tea.")
         config: Any = {"configurable": {"thread_id": "ann"}}
+        result: Any = {}
         for _ in range(MAX_ANSWERS):
-            result: Any = agent.graph.invoke(Command(resume="perhaps"), config, context=agent._context)  # type: ignore[call-overload]
+            result = agent.graph.invoke(Command(resume="perhaps"), config, context=agent._context)  # type: ignore[call-overload]
         assert result["messages"][-1].text == "Then not."
         assert done == []
 
