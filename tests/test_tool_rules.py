@@ -400,7 +400,7 @@ def test_an_answer_that_is_no_decision_leaves_the_call_waiting(tmp_path: Path) -
                 list(agent.decide(wrong))
         config: Any = {"configurable": {"thread_id": "ann"}}
         for wrong in ("perhaps", {"decisions": []}, 7):
-            agent.graph.invoke(Command(resume=wrong), config, context=agent._context)  # type: ignore[call-overload]
+            agent.graph.invoke(Command(resume=wrong), config, context=agent.context)
             (interrupt,) = agent.graph.get_state(config).interrupts
             assert f"{wrong!r} is no decision" in interrupt.value["action_requests"][0]["description"]
         assert done == []
@@ -415,7 +415,7 @@ def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:
         config: Any = {"configurable": {"thread_id": "ann"}}
         result: Any = {}
         for _ in range(MAX_ANSWERS):
-            result = agent.graph.invoke(Command(resume="perhaps"), config, context=agent._context)  # type: ignore[call-overload]
+            result = agent.graph.invoke(Command(resume="perhaps"), config, context=agent.context)
         assert result["messages"][-1].text == "Then not."
         assert done == []
 
@@ -426,7 +426,7 @@ def test_a_decision_typed_into_a_field_for_text_is_read(tmp_path: Path, typed: s
     with trader(tmp_path, [call("buy", what="tea"), say("Bought.")], [RequiresApprovalRule("buy")]) as agent:
         agent.step("Get tea.")
         config: Any = {"configurable": {"thread_id": "ann"}}
-        agent.graph.invoke(Command(resume=typed), config, context=agent._context)  # type: ignore[call-overload]
+        agent.graph.invoke(Command(resume=typed), config, context=agent.context)
         assert done == ["bought tea"]
 
 
