@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from memgpt_agent.graph.sleeper import SleepRule
     from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
     from memgpt_agent.memory.core import Block
-    from memgpt_agent.memory.persona import Persona
+    from memgpt_agent.memory.core.persona import Persona
     from memgpt_agent.memory.store import FaissStore, open_store
     from memgpt_agent.memory.stored_agents import delete_agent, list_agents
     from memgpt_agent.tools.profiles import Profile
@@ -23,7 +23,7 @@ _HOME = {
     "FaissStore": "memgpt_agent.memory.store",
     "MemGPTAgent": "memgpt_agent.agent",
     "MemGPTError": "memgpt_agent.errors",
-    "Persona": "memgpt_agent.memory.persona",
+    "Persona": "memgpt_agent.memory.core.persona",
     "Profile": "memgpt_agent.tools.profiles",
     "Settings": "memgpt_agent.config",
     "SleepRule": "memgpt_agent.graph.sleeper",

@@ -32,11 +32,11 @@ from memgpt_agent.graph.waking import Waking
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
+from memgpt_agent.memory.core.persona import Persona
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.persona import Persona
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.search import newest
 from memgpt_agent.memory.vector_archive import archive_of

@@ -14,7 +14,7 @@ from memgpt_agent import MemGPTAgent
 from memgpt_agent.agent_file import export_agent, import_agents
 from memgpt_agent.config import Settings
 from memgpt_agent.memory.core import Block, CoreMemory
-from memgpt_agent.memory.shared_blocks import SharedBlocks
+from memgpt_agent.memory.core.shared_blocks import SharedBlocks
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 

@@ -18,8 +18,7 @@ from memgpt_agent.errors import AgentFileError, MemGPTError
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, StoreArchive
-from memgpt_agent.memory.blocks import SYSTEM_DESCRIPTION, Block, Cause
-from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.memory.core import SYSTEM_DESCRIPTION, Block, Cause, CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models import resolve_chat_model

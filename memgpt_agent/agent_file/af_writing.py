@@ -18,8 +18,7 @@ from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
-from memgpt_agent.memory.blocks import Block
-from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from memgpt_agent.memory.blocks import Block
+from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.files.open_files import View
 from memgpt_agent.memory.inbox import Letter
 from memgpt_agent.memory.recall import Message

@@ -10,7 +10,7 @@ from memgpt_agent.cli.show import grid
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, terminal_of
 
 if TYPE_CHECKING:
-    from memgpt_agent.memory.shared_blocks import SharedBlock
+    from memgpt_agent.memory.core.shared_blocks import SharedBlock
 
 app = typer.Typer(no_args_is_help=True, help="Blocks of core memory that several agents share.")
 BlockId = Annotated[str, typer.Argument(metavar="ID", help="Which shared block.")]
@@ -23,8 +23,8 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
     terminal = terminal_of(context)
     found: list[SharedBlock] = []
     if terminal.agents():
+        from memgpt_agent.memory.core.shared_blocks import SharedBlocks
         from memgpt_agent.memory.opening import open_configured_store
-        from memgpt_agent.memory.shared_blocks import SharedBlocks
 
         with open_configured_store(terminal.settings, searches=False) as store:
             found = SharedBlocks(store).all()
@@ -107,8 +107,8 @@ def delete(
     terminal = terminal_of(context)
     if not yes:
         typer.confirm(f"Delete the shared block {block_id!r} with its history?", abort=True)
+    from memgpt_agent.memory.core.shared_blocks import SharedBlocks
     from memgpt_agent.memory.opening import open_configured_store
-    from memgpt_agent.memory.shared_blocks import SharedBlocks
 
     with open_configured_store(terminal.settings, searches=False) as store:
         SharedBlocks(store).delete(block_id)

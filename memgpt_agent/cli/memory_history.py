@@ -13,7 +13,7 @@ from memgpt_agent.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from memgpt_agent.memory.core import CoreMemory
-    from memgpt_agent.memory.history import Difference, Point, Version
+    from memgpt_agent.memory.core.history import Difference, Point, Version
     from memgpt_agent.memory.tasks import Task
 
 _SHOWN_LINES = 8
@@ -41,7 +41,7 @@ def log(
         core = opened.core_memory
         versions = core.log(label, limit=limit, before=before)
         if plot is not None:
-            from memgpt_agent.memory.history_picture import log_svg
+            from memgpt_agent.memory.core.history_picture import log_svg
 
             plot.write_text(
                 log_svg(versions, f"Core memory of {agent}{f': {label}' if label else ''}"), encoding="utf-8"

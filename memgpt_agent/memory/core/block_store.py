@@ -10,9 +10,9 @@ from langgraph.store.base import BaseStore, GetOp, Item, SearchOp
 from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, StoreError, ToolError, UnknownBlock
 from memgpt_agent.events import Clock
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.blocks import MAKING, Block, Cause
+from memgpt_agent.memory.core.blocks import MAKING, Block, Cause
+from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.search import put_if
 
 MAX_BLOCKS = 100

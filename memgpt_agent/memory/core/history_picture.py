@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from memgpt_agent.memory.history import Version
+from memgpt_agent.memory.core.history import Version
 
 MAX_DRAWN = 1_000
 """So many versions are drawn at most, the newest."""

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from memgpt_agent.errors import NothingToUndo, StoreError
-from memgpt_agent.memory.block_store import BlockStore, StoredBlock, check_size
-from memgpt_agent.memory.blocks import Cause
-from memgpt_agent.memory.history import BlockHistory, EditId, Point, Trail, Version
+from memgpt_agent.memory.core.block_store import BlockStore, StoredBlock, check_size
+from memgpt_agent.memory.core.blocks import Cause
+from memgpt_agent.memory.core.history import BlockHistory, EditId, Point, Trail, Version
 
 
 class Undoing:

@@ -10,8 +10,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.errors import BlockExists, BlockReadOnly, ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.block_store import (
-    MAX_BLOCKS,
+from memgpt_agent.memory.core.block_store import (
     BlockStore,
     StoredBlock,
     check_room,
@@ -19,25 +18,15 @@ from memgpt_agent.memory.block_store import (
     newest_revision,
     unknown,
 )
-from memgpt_agent.memory.blocks import (
+from memgpt_agent.memory.core.blocks import (
     BY_USER,
-    DEFAULT_LIMIT_CHARS,
-    HUMAN_DESCRIPTION,
-    PERSONA_DESCRIPTION,
-    SYSTEM_DESCRIPTION,
     Block,
     Cause,
-    default_blocks,
 )
-from memgpt_agent.memory.history import BlockHistory, Difference, Point, Trail, Version
-from memgpt_agent.memory.shared_blocks import Sharing
-from memgpt_agent.memory.text_edits import inserted, replaced
-from memgpt_agent.memory.undoing import Undoing
-
-__all__ = [
-    "DEFAULT_LIMIT_CHARS", "HUMAN_DESCRIPTION", "MAX_BLOCKS", "PERSONA_DESCRIPTION", "SYSTEM_DESCRIPTION", "Block", "Cause",
-    "CoreMemory", "default_blocks",
-]  # fmt: skip
+from memgpt_agent.memory.core.history import BlockHistory, Difference, Point, Trail, Version
+from memgpt_agent.memory.core.shared_blocks import Sharing
+from memgpt_agent.memory.core.text_edits import inserted, replaced
+from memgpt_agent.memory.core.undoing import Undoing
 
 _DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
 _SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "detach"))

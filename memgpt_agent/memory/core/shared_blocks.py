@@ -9,9 +9,16 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.errors import BlockExists, BlockInUse, StoreError, ToolError, UnknownBlock
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.block_store import MAX_ATTEMPTS, BlockStore, StoredBlock, attached, check_room, newest_revision
-from memgpt_agent.memory.blocks import Block, Cause
-from memgpt_agent.memory.history import BlockHistory, Trail, Version, first_trail
+from memgpt_agent.memory.core.block_store import (
+    MAX_ATTEMPTS,
+    BlockStore,
+    StoredBlock,
+    attached,
+    check_room,
+    newest_revision,
+)
+from memgpt_agent.memory.core.blocks import Block, Cause
+from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.search import put_if
 
 MAX_ATTACHED = 500

@@ -23,8 +23,8 @@ from memgpt_agent.errors import (
 )
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
+from memgpt_agent.memory.core.shared_blocks import MAX_ATTACHED, Attachment, SharedBlocks, as_own
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.memory.shared_blocks import MAX_ATTACHED, Attachment, SharedBlocks, as_own
 from memgpt_agent.testing import Clock
 
 
