@@ -25,13 +25,12 @@ from memgpt_agent.agent_file.shapes import (
     VersionItem,
     ViewsItem,
 )
-from memgpt_agent.memory.archival import Passage
+from memgpt_agent.memory.archival import Passage, Retired
 from memgpt_agent.memory.core.history import Trail, Version
 from memgpt_agent.memory.files.record import FileRecord
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.knowledge import Entity, Fact
 from memgpt_agent.memory.pulse import PulseState
-from memgpt_agent.memory.retired import Retired
 from memgpt_agent.memory.tasks import Step, Task
 
 Value = dict[str, Any]

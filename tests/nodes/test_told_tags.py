@@ -12,9 +12,8 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.archival import StoreArchive
+from memgpt_agent.memory.archival import RetiredPassages, StoreArchive
 from memgpt_agent.memory.core import Cause
-from memgpt_agent.memory.retired import RetiredPassages
 from memgpt_agent.memory.store import FaissStore, Tally
 from memgpt_agent.prompts import MAX_TAG_CHARS
 from memgpt_agent.testing import Clock, ScriptedModel, call, say

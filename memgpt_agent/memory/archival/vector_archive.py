@@ -9,7 +9,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
-from memgpt_agent.memory.archival import (
+from memgpt_agent.memory.archival.passages import (
     CLOSE_BY_WORDS,
     ArchivalMemory,
     Passage,

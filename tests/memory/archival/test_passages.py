@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ToolError
-from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, Passage, StoreArchive, closeness, passage_id
+from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, Passage, StoreArchive, passage_id
+from memgpt_agent.memory.archival.passages import closeness
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder
