@@ -11,7 +11,7 @@ from memgpt_agent.memory.core import Cause, CoreMemory
 from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.inbox import Post
 from memgpt_agent.memory.journal import Journal
-from memgpt_agent.memory.pages import QueueView
+from memgpt_agent.memory.main_context import QueueView
 from memgpt_agent.memory.recall import RecallMemory
 
 

@@ -10,8 +10,7 @@ from langgraph.runtime import Runtime
 from memgpt_agent.config import Context
 from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Block, Cause, default_blocks
-from memgpt_agent.memory.pages import PAGE_SHARE, next_page, pages_of
-from memgpt_agent.memory.queue import choose_evicted
+from memgpt_agent.memory.main_context import PAGE_SHARE, choose_evicted, next_page, pages_of
 from memgpt_agent.nodes.arrivals import alert, no_turn, receive
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.page_faults import notes_for

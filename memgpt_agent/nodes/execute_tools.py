@@ -18,7 +18,7 @@ from memgpt_agent.errors import InvalidArguments, ToolError
 from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.pages import QueueView
+from memgpt_agent.memory.main_context import QueueView
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.nodes.answers import is_echo
 from memgpt_agent.nodes.approval import ask

@@ -10,7 +10,7 @@ from langchain_core.messages import AnyMessage, SystemMessage
 from memgpt_agent.errors import ContextTooSmall
 from memgpt_agent.events import MARK, begins_turn
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.queue import split_exchanges, split_steps
+from memgpt_agent.memory.main_context import split_exchanges, split_steps
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.tool_rules import offered

@@ -7,7 +7,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from memgpt_agent.events import begins_turn, mark_of
-from memgpt_agent.memory.queue import results_of, seen_of
+from memgpt_agent.memory.main_context import results_of, seen_of
 from memgpt_agent.nodes.seen_before import Results, Seen
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT

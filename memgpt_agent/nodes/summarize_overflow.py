@@ -9,8 +9,7 @@ from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
-from memgpt_agent.memory.pages import keep_pages, pages_of
-from memgpt_agent.memory.queue import as_lines, choose_evicted
+from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
 from memgpt_agent.nodes.main_context import MESSAGE_SHARE
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.rolling_up import roll_up

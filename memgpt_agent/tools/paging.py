@@ -4,7 +4,7 @@ from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.pages import QueueView, keep_pages, page_text, pages_of
+from memgpt_agent.memory.main_context import QueueView, keep_pages, page_text, pages_of
 from memgpt_agent.prompts import READ_ON
 from memgpt_agent.tools.definition import memory_tool
 

@@ -9,7 +9,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.archival import StoreArchive
-from memgpt_agent.memory.pages import pages_of
+from memgpt_agent.memory.main_context import pages_of
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.testing import Clock, ScriptedModel, call, calls, say
 

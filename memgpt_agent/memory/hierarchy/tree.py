@@ -14,7 +14,7 @@ from memgpt_agent.events import Clock, mark_of, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.hierarchy.nodes import INDEXED, LEVELS, Level, SummaryNode, key_of, moment_of, periods_of
-from memgpt_agent.memory.queue import as_lines
+from memgpt_agent.memory.main_context import as_lines
 from memgpt_agent.memory.search import Filter, best_or_newest, find, newest, put_if
 from memgpt_agent.prompts import plain_digest
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.events import Mark, with_mark
-from memgpt_agent.memory.queue import as_lines, as_seen, choose_evicted, split_exchanges, split_steps
+from memgpt_agent.memory.main_context import as_lines, choose_evicted, split_exchanges, split_steps
+from memgpt_agent.memory.main_context.queue import as_seen
 from memgpt_agent.prompts import INTERRUPTED
 
 

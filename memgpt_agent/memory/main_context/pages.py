@@ -10,7 +10,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import Mark, begins_turn, local_time, mark_of, with_mark
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.queue import split_exchanges
+from memgpt_agent.memory.main_context.queue import split_exchanges
 from memgpt_agent.memory.recall import RecallMemory
 
 PAGE_SHARE = 1 / 12

@@ -1,0 +1,17 @@
+"""What main context holds of a conversation: the queue, what the model sees of it, and its pages, which leave and come back."""
+
+from memgpt_agent.memory.main_context.pages import PAGE_SHARE, QueueView, keep_pages, next_page, page_text, pages_of
+from memgpt_agent.memory.main_context.queue import (
+    Exchange,
+    as_lines,
+    choose_evicted,
+    results_of,
+    seen_of,
+    split_exchanges,
+    split_steps,
+)
+
+__all__ = [
+    "PAGE_SHARE", "Exchange", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page", "page_text", "pages_of",
+    "results_of", "seen_of", "split_exchanges", "split_steps",
+]  # fmt: skip
