@@ -18,8 +18,8 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.graph import deliveries
 from memgpt_agent.graph.turns import Turns
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.memory.turns import Leases
 from memgpt_agent.nodes.arrivals import KEPT_EVENT_IDS
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say

@@ -20,10 +20,10 @@ from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core.shared_blocks import as_own
-from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.store.carrying import items_of
+from memgpt_agent.memory.turns import Leases
 
 MAX_TIERS = 10_000
 

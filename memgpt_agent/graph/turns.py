@@ -21,7 +21,7 @@ from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.graph.deliveries import Delivery
 from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.lease import Lease, Leases
+from memgpt_agent.memory.turns import Lease, Leases
 
 _Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
 _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}

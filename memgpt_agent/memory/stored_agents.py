@@ -8,8 +8,8 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.memory import definitions, namespaces
-from memgpt_agent.memory.lease import Leases
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.turns import Leases
 
 
 def list_agents(settings: Settings | None = None, store: BaseStore | None = None) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import ConversationBusy, LeaseLost
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.lease import Lease, Leases
-from memgpt_agent.memory.process import surely_dead, this_process
 from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.memory.turns import Lease, Leases
+from memgpt_agent.memory.turns.process import surely_dead, this_process
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_it_is_renewed_while_it_is_held(store: FaissStore) -> None:
 
 HOLDER = """
 import sys, time
-from memgpt_agent.memory.lease import Leases
+from memgpt_agent.memory.turns import Leases
 from memgpt_agent.memory.store import FaissStore
 with FaissStore(sys.argv[1]) as store, Leases(store).hold("t", 30):
     print("held", flush=True)

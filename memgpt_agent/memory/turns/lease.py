@@ -14,10 +14,10 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ConversationBusy, LeaseLost
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.alarms import alarm_in
-from memgpt_agent.memory.process import surely_dead, this_process
 from memgpt_agent.memory.search import put_if
-from memgpt_agent.memory.turnstile import turnstile_of
+from memgpt_agent.memory.turns.alarms import alarm_in
+from memgpt_agent.memory.turns.process import surely_dead, this_process
+from memgpt_agent.memory.turns.turnstile import turnstile_of
 
 LEASE_SECONDS = 30.0
 """A lease that is not renewed holds so long; of a dead process on the same machine, no longer at all."""

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from memgpt_agent.memory.alarms import Alarms
+from memgpt_agent.memory.turns.alarms import Alarms
 
 WAIT_SECONDS = 20
 
