@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
-from memgpt_agent.memory.inbox import Inbox
+from memgpt_agent.memory.waking import Inbox
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import MEMGPT

@@ -14,7 +14,7 @@ from memgpt_agent.errors import NothingToDecide
 from memgpt_agent.graph.sleeper import SleepRule
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.archival import RetiredPassages
-from memgpt_agent.memory.sleep import SleepDiary
+from memgpt_agent.memory.waking import SleepDiary
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.rules import RequiresApprovalRule
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.files.open_files import View
-from memgpt_agent.memory.inbox import Letter
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.memory.tasks import Task
+from memgpt_agent.memory.waking import Letter
 
 Texts = tuple[str, ...]
 

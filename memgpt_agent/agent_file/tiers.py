@@ -30,8 +30,8 @@ from memgpt_agent.memory.core.history import Trail, Version
 from memgpt_agent.memory.files.record import FileRecord
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.knowledge import Entity, Fact
-from memgpt_agent.memory.pulse import PulseState
 from memgpt_agent.memory.tasks import Step, Task
+from memgpt_agent.memory.waking.pulse import PulseState
 
 Value = dict[str, Any]
 

@@ -11,7 +11,7 @@ from memgpt_agent.graph.sleeper import Sleeper, SleepReport
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.graph.waking import Waking
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.pulse import Rhythm
+from memgpt_agent.memory.waking import Rhythm
 
 
 class Background:

@@ -19,7 +19,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.inbox import Post
+from memgpt_agent.memory.waking import Post
 from memgpt_agent.nodes import (
     Resources,
     acall_llm,

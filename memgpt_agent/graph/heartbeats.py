@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from memgpt_agent.errors import ConfigurationError, ConversationBusy, MemGPTError
 from memgpt_agent.graph.turn_reader import AgentResponse
-from memgpt_agent.memory.pulse import Pulse
+from memgpt_agent.memory.waking import Pulse
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler

@@ -13,7 +13,7 @@ from memgpt_agent.errors import MemGPTError, ToolError
 from memgpt_agent.events import Event
 from memgpt_agent.graph.deliveries import last
 from memgpt_agent.graph.turn_reader import StreamEvent
-from memgpt_agent.memory.inbox import Inbox, Letter
+from memgpt_agent.memory.waking import Inbox, Letter
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from memgpt_agent.graph.deliveries import sent
 from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.graph.turns import Turns
 from memgpt_agent.memory import definitions
-from memgpt_agent.memory.sleep import SleepDiary
+from memgpt_agent.memory.waking import SleepDiary
 
 MAX_PORTIONS = 20
 """One sleep reads so many portions at most."""

@@ -10,7 +10,7 @@ from memgpt_agent.graph.heartbeats import Heartbeats
 from memgpt_agent.graph.sleeper import Sleeper
 from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
 from memgpt_agent.graph.turns import Turns
-from memgpt_agent.memory.pulse import Pulse, Rhythm
+from memgpt_agent.memory.waking import Pulse, Rhythm
 
 
 class Waking:

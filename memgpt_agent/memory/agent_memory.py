@@ -9,10 +9,9 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.archival import ArchivalMemory, StoreArchive
 from memgpt_agent.memory.core import Cause, CoreMemory
 from memgpt_agent.memory.files import AttachedFiles
-from memgpt_agent.memory.inbox import Post
-from memgpt_agent.memory.journal import Journal
 from memgpt_agent.memory.main_context import QueueView
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.memory.waking import Journal, Post
 
 
 def _about(text: str) -> int:

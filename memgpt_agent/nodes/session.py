@@ -19,7 +19,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.inbox import Post
+from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
 from memgpt_agent.nodes.seen_before import SeenBefore
 from memgpt_agent.state import ModelFacts

@@ -9,7 +9,8 @@ from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.memory.inbox import MAX_HOPS, Inbox, Letter
+from memgpt_agent.memory.waking import Inbox, Letter
+from memgpt_agent.memory.waking.inbox import MAX_HOPS
 from memgpt_agent.prompts import LETTER, as_data
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.untrusted import MAX_CHARS, outside

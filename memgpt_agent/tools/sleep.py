@@ -4,7 +4,7 @@ from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import EventType, local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import RetiredPassages
-from memgpt_agent.memory.sleep import SleepDiary
+from memgpt_agent.memory.waking import SleepDiary
 from memgpt_agent.prompts import NOTHING_TO_READ, WHILE_AWAKE, as_data
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten

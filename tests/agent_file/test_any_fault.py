@@ -17,9 +17,8 @@ from memgpt_agent.documents import find_files
 from memgpt_agent.errors import AgentFileError, NothingToUndo, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival import RetiredPassages
-from memgpt_agent.memory.inbox import Inbox, Letter
-from memgpt_agent.memory.pulse import Pulse, Rhythm
 from memgpt_agent.memory.tasks import TaskList
+from memgpt_agent.memory.waking import Inbox, Letter, Pulse, Rhythm
 from memgpt_agent.testing import Clock, ScriptedModel, call, say
 from memgpt_agent.tools.rules import ConditionalRule, MaxCountRule, ParentRule
 from tests.agent_file.conftest import Home

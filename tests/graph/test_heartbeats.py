@@ -13,7 +13,7 @@ from langgraph.store.memory import InMemoryStore
 from memgpt_agent.errors import ConfigurationError, ConversationBusy, ModelError
 from memgpt_agent.graph.heartbeats import Heartbeats, every_to_cron
 from memgpt_agent.graph.turn_reader import AgentResponse
-from memgpt_agent.memory.pulse import Pulse, Rhythm
+from memgpt_agent.memory.waking import Pulse, Rhythm
 
 CALL = {"name": "core_memory_append", "args": {}, "id": "1", "result": "", "failed": False, "thinking": ""}
 

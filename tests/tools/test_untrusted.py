@@ -7,8 +7,8 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
-from memgpt_agent.memory.inbox import Inbox, Letter
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.waking import Inbox, Letter
 from memgpt_agent.prompts import as_data
 from memgpt_agent.testing import Clock
 from memgpt_agent.tools.agents import read_letters

@@ -7,7 +7,8 @@ import pytest
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.memory.pulse import Pulse, Rhythm, span_seconds
+from memgpt_agent.memory.waking import Pulse, Rhythm
+from memgpt_agent.memory.waking.pulse import span_seconds
 from memgpt_agent.testing import Clock
 
 

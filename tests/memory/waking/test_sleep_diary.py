@@ -6,7 +6,7 @@ from langgraph.store.memory import InMemoryStore
 from memgpt_agent.errors import ToolError, UnknownPassage
 from memgpt_agent.memory.archival import RetiredPassages, StoreArchive
 from memgpt_agent.memory.recall import Message, RecallMemory, Role
-from memgpt_agent.memory.sleep import SleepDiary
+from memgpt_agent.memory.waking import SleepDiary
 from memgpt_agent.testing import Clock
 
 
