@@ -147,6 +147,8 @@ class AgentState(TypedDict):
     """The queue in main context, oldest first, as it was said; packaged for the model only when compiled."""
     event: NotRequired[Event | None]
     """An event not yet received; it becomes a message of the queue."""
+    agent_id: NotRequired[str]
+    """Whose memory a run of this conversation named last; it holds for runs that name nobody's."""
     turn: NotRequired[Turn]
     """The registers of the running turn."""
     heartbeat_reason: NotRequired[HeartbeatReason | None]

@@ -26,6 +26,8 @@ _REGISTERS: dict[str, Any] = {
     "turn_notes": TurnNotes | None, "core_memory": dict[str, str],
 }  # fmt: skip
 """What the state holds beside the queue."""
+_WHOSE = "agent_id"
+"""Whose memory the conversation uses is not taken along: the agent may be imported under another id."""
 
 
 def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
@@ -42,7 +44,7 @@ def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
             f"The conversation {thread_id!r} is in the middle of a turn ({', '.join(snapshot.next)}). "
             "Let it finish, or give it up with end_turn(), and export again."
         )
-    values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items()}
+    values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items() if name != _WHOSE}
     try:
         json.dumps(values)
     except (TypeError, ValueError) as error:
@@ -56,7 +58,7 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
     Raises:
         AgentFileError: a message, its mark or a register cannot be read, or the pending step is unknown.
     """
-    values = dict(conversation.values)
+    values = {name: value for name, value in conversation.values.items() if name != _WHOSE}
     messages = values.get("messages", [])
     try:
         values["messages"] = messages_from_dict(messages)

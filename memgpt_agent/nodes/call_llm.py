@@ -69,7 +69,7 @@ class _Step:
 
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":
-        session = Session.of(runtime, config, resources, state.get("model_facts"))
+        session = Session.of(runtime, config, resources, state)
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
         prompt, usage = state.get("prompt"), state.get("context_usage", {})

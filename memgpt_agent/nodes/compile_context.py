@@ -27,8 +27,10 @@ def compile_context(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
-    session = Session.of(runtime, config, resources, state.get("model_facts"))
+    session = Session.of(runtime, config, resources, state)
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
+    if session.context.agent_id and session.context.agent_id != state.get("agent_id"):
+        update["agent_id"] = session.context.agent_id
     received, turn = receive(state, session)
     received = _paged(session, state, received, turn)
     received += reminders(session, turn)

@@ -58,7 +58,7 @@ def execute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """Carry out the calls of the newest answer one after another; return their results and what follows."""
-    step = _Step.of(state, Session.of(runtime, config, resources, state.get("model_facts")), runtime.stream_writer)
+    step = _Step.of(state, Session.of(runtime, config, resources, state), runtime.stream_writer)
     for job in step.jobs():
         if job.foreign:
             job.take(ToolNode([job.foreign], handle_tool_errors=_explain).invoke(job.request(state), config))
@@ -69,7 +69,7 @@ async def aexecute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """The same for an asyncio loop, which is never held up."""
-    session = await asyncio.to_thread(Session.of, runtime, config, resources, state.get("model_facts"))
+    session = await asyncio.to_thread(Session.of, runtime, config, resources, state)
     step = await asyncio.to_thread(_Step.of, state, session, runtime.stream_writer)
     jobs = step.jobs()
     while (job := await asyncio.to_thread(next, jobs, None)) is not None:

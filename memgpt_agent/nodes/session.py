@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
 from memgpt_agent.nodes.seen_before import SeenBefore
-from memgpt_agent.state import ModelFacts
+from memgpt_agent.state import AgentState, ModelFacts
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
@@ -150,12 +150,15 @@ class Session:
         runtime: Runtime[Context],
         config: RunnableConfig,
         resources: Resources,
-        learned: Mapping[str, ModelFacts] | None = None,
+        state: AgentState,
     ) -> "Session":
-        """Return the session of a run; without a context every choice is the default's."""
+        """Return the session of a run; without a context every choice is the default's.
+
+        The memory is that of the agent which the run names, else which an earlier run of the conversation named, else the thread's own.
+        """
         context = Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
-        agent_id = context.agent_id or thread_id
+        agent_id = context.agent_id or state.get("agent_id") or thread_id
         store = runtime.store or resources.fallback_store
         archive = resources.archive(agent_id) if resources.archive else None
         memory = AgentMemory(
@@ -169,7 +172,7 @@ class Session:
         )
         model = resources.chat_model(context.model, resources.model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""
-        facts = (learned or {}).get(name_of(model)) or ModelFacts(factor=1.0, window=0)
+        facts = (state.get("model_facts") or {}).get(name_of(model)) or ModelFacts(factor=1.0, window=0)
         session = cls(resources, context, thread_id, checkpoint or "", memory, model, resources.counter(model), facts)
         return replace(session, memory=replace(memory, budget_tokens=session.budget_tokens, count_tokens=session.counter.count_text))
 

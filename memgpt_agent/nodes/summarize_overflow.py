@@ -27,7 +27,7 @@ def summarize_overflow(
 
     They are in recall memory already. Where the model cannot summarise, a plain digest stands in.
     """
-    session = Session.of(runtime, config, resources, state.get("model_facts"))
+    session = Session.of(runtime, config, resources, state)
     usage = state.get("context_usage", {})
     to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
 

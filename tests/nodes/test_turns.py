@@ -10,6 +10,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.events import mark_of
 from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.recall import RecallMemory, Role
 from memgpt_agent.prompts import LAST_STEP, NO_ANSWER_REPLY, UNANSWERED, UNUSABLE
 from memgpt_agent.testing import Clock, ScriptedModel, call, calls, say
@@ -266,3 +267,26 @@ def test_only_ids_that_can_come_again_are_kept_of_events_without_a_text() -> Non
     beat(graph)
     (kept,) = store.search(("ann", "events"))
     assert [event_id for event_id, _ in kept.value["ids"]] == ["by-the-clock"]
+
+
+def test_a_conversation_goes_on_with_the_memory_that_it_was_given() -> None:
+    """A run that names nobody's memory uses the one that an earlier run of its thread named, not silently another."""
+    store = InMemoryStore()
+    graph: Any = create_graph(model=ScriptedModel([say("ok")] * 5), store=store, checkpointer=InMemorySaver())
+
+    def said(thread: str, text: str, **context: Any) -> None:
+        graph.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": thread}}, context=context or None)
+
+    def heard(agent_id: str) -> list[str]:
+        items = store.search(namespaces.recall(agent_id), limit=100)
+        return sorted(item.value["text"] for item in items if item.value["role"] == "user")
+
+    said("t1", "one", agent_id="ann")
+    said("t1", "two")
+    said("t2", "three")
+    said("t1", "four", agent_id="ben")
+    said("t1", "five")
+    assert heard("ann") == ["one", "two"]
+    assert heard("t2") == ["three"]
+    assert heard("ben") == ["five", "four"]
+    assert heard("t1") == []
