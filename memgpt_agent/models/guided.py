@@ -25,6 +25,7 @@ from memgpt_agent.models.guided_profiles import (
     translated,
     wants_reflection,
 )
+from memgpt_agent.models.guided_sleep import FINISH, SLEEP_TOOLS, ModelJudge, next_calls, read_sleep
 from memgpt_agent.models.guided_view import View, content_words, read_view
 from memgpt_agent.models.llama import ChatLlama, call_chunk, new_call_id
 
@@ -89,6 +90,8 @@ class GuidedLlama(ChatLlama):
         functions: dict[str, Mapping[str, Any]] = {tool["function"]["name"]: tool["function"] for tool in tools}
         if "send_message" in functions and tool_choice in {"auto", "required", "send_message"}:
             return self._guided(read_view(messages), functions, tool_choice == "send_message", usage)
+        if functions.keys() >= SLEEP_TOOLS and "send_message" not in functions and tool_choice in {"auto", "required"}:
+            return self._asleep(messages, functions, usage)
         return super()._answer(messages, stop, usage, tools=tools, tool_choice=tool_choice, **kwargs)
 
     def _guided(
@@ -106,13 +109,22 @@ class GuidedLlama(ChatLlama):
             planned = [added] if added else self._plan(view, view.user, usage)
             calls = translated(planned, functions, {found.tool for found in view.found})
         for index, (name, arguments) in enumerate(calls):
-            given = _arguments(functions[name], {**arguments, "request_heartbeat": True})
-            yield call_chunk(
-                name=name, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False), index=index
-            )
+            yield _call(functions[name], {**arguments, "request_heartbeat": True}, index)
         if not calls:
             goes_on = not must_speak and owes_reflection(view, functions)
             yield from self._speak(view, functions["send_message"], usage, goes_on=goes_on)
+
+    def _asleep(
+        self, messages: list[BaseMessage], functions: Mapping[str, Mapping[str, Any]], usage: Usage
+    ) -> Iterator[ChatGenerationChunk]:
+        """Bring the block about the user up to date with what was said, part by part, then end the sleep."""
+        in_parts = all("thinking" in (f.get("parameters") or {}).get("properties", {}) for f in functions.values())
+        calls = next_calls(
+            read_sleep(messages), ModelJudge(self._yes, self._written, self._merged, usage), in_parts=in_parts
+        )
+        known = [call for call in calls if call[0] in functions] or [(FINISH, {})]
+        for index, (name, arguments) in enumerate(known):
+            yield _call(functions[name], {**arguments, "request_heartbeat": name != FINISH}, index)
 
     def _reflection(self, view: View, function: Mapping[str, Any], usage: Usage) -> ChatGenerationChunk:
         """Look back on what was said, as the reminder asked."""
@@ -120,8 +132,7 @@ class GuidedLlama(ChatLlama):
         pieces = self.engine.generate(
             prompt, grammar=schema_grammar(REFLECTION_SCHEMA), sampling=Sampling(max_tokens=_SPEAK_TOKENS), usage=usage
         )
-        given = _arguments(function, {**reflection_arguments("".join(pieces), view), "request_heartbeat": False})
-        return call_chunk(name=REFLECT, call_id=new_call_id(), arguments=json.dumps(given, ensure_ascii=False))
+        return _call(function, {**reflection_arguments("".join(pieces), view), "request_heartbeat": False})
 
     def _added_call(self, user: str, functions: Mapping[str, Mapping[str, Any]], usage: Usage) -> Call | None:
         """Return the call of a tool that the user of this package added, if the message asks for what one does."""
@@ -222,19 +233,28 @@ class GuidedLlama(ChatLlama):
         return f"{new} Before: {old.rstrip('.')} (until {view.now[:10] or 'then'})."
 
     def _facts(self, user: str, usage: Usage) -> list[str]:
-        """Return what the message says of the user; a fact with a word that it does not hold is dropped."""
+        """Return what the message says of the user; the message itself where a name is lost."""
+        kept = self._written(user, usage)
+        if all(name in " ".join(kept) for name in _names(user)) and kept:
+            return kept
+        return [f'The user said: "{user.strip()}"'] if content_words(user) else []
+
+    def _written(self, user: str, usage: Usage) -> list[str]:
+        """Return what the model writes of the user; a fact with a name or number that the message does not hold is dropped."""
         prompt = tokens_of(self.engine, [Turn("system", words.EXTRACT), Turn("user", user)])
         sampling = Sampling(max_tokens=120)
         text = "".join(self.engine.generate(prompt, grammar=_FACT_GRAMMAR, sampling=sampling, usage=usage))
         heard = content_words(user)
         kept: list[str] = []
         for line in dict.fromkeys(line.strip() for line in text.splitlines()):
-            named = {w.lower() for w in re.findall(r"[^\W_]+", line)[2:] if w[0].isupper() or w[0].isdigit()}
+            named = {
+                w.lower()
+                for w in re.findall(r"[^\W_]+", line)[2:]
+                if (w[0].isupper() or w[0].isdigit()) and content_words(w)
+            }
             if line and named <= {w.lower() for w in re.findall(r"[^\W_]+", user)} and content_words(line) & heard:
                 kept.append(line)
-        if all(name in " ".join(kept) for name in _names(user)) and kept:
-            return kept
-        return [f'The user said: "{user.strip()}"'] if heard else []
+        return kept
 
     def _outdated(self, line: str, user: str, facts: Sequence[str], usage: Usage) -> bool:
         """Whether a line must go: only one that shares a word of meaning with what is new is even asked about."""
@@ -262,6 +282,11 @@ class GuidedLlama(ChatLlama):
         if not said.strip():
             yield call_chunk(arguments="I have noted that.")
         yield call_chunk(arguments=f'"{after}')
+
+
+def _call(function: Mapping[str, Any], given: Mapping[str, Any], index: int = 0) -> ChatGenerationChunk:
+    arguments = json.dumps(_arguments(function, given), ensure_ascii=False)
+    return call_chunk(name=function["name"], call_id=new_call_id(), arguments=arguments, index=index)
 
 
 def _arguments(function: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

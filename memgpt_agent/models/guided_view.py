@@ -97,10 +97,10 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
     about: Mapping[str, Any] = {}
     for message in messages:
         if isinstance(message, SystemMessage):
-            about = about or cast(Mapping[str, Any], _kwargs(message).get(MARK) or {})
+            about = about or cast(Mapping[str, Any], kwargs_of(message).get(MARK) or {})
             reader.tasks = reader.tasks or _tasks_in(message.text)
         elif isinstance(message, HumanMessage):
-            kind, text = _event(message)
+            kind, text = event_of(message)
             if kind == "user_message":
                 reader.hear(text)
             elif kind == "system_alert":
@@ -136,10 +136,8 @@ def _stem(word: str) -> str:
 
 
 def _with_memory(reader: _Reader, about: Mapping[str, Any]) -> View:
-    blocks = [cast(Mapping[str, Any], block) for block in cast(Sequence[Any], about.get("blocks") or ())]
-    values = {str(b["label"]): str(b["value"]) for b in blocks}
-    writable = [str(b["label"]) for b in blocks if not b.get("read_only") and b["label"] != "persona"]
-    label = "human" if "human" in writable or not writable else writable[0]
+    values = {str(block["label"]): str(block["value"]) for block in _blocks(about)}
+    label = str(human_block(about).get("label", "human"))
     return View(
         user=reader.user,
         facts=tuple(line.strip() for line in values.get(label, "").splitlines() if line.strip()),
@@ -157,13 +155,26 @@ def _with_memory(reader: _Reader, about: Mapping[str, Any]) -> View:
     )
 
 
-def _kwargs(message: BaseMessage) -> dict[str, Any]:
+def kwargs_of(message: BaseMessage) -> dict[str, Any]:
+    """Return what the agent notes beside a message."""
     return cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
 
 
-def _event(message: HumanMessage) -> tuple[str, str]:
+def _blocks(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [cast(Mapping[str, Any], block) for block in cast(Sequence[Any], about.get("blocks") or ())]
+
+
+def human_block(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the block about the user: ``human``, else the first one that may be written; empty where there is none."""
+    blocks = {str(block["label"]): block for block in _blocks(about)}
+    writable = [name for name, block in blocks.items() if not block.get("read_only") and name != "persona"]
+    label = "human" if "human" in writable or not writable else writable[0]
+    return blocks.get(label, {})
+
+
+def event_of(message: HumanMessage) -> tuple[str, str]:
     """Return an event's type and text, from the agent's note on it, its JSON, or as plain text."""
-    mark: Mapping[str, Any] = _kwargs(message).get(MARK) or {}
+    mark: Mapping[str, Any] = kwargs_of(message).get(MARK) or {}
     if "text" in mark:
         return str(mark.get("type", "user_message")), str(mark["text"])
     try:

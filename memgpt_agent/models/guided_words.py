@@ -19,6 +19,9 @@ OUTDATED = (
 )
 OUTDATED_ASK = "Note: {note}\nNewer message: {message}\nMust the note be changed?"
 
+SAME = "You compare two notes about a user. Answer Yes or No."
+SAME_ASK = "First note: {one}\nSecond note: {other}\nDo both notes say the same?"
+
 TOOL = "You decide whether a tool is needed to answer a message. Answer Yes or No."
 TOOL_ASK = 'Message: "{message}"\nTool: {name}: {description}\nDoes the message ask for what this tool does?'
 
