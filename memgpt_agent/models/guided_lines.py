@@ -37,9 +37,9 @@ _MOMENT = re.compile(
 )
 _LIFE = re.compile(r"\b(born|grew up|raised|brought up|used to|studied|graduated|ago|since)\b", re.IGNORECASE)
 _PASSING = re.compile(
-    r"^The user(?:'s(?: (?!(?:is|are|was|were|has|have)\b)[^\W_]+){1,3}?)? (?:thank\w*|say\w*|said|ask\w*|want\w*|will|found|felt|feel\w*|"
-    r"had|got|went|saw|came|watched|slept|should|would|\w+ed|"
-    r"(?:is|are|was|were) (?:back|tired|sleepy|busy|ready|confused|excited|glad|happy|sad|sorry|looking|feeling))\b"
+    r"^The user(?:'s(?: (?!(?:is|are|was|were|has|have)\b)[^\W_]+){1,3}?)? (?:thank\w*|say\w*|said|told|ask\w*|want\w*|will|"
+    r"found|felt|feel\w*|had|got|went|saw|came|slept|was|were|should|would|\w+ed|"
+    r"(?:is|are) (?:back|tired|sleepy|busy|ready|confused|excited|glad|happy|sad|sorry|looking|feeling))\b"
 )
 _NEGATED = re.compile(r"\b(not|never|no longer|without)\b|n't\b", re.IGNORECASE)
 
@@ -209,20 +209,12 @@ def _edit(lines: list[str], place: int, new: str | None) -> tuple[str, str, list
     if place < 0:
         return None
     after = [*lines[:place], *([new] if new is not None else []), *lines[place + 1 :]]
-    whole = "\n".join(lines)
-    last = len(lines) - 1
-    spans = [(place, min(place + 1, last)), (max(place - 1, 0), place), (max(place - 1, 0), min(place + 1, last))]
-    if new is not None or not last:
-        spans = [(place, place), *spans]
-    for first, end in spans:
-        old = "\n".join(lines[first : end + 1])
-        changed = "\n".join(after[first : end + 1 - (new is None)])
-        if (
-            old
-            and (end > first or new is not None or not last)
-            and len(re.findall(f"(?={re.escape(old)})", whole)) == 1
-        ):
-            return old, changed, after
+    whole, least = "\n".join(lines), 1 if new is not None or len(lines) == 1 else 2
+    for width in range(least, len(lines) + 1):
+        for first in range(max(0, place + 1 - width), min(place, len(lines) - width) + 1):
+            old = "\n".join(lines[first : first + width])
+            if old and len(re.findall(f"(?={re.escape(old)})", whole)) == 1:
+                return old, "\n".join(after[first : first + width - (new is None)]), after
     return None
 
 

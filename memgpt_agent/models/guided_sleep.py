@@ -67,7 +67,7 @@ def read_sleep(messages: Sequence[BaseMessage]) -> SleepView:
 def _said(record: str) -> list[Said]:
     """Return what the user said, without questions."""
     heads = list(_LINE.finditer(record))
-    ends = [head.start() for head in heads[1:]] + [len(record)]
+    ends = [*(head.start() for head in heads), len(record)][1:]
     spoken = [
         Said(head[1], record[head.end() : end].strip())
         for head, end in zip(heads, ends, strict=True)
