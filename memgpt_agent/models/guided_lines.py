@@ -9,7 +9,7 @@ from memgpt_agent.models.guided_view import content_words
 
 REPLACED = 0.55
 """A change ends a line that shares a word with it where the model finds that more likely than this."""
-UNSEEN = 0.615
+UNSEEN = 0.63
 """The same of a line that shares no word with it: asked of the message and of the fact, as unrelated lines reach 0.62."""
 CONFLICT = 0.62
 """The same where nothing speaks of a change, but name or number is another one."""
@@ -21,14 +21,15 @@ _BEFORE = re.compile(r"^(.*\S) Before: (.*\S) \(until ([^)]*)\)\.?$")
 _QUOTED = re.compile(r'^The user said: "(.*)"$')
 _AS_OF = re.compile(r" \(as of \d{4}-\d\d-\d\d\)$")
 _OWN = re.compile(r"\b(i|i'm|i've|i'd|i'll|me|my|mine|myself|we|we're|we've|our|us)\b", re.IGNORECASE)
+_SELF = re.compile(r"\b(I|[Ww]e)\b")
 _ASKS = re.compile(
     r"^\W*(what|which|who|whom|whose|where|when|why|how|do|does|did|is|are|am|was|were|can|could|will|would|should|have|has|any)\b"
     r".*\?\W*$",
     re.IGNORECASE | re.DOTALL,
 )
 _CHANGE = re.compile(
-    r"\b(now|new|no longer|any ?more|instead|since|moved?|moving|left|quit|stopped|gave up|given up|chang(?:e|es|ed|ing)|"
-    r"switched|sold|bought|replaced|became|married|divorced|retired|died|used to)\b",
+    r"\b(now|new|no longer|any ?more|instead|moved?|moving|(?<!the )(?<!my )(?<!to )left(?!-)|quit|stopped|gave up|given up|"
+    r"chang(?:e|es|ed|ing)|switched|sold|bought|replaced|became|married|divorced|retired|died|used to)\b",
     re.IGNORECASE,
 )
 _MOMENT = re.compile(
@@ -119,9 +120,16 @@ class Lines:
         if not _is_told(said.text):
             return
         touched: list[_Entry] = []
+        about = self._about(said.text)
         for fact in self.judge.facts(said.text):
-            if _is_lasting(fact, said.text):
+            if _is_lasting(fact, said.text) and about in content_words(fact) | {""}:
                 self._note(fact, said, touched)
+
+    def _about(self, message: str) -> str:
+        """Return the name with which a message begins, if the lines know it and the user says nothing of himself; else nothing."""
+        first = next(iter(_WORD.findall(message)), "").removesuffix("'s")
+        known = {name for entry in self.kept() for name in _marked(entry.text)}
+        return "".join(content_words(first)) if first.lower() in known and not _SELF.search(message) else ""
 
     def _note(self, fact: str, said: Said, touched: list[_Entry]) -> None:
         """Put one fact where it belongs; what the same message put elsewhere stays."""
@@ -245,7 +253,7 @@ def _is_lasting(fact: str, message: str) -> bool:
     meaning = content_words(fact)
     if not meaning or 2 * len(meaning & content_words(message)) < len(meaning):
         return False
-    return bool(not _PASSING.match(fact) or _CHANGE.search(message) or _LIFE.search(f"{message} {fact}"))
+    return bool(not _PASSING.match(fact) or _CHANGE.search(message) or _LIFE.search(fact))
 
 
 def _says_all(line: str, fact: str) -> bool:
