@@ -137,6 +137,25 @@ def test_passing_things_and_inventions_are_not_noted(said: str) -> None:
     assert after("", judge, said) == ([], [])
 
 
+def test_what_somebody_else_did_is_not_the_users() -> None:
+    """A message that begins with a name that the lines know, and says nothing of the user, is about that one."""
+    judge = KnowingJudge(
+        {"Nuno, my partner, bakes.": ["The user bakes."], "Nuno and I bake.": ["The user bakes with Nuno."]}
+    )
+    known = "The user's partner is Nuno."
+    assert after(known, judge, "Nuno, my partner, bakes.") == ([known], [])
+    assert after(known, judge, "Nuno and I bake.") == ([known, "The user bakes with Nuno."], [])
+
+
+def test_the_left_hand_changes_nothing() -> None:
+    """Nor does the way to the left: only leaving does."""
+    told = {"I am left-handed.": ["The user is left-handed."], "My left knee hurts.": ["The user's left knee hurts."]}
+    judge = KnowingJudge(
+        told, {("The user sails.", text) for text in [*told, *(fact for facts in told.values() for fact in facts)]}
+    )
+    assert after("The user sails.", judge, *told)[0][0] == "The user sails."
+
+
 def test_the_block_is_tidied() -> None:
     """Lines said twice, quotations of passing things, and what a line says to be past; other people's lines stay."""
     value = [

@@ -12,6 +12,7 @@ from memgpt_agent.config import Settings
 from memgpt_agent.models.guided_sleep import SleepView, next_calls, read_sleep
 from memgpt_agent.prompts import WHILE_AWAKE
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
+from memgpt_agent.tools.profiles import SLEEPTIME
 from tests.models.test_guided_lines import KnowingJudge
 
 SAID = [
@@ -147,3 +148,23 @@ def test_through_the_real_graph_the_block_holds_what_is_true(tmp_path: Path) -> 
         assert all(c["status"] == "OK" for c in report.tool_calls if "status" in c)
         assert (report.messages_read, report.messages_left) == (6, 0)
         assert "The user lives in Porto." in ann.memory.archival.search("Porto")[0].text
+
+
+@pytest.mark.local
+def test_a_real_model_sleeps_in_calls_that_can_be_carried_out_and_ends(smollm2: Path) -> None:
+    """One small enough for a test: its form, not its judgement."""
+    pytest.importorskip("llama_cpp")
+    from memgpt_agent.models.guided import GuidedLlama
+
+    model = GuidedLlama(path=smollm2, n_ctx=2_048, max_tokens=60)
+    bound = model.bind_tools([tool.schema(thinking=True) for tool in SLEEPTIME.tools])
+    messages = woken(line("I keep geese."), line("I moved to Faro."), human="The user lives in Porto.")
+    names = {tool.name for tool in SLEEPTIME.tools}
+    for _ in range(3):
+        answer = bound.invoke(messages)
+        assert answer.invalid_tool_calls == []
+        assert {call["name"] for call in answer.tool_calls} <= names
+        messages.append(answer)
+        if [call["name"] for call in answer.tool_calls] == ["memory_finish_edits"]:
+            return
+    pytest.fail(f"It did not end its sleep: {messages[3:]}")
