@@ -143,6 +143,8 @@ class Lines:
             outdated.until = said.day
         if covering is not None:
             touched.append(covering)
+            if _QUOTED.match(covering.text):
+                covering.text = fact
             if outdated is not None:
                 outdated.kept = False
             return

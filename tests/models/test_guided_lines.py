@@ -83,6 +83,12 @@ def test_the_same_in_other_words_is_left_as_it_stands() -> None:
     assert after("The user's Ana teaches maths.", judge, *judge.told) == (["The user's Ana teaches maths."], [])
 
 
+def test_a_fact_takes_the_place_of_a_quotation_that_says_it() -> None:
+    """What could not be put in the third person awake is a line like the others then."""
+    judge = KnowingJudge({"I bake bread, as you know.": ["The user bakes bread."]})
+    assert after('The user said: "Bread, bread: I bake all day."', judge, *judge.told)[0] == ["The user bakes bread."]
+
+
 def test_a_change_replaces_the_line_that_it_ends_and_files_it() -> None:
     """With the day; also where the two share no word. Other lines stay."""
     message = "I moved to Faro."
