@@ -66,7 +66,8 @@ class GuidedLlama(ChatLlama):
     """A chat model that makes a usable MemGPT agent of a 1.5B model; to the agent an ordinary one.
 
     It judges what kind of message stands before it, writes the tool call's arguments under constraints, and speaks when
-    the tools have answered. Without the agent's tools, or with a named tool, it is :class:`ChatLlama`.
+    the tools have answered. Asleep it brings the block about the user up to date.
+    Without the agent's tools, or with a named tool, it is :class:`ChatLlama`.
 
     **Limits**: made for English; cues such as "archive" and first-person words are part of its judgement.
     """
