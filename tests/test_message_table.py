@@ -194,7 +194,12 @@ def test_what_is_kept_in_memory_is_bounded(saver: SqliteCheckpointer) -> None:
     text = "x" * (limit // 3)
     for n in range(5):
         put(saver, HumanMessage(f"{n} {text}", id=str(n)), thread=str(n))
-    assert saver._messages._bytes <= limit  # pyright: ignore[reportPrivateUsage]
+    table = saver._messages  # pyright: ignore[reportPrivateUsage]
+    assert table._bytes <= limit  # pyright: ignore[reportPrivateUsage]
+    most = message_table._KEPT_MESSAGES  # pyright: ignore[reportPrivateUsage]
+    put(saver, *[HumanMessage(str(n), id=str(n)) for n in range(most + 10)], thread="many")
+    assert len(table._kept) <= most  # pyright: ignore[reportPrivateUsage]
+    assert [m.text for m in values(saver, thread="many")["messages"]] == [str(n) for n in range(most + 10)]
     assert [values(saver, thread=str(n))["messages"][0].text[:2] for n in range(5)] == [f"{n} " for n in range(5)]
 
 

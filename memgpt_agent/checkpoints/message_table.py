@@ -30,8 +30,12 @@ _QUEUES = "memgpt_queues"
 _DIGEST_BYTES = 16
 _COUNT_BYTES = 4
 _CONTAINERS = {dict, list}
-_KEPT_BYTES = 32 * 1024 * 1024
-"""Of the messages used last so many bytes, as they are stored, are kept in memory for all threads together."""
+_KEPT_MESSAGES = 4_096
+_KEPT_BYTES = 8 * 1024 * 1024
+"""So many of the messages used last, and so many bytes of them as they are stored, are kept in memory for all threads together.
+
+A short message takes 3.3 kB there, ten times what is stored of it.
+"""
 
 
 class RowSerializer(JsonPlusSerializer):
@@ -178,7 +182,7 @@ class MessageTable:
         self._seen[place] = (weakref.ref(message, lambda _: self._seen.pop(place, None)), digest)
 
     def _shrink(self) -> None:
-        while self._bytes > _KEPT_BYTES and self._kept:
+        while self._bytes > _KEPT_BYTES or len(self._kept) > _KEPT_MESSAGES:
             _, old = self._kept.popitem(last=False)
             self._bytes -= len(old.stored)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
-_KEPT_VIEWS = 4_096
+_KEPT_VIEWS = 2_048
 _KEPT_CHARS = 16_384
 """Of longer messages nothing is kept: they are few, and would fill the memory."""
 
