@@ -35,9 +35,8 @@ def sleep(
             soft_wrap=True,
         )
     left = f", {report.messages_left:,} left for next time" if report.messages_left else ""
-    terminal.out.print(
-        plain(f"{report.messages_read:,} messages read{left}; {len(report.tool_calls):,} changes and searches.")
-    )
+    calls = len(report.tool_calls)
+    terminal.out.print(plain(f"{report.messages_read:,} messages read{left}; {calls:,} call{'' if calls == 1 else 's'}."))
 
 
 def heartbeat(

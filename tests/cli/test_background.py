@@ -15,7 +15,7 @@ def test_an_agent_sleeps_and_says_what_it_did(memgpt) -> None:
     memgpt.ok("run", "I keep bees.")
     told = memgpt.ok("sleep")
     assert "memory_rethink" in told
-    assert told.endswith("2 messages read; 2 changes and searches.\n")
+    assert told.endswith("2 messages read; 2 calls.\n")
     assert "Keeps bees." in memgpt.ok("memory", "show")
     assert memgpt("sleep", "--agent", "nobody").exit_code == 1
 
