@@ -110,6 +110,21 @@ def test_a_list_that_is_not_all_messages_is_stored_as_ever(saver: SqliteCheckpoi
     assert stored(path) == 0
 
 
+class Custom(HumanMessage):
+    """A message of a class that is not restored where only known classes are."""
+
+
+def test_a_message_whose_class_is_not_restored_is_stored_again_and_again(path: Path) -> None:
+    """Under strict deserialisation what is read is its data; putting the message is no error, however often."""
+    with open_checkpointer(path) as saver:
+        saver.serde = message_table.RowSerializer(allowed_msgpack_modules=None)
+        message = Custom(content="hi", id="1")
+        parent = put(saver, message)
+        put(saver, message, parent=parent)
+        (read,) = values(saver)["messages"]
+        assert (read["content"], read["id"]) == ("hi", "1")
+
+
 def test_who_changes_what_was_read_changes_nothing_stored(saver: SqliteCheckpointer) -> None:
     """Every reader has copies of its own, down to the lists and dicts within a message."""
     put(saver, HumanMessage("hi", id="1", additional_kwargs={"a": {"b": [1]}}))

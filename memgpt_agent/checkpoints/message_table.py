@@ -46,8 +46,9 @@ class RowSerializer(JsonPlusSerializer):
         kind, row = data
         if kind != ROW_TYPE:
             return super().loads_typed(data)
-        checkpoint = super().loads_typed(("msgpack", row[_COUNT_BYTES + len(digests_of(row)) * _DIGEST_BYTES :]))
-        checkpoint[_QUEUES] = (checkpoint[_QUEUES], digests_of(row))
+        digests = digests_of(row)
+        checkpoint = super().loads_typed(("msgpack", row[_COUNT_BYTES + len(digests) * _DIGEST_BYTES :]))
+        checkpoint[_QUEUES] = (checkpoint[_QUEUES], digests)
         return checkpoint
 
 
@@ -69,7 +70,8 @@ class Row:
 
 @dataclass(frozen=True)
 class _Kept:
-    message: BaseMessage
+    message: Any
+    """As it is read: not a message where its class may not be restored."""
     type: str
     stored: bytes
 
@@ -225,9 +227,10 @@ def _is_queue(value: Any) -> TypeGuard[list[BaseMessage]]:
     return bool(items) and all(isinstance(m, BaseMessage) for m in items)
 
 
-def _same(one: BaseMessage, other: BaseMessage) -> bool:
-    extra = one.__pydantic_extra__  # `model_extra` is the same, and twice as slow as all the rest of this
-    return one.__dict__ == other.__dict__ and type(one) is type(other) and extra == other.__pydantic_extra__
+def _same(kept: Any, message: BaseMessage) -> bool:
+    if type(kept) is not type(message) or kept.__dict__ != message.__dict__:
+        return False
+    return bool(kept.__pydantic_extra__ == message.__pydantic_extra__)  # `model_extra` is the same, but slow
 
 
 def _copied(message: Any) -> Any:

@@ -28,7 +28,6 @@ from memgpt_agent.checkpoints.message_table import (
     MessageTable,
     Row,
     RowSerializer,
-    drop_unused,
     read_messages,
     write_messages,
 )
@@ -263,9 +262,9 @@ class SqliteCheckpointer(SqliteSaver):
 
     @override
     def delete_thread(self, thread_id: str) -> None:
-        super().delete_thread(thread_id)
-        with self.cursor() as cursor:
-            drop_unused(cursor, str(thread_id))
+        with self.cursor() as cursor:  # not the base's: a process killed behind it would leave the messages for ever
+            for table in ("checkpoints", "writes", "queue_messages"):
+                cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))  # noqa: S608  names of our own
 
     @override
     def put_writes(
