@@ -99,7 +99,7 @@ def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, A
 class _TwoFaced(Runnable[AgentState, dict[str, Any]]):
     """A node with a sync and an async face, because a model or a tool may have only one of them.
 
-    Not a ``RunnableLambda``, which would stand in traces once more below the node and took half a millisecond of each.
+    Not a ``RunnableLambda``, which would stand in traces once more below the node and takes 0.14 ms of processor time.
     """
 
     def __init__(self, sync: Callable[..., Any], asynchronous: Callable[..., Any], resources: Resources) -> None:

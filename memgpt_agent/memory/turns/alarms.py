@@ -13,7 +13,11 @@ _IDLE_SECONDS = 60.0
 
 
 class Alarms:
-    """Makes calls at their time. A timer each would start a thread each, a quarter of what a lease costs a turn."""
+    """Makes calls at their time, for leases, of which a turn takes one and hardly ever renews it.
+
+    Setting one takes 0.01 ms of processor time; a ``threading.Timer`` each 0.16, half as much as the lease itself, and a job
+    of APScheduler's, by which hearts beat, 0.07 (ADR 0088).
+    """
 
     def __init__(self) -> None:
         self._begin()
