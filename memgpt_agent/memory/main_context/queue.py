@@ -56,23 +56,6 @@ Cut = Callable[[str, str], str]
 """Shortens an over-long text of the message of an id, by which the whole is found in recall memory."""
 
 
-def as_seen(
-    messages: Sequence[AnyMessage],
-    *,
-    time_zone: str,
-    cut: Cut,
-    extra: Callable[[BaseMessage], dict[str, Any]] = lambda _: {},
-) -> Iterator[BaseMessage]:
-    """Yield the queue as the model sees it: events as JSON, each call followed by its result, replies only as calls.
-
-    A call without a result gets one that says it was interrupted; a result without its call is left out. ``extra``
-    gives what is told with an event.
-    """
-    results = results_of(messages)
-    for message in messages:
-        yield from seen_of(message, results, time_zone=time_zone, cut=cut, extra=extra(message))
-
-
 def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
     """Return the results of tool calls by the calls' ids."""
     return {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
@@ -81,7 +64,17 @@ def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
 def seen_of(
     message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, extra: dict[str, Any]
 ) -> Iterator[BaseMessage]:
-    """Yield what :func:`as_seen` shows for one message, given the results of its calls and what is told with it."""
+    """Yield what the model sees for one message of the queue: an event as JSON, a call with its result behind it, a reply only as its call.
+
+    A call without a result gets one that says it was interrupted; a result without its call is left out.
+
+    Args:
+        message: the message.
+        results: the results of the queue's calls, by :func:`results_of`.
+        time_zone: the zone in which times are told.
+        cut: shortens what is too long.
+        extra: what is told with an event.
+    """
     if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
         return
     if isinstance(message, AIMessage):

@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.events import Mark, with_mark
-from memgpt_agent.memory.main_context import as_lines, choose_evicted, split_exchanges, split_steps
-from memgpt_agent.memory.main_context.queue import as_seen
+from memgpt_agent.memory.main_context import (
+    as_lines,
+    choose_evicted,
+    results_of,
+    seen_of,
+    split_exchanges,
+    split_steps,
+)
 from memgpt_agent.prompts import INTERRUPTED
 
 
@@ -38,7 +44,12 @@ TWO = [event("1"), answer("c1"), result("c1"), reply("x"), event("2"), answer("c
 
 def seen(messages: list[AnyMessage], limit: int = 10_000) -> list:  # pyright: ignore[reportMissingTypeArgument]
     """Return what the model sees, long texts cut at a number of characters."""
-    return list(as_seen(messages, time_zone="UTC", cut=lambda text, _: text[:limit]))
+    results = results_of(messages)
+    return [
+        shown
+        for message in messages
+        for shown in seen_of(message, results, time_zone="UTC", cut=lambda text, _: text[:limit], extra={})
+    ]
 
 
 def test_an_exchange_goes_from_one_event_to_the_next() -> None:
