@@ -207,8 +207,7 @@ class _Step:
                 return
             if name == SEND_MESSAGE and is_echo(str(arguments.get("message", "")), self.session.resources.system_prompt):
                 raise InvalidArguments(ECHO)
-            actor = "sleeptime" if self.session.resources.profile.in_background else "agent"
-            cause = Cause(job.key, actor, name, job.parsed.thinking, self.turn["id"])
+            cause = Cause(job.key, self.session.resources.profile.actor, name, job.parsed.thinking, self.turn["id"])
             job.text = self.session.resources.tools.act_on_memory(name, self.session.memory.because(cause), arguments)
         except ToolError as error:
             job.text, job.failed = str(error), True

@@ -26,9 +26,9 @@ def reminders(session: Session, turn: Turn | None) -> list[AnyMessage]:
 
 def ended(session: Session, turn: Turn) -> Turn:
     """Return the registers of a turn that is over, once what the profile does at a turn's end is done."""
-    actor = "sleeptime" if session.resources.profile.in_background else "agent"
-    memory = session.memory.because(Cause(actor=actor, tool="end", turn=turn["id"]))
-    for close in session.resources.profile.closing:
+    profile = session.resources.profile
+    memory = session.memory.because(Cause(actor=profile.actor, tool="end", turn=turn["id"]))
+    for close in profile.closing:
         close(memory)
     return {**turn, "over": True}
 

@@ -88,6 +88,11 @@ class Profile:
     in_background: bool = False
     """Whether nobody speaks to it: what it says and does is kept apart from what was said to the agent."""
 
+    @property
+    def actor(self) -> str:
+        """As whose acts memory keeps what it does."""
+        return "sleeptime" if self.in_background else "agent"
+
 
 MEMGPT = Profile("memgpt", MEMGPT_TOOLS)
 """The agent of the MemGPT paper."""
