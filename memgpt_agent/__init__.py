@@ -8,30 +8,30 @@ if TYPE_CHECKING:
     from memgpt_agent.config import Context, Settings
     from memgpt_agent.errors import MemGPTError
     from memgpt_agent.graph.builder import create_graph
-    from memgpt_agent.graph.sleeper import SleepRule
-    from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.core.persona import Persona
-    from memgpt_agent.memory.store import FaissStore, open_store
-    from memgpt_agent.memory.stored_agents import delete_agent, list_agents
+    from memgpt_agent.store import FaissStore, open_store
+    from memgpt_agent.stored_agents import delete_agent, list_agents
     from memgpt_agent.tools.profiles import Profile
+    from memgpt_agent.turns.sleeper import SleepRule
+    from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 
 _HOME = {
-    "AgentResponse": "memgpt_agent.graph.turn_reader",
+    "AgentResponse": "memgpt_agent.turns.turn_reader",
     "Block": "memgpt_agent.memory.core",
     "Context": "memgpt_agent.config",
-    "FaissStore": "memgpt_agent.memory.store",
+    "FaissStore": "memgpt_agent.store",
     "MemGPTAgent": "memgpt_agent.agent",
     "MemGPTError": "memgpt_agent.errors",
     "Persona": "memgpt_agent.memory.core.persona",
     "Profile": "memgpt_agent.tools.profiles",
     "Settings": "memgpt_agent.config",
-    "SleepRule": "memgpt_agent.graph.sleeper",
-    "StreamEvent": "memgpt_agent.graph.turn_reader",
+    "SleepRule": "memgpt_agent.turns.sleeper",
+    "StreamEvent": "memgpt_agent.turns.turn_reader",
     "create_graph": "memgpt_agent.graph.builder",
-    "delete_agent": "memgpt_agent.memory.stored_agents",
-    "list_agents": "memgpt_agent.memory.stored_agents",
-    "open_store": "memgpt_agent.memory.store",
+    "delete_agent": "memgpt_agent.stored_agents",
+    "list_agents": "memgpt_agent.stored_agents",
+    "open_store": "memgpt_agent.store",
 }
 
 __all__ = [

@@ -18,17 +18,8 @@ from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
-from memgpt_agent.graph.approvals import Approvals
-from memgpt_agent.graph.async_forms import in_thread
-from memgpt_agent.graph.background import Background
 from memgpt_agent.graph.builder import AgentGraph, create_graph
-from memgpt_agent.graph.deliveries import alast, last, said, sent
-from memgpt_agent.graph.deliveries import heartbeat as heartbeat_event
-from memgpt_agent.graph.post import LocalPost
-from memgpt_agent.graph.sleeper import SleepRule, sleeper_of
-from memgpt_agent.graph.turn_reader import AgentResponse, StreamEvent
-from memgpt_agent.graph.turns import Turns
-from memgpt_agent.graph.waking import Waking
+from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival.vector_archive import archive_of
@@ -38,13 +29,22 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, message_of
-from memgpt_agent.memory.search import newest
-from memgpt_agent.memory.turns import Leases
 from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.store.plain import newest
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
-from memgpt_agent.tools.makeup import Makeup
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile
 from memgpt_agent.tools.rules import ToolRule
+from memgpt_agent.tools.specification import AgentSpecification
+from memgpt_agent.turns.approvals import Approvals
+from memgpt_agent.turns.async_forms import in_thread
+from memgpt_agent.turns.background import Background
+from memgpt_agent.turns.deliveries import alast, last, said, sent
+from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event
+from memgpt_agent.turns.post import LocalPost
+from memgpt_agent.turns.sleeper import SleepRule, sleeper_of
+from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
+from memgpt_agent.turns.turns import Turns
+from memgpt_agent.turns.waking import Waking
 
 
 class MemGPTAgent(Approvals, Background):
@@ -115,7 +115,7 @@ class MemGPTAgent(Approvals, Background):
             )
             known = definitions.load(self._store, self.agent_id)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()))
-            self._makeup = Makeup.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
+            self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
@@ -128,10 +128,10 @@ class MemGPTAgent(Approvals, Background):
             )
             if not known:
                 about = str(persona) if persona is not None else None
-                seeds = definitions.seeds(about, human, core_memory, (*self._makeup.profile.blocks, *blocks))
+                seeds = definitions.seeds(about, human, core_memory, (*self._specification.profile.blocks, *blocks))
                 self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
             # Last: whoever is cut off before it is a new agent again, and makes what is missing.
-            made = self._makeup.define(stored, model=self._model, embedding=embedding, thread_id=self.thread_id)
+            made = self._specification.define(stored, model=self._model, embedding=embedding, thread_id=self.thread_id)
             definitions.save(self._store, made)
         except BaseException:
             self._opened.close()
@@ -168,8 +168,8 @@ class MemGPTAgent(Approvals, Background):
     def graph(self) -> AgentGraph:
         """The compiled graph; its model is resolved at the first use."""
         if self._graph is None:
-            makeup = self._makeup
-            self._graph = self._compiled(makeup.profile, self._model, makeup.added, makeup.rules)
+            specification = self._specification
+            self._graph = self._compiled(specification.profile, self._model, specification.added, specification.rules)
         return self._graph
 
     async def agraph(self) -> AgentGraph:
@@ -193,7 +193,7 @@ class MemGPTAgent(Approvals, Background):
     @property
     def context(self) -> Context:
         """What its runs are invoked with: the choices that hold for it. Give it along where you run :attr:`graph` yourself."""
-        return self._makeup.context
+        return self._specification.context
 
     @property
     def core_memory(self) -> CoreMemory:
@@ -203,7 +203,7 @@ class MemGPTAgent(Approvals, Background):
     @property
     def tools(self) -> ToolsByName:
         """Every tool of the agent by its name, called as the user's doing."""
-        return ToolsByName(self._makeup.registry, self.memory)
+        return ToolsByName(self._specification.registry, self.memory)
 
     @property
     def atools(self) -> AsyncToolsByName:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
-MODULES = ("memgpt_agent", "memgpt_agent.errors", "memgpt_agent.memory.store", "memgpt_agent.testing")
+MODULES = ("memgpt_agent", "memgpt_agent.errors", "memgpt_agent.store", "memgpt_agent.testing")
 """The modules whose names a user may import. Everything else may change without notice."""
 HEADER = """\
 # Reference

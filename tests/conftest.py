@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 # Tests assert behaviour, not time: on a crowded machine an example may take seconds.

@@ -18,7 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from memgpt_agent import Block, MemGPTAgent, Persona, Settings, delete_agent, list_agents
 from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, MissingCredential, UnknownBlock
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
 
 

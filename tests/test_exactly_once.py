@@ -15,14 +15,15 @@ from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, open_checkpointe
 from memgpt_agent.config import Context
 from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
-from memgpt_agent.graph import deliveries
-from memgpt_agent.graph.turns import Turns
+from memgpt_agent.leases import Leases
+from memgpt_agent.leases.lease import LEASES
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.turns import Leases
 from memgpt_agent.nodes.arrivals import KEPT_EVENT_IDS
 from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
+from memgpt_agent.turns import deliveries
+from memgpt_agent.turns.turns import Turns
 
 
 class Crash(BaseException):
@@ -70,7 +71,7 @@ def said(agent: MemGPTAgent, role: str) -> list[str]:
 def everything(store: Any) -> dict[tuple[Any, ...], Any]:
     """All that the store holds, without the leases."""
     (items,) = store.batch([SearchOp((), limit=10_000)])
-    return {(i.namespace, i.key): (i.value, i.updated_at) for i in items if i.namespace != namespaces.LEASES}
+    return {(i.namespace, i.key): (i.value, i.updated_at) for i in items if i.namespace != LEASES}
 
 
 def files_it(text: str) -> AIMessage:

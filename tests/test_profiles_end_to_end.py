@@ -12,9 +12,9 @@ from langchain_core.messages import BaseMessage, ToolMessage
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.checkpoints import open_checkpointer
-from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.tasks import TaskList
 from memgpt_agent.prompts import CHECK_ANSWER
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
 from memgpt_agent.tools.profiles import MEMGPT_REACT, MEMGPT_V2
 from memgpt_agent.tools.reflection import remind_to_reflect

@@ -15,14 +15,14 @@ from memgpt_agent.agent_file import export_agent, import_agents
 from memgpt_agent.config import Settings
 from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 
 EDITS = 5
 APPENDING = """
 import sys
 from memgpt_agent.memory.core import CoreMemory
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 with FaissStore(sys.argv[1]) as store:
     core = CoreMemory(store, sys.argv[2])
     for number in range(int(sys.argv[3])):

@@ -11,12 +11,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from memgpt_agent import MemGPTAgent, create_graph
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import NothingToDecide
-from memgpt_agent.graph.sleeper import SleepRule
-from memgpt_agent.graph.turn_reader import AgentResponse
 from memgpt_agent.memory.archival import RetiredPassages
 from memgpt_agent.memory.waking import SleepDiary
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.rules import RequiresApprovalRule
+from memgpt_agent.turns.sleeper import SleepRule
+from memgpt_agent.turns.turn_reader import AgentResponse
 
 
 def agent(home: Path, script: list[Any], sleeping: list[Any] = (), **choices: Any) -> MemGPTAgent:  # type: ignore[assignment]

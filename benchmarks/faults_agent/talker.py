@@ -14,7 +14,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent import Block, MemGPTAgent, Settings
 from memgpt_agent.checkpoints import open_checkpointer
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
 
 AGENT = "faulty"

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.faults_snapshots.writer import BEGUN, DIMS, FILE, indexes, vector_of, write_for_ever
 from benchmarks.killing import PROCESSES, kill_once
-from memgpt_agent.memory.store.database import Database
+from memgpt_agent.store.sqlite.database import Database
 
 LONGEST_LIFE_SECONDS = 0.5
 LIVES_A_FILE = 20

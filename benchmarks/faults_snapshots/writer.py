@@ -7,10 +7,10 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import PutOp
 
-from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.store.database import Database
-from memgpt_agent.memory.store.index_cache import IndexCache
-from memgpt_agent.memory.store.vectors import Floats, unit
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.index.arrays import Floats, unit
+from memgpt_agent.store.index.index_cache import IndexCache
+from memgpt_agent.store.sqlite.database import Database
 
 DIMS = 32
 CHUNK_ROWS = 256

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.faults_store.writer import NAMESPACES, open_file
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 
 State = dict[tuple[int, str], str]
 SEARCHED = 5

@@ -10,7 +10,7 @@ from langgraph.store.base import GetOp, PutOp
 
 from benchmarks.faults_store.writer import open_file
 from benchmarks.killing import PROCESSES
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 
 SHARED = ("shared", "recall")
 NUMBERS = ("shared", "numbers")

@@ -9,8 +9,8 @@ from typing import Any
 import faiss
 from langgraph.store.base import PutOp
 
-from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.store.sizes import Sizes
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.index.sizes import Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NAMESPACES = [("one", "recall"), ("two", "recall"), ("two", "archival")]

@@ -12,7 +12,7 @@ from benchmarks.turn.__main__ import memory_mib
 from memgpt_agent.documents import find_files
 from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.memory.files import AttachedFiles
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 

@@ -18,9 +18,9 @@ from memgpt_agent.events import Mark, with_mark
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.nodes.arrivals import remember
 from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import ScriptedModel
 from memgpt_agent.tools.recall_memory import conversation_search
 from memgpt_agent.tools.registry import ToolRegistry

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from benchmarks.embedding import Cached
 from benchmarks.recall.agent import AGENT, Turn, hear
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.search import find
-from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.store.protocol import SearchMode
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.plain import find
+from memgpt_agent.store.protocol import SearchMode
 
 Search = Callable[[str, int], list[str]]
 """From a question and a number of results to the ids of turns, best first."""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from memgpt_agent import MemGPTAgent, Settings
-from memgpt_agent.graph.sleeper import SleepReport
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, RecallMemory
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.testing import Clock
+from memgpt_agent.turns.sleeper import SleepReport
 
 
 def judged(talk: dict[str, Any], lines: Sequence[str]) -> tuple[int, int]:

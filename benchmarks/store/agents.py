@@ -11,7 +11,7 @@ from langgraph.store.base import PutOp
 
 from benchmarks.store.data import DIMS, QUERIES, Data, Lookup
 from benchmarks.store.measure import milliseconds
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 
 BATCH = 2000
 

@@ -83,7 +83,7 @@ class Faiss(LangGraph):
 
     def open(self) -> None:
         """Open the file."""
-        from memgpt_agent.memory.store import FaissStore
+        from memgpt_agent.store import FaissStore
 
         self.store = FaissStore(self.folder / "store.sqlite", index=self.index())
 

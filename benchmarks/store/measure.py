@@ -195,7 +195,7 @@ def measure(backend: Backend, size: int, limit_seconds: float, say: _Say) -> dic
 def reopen(backend: Backend) -> dict[str, Any]:
     """From opening to the first answer, everything imported before."""
     if isinstance(backend, Faiss):
-        for module in ("faiss", "memgpt_agent.memory.store"):
+        for module in ("faiss", "memgpt_agent.store"):
             importlib.import_module(module)
     opened, _ = milliseconds(backend.open)
     took, _ = milliseconds(lambda: backend.search(0))

@@ -22,9 +22,9 @@ from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.memory.search import count
-from memgpt_agent.memory.store.carrying import items_of
 from memgpt_agent.prompts import system_prompt
+from memgpt_agent.store.plain import count
+from memgpt_agent.store.transfer import items_of
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.profiles import PROFILES
 

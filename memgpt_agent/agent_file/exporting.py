@@ -18,12 +18,12 @@ from memgpt_agent.agent_file.secrets import without_secrets
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core.shared_blocks import as_own
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.store.carrying import items_of
-from memgpt_agent.memory.turns import Leases
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.transfer import items_of
 
 MAX_TIERS = 10_000
 

@@ -23,9 +23,9 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.store import FaissStore
-from memgpt_agent.memory.store.carrying import CarriedItem, put_all
-from memgpt_agent.memory.store.rows import Namespace
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.sqlite.rows import Namespace
+from memgpt_agent.store.transfer import TransferItem, put_all
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_from_data
@@ -184,7 +184,7 @@ class _Writing:
                     f"There is a conversation {thread!r} already. Import the agent where there is none, or under another id (--as)."
                 )
 
-    def _item(self, tier: str, place: int, item: StoredItem, name: str) -> tuple[Namespace, CarriedItem]:
+    def _item(self, tier: str, place: int, item: StoredItem, name: str) -> tuple[Namespace, TransferItem]:
         if not all(label and "." not in label for label in tier.split("/")):
             raise AgentFileError(f"{name}: memory has a tier {tier!r}, which is no namespace. Nothing was imported.")
         check_item(tier, item, f"{name}: memory.{tier}[{place}]")
@@ -198,7 +198,7 @@ class _Writing:
                 f"shared block {item.key!r}: its text is not in the file; attach it where it is, or export the agent anew"
             )
         index = tuple(item.index) if item.index is not None else None
-        return (self._root, *tier.split("/")), CarriedItem(item.key, item.value, index, vectors)
+        return (self._root, *tier.split("/")), TransferItem(item.key, item.value, index, vectors)
 
     def _checked_definition(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = {**self._document.definition, "agent_id": self.done.agent_id}

@@ -43,7 +43,7 @@ def delete(
         raise AgentNotFound(f"There is no agent {agent!r}; nothing was deleted. The agents are: {', '.join(known) or 'none'}.")
     if not yes:
         typer.confirm(f"Delete {agent!r} with all it remembers?", abort=True)
-    from memgpt_agent.memory.stored_agents import delete_agent
+    from memgpt_agent.stored_agents import delete_agent
 
     delete_agent(agent, settings=terminal.settings)
     terminal.out.print(plain(f"Deleted {agent}."))

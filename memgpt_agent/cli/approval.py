@@ -13,7 +13,7 @@ from memgpt_agent.cli.turn_view import TurnView, arguments_line
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 
 if TYPE_CHECKING:
-    from memgpt_agent.graph.turn_reader import Approval
+    from memgpt_agent.turns.turn_reader import Approval
 
 HINT = "y: carry it out    n REASON: do not, and why    e JSON: with these arguments instead    empty: decide later"
 

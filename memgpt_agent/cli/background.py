@@ -9,7 +9,7 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
 
 if TYPE_CHECKING:
-    from memgpt_agent.graph.turn_reader import AgentResponse
+    from memgpt_agent.turns.turn_reader import AgentResponse
 
 
 def sleep(

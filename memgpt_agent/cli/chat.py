@@ -13,7 +13,7 @@ from memgpt_agent.cli.turn_view import TurnView
 
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
-    from memgpt_agent.graph.turn_reader import AgentResponse
+    from memgpt_agent.turns.turn_reader import AgentResponse
 
 
 def chat(

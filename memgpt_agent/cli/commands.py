@@ -13,7 +13,7 @@ from memgpt_agent.errors import MemGPTError
 
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
-    from memgpt_agent.graph.turn_reader import Approval, StreamEvent
+    from memgpt_agent.turns.turn_reader import Approval, StreamEvent
 
 _SEARCH_LIMIT = 5
 

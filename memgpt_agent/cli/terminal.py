@@ -96,7 +96,7 @@ class Terminal:
         settings = self.settings
         if settings.store is None and not (settings.home / "memory.db").exists():
             return []
-        from memgpt_agent.memory.stored_agents import list_agents
+        from memgpt_agent.stored_agents import list_agents
 
         return list_agents(settings=settings)
 

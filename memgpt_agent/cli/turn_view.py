@@ -12,7 +12,7 @@ from memgpt_agent.cli.terminal import plain, shortened
 from memgpt_agent.errors import MemGPTError, ModelError
 
 if TYPE_CHECKING:
-    from memgpt_agent.graph.turn_reader import AgentResponse, Approval, StreamEvent
+    from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
 
 SPEAKING_TOOL = "send_message"
 """Its call is not shown: the reply is."""

@@ -86,8 +86,8 @@ def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, A
     add_node = cast(Callable[[str, Any], Any], cast(Any, graph).add_node)
     add_node("compile_context", partial(compile_context, resources=resources))
     add_node("summarize_overflow", partial(summarize_overflow, resources=resources))
-    add_node("call_llm", _TwoFaced(call_llm, acall_llm, resources))
-    add_node("execute_tools", _TwoFaced(execute_tools, aexecute_tools, resources))
+    add_node("call_llm", _SyncAndAsync(call_llm, acall_llm, resources))
+    add_node("execute_tools", _SyncAndAsync(execute_tools, aexecute_tools, resources))
     graph.add_edge(START, "compile_context")
     graph.add_conditional_edges("compile_context", route_after_compile_context)
     graph.add_edge("summarize_overflow", "compile_context")
@@ -96,7 +96,7 @@ def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, A
     return graph
 
 
-class _TwoFaced(Runnable[AgentState, dict[str, Any]]):
+class _SyncAndAsync(Runnable[AgentState, dict[str, Any]]):
     """A node with a sync and an async face, because a model or a tool may have only one of them.
 
     Not a ``RunnableLambda``, which would stand in traces once more below the node and takes 0.14 ms of processor time.

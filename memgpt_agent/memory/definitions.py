@@ -9,7 +9,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.errors import AgentNotFound, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import Block, default_blocks
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 _MAX_ATTEMPTS = 50
 _LISTED = ("tools", "threads", "groups", "rules", "tags")

@@ -13,8 +13,6 @@ AGENTS: Namespace = ("agents",)
 """The definitions of all agents, one item each by id."""
 IMPORTS: Namespace = ("imports",)
 """Imports that have begun, one item each by the agent's id; it goes when the import is complete."""
-LEASES: Namespace = ("leases",)
-"""Who takes a turn in which conversation, one item each by thread."""
 
 _RESERVED = {"blocks", _BLOCK_HISTORY, "agents", "leases", "imports", "langgraph"}
 MAX_ID_CHARS = 200

@@ -4,7 +4,7 @@ from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import embedding_dims, resolve_embedding
-from memgpt_agent.memory.store import FaissStore, open_store
+from memgpt_agent.store import FaissStore, open_store
 
 
 def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> FaissStore:

@@ -8,8 +8,8 @@ from typing import Any, Literal, cast
 from langgraph.store.base import BaseStore, Item, PutOp
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.parts import MAX_PARTS, embedded_parts
-from memgpt_agent.memory.search import Filter, best_or_newest, newest
+from memgpt_agent.store.plain import Filter, best_or_newest, newest
+from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
 
 Role = Literal["user", "assistant", "tool", "system"]
 ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")

@@ -7,8 +7,8 @@ from langchain_core.embeddings import Embeddings
 from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import resolve_embedding
 from memgpt_agent.errors import StoreError
-from memgpt_agent.memory.store.reindex import reindex_file
-from memgpt_agent.memory.store.url import file_of
+from memgpt_agent.store.opening import file_of
+from memgpt_agent.store.sqlite.reindex import reindex_file
 
 
 def reindex_configured_store(

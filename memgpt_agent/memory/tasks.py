@@ -10,7 +10,7 @@ from memgpt_agent.errors import BadDate, StoreError, ToolError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import FORMS, range_filter, stamp
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)

@@ -86,7 +86,7 @@ def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatMo
         raise ModelNotFound(
             f"No model file at {path} (models here: {there}). Run: memgpt model pull, or give a path: local:/path/to/file.gguf"
         )
-    from memgpt_agent.models.guided import GuidedLlama
+    from memgpt_agent.models.guided.model import GuidedLlama
     from memgpt_agent.models.llama import ChatLlama
 
     guided = options.pop("guided", True)

@@ -7,12 +7,12 @@ from langchain_core.messages import AnyMessage
 
 from memgpt_agent.events import local_time, mark_of
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.search import count, tally
-from memgpt_agent.memory.store.english import FUNCTION_WORDS
-from memgpt_agent.memory.store.words import tokens
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import in_memory
 from memgpt_agent.state import Turn, TurnNotes
+from memgpt_agent.store.index.bm25 import tokens
+from memgpt_agent.store.plain import count, tally
+from memgpt_agent.text.english import FUNCTION_WORDS
 
 MAX_TOKENS = 1_000
 """The memories of one event fill so much at most, also where the share of the budget is more."""

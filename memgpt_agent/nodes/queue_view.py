@@ -8,8 +8,8 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from memgpt_agent.events import begins_turn, mark_of
 from memgpt_agent.memory.main_context import results_of, seen_of
-from memgpt_agent.nodes.seen_before import Results, Seen
 from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.view_cache import Results, Seen
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
 from memgpt_agent.state import TurnNotes
 
@@ -28,7 +28,7 @@ def seen_messages(
     """
     limit = max(32, int(session.budget_tokens * share))
     results, beside = results_of(messages), _beside(session, extra)
-    how, before = (limit, session.context.time_zone, id(session.counter)), session.resources.seen_before
+    how, before = (limit, session.context.time_zone, id(session.counter)), session.resources.view_cache
     shown: list[BaseMessage] = []
     total = 0
     for message in messages:

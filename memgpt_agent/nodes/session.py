@@ -21,7 +21,7 @@ from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens, reasons_natively, resolve_chat_model
-from memgpt_agent.nodes.seen_before import SeenBefore
+from memgpt_agent.nodes.view_cache import ViewCache
 from memgpt_agent.state import AgentState, ModelFacts
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
@@ -75,7 +75,7 @@ class Resources:
     """The blocks of a new agent beside persona and human."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
     """Where memory lives if the graph was given no store: in this process only."""
-    seen_before: SeenBefore = field(default_factory=SeenBefore)
+    view_cache: ViewCache = field(default_factory=ViewCache)
     """What the model was shown of messages before."""
     _models: dict[str, BaseChatModel] = field(default_factory=dict[str, BaseChatModel])
     _counters: dict[int, TokenCounter] = field(default_factory=dict[int, TokenCounter])

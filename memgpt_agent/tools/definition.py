@@ -11,7 +11,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.prompts import REQUEST_HEARTBEAT, THINKING
-from memgpt_agent.tools.both_faces import with_both_faces
+from memgpt_agent.tools.sync_face import with_sync_face
 
 CONTROL_ARGUMENTS = ("thinking", "request_heartbeat")
 """Arguments that every tool's schema gets and no tool is given."""
@@ -108,4 +108,4 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
         raise ConfigurationError(
             f"The tool {tool.name!r} has an argument {taken[0]!r}, which the agent adds to every tool itself. Rename the argument."
         )
-    return AgentTool(with_both_faces(tool))
+    return AgentTool(with_sync_face(tool))

@@ -7,8 +7,8 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from memgpt_agent.errors import ConfigurationError, MissingDependency
-from memgpt_agent.tools.both_faces import run_in_loop, with_both_faces
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
+from memgpt_agent.tools.sync_face import run_in_loop, with_sync_face
 from memgpt_agent.tools.untrusted import outside
 
 START_TIMEOUT_SECONDS = 60.0
@@ -88,7 +88,7 @@ def _bounded(tool: BaseTool, server: str, timeout_seconds: float) -> BaseTool:
         content: Any = cast(tuple[Any, Any], answer)[0] if tool.response_format == "content_and_artifact" else answer
         return outside(_text(content), f"MCP server {server}, tool {tool.name}")
 
-    return with_both_faces(tool.model_copy(update={"coroutine": call, "response_format": "content"}))
+    return with_sync_face(tool.model_copy(update={"coroutine": call, "response_format": "content"}))
 
 
 def _text(content: Any) -> str:

@@ -11,7 +11,7 @@ from memgpt_agent.memory.archival import Passage, passage_id
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.recall import Role
-from memgpt_agent.memory.search import Filter, matches
+from memgpt_agent.store.plain import Filter, matches
 from memgpt_agent.tools import knowledge, summaries
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten

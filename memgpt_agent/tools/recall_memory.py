@@ -4,10 +4,10 @@ from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import range_filter
-from memgpt_agent.memory.parts import part_with_most
 from memgpt_agent.memory.recall import ROLES, Message, Role
-from memgpt_agent.memory.store.english import FUNCTION_WORDS
-from memgpt_agent.memory.store.words import tokens
+from memgpt_agent.store.index.bm25 import tokens
+from memgpt_agent.text.chunks import part_with_most
+from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.tools.definition import memory_tool
 
 MAX_RESULTS = 50

@@ -9,9 +9,9 @@ from memgpt_agent.events import EventType
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.search import put_if
 from memgpt_agent.memory.tasks import MAX_TASKS, MAX_TITLE_CHARS, TaskList
 from memgpt_agent.prompts import REFLECT_NOW
+from memgpt_agent.store.plain import put_if
 from memgpt_agent.tools.definition import memory_tool
 
 REFLECTION_TAG = "reflection"

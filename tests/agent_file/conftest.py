@@ -11,7 +11,7 @@ from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.agent_file import Exported, Imported, export_agent, import_agents
 from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.knowledge import graph_of
 

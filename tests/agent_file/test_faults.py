@@ -121,7 +121,7 @@ from pathlib import Path
 from langgraph.store.base import PutOp
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.checkpoints import open_checkpointer
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 home, file, at = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]

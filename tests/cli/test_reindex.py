@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langgraph.store.base import PutOp
 
-from memgpt_agent.memory.store import open_store
+from memgpt_agent.store import open_store
 from memgpt_agent.testing import HashingEmbedder, say
 
 

@@ -42,10 +42,9 @@ def main() -> None:
             clock.advance(hours=7)
             agent.step(f"Message {number}: " + "tell me of the harbour and of its log. " * 24, event_id=f"e-{number}")
         agent.sleep()
-        print(agent.core_memory, agent.context_sections())
     with MemGPTAgent(
-        llm_client=ScriptedModel([call("archival_memory_insert", content="x")]), agent_id="bob", settings=settings, clock=clock, embedding=embedding,
-        rules=[RequiresApprovalRule("archival_memory_insert")],
+        llm_client=ScriptedModel([call("archival_memory_insert", content="x")]), agent_id="bob", settings=settings, clock=clock,
+        embedding=embedding, rules=[RequiresApprovalRule("archival_memory_insert")],
     ) as agent:  # fmt: skip
         assert agent.step("Keep x.").approval is not None
     with (

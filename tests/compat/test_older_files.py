@@ -32,7 +32,7 @@ def test_an_older_home_goes_on(version: str, tmp_path: Path) -> None:
     ) as agent:
         assert agent.core_memory["human"] == "Name: Alice Moreau."
         assert [record.name for record in agent.memory.files.records()] == ["ferry.md"]
-        assert "behind the clock" in agent.tools.archival_memory_search("lighthouse key")
+        assert "behind the clock" in str(agent.tools.recall("lighthouse key"))
         assert "Bergen" in agent.tools.knowledge_search("Alice")
         assert len(agent.core_memory.history("human")) == 2
         assert "Message 3" in str(agent.tools.recall("Message 3 harbour log"))
@@ -48,7 +48,8 @@ def test_an_older_home_goes_on(version: str, tmp_path: Path) -> None:
 def test_a_call_that_waited_for_approval_still_waits(version: str, tmp_path: Path) -> None:
     """An interrupt that an earlier version left is decided in this one."""
     home = _unpacked(version, tmp_path / "home")
-    with MemGPTAgent(llm_client=ScriptedModel([say("Kept.")]), agent_id="bob", settings=Settings(home=home), embedding=HashingEmbedder()) as agent:
+    settings, model = Settings(home=home), ScriptedModel([say("Kept.")])
+    with MemGPTAgent(llm_client=model, agent_id="bob", settings=settings, embedding=HashingEmbedder()) as agent:
         assert agent.approval is not None
         assert agent.approve().message == "Kept."
         assert "x" in agent.tools.archival_memory_search("x")

@@ -16,7 +16,7 @@ from memgpt_agent.config import Context
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.core import Block, CoreMemory
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import ScriptedModel, call, say
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}

@@ -7,7 +7,7 @@ import pytest
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 
 
 @pytest.fixture(params=["in memory", "sqlite file"])

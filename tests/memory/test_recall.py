@@ -9,7 +9,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.recall import Message, RecallMemory
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 MESSAGES = [

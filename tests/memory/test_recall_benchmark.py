@@ -12,7 +12,7 @@ from benchmarks.recall.agent import Turn, hear, searched, seconds
 from benchmarks.recall.baselines import TextbookBm25, indexed_texts
 from benchmarks.recall.measure_locomo import heard
 from benchmarks.recall.measure_others import holding
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 CONVERSATION = {

@@ -15,8 +15,8 @@ from langgraph.types import Command, interrupt
 
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.core import CoreMemory
-from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, ScriptedModel, call, calls, say
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}

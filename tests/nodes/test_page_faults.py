@@ -12,7 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.recall import Message, RecallMemory
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, say
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}

@@ -9,7 +9,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, calls, say
 from memgpt_agent.tokens import resolve_token_counter
 

@@ -14,8 +14,8 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import RetiredPassages, StoreArchive
 from memgpt_agent.memory.core import Cause
-from memgpt_agent.memory.store import FaissStore, Tally
 from memgpt_agent.prompts import MAX_TAG_CHARS
+from memgpt_agent.store import FaissStore, Tally
 from memgpt_agent.testing import Clock, ScriptedModel, call, say
 from memgpt_agent.tools.archival_memory import archival_memory_insert
 

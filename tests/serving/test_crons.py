@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from langgraph_sdk.errors import UnprocessableEntityError
 
-from memgpt_agent.graph.heartbeats import every_to_cron
+from memgpt_agent.turns.heartbeats import every_to_cron
 
 pytestmark = pytest.mark.server
 

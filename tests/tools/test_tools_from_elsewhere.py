@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from langchain_core.tools import StructuredTool, ToolException
 
-from memgpt_agent.tools.both_faces import with_both_faces
 from memgpt_agent.tools.run_code import run_code
+from memgpt_agent.tools.sync_face import with_sync_face
 from memgpt_agent.tools.web_search import web_search
 
 CODE = run_code(timeout_seconds=1.0, memory_bytes=64 << 20)
@@ -92,5 +92,5 @@ def test_a_tool_with_only_an_async_face_works_in_sync_code() -> None:
         """Say it."""
         return f"later: {text}"
 
-    tool = with_both_faces(StructuredTool.from_function(coroutine=later))
+    tool = with_sync_face(StructuredTool.from_function(coroutine=later))
     assert tool.invoke({"text": "hello"}) == "later: hello"

@@ -10,7 +10,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.namespaces import Namespace, encode_label
-from memgpt_agent.memory.search import newest
+from memgpt_agent.store.plain import newest
 
 
 @dataclass(frozen=True)

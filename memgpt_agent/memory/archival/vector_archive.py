@@ -20,7 +20,7 @@ from memgpt_agent.memory.archival.passages import (
     passing,
 )
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.search import Filter, matches
+from memgpt_agent.store.plain import Filter, matches
 
 _LOOKED_AT = 10
 _OVER_FETCH = 10

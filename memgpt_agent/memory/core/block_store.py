@@ -13,7 +13,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.blocks import MAKING, Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 MAX_BLOCKS = 100
 """An agent has this many blocks at once at most."""

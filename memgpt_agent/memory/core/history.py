@@ -11,7 +11,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 from memgpt_agent.errors import BadDate, UnknownVersion
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import range_filter, stamp
-from memgpt_agent.memory.search import newest
+from memgpt_agent.store.plain import newest
 
 Point = int | str | datetime
 """A point in the history: a number, a day or moment, or a turn. See :meth:`CoreMemory.at`."""

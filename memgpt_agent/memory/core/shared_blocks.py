@@ -19,7 +19,7 @@ from memgpt_agent.memory.core.block_store import (
 )
 from memgpt_agent.memory.core.blocks import Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 MAX_ATTACHED = 500
 """A shared block is attached to this many agents at most: who has it is written with it at each edit."""

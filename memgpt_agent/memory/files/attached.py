@@ -28,7 +28,7 @@ from memgpt_agent.memory.files.record import (
     text_operations,
     value_of,
 )
-from memgpt_agent.memory.search import Filter, find
+from memgpt_agent.store.plain import Filter, find
 
 BATCH_PASSAGES = 128
 """So many passages are embedded and stored at a time; an interrupt loses no more work than that."""

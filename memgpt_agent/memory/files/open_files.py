@@ -15,8 +15,8 @@ from memgpt_agent.memory.files.record import (
     read_lines,
     record_of,
 )
-from memgpt_agent.memory.search import put_if
 from memgpt_agent.prompts import FILE_CUT, FILE_SHORTER, FILES_NOT_SHOWN, as_data
+from memgpt_agent.store.plain import put_if
 
 _KEY = "views"
 MAX_OPEN = 10

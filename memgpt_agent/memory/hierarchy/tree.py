@@ -15,8 +15,8 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.hierarchy.nodes import INDEXED, LEVELS, Level, SummaryNode, key_of, moment_of, periods_of
 from memgpt_agent.memory.main_context import as_lines
-from memgpt_agent.memory.search import Filter, best_or_newest, find, newest, put_if
 from memgpt_agent.prompts import plain_digest
+from memgpt_agent.store.plain import Filter, best_or_newest, find, newest, put_if
 
 SESSION_GAP_HOURS = 4
 """A pause of this length between two messages of a conversation begins a new session."""

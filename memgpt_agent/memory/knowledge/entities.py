@@ -10,7 +10,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, SearchItem
 from memgpt_agent.errors import StoreError, ToolError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.knowledge.words import MAX_NAME_CHARS, entity_id, normal_name
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 MAX_NAMES = 200
 """One entity may have this many names."""

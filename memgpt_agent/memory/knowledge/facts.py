@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from memgpt_agent.errors import BadDate
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.search import Filter
+from memgpt_agent.store.plain import Filter
 
 FOREVER = "9999-12-31T23:59:59.999999+00:00"
 """The end of a fact that still holds: later than every time, so that a filter on the end needs no special case."""

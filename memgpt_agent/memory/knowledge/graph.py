@@ -13,7 +13,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.knowledge.entities import Entities, Entity
 from memgpt_agent.memory.knowledge.facts import FOREVER, Fact, valid_at
 from memgpt_agent.memory.knowledge.words import MAX_RELATION_CHARS, is_value, normal_name, slot_of
-from memgpt_agent.memory.search import Filter, find, put_if
+from memgpt_agent.store.plain import Filter, find, put_if
 
 MAX_HOPS = 3
 MAX_FACTS = 200

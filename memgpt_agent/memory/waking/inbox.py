@@ -8,7 +8,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchItem, Sear
 
 from memgpt_agent.errors import StoreError
 from memgpt_agent.memory.namespaces import Namespace, encode_label
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 MAX_HOPS = 4
 """A letter that answers a letter that answers a letter: so many, and no further."""

@@ -14,7 +14,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.namespaces import Namespace, encode_label
-from memgpt_agent.memory.search import put_if
+from memgpt_agent.store.plain import put_if
 
 _KEY = "state"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}

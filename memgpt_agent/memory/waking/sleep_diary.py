@@ -10,7 +10,7 @@ from memgpt_agent.errors import StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.memory.search import newest, put_if
+from memgpt_agent.store.plain import newest, put_if
 
 _KEY = "state"
 _SCAN = 2_000

@@ -11,7 +11,7 @@ from memgpt_agent.errors import ToolError
 from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, Passage, StoreArchive, passage_id
 from memgpt_agent.memory.archival.passages import closeness
 from memgpt_agent.memory.dates import range_filter
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder
 
 

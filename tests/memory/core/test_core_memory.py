@@ -20,7 +20,7 @@ from memgpt_agent.errors import (
     UnknownBlock,
 )
 from memgpt_agent.memory.core import Block, Cause, CoreMemory, default_blocks
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock
 
 

@@ -16,7 +16,7 @@ from memgpt_agent.errors import CoreMemoryFull, NothingToUndo, UnknownBlock, Unk
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.recall import Message, RecallMemory
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock
 
 SEED = Cause(tool="create")

@@ -9,7 +9,7 @@ import pytest
 from memgpt_agent.documents import find_files
 from memgpt_agent.errors import FileNotAttached, InvalidArguments
 from memgpt_agent.memory.files import AttachedFiles
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
 

@@ -14,7 +14,7 @@ from memgpt_agent.errors import FileNotAttached, InvalidArguments
 from memgpt_agent.memory.files import AttachedFiles, FileRecord, OpenFiles, View
 from memgpt_agent.memory.files.open_files import LINE_CHARS, MAX_OPEN
 from memgpt_agent.memory.files.record import files_namespace, text_operations, value_of
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import ToolError
 from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from memgpt_agent.memory.knowledge import KnowledgeGraph
-from memgpt_agent.memory.store import FaissStore
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock
 
 STEPS_AT_ONCE = 50

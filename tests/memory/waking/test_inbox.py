@@ -11,9 +11,9 @@ from langgraph.store.base import BaseStore, GetOp, Op, PutOp, Result, SearchOp
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
-from memgpt_agent.memory.store import FaissStore
 from memgpt_agent.memory.waking import Inbox, Letter
 from memgpt_agent.memory.waking.inbox import inbox_namespace
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, ScriptedModel, say
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import MEMGPT

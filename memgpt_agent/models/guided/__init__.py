@@ -1,0 +1,1 @@
+"""The embedded model, led through a turn in small steps."""

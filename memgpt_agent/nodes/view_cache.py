@@ -1,0 +1,74 @@
+"""What the model sees of a message, kept from step to step and turn to turn as long as nothing of it has changed."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
+
+_KEPT_VIEWS = 2_048
+_KEPT_CHARS = 16_384
+"""Of longer messages nothing is kept: they are few, and would fill the memory."""
+
+Results = Mapping[str, ToolMessage]
+"""Results of tool calls by the calls' ids."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What stands in the prompt for one message of the queue."""
+
+    messages: tuple[BaseMessage, ...]
+    """As the model sees it: nothing, the message, or a call with its results."""
+    tokens: tuple[int, ...]
+    """The tokens of each."""
+
+
+@dataclass(frozen=True)
+class _View:
+    message: AnyMessage
+    results: tuple[tuple[str, ToolMessage | None], ...]
+    told: Mapping[str, Any]
+    seen: Seen
+
+
+class ViewCache:
+    """Remembers views of messages for all runs of a graph.
+
+    A view holds for a message that has the same content, not only the same id, as one may be replaced under its id; with
+    the same results of its calls; and with the same things told beside it.
+    """
+
+    def __init__(self) -> None:
+        self._views: OrderedDict[Hashable, _View] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, how: Hashable, message: AnyMessage, results: Results, told: Mapping[str, Any]) -> Seen | None:
+        """Return what was seen of a message before, ``how`` being all else that it depends on."""
+        view = self._views.get((message.id, how))
+        if view is None or view.told != told or not _same(view.message, message):
+            return None
+        for call_id, result in view.results:
+            if not _same(result, results.get(call_id)):
+                return None
+        return view.seen
+
+    def keep(
+        self, how: Hashable, message: AnyMessage, results: Results, calls: Sequence[str], told: Mapping[str, Any], seen: Seen
+    ) -> None:
+        """Remember what is seen of a message whose calls have these ids."""
+        if sum(len(m.content) for m in (message, *seen.messages)) > _KEPT_CHARS:
+            return
+        view = _View(message, tuple((call_id, results.get(call_id)) for call_id in calls), told, seen)
+        with self._lock:
+            self._views[(message.id, how)] = view
+            if len(self._views) > _KEPT_VIEWS:
+                self._views.popitem(last=False)
+
+
+def _same(one: BaseMessage | None, other: BaseMessage | None) -> bool:
+    if one is other:
+        return True
+    return one is not None and other is not None and type(one) is type(other) and one.__dict__ == other.__dict__

@@ -1,0 +1,69 @@
+"""The embedding of a store: what texts become, and the check that it is the one the file was written with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+from langgraph.store.base import IndexConfig
+
+from memgpt_agent.embeddings.resolve import embedding_dims, embedding_name, resolve_embedding
+from memgpt_agent.errors import EmbeddingMismatch
+from memgpt_agent.store.index.arrays import Floats, unit
+
+TEXTS_AT_ONCE = 256
+"""So many texts are given to the embedding in one call."""
+
+
+class Embedder:
+    """An embedding with a name and a number of dimensions; gives unit rows."""
+
+    def __init__(self, embeddings: Embeddings, dims: int | None = None) -> None:
+        self.embeddings = embeddings
+        self.name = embedding_name(embeddings)
+        self.dims = dims or embedding_dims(embeddings)
+
+    def documents(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Return a unit row for each distinct text.
+
+        Raises:
+            EmbeddingMismatch: the embedding answered vectors of another size.
+        """
+        rows: dict[str, Floats] = {}
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = list(texts[start : start + TEXTS_AT_ONCE])
+            rows.update(zip(part, self._rows(self.embeddings.embed_documents(part), len(part)), strict=True))
+        return rows
+
+    async def adocuments(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Do as :meth:`documents` does, without blocking the loop."""
+        rows: dict[str, Floats] = {}
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = list(texts[start : start + TEXTS_AT_ONCE])
+            rows.update(zip(part, self._rows(await self.embeddings.aembed_documents(part), len(part)), strict=True))
+        return rows
+
+    def queries(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Return a unit row for each query."""
+        return {text: self._rows([self.embeddings.embed_query(text)], 1)[0] for text in dict.fromkeys(texts)}
+
+    async def aqueries(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Do as :meth:`queries` does, without blocking the loop."""
+        return {text: self._rows([await self.embeddings.aembed_query(text)], 1)[0] for text in dict.fromkeys(texts)}
+
+    def _rows(self, vectors: Any, count: int) -> Floats:
+        rows = unit(vectors)
+        if rows.shape != (count, self.dims):
+            raise EmbeddingMismatch(
+                f"The embedding {self.name} gave {rows.shape[0]} vectors of {rows.shape[1]} numbers for {count} texts; "
+                f"the store's index has dims={self.dims}. Give the embedding's own size as index['dims']."
+            )
+        return rows
+
+
+def make_embedder(index: IndexConfig | Mapping[str, Any] | None) -> Embedder | None:
+    """Return the embedder of an index configuration, or None where it names none (words only)."""
+    embed: Any = index.get("embed") if index else None
+    if index is None or embed is None:
+        return None
+    dims: Any = index.get("dims")
+    return Embedder(resolve_embedding(embed), int(dims) if dims else None)

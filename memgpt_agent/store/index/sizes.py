@@ -1,0 +1,36 @@
+"""The sizes at which the store does a thing another way; a test gives its own, so that a small store does what a large one does."""
+
+from dataclasses import dataclass
+
+from memgpt_agent.store.index.facets import MAX_VALUES_BYTES
+from memgpt_agent.store.index.postings import KEPT_FROM, MAX_BYTES
+from memgpt_agent.store.index.upkeep import SNAPSHOT_DOCS
+from memgpt_agent.store.index.vectors import CHUNK_ROWS
+from memgpt_agent.store.sqlite.tombstones import KEPT
+
+WHOLE_DOCS = 50_000
+"""Up to so many documents ``find`` takes the cosine of every one; beyond, of the candidates by words and by meaning."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a store answers is the same for all of them, but for the approximation beyond ``chunk_rows`` and ``whole_docs``."""
+
+    chunk_rows: int = CHUNK_ROWS
+    """So many vectors have an approximate index of their own."""
+    snapshot_docs: int = SNAPSHOT_DOCS
+    """A snapshot is written after so many changes."""
+    whole_docs: int = WHOLE_DOCS
+    """Up to so many documents the cosine of every one is taken."""
+    facet_bytes: int = MAX_VALUES_BYTES
+    """A field whose distinct values are larger together is read from the file."""
+    words_kept_from: int = KEPT_FROM
+    """A word in fewer documents is read from the file each time."""
+    words_bytes: int = MAX_BYTES
+    """So much memory the places of words may take in one namespace."""
+    tombstones_kept: int = KEPT
+    """So many tombstones of a namespace are kept at least."""
+
+
+DEFAULT_SIZES = Sizes()
+"""Those of a store that is given none."""

@@ -1,0 +1,268 @@
+"""The files of one snapshot of a namespace's index: written whole or not at all, checked when they are opened."""
+
+import json
+import mmap
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from memgpt_agent.store.index.approximate import Approximate, Depths
+from memgpt_agent.store.index.arrays import Floats
+from memgpt_agent.store.index.namespace_documents import Contents, Version
+from memgpt_agent.store.index.vectors import Chunk
+
+FORMAT = 1
+HEADER = "header.json"
+BLOCKS = 128
+"""A file of vectors has so many checksums; the first, the middle and the last are compared when it is opened."""
+_COLUMNS: Mapping[str, Any] = {
+    "docs": np.int64,
+    "items": np.int64,
+    "lengths": np.int64,
+    "vector_docs": np.int64,
+    "alive": np.bool_,
+}
+Stop = Callable[[], bool]
+
+
+class SnapshotUnusable(Exception):
+    """A snapshot is missing, damaged, or of something else. The index is then built from the database."""
+
+
+class StoredChunk(NamedTuple):
+    """Where a chunk's rows and its approximate index lie, so that the next snapshot can take the same files."""
+
+    folder: Path
+    vectors: dict[str, Any]
+    """``{"file", "rows", "blocks"}``."""
+    approximate: dict[str, Any] | None
+    """``{"file", "bytes", "crc", "ten", "hundred"}``."""
+
+
+def write_snapshot(folder: Path, contents: Contents, namespace_id: int, dims: int | None) -> None:
+    """Write a snapshot into a new folder, flushed to the disk; the caller gives the folder its name.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    folder.mkdir(parents=True)
+    columns: dict[str, Any] = {}
+    for name, dtype in _COLUMNS.items():
+        values = np.ascontiguousarray(getattr(contents, name), dtype)
+        columns[name] = {"file": f"{name}.bin", "count": len(values), "crc": zlib.crc32(values.data)}
+        _write(folder / f"{name}.bin", values.data)
+    stored = [
+        _write_chunk(folder, number, chunk, count)
+        for number, (chunk, count) in enumerate(zip(contents.chunks, contents.counts, strict=True))
+    ]
+    header = {
+        "format": FORMAT,
+        "namespace": namespace_id,
+        "version": list(contents.version),
+        "dims": dims,
+        "columns": columns,
+        "chunks": [[one.vectors, one.approximate] for one in stored],
+    }
+    text = json.dumps(header).encode()
+    _write(folder / HEADER, b"%08x\n" % zlib.crc32(text) + text)
+    flush_folder(folder)
+    for chunk, count, one in zip(contents.chunks, contents.counts, stored, strict=True):
+        if chunk.count == count:
+            chunk.stored = one
+
+
+def _write_chunk(folder: Path, number: int, chunk: Chunk, count: int) -> StoredChunk:
+    before = cast("StoredChunk | None", chunk.stored)
+    if before is None or before.vectors["rows"] != count:
+        before = StoredChunk(folder, {"file": f"vectors-{number:05}.bin", "rows": count, "blocks": []}, None)
+        data = _bytes(chunk.rows[:count])
+        before.vectors["blocks"] = [zlib.crc32(block) for block in _blocks(data)]
+        _write(folder / before.vectors["file"], data)
+    else:
+        _link(before.folder / before.vectors["file"], folder / f"vectors-{number:05}.bin", chunk.rows)
+    vectors = {**before.vectors, "file": f"vectors-{number:05}.bin"}
+    approximate = before.approximate
+    if chunk.approximate is None:
+        return StoredChunk(folder, vectors, None)
+    name = f"approximate-{number:05}.bin"
+    if approximate is None:
+        content = chunk.approximate.to_bytes()
+        ten, hundred = chunk.approximate.depths
+        approximate = {"bytes": len(content), "crc": zlib.crc32(content), "ten": ten, "hundred": hundred}
+        _write(folder / name, content)
+    else:
+        _link(before.folder / approximate["file"], folder / name, None, chunk.approximate)
+    return StoredChunk(folder, vectors, {**approximate, "file": name})
+
+
+def _link(old: Path, new: Path, rows: Floats | None, approximate: Approximate | None = None) -> None:
+    """Give a file a second name; where the system or the file is not there for it, write it again."""
+    try:
+        os.link(old, new)
+    except OSError:
+        if rows is not None:
+            _write(new, _bytes(rows))
+        elif approximate is not None:
+            _write(new, approximate.to_bytes())
+
+
+def _write(path: Path, data: bytes | memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a folder's list of names durable, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _bytes(rows: Floats) -> memoryview:
+    contiguous: Any = np.ascontiguousarray(rows)
+    return memoryview(contiguous).cast("B")
+
+
+def _blocks(data: memoryview) -> Iterator[memoryview]:
+    size = _block_bytes(data)
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+def _block_bytes(data: memoryview) -> int:
+    return max(len(data) // BLOCKS, 4096)
+
+
+def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: Version) -> Contents:
+    """Return what a snapshot holds, its vectors mapped.
+
+    Args:
+        folder: the snapshot's.
+        namespace_id: whose it must be.
+        dims: how long its vectors must be.
+        version: how far the namespace is; the snapshot may be behind it.
+
+    Raises:
+        SnapshotUnusable: with the reason.
+    """
+    try:
+        header = _header(folder)
+        if (header["format"], header["namespace"], header["dims"]) != (FORMAT, namespace_id, dims):
+            raise SnapshotUnusable(
+                f"{folder} has format {header['format']}, namespace {header['namespace']} and {header['dims']} dimensions; "
+                f"{FORMAT}, {namespace_id} and {dims} are needed"
+            )
+        known = Version(*header["version"])
+        if known.generation != version.generation or known > version or known.tombstone_high > version.tombstone_high:
+            raise SnapshotUnusable(f"{folder} shows {known}, and the database is at {version}")
+        columns = {name: _column(folder, header["columns"][name], dtype) for name, dtype in _COLUMNS.items()}
+        chunks = [_chunk(folder, vectors, approximate, dims or 0) for vectors, approximate in header["chunks"]]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
+        raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
+    counts = [chunk.count for chunk in chunks]
+    documents = {len(columns[name]) for name in ("docs", "items", "lengths", "alive")}
+    if len(documents) != 1 or sum(counts) != len(columns["vector_docs"]):
+        raise SnapshotUnusable(f"{folder}: columns of different lengths")
+    return Contents(known, chunks=chunks, counts=counts, **columns)
+
+
+def covers(folder: Path, contents: Contents) -> bool:
+    """Whether a snapshot shows all that an index holds, its approximate indexes included.
+
+    Raises:
+        SnapshotUnusable: it cannot be read.
+    """
+    try:
+        header = _header(folder)
+        known = Version(*header["version"])
+        approximate = sum(one is not None for _, one in header["chunks"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
+    return (
+        known.generation == contents.version.generation
+        and known.doc_high >= contents.version.doc_high
+        and known.tombstone_high >= contents.version.tombstone_high
+        and approximate >= sum(chunk.approximate is not None for chunk in contents.chunks)
+        and len(header["chunks"]) <= len(contents.chunks)
+    )
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    crc, _, text = (folder / HEADER).read_bytes().partition(b"\n")
+    if crc != b"%08x" % zlib.crc32(text):
+        raise ValueError("the header is damaged")
+    return cast("dict[str, Any]", json.loads(text))
+
+
+def _column(folder: Path, told: Mapping[str, Any], dtype: Any) -> Any:
+    content = _checked(folder / told["file"], told["count"] * np.dtype(dtype).itemsize, told["crc"])
+    return np.frombuffer(content, dtype)
+
+
+def _checked(path: Path, size: int, crc: int) -> bytes:
+    content = path.read_bytes()
+    if len(content) != size or zlib.crc32(content) != crc:
+        raise ValueError(f"{path.name} is damaged")
+    return content
+
+
+def _chunk(folder: Path, vectors: dict[str, Any], approximate: dict[str, Any] | None, dims: int) -> Chunk:
+    path, rows = folder / vectors["file"], int(vectors["rows"])
+    mapped = _mapped(path, rows, dims)
+    data, blocks = _bytes(mapped), vectors["blocks"]
+    size = _block_bytes(data)
+    for number in {0, len(blocks) // 2, len(blocks) - 1}:
+        if zlib.crc32(data[number * size : (number + 1) * size]) != blocks[number]:
+            raise ValueError(f"{path.name} is damaged")
+    chunk = Chunk(dims, mapped)
+    chunk.mapped = True
+    chunk.stored = StoredChunk(folder, vectors, approximate)
+    if approximate is not None:
+        content = _checked(folder / approximate["file"], approximate["bytes"], approximate["crc"])
+        depths = Depths(int(approximate["ten"]), int(approximate["hundred"]))
+        chunk.approximate = Approximate.from_bytes(content, depths, rows, dims)
+    return chunk
+
+
+def _mapped(path: Path, rows: int, dims: int) -> Floats:
+    if path.stat().st_size != rows * dims * 4:
+        raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes; {rows * dims * 4:,} were written")
+    with path.open("rb") as file:
+        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(memory, np.float32).reshape(rows, dims)
+
+
+def map_rows(chunk: Chunk, dims: int) -> None:
+    """Let a full chunk use the file it was written to instead of memory.
+
+    Raises:
+        SnapshotUnusable: the file is not there any more.
+    """
+    stored = cast("StoredChunk", chunk.stored)
+    if int(stored.vectors["rows"]) != chunk.count:
+        return  # it has grown since: the next snapshot has all of it
+    try:
+        chunk.move_to(_mapped(stored.folder / stored.vectors["file"], int(stored.vectors["rows"]), dims))
+    except (OSError, ValueError) as error:
+        raise SnapshotUnusable(str(error)) from error
+
+
+def is_whole(chunk: Chunk, stop: Stop) -> bool:
+    """Whether all of a mapped chunk is as it was written (True as well where ``stop`` ends the reading)."""
+    stored = cast("StoredChunk", chunk.stored)
+    rows = chunk.rows[: int(stored.vectors["rows"])]  # the last chunk may have grown since
+    data = _bytes(rows)
+    return all(
+        stop() or zlib.crc32(block) == crc for block, crc in zip(_blocks(data), stored.vectors["blocks"], strict=True)
+    )

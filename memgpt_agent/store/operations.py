@@ -1,0 +1,142 @@
+"""What is asked of the store, taken apart and checked before anything is read or written."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from langgraph.store.base import GetOp, ListNamespacesOp, Op, PutOp, SearchOp
+from langgraph.store.base import validate_op_namespace as check_labels
+
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.store.filters import Filter, check_filter, is_plain_key
+from memgpt_agent.store.protocol import SearchMode
+from memgpt_agent.store.sqlite.rows import Namespace
+from memgpt_agent.store.sqlite.writes import Write, prepare, texts_to_embed
+
+
+class Plan(NamedTuple):
+    """A batch: its operations, the writes among them (the last for each key), and the texts that need a vector."""
+
+    ops: Sequence[Op]
+    writes: Sequence[Write]
+    texts: Sequence[str]
+    queries: Sequence[str]
+
+
+class Find(NamedTuple):
+    """What ``find`` is asked."""
+
+    namespace: Namespace
+    query: str
+    mode: SearchMode
+    filter: Filter | None
+    limit: int
+    offset: int
+    near: str | None = None
+
+    def checked(self) -> "Find":
+        """Return it if it can be answered.
+
+        Raises:
+            ConfigurationError: the mode is unknown, a number negative, or ``near`` no plain name of a field.
+            ValueError: the filter has an operator that no store knows.
+        """
+        _check(self.namespace, self.filter, self.limit, self.offset)
+        if self.mode not in ("hybrid", "words", "meaning"):
+            raise ConfigurationError(f"A search has no mode {self.mode!r}. Use 'hybrid', 'words' or 'meaning'.")
+        if self.near is not None and not is_plain_key(self.near):
+            raise ConfigurationError(
+                f"Items cannot stand near each other by {self.near!r}. Give the name of a field of the value."
+            )
+        return self
+
+    @property
+    def texts(self) -> list[str]:
+        """The query, where it needs a vector."""
+        return [self.query] if self.mode != "words" and self.query.strip() else []
+
+
+class Newest(NamedTuple):
+    """What ``newest`` is asked."""
+
+    namespace: Namespace
+    by: str
+    filter: Filter | None
+    limit: int
+    offset: int
+
+    def checked(self) -> "Newest":
+        """Return it if it can be answered.
+
+        Raises:
+            ConfigurationError: a number is negative, or the field's name holds a quote or a backslash.
+            ValueError: the filter has an operator that no store knows.
+        """
+        _check(self.namespace, self.filter, self.limit, self.offset)
+        if not self.by or any(char in self.by for char in "\"'\\") or not self.by.isprintable():
+            raise ConfigurationError(f"Items cannot be ordered by {self.by!r}. Give the name of a field of the value.")
+        return self
+
+
+def _check(namespace: Namespace, filter: Filter | None, limit: int, offset: int) -> None:
+    check_labels(GetOp(namespace, ""))
+    check_filter(filter)
+    if limit < 0 or offset < 0:
+        raise ConfigurationError(f"A search with limit={limit} and offset={offset}: neither may be negative.")
+
+
+class Planner:
+    """Takes batches apart.
+
+    Args:
+        fields: the paths that are indexed where a put names none.
+        embeds: whether texts get vectors.
+    """
+
+    def __init__(self, fields: Sequence[str], *, embeds: bool) -> None:
+        self._fields = tuple(fields)
+        self.embeds = embeds
+
+    def plan(self, ops: Iterable[Op]) -> Plan:
+        """Return the plan of a batch.
+
+        Raises:
+            ValueError: an operation, a namespace or a filter that no store knows.
+            ValueNotStorable: a value is not JSON.
+        """
+        ops = list(ops)
+        last: dict[tuple[Namespace, str], PutOp] = {}
+        queries: list[str] = []
+        labels: set[Namespace] = set()
+        for op in ops:
+            if isinstance(op, PutOp):
+                if op.namespace not in labels:
+                    check_labels(op)
+                    labels.add(op.namespace)
+                last[op.namespace, op.key] = op
+                continue
+            check_labels(op)
+            if isinstance(op, SearchOp):
+                check_filter(op.filter)
+                if op.query:
+                    queries.append(op.query)
+            elif not isinstance(op, GetOp | ListNamespacesOp):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ValueError(f"Unknown operation type: {type(op)}")
+        writes = [self._write(op) for op in last.values()]
+        return Plan(ops, writes, texts_to_embed(writes) if self.embeds else (), queries)
+
+    def plan_put(
+        self,
+        namespace: Namespace,
+        key: str,
+        value: Mapping[str, Any],
+        index: Literal[False] | Sequence[str] | None,
+        ttl: Any,
+    ) -> Plan:
+        """Return the plan of one put."""
+        return self.plan(
+            [PutOp(namespace, key, dict(value), index if index is None or index is False else list(index), ttl)]
+        )
+
+    def _write(self, op: PutOp) -> Write:
+        paths = None if op.index is False else self._fields if op.index is None else tuple(op.index)
+        return prepare(op.namespace, op.key, op.value, paths, op.ttl)

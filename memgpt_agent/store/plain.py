@@ -1,0 +1,153 @@
+"""The memory store's operations over any BaseStore: by the store's own, or with what a plain store can do."""
+
+import re
+import threading
+from collections import Counter
+from typing import Any, Literal
+
+from langgraph.store.base import BaseStore, SearchItem
+
+from memgpt_agent.store.filters import Filter, check_filter, matches
+from memgpt_agent.store.protocol import MemoryStore, SearchMode, Tally, TallyStore
+from memgpt_agent.store.sqlite.tag_index import tags_of
+from memgpt_agent.store.sqlite.writes import order_of
+
+__all__ = ["Filter", "best_or_newest", "count", "find", "matches", "newest", "put_if", "tally"]
+SCAN_LIMIT = 10_000
+"""A plain store is asked for this many items at most when a filter has to be applied here."""
+
+_plain_writes = threading.Lock()
+
+
+def find(
+    store: BaseStore,
+    namespace: tuple[str, ...],
+    query: str,
+    *,
+    filter: Filter | None = None,
+    limit: int = 10,
+    offset: int = 0,
+    mode: SearchMode = "hybrid",
+    near: str | None = None,
+) -> list[SearchItem]:
+    """Return the best items of one namespace for ``query``, best first; see ``MemoryStore.find``.
+
+    **Limits**: on a plain ``BaseStore`` the ranking is the store's own (by meaning where it has an index; without
+    one, by the number of the query's words that an item holds), ``near`` does nothing, and at most 10,000 items are looked at.
+    """
+    if isinstance(store, MemoryStore):
+        return store.find(namespace, query, mode=mode, filter=filter, limit=limit, offset=offset, near=near)
+    items = _of_a_plain_store(store, namespace, filter, query)
+    if items and all(item.score is None for item in items):
+        items = _by_shared_words(items, query)
+    return items[offset : offset + limit]
+
+
+def _by_shared_words(items: list[SearchItem], query: str) -> list[SearchItem]:
+    wanted = _words(query)
+    scored = [(len(wanted & _words(str(i.value.get("text", "")))), i) for i in items]
+    return [item for shared, item in sorted(scored, key=lambda pair: -pair[0]) if shared or not wanted]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def newest(
+    store: BaseStore,
+    namespace: tuple[str, ...],
+    *,
+    by: str = "time",
+    filter: Filter | None = None,
+    limit: int = 10,
+    offset: int = 0,
+) -> list[SearchItem]:
+    """Return items of one namespace by a field of their values, newest first; see ``MemoryStore.newest``.
+
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at.
+    """
+    if isinstance(store, MemoryStore):
+        return store.newest(namespace, by=by, filter=filter, limit=limit, offset=offset)
+    items = _of_a_plain_store(store, namespace, filter)[::-1]
+    items.sort(key=lambda item: _order(item.value.get(by)), reverse=True)
+    return items[offset : offset + limit]
+
+
+def _order(value: Any) -> tuple[int, Any]:
+    order = order_of(value)
+    return (0, 0) if order is None else (2, order) if isinstance(order, str) else (1, order)
+
+
+def count(store: BaseStore, namespace: tuple[str, ...], filter: Filter | None = None) -> int:
+    """Return how many items of one namespace pass the filter; see ``MemoryStore.count``.
+
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at.
+    """
+    if isinstance(store, MemoryStore):
+        return store.count(namespace, filter)
+    return len(_of_a_plain_store(store, namespace, filter))
+
+
+def tally(store: BaseStore, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
+    """Return how many items one namespace holds, and the tags that most of them have; see ``TallyStore.tally``.
+
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at, once for both. A ``MemoryStore``
+    that keeps no tally tells no tags.
+    """
+    if isinstance(store, TallyStore):
+        return store.tally(namespace, limit=limit)
+    if isinstance(store, MemoryStore):
+        return Tally(store.count(namespace), [])
+    items = _of_a_plain_store(store, namespace, None)
+    used = Counter(tag for item in items for tag in tags_of(item.value))
+    return Tally(len(items), sorted(used.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
+
+
+def _of_a_plain_store(
+    store: BaseStore, namespace: tuple[str, ...], filter: Filter | None, query: str | None = None
+) -> list[SearchItem]:
+    check_filter(filter)
+    found = store.search(namespace, query=query, limit=SCAN_LIMIT)
+    return [item for item in found if item.namespace == namespace and matches(item.value, filter)]
+
+
+def best_or_newest(
+    store: BaseStore,
+    namespace: tuple[str, ...],
+    query: str,
+    *,
+    filter: Filter | None,
+    limit: int,
+    page: int,
+    near: str | None = None,
+) -> list[SearchItem]:
+    """Return one page (from 0) of the items that fit ``query`` best, or of the newest where it holds no word."""
+    if re.search(r"\w", query):
+        return find(store, namespace, query, filter=filter, limit=limit, offset=page * limit, near=near)
+    return newest(store, namespace, filter=filter, limit=limit, offset=page * limit)
+
+
+def put_if(
+    store: BaseStore,
+    namespace: tuple[str, ...],
+    key: str,
+    value: dict[str, Any],
+    *,
+    expected: dict[str, Any] | None,
+    index: Literal[False] | list[str] | None = None,
+    durable: bool = True,
+) -> bool:
+    """Write ``value`` only if what is stored equals ``expected``; return whether it was written.
+
+    What is not ``durable`` need not outlive a power failure, and waits for no disk where the store can do so.
+
+    **Limits**: on a plain ``BaseStore`` this is safe between the threads of one process, not between processes.
+    """
+    if isinstance(store, MemoryStore):
+        return store.put_if(namespace, key, value, expected=expected, index=index, durable=durable)
+    with _plain_writes:
+        item = store.get(namespace, key)
+        if (item.value if item else None) != expected:
+            return False
+        store.put(namespace, key, value, index=index)
+        return True

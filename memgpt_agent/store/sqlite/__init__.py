@@ -1,0 +1,1 @@
+"""The embedded store: one SQLite file, with FAISS indexes derived from it."""

@@ -1,0 +1,202 @@
+"""The connections to one SQLite file: a pool for readers, one writer at a time, errors in our own words."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from memgpt_agent.errors import StoreBusy, StoreClosed, StoreCorrupt, StoreError
+from memgpt_agent.store.filters import judge
+from memgpt_agent.store.sqlite.migrations import check_header, check_whole, migrate
+
+BUSY_TIMEOUT_SECONDS = 60.0
+IDLE_CONNECTIONS = 16
+PAGE_BYTES = 8_192
+"""Of a new file: five vectors of 384 dimensions to a page, where SQLite's own 4,096 bytes take two; the file is 15 % smaller."""
+CHECKPOINT_PAGES = 2_000
+"""The log is brought into the file when it has so many pages (16 MB): in a bulk load a page is then copied less often."""
+WAL_KEPT_BYTES = 64 << 20
+"""A log that a long reader has let grow beyond this is cut back."""
+T = TypeVar("T")
+_CORRUPT = ("malformed", "not a database", "corrupt")
+
+
+class Database:
+    """One SQLite file in WAL mode, for any number of threads and processes.
+
+    A forked child gets connections of its own. **Limits**: the file must be on a local disk (WAL needs shared memory).
+
+    Raises:
+        StoreCorrupt: the file is damaged or not ours.
+        StoreBusy: another process kept its lock for more than a minute.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self.path = path
+        self._durable = durable
+        self._reset()
+        check_header(path)
+        with self._translated():
+            connection = self._retry(self._connect)
+            try:
+                self._retry(lambda: migrate(connection, path))
+                check_whole(connection, path)
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def _reset(self) -> None:
+        self._idle: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._writer = threading.Lock()
+        self._pid = os.getpid()
+        self.closed = False
+
+    @contextmanager
+    def read(self) -> Generator[sqlite3.Connection]:
+        """A read transaction: one snapshot of the file, without waiting for writers."""
+        with self._translated(), self._borrowed() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Generator[sqlite3.Connection]:
+        """A write transaction; when the block ends it is on disk, when the block raises nothing happened.
+
+        One that is not durable outlives the process, but perhaps not a power failure: it waits for no disk.
+        """
+        self._after_fork()
+        with self._writer, self._translated(), self._borrowed() as connection, self._synchronous(connection, durable):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _synchronous(self, connection: sqlite3.Connection, durable: bool) -> Generator[None]:
+        if durable or not self._durable:
+            yield
+            return
+        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            connection.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def alone(self) -> Generator[sqlite3.Connection]:
+        """A connection without a transaction, while no other thread writes: for what SQLite does in none."""
+        self._after_fork()
+        with self._writer, self._translated(), self._borrowed() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they are given back."""
+        with self._guard:
+            self.closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @contextmanager
+    def _borrowed(self) -> Generator[sqlite3.Connection]:
+        self._after_fork()
+        with self._guard:
+            if self.closed:
+                raise StoreClosed(
+                    f"The store {self.path} is closed. Open it again with FaissStore({str(self.path)!r})."
+                )
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._retry(self._connect)
+        try:
+            yield connection
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            with self._guard:
+                keep = not self.closed and len(self._idle) < IDLE_CONNECTIONS
+                if keep:
+                    self._idle.append(connection)
+            if not keep:
+                connection.close()
+
+    def _after_fork(self) -> None:
+        if self._pid != os.getpid():
+            # The parent's connections may not be used here, and closing them would clean up under the parent's feet.
+            self._inherited = self._idle
+            self._reset()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("PRAGMA cache_size = -16384")
+            connection.execute("PRAGMA secure_delete = FAST")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+            connection.create_function("passes", 2, judge, deterministic=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @staticmethod
+    def _retry(action: Callable[[], T]) -> T:
+        """Opening a WAL file can be refused without SQLite's own waiting; wait here."""
+        deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                return action()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise StoreBusy(
+                    f"{self.path} was locked by another process for {BUSY_TIMEOUT_SECONDS:.0f} seconds. "
+                    "Stop that process or try again."
+                ) from error
+            if any(mark in str(error) for mark in _CORRUPT):
+                raise self._corrupt(error) from error
+            raise StoreError(
+                f"{self.path}: {error}. Check that the folder exists, is writable and has space."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            if any(mark in str(error) for mark in _CORRUPT):
+                raise self._corrupt(error) from error
+            raise
+
+    def _corrupt(self, error: sqlite3.Error) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"{self.path} is damaged ({error}). It was left as it is: restore it from a backup, "
+            "or save what can be read with: sqlite3 FILE .recover"
+        )

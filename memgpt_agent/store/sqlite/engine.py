@@ -1,0 +1,166 @@
+"""The store's work on its file, one call at a time and without embedding: what both faces of FaissStore call."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem, SearchOp, TTLConfig
+
+from memgpt_agent.store.embedding import Embedder
+from memgpt_agent.store.index.arrays import Floats
+from memgpt_agent.store.index.derived import Sides
+from memgpt_agent.store.index.index_cache import IndexCache
+from memgpt_agent.store.index.namespace_documents import IndexAhead
+from memgpt_agent.store.index.sizes import Sizes
+from memgpt_agent.store.operations import Find, Newest, Plan
+from memgpt_agent.store.protocol import Tally
+from memgpt_agent.store.sqlite.database import Database
+from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force
+from memgpt_agent.store.sqlite.reads import Reader
+from memgpt_agent.store.sqlite.rows import Namespace, decode_value, encode_value, micros, path_of
+from memgpt_agent.store.sqlite.searches import Searcher
+from memgpt_agent.store.sqlite.ttl import delete_expired, refresh
+from memgpt_agent.store.sqlite.writes import Writer
+
+T = TypeVar("T")
+Vectors = Mapping[str, Floats]
+_SNAPSHOT_TRIES = 8
+
+
+class Engine:
+    """Answers and writes in transactions of one file; texts come with their vectors."""
+
+    def __init__(
+        self,
+        database: Database,
+        cache: IndexCache,
+        embedder: Embedder | None,
+        ttl: TTLConfig | None,
+        clock: Callable[[], datetime],
+        sizes: Sizes,
+    ) -> None:
+        self.embedder = embedder
+        self._sizes = sizes
+        self._database = database
+        self._cache = cache
+        self._sides = Sides(sizes)
+        self._ttl: TTLConfig = ttl or {}
+        self._clock = clock
+
+    def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+        """Answer all reads of a batch from the state before it, then make all its writes or none."""
+        if not plan.writes:
+            return self._read(lambda reader: self._answer(reader, plan.ops, queries), uses_vectors=bool(queries))
+        now = micros(self._clock())
+        with self._database.write() as connection:
+            reader = self._reader(connection, uses_vectors=bool(queries or vectors))
+            results = self._answer(reader, plan.ops, queries)
+            if reader.touched:
+                refresh(connection, reader.touched, now)
+            Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
+        return results
+
+    def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
+        """Return what fits a query best; see ``MemoryStore.find``."""
+        vector = vectors.get(asked.query)
+
+        def answer(reader: Reader) -> list[SearchItem]:
+            reader.refreshes = self._refreshes
+            return reader.find(asked, vector)
+
+        return self._read(answer, uses_vectors=vector is not None)
+
+    def newest(self, asked: Newest) -> list[SearchItem]:
+        """Return items in the order of a field; see ``MemoryStore.newest``."""
+
+        def answer(reader: Reader) -> list[SearchItem]:
+            reader.refreshes = self._refreshes
+            return reader.newest(asked)
+
+        return self._read(answer)
+
+    def count(self, namespace: Namespace, filter: dict[str, Any] | None) -> int:
+        """Return how many items a namespace holds; see ``MemoryStore.count``."""
+        return self._read(lambda reader: reader.count(namespace, filter))
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items a namespace holds and its tags; see ``TallyStore.tally``."""
+        return self._read(lambda reader: reader.tally(namespace, limit))
+
+    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool = True) -> bool:
+        """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
+        now = micros(self._clock())
+        wanted = None if expected is None else decode_value(encode_value(expected))
+        write = plan.writes[0]
+        with self._database.write(durable=durable) as connection:
+            self._check(connection, uses_vectors=bool(vectors))
+            row = connection.execute(
+                "SELECT value, expires FROM items WHERE key = ? AND ns = (SELECT id FROM namespaces WHERE path = ?)",
+                (write.key, path_of(write.namespace)),
+            ).fetchone()
+            hidden = row is not None and self._ttl.get("omit_expired") and row[1] is not None and row[1] <= now
+            if (decode_value(row[0]) if row and not hidden else None) != wanted:
+                return False
+            Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
+        return True
+
+    def sweep(self) -> int:
+        """Delete what has expired; return how many items that were."""
+        return delete_expired(self._database, micros(self._clock()), self._sizes.tombstones_kept)
+
+    @property
+    def _refreshes(self) -> bool:
+        return self._ttl.get("refresh_on_read", True)
+
+    @staticmethod
+    def _answer(reader: Reader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
+        results: list[Result] = []
+        for op in ops:
+            if isinstance(op, GetOp):
+                reader.refreshes = op.refresh_ttl
+                results.append(reader.get(op))
+            elif isinstance(op, SearchOp):
+                reader.refreshes = op.refresh_ttl
+                results.append(reader.search(op, queries.get(op.query) if op.query else None))
+            elif isinstance(op, ListNamespacesOp):
+                results.append(reader.namespaces(op))
+            else:
+                results.append(None)
+        return results
+
+    def _read(self, answer: Callable[[Reader], T], *, uses_vectors: bool = False) -> T:
+        """Answer in one snapshot; taken anew where another thread's search has seen more than it."""
+        for attempt in range(_SNAPSHOT_TRIES + 1):
+            # At the last try as the writer: nobody can be ahead of it.
+            begin: Callable[[], AbstractContextManager[sqlite3.Connection]] = (
+                self._database.read if attempt < _SNAPSHOT_TRIES else self._database.write
+            )
+            try:
+                with begin() as connection:
+                    reader = self._reader(connection, uses_vectors=uses_vectors)
+                    result = answer(reader)
+            except IndexAhead:
+                continue
+            if reader.touched:
+                with self._database.write() as connection:
+                    refresh(connection, reader.touched, micros(self._clock()))
+            return result
+        raise AssertionError("unreachable: a writer's snapshot is the newest")
+
+    def _reader(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> Reader:
+        self._check(connection, uses_vectors=uses_vectors)
+        now = micros(self._clock()) if self._ttl.get("omit_expired") else None
+        searcher = Searcher(connection, self._cache, self._sides, self._dims, now, self._sizes.whole_docs)
+        return Reader(connection, searcher, now)
+
+    def _dims(self, connection: sqlite3.Connection) -> int | None:
+        """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""
+        if self.embedder is None or not is_in_force(connection, self.embedder):
+            return None
+        return self.embedder.dims
+
+    def _check(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> None:
+        if uses_vectors and self.embedder:
+            check_in_force(connection, self.embedder)

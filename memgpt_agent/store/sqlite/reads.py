@@ -1,0 +1,232 @@
+"""Reading items within one transaction: get, search, find, newest, count, list namespaces."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, SearchItem, SearchOp
+
+from memgpt_agent.store.filters import Filter, to_sql
+from memgpt_agent.store.index.arrays import Floats
+from memgpt_agent.store.operations import Find, Newest
+from memgpt_agent.store.protocol import Tally
+from memgpt_agent.store.sqlite.rows import Namespace, as_found, as_item, namespace_of, path_of
+from memgpt_agent.store.sqlite.searches import Hit, Searcher
+from memgpt_agent.store.sqlite.tag_index import among, most_used
+
+_COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
+_ID, _TTL, _NS = 4, 5, 6
+_MANY = 500
+
+
+class Reader:
+    """Answers reads in one transaction's snapshot.
+
+    Args:
+        connection: inside a transaction.
+        searcher: for ranked searches in the same transaction.
+        now: hide what expired before this (microseconds), or None to show all.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, searcher: Searcher, now: int | None) -> None:
+        self._connection = connection
+        self._searcher = searcher
+        self._now = now
+        self._alive = "1" if now is None else f"(items.expires IS NULL OR items.expires > {now})"
+        self._paths: dict[int, Namespace] = {}
+        self.refreshes = False
+        """Whether the operation at hand lets the time of what it reads begin anew."""
+        self.touched: list[int] = []
+        """Items with a TTL that were read so."""
+
+    def get(self, op: GetOp) -> Item | None:
+        """Return one item."""
+        namespace_id = self._namespace_id(op.namespace)
+        for row in self._execute(
+            f"SELECT {_COLUMNS} FROM items WHERE ns = ? AND key = ? AND {self._alive}", [namespace_id, op.key]
+        ):
+            self._touch(row)
+            return as_item(op.namespace, row)
+        return None
+
+    def search(self, op: SearchOp, query: Floats | None) -> list[SearchItem]:
+        """Return items under a namespace prefix as ``InMemoryStore`` does: by cosine where there is a query vector."""
+        namespaces = self._namespaces_under(op.namespace_prefix)
+        if query is None:
+            return self._unranked(namespaces, op.filter, op.limit, op.offset)
+        stop = op.offset + op.limit
+        hits: list[Hit] = []
+        rest: list[Hit] = []
+        for namespace_id, _ in namespaces:
+            found, without = self._searcher.closest(namespace_id, query, op.filter, stop)
+            hits += found
+            rest += without if len(hits) < stop else []
+        hits.sort(key=lambda hit: (-(hit.score or 0.0), hit.namespace_id, hit.item))
+        hits = hits[op.offset : stop]
+        if len(hits) < op.limit:  # InMemoryStore fills a short result from the first of those that have no vector
+            rest += [
+                hit
+                for namespace_id, _ in namespaces
+                for hit in self._unindexed(namespace_id, op.filter, op.limit - len(hits))
+            ]
+            hits += sorted(rest, key=lambda hit: (hit.namespace_id, hit.item))[: op.limit - len(hits)]
+        return self._found(hits)
+
+    def find(self, asked: Find, vector: Floats | None) -> list[SearchItem]:
+        """Return the items of one namespace that fit a query best, by words, by meaning or by both."""
+        namespace_id = self._namespace_id(asked.namespace)
+        if namespace_id is None:
+            return []
+        if not asked.query.strip():
+            return self._unranked([(namespace_id, 0)], asked.filter, asked.limit, asked.offset)
+        return self._found(self._searcher.find(namespace_id, asked, vector))
+
+    def newest(self, asked: Newest) -> list[SearchItem]:
+        """Return items of one namespace by a field of the value, highest first."""
+        namespace_id = self._namespace_id(asked.namespace)
+        place = f"items.value, '$.\"{asked.by}\"'"
+        order = (
+            "items.time"
+            if asked.by == "time"
+            else (f"CASE WHEN json_type({place}) IN ('text', 'integer', 'real') THEN json_extract({place}) END")
+        )
+        where = f"FROM items WHERE items.ns = ? AND {self._alive}"
+        return self._page(
+            where, f"ORDER BY {order} DESC, items.id DESC", [namespace_id], asked.filter, asked.limit, asked.offset
+        )
+
+    def count(self, namespace: Namespace, filter: Filter | None) -> int:
+        """Return how many items of one namespace pass the filter."""
+        namespace_id = self._namespace_id(namespace)
+        if namespace_id is None:
+            return 0
+        if not filter:
+            items = int(self._execute("SELECT items FROM namespaces WHERE id = ?", [namespace_id]).fetchone()[0])
+            gone = "SELECT count(*) FROM items WHERE expires <= ? AND +ns = ?"
+            return items - (
+                0 if self._now is None else int(self._execute(gone, [self._now, namespace_id]).fetchone()[0])
+            )
+        condition = to_sql(filter)
+        sql = f"SELECT count(*) FROM items WHERE items.ns = ? AND {self._alive} AND {condition.sql}"
+        return int(self._execute(sql, [namespace_id, *condition.parameters]).fetchone()[0])
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items one namespace holds, and the tags that most of them have."""
+        namespace_id = self._namespace_id(namespace)
+        tags = [] if namespace_id is None else most_used(self._connection, namespace_id, limit)
+        return Tally(self.count(namespace, None), tags)
+
+    def namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
+        """Return the namespaces that hold items."""
+        shown = (
+            "1"
+            if self._now is None
+            else f"EXISTS (SELECT 1 FROM items WHERE items.ns = namespaces.id AND {self._alive})"
+        )
+        rows = self._connection.execute(f"SELECT path FROM namespaces WHERE items > 0 AND {shown}")
+        found = [namespace_of(row[0]) for row in rows]
+        conditions = op.match_conditions or ()
+        found = [one for one in found if all(_fits(condition, one) for condition in conditions)]
+        if op.max_depth is not None:
+            found = list({one[: op.max_depth] for one in found})
+        return sorted(found)[op.offset : op.offset + op.limit]
+
+    def _unranked(
+        self, namespaces: Sequence[tuple[int, int]], filter: Filter | None, limit: int, offset: int
+    ) -> list[SearchItem]:
+        """Return items in the order of namespaces and storing; namespaces as (id, number of items)."""
+        if min(limit, offset) < 0:  # as a list's slice would have it
+            every = self._unranked(namespaces, filter, 1 << 62, 0)
+            return every[offset : offset + limit]
+        found: list[SearchItem] = []
+        where = f"FROM items WHERE items.ns = ? AND {self._alive}"
+        for namespace_id, items in namespaces:
+            if len(found) == limit:
+                break
+            if not filter and self._alive == "1" and 0 < items <= offset:
+                offset -= items
+                continue
+            wanted = limit - len(found) + offset if len(namespaces) > 1 else limit
+            skip = 0 if len(namespaces) > 1 else offset
+            page = self._page(where, "ORDER BY items.id", [namespace_id], filter, wanted, skip)
+            if len(namespaces) > 1:
+                page, offset = page[offset:], max(offset - len(page), 0)
+            found += page
+        return found
+
+    def _page(
+        self, where: str, order: str, parameters: list[Any], filter: Filter | None, limit: int, offset: int
+    ) -> list[SearchItem]:
+        """``parameters`` are those of ``where``: the namespace's id."""
+        condition, indexed = to_sql(filter), among(filter, parameters[0])
+        if indexed is not None:
+            where, parameters = f"{where} AND {indexed.sql}", [*parameters, *indexed.parameters]
+        sql = f"SELECT {_COLUMNS} {where} AND {condition.sql} {order} LIMIT ? OFFSET ?"
+        rows = self._execute(sql, [*parameters, *condition.parameters, limit, offset])
+        return [self._item(row) for row in rows.fetchall()]
+
+    def _unindexed(self, namespace_id: int, filter: Filter | None, limit: int) -> list[Hit]:
+        where = f"FROM items WHERE items.ns = ? AND items.doc IS NULL AND {self._alive}"
+        condition = to_sql(filter)
+        sql = f"SELECT items.id {where} AND {condition.sql} ORDER BY items.id LIMIT ?"
+        rows = self._execute(sql, [namespace_id, *condition.parameters, limit])
+        return [Hit(None, namespace_id, row[0]) for row in rows]
+
+    def _found(self, hits: Sequence[Hit]) -> list[SearchItem]:
+        rows: dict[int, Any] = {}
+        for start in range(0, len(hits), _MANY):
+            ids = [hit.item for hit in hits[start : start + _MANY]]
+            marks = ",".join("?" * len(ids))
+            rows.update(
+                {row[_ID]: row for row in self._execute(f"SELECT {_COLUMNS} FROM items WHERE id IN ({marks})", ids)}
+            )
+        return [self._item(rows[hit.item], hit.score) for hit in hits if hit.item in rows]
+
+    def _item(self, row: Any, score: float | None = None) -> SearchItem:
+        self._touch(row)
+        return as_found(self._path(row[_NS]), row, score)
+
+    def _touch(self, row: Any) -> None:
+        if self.refreshes and row[_TTL] is not None:
+            self.touched.append(row[_ID])
+
+    def _path(self, namespace_id: int) -> Namespace:
+        known = self._paths.get(namespace_id)
+        if known is None:
+            row = self._execute("SELECT path FROM namespaces WHERE id = ?", [namespace_id]).fetchone()
+            known = self._paths[namespace_id] = namespace_of(row[0])
+        return known
+
+    def _namespace_id(self, namespace: Namespace) -> int | None:
+        row = self._execute("SELECT id FROM namespaces WHERE path = ?", [path_of(namespace)]).fetchone()
+        if row is None:
+            return None
+        self._paths[row[0]] = namespace
+        return int(row[0])
+
+    def _namespaces_under(self, prefix: Namespace) -> list[tuple[int, int]]:
+        path = path_of(prefix)
+        asked = "SELECT id, items, path FROM namespaces WHERE"
+        if not prefix:
+            rows = self._execute(f"{asked} items > 0", []).fetchall()
+        else:  # "/" is the character after "."
+            sql = f"{asked} path = ? UNION ALL {asked} path > ? AND path < ?"
+            rows = self._execute(sql, [path, path + ".", path + "/"]).fetchall()
+        self._paths.update({row[0]: namespace_of(row[2]) for row in rows})
+        return sorted((int(row[0]), int(row[1])) for row in rows if row[1])
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
+        return self._connection.execute(sql, parameters)
+
+
+def _fits(condition: MatchCondition, namespace: Namespace) -> bool:
+    path = tuple(condition.path)
+    if len(namespace) < len(path):
+        return False
+    if condition.match_type == "prefix":
+        part = namespace[: len(path)]
+    elif condition.match_type == "suffix":
+        part = namespace[len(namespace) - len(path) :]
+    else:
+        raise ValueError(f"Unsupported match type: {condition.match_type}. Use 'prefix' or 'suffix'.")
+    return all(wanted in ("*", label) for wanted, label in zip(path, part, strict=True))

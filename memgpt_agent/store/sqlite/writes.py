@@ -1,0 +1,240 @@
+"""Writing items, their words and their vectors, in one transaction."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from memgpt_agent.store.index import bm25 as words
+from memgpt_agent.store.index.arrays import Floats
+from memgpt_agent.store.sqlite.rows import Namespace, encode_value, path_of
+from memgpt_agent.store.sqlite.tag_index import HAS_LISTS, Lists, ends_of, tags_of
+from memgpt_agent.store.sqlite.tombstones import record
+from memgpt_agent.store.texts import FieldText, texts_at
+
+MICROS_A_MINUTE = 60_000_000
+ORDER_FIELD, THREAD_FIELD = "time", "thread_id"
+"""The two fields of a value that have a column of their own, so that the newest items are read without a scan."""
+_KEYS_AT_ONCE = 256
+
+
+class Write(NamedTuple):
+    """One item to be written, or deleted (``value`` is None), with all that can be worked out before the transaction."""
+
+    namespace: Namespace
+    key: str
+    value: str | None
+    paths: tuple[str, ...] = ()
+    texts: Sequence[FieldText] = ()
+    words: Sequence[str] = ()
+    ttl_minutes: float | None = None
+    time: str | float | None = None
+    thread: str | None = None
+    tags: Sequence[str] = ()
+    ends: Sequence[str] = ()
+
+
+def prepare(
+    namespace: Namespace,
+    key: str,
+    value: Mapping[str, Any] | None,
+    paths: tuple[str, ...] | None,
+    ttl_minutes: float | None,
+) -> Write:
+    """Return a write; ``paths`` None is an item that is not indexed.
+
+    Raises:
+        ValueNotStorable: the value is not JSON.
+    """
+    if value is None:
+        return Write(namespace, key, None)
+    text = encode_value(value)
+    fields = texts_at(value, paths) if paths is not None else ()
+    found = words.tokens("\n".join([field.text for field in fields])) if fields else ()
+    time, thread = value.get(ORDER_FIELD), value.get(THREAD_FIELD)
+    return Write(
+        namespace, key, text, paths or (), fields, found, ttl_minutes, order_of(time), _bindable(thread), tags_of(value), ends_of(value)
+    )  # fmt: skip
+
+
+def order_of(value: Any) -> str | float | None:
+    """Return what a value is ordered by: a text or a number as it is, anything else as if it were not there."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return _bindable(value) if isinstance(value, str) else float(value) if abs(value) >= 1 << 63 else value
+
+
+def _bindable(value: Any) -> str | None:
+    """Return the text if SQLite can hold it: half an emoji it cannot."""
+    return (
+        value
+        if isinstance(value, str) and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
+        else None
+    )
+
+
+def texts_to_embed(writes: Sequence[Write]) -> list[str]:
+    """Return the distinct texts that need a vector, in order."""
+    return list(dict.fromkeys([field.text for write in writes for field in write.texts if field.embed]))
+
+
+class Writer:
+    """Applies writes to one open write transaction: first all that is deleted, then all that is new, a table at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, now: int, tombstones_kept: int) -> None:
+        self._connection = connection
+        self._tombstones_kept = tombstones_kept
+        self._now = now
+        self._path_sets: dict[tuple[str, ...], int] = {}
+        self._item_id = self._last_id("items")
+        self._doc_id = self._last_id("docs")
+        self._space = int(connection.execute("SELECT value FROM meta WHERE key = 'space'").fetchone()[0])
+        self._buried: list[tuple[int, int]] = []
+        self._deleted: list[tuple[int]] = []
+        self._updated: list[tuple[Any, ...]] = []
+        self._new_items: list[tuple[Any, ...]] = []
+        self._new_docs: list[tuple[Any, ...]] = []
+        self._new_vectors: list[tuple[Any, ...]] = []
+        self._counts: dict[int, int] = {}
+        self._doc_high: dict[int, int] = {}
+        self._lists = Lists(connection)
+        self._with_lists: set[int] = set()
+
+    def _last_id(self, table: str) -> int:
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def apply(self, writes: Sequence[Write], vectors: Mapping[str, Floats]) -> None:
+        """Put and delete items, one write for each key; ``vectors`` are unit rows by text."""
+        by_namespace: dict[Namespace, list[str]] = {}
+        for write in writes:
+            by_namespace.setdefault(write.namespace, []).append(write.key)
+        places = {namespace: self._known(namespace, keys) for namespace, keys in by_namespace.items()}
+        for write in writes:
+            namespace_id, known = places[write.namespace]
+            item, doc = known.get(write.key, (None, None))
+            if doc is not None:
+                self._buried.append((doc, namespace_id))
+            if write.value is not None:
+                self._put(namespace_id, item, write, vectors)
+            elif item is not None:
+                self._delete(namespace_id, item)
+        self._flush()
+
+    def delete_items(self, rows: Iterable[tuple[int, int, int | None]]) -> None:
+        """Delete items given as (id, namespace id, document id)."""
+        for item, namespace_id, doc in rows:
+            if doc is not None:
+                self._buried.append((doc, namespace_id))
+            self._with_lists.add(namespace_id)  # perhaps it has none
+            self._delete(namespace_id, item)
+        self._flush()
+
+    def _known(self, namespace: Namespace, keys: list[str]) -> tuple[int, dict[str, tuple[int, int | None]]]:
+        """Return the namespace's id and, of these keys, those that are stored with their item and document."""
+        execute = self._connection.execute
+        path = path_of(namespace)
+        row: Any = execute(f"SELECT id, items, {HAS_LISTS} FROM namespaces WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return int(execute("INSERT INTO namespaces (path) VALUES (?)", (path,)).lastrowid or 0), {}
+        if row[2]:
+            self._with_lists.add(int(row[0]))
+        known: dict[str, tuple[int, int | None]] = {}
+        for start in range(0, len(keys) if row[1] else 0, _KEYS_AT_ONCE):
+            part = keys[start : start + _KEYS_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            for found in execute(f"SELECT key, id, doc FROM items WHERE ns = ? AND key IN ({marks})", (row[0], *part)):
+                known[found[0]] = (found[1], found[2])
+        return int(row[0]), known
+
+    def _delete(self, namespace_id: int, item: int) -> None:
+        self._deleted.append((item,))
+        self._unlist(namespace_id, item)
+        self._counts[namespace_id] = self._counts.get(namespace_id, 0) - 1
+
+    def _unlist(self, namespace_id: int, item: int) -> None:
+        if namespace_id in self._with_lists:
+            self._lists.remove(item)
+
+    def _put(self, namespace_id: int, item: int | None, write: Write, vectors: Mapping[str, Floats]) -> None:
+        expires = None if write.ttl_minutes is None else self._now + round(write.ttl_minutes * MICROS_A_MINUTE)
+        if item is not None:
+            self._unlist(namespace_id, item)
+            self._lists.add(namespace_id, item, write.tags, write.ends)
+            doc = self._index(namespace_id, item, write, vectors) if write.texts else None
+            row = (write.value, self._now, doc, write.ttl_minutes, expires, write.time, write.thread, item)
+            self._updated.append(row)
+            return
+        self._item_id = item = self._item_id + 1
+        self._lists.add(namespace_id, item, write.tags, write.ends)
+        doc = self._index(namespace_id, item, write, vectors) if write.texts else None
+        self._new_items.append(
+            (
+                item,
+                namespace_id,
+                write.key,
+                write.value,
+                self._now,
+                self._now,
+                doc,
+                write.ttl_minutes,
+                expires,
+                write.time,
+                write.thread,
+            )
+        )
+        self._counts[namespace_id] = self._counts.get(namespace_id, 0) + 1
+
+    def _index(self, namespace_id: int, item: int, write: Write, vectors: Mapping[str, Floats]) -> int:
+        self._doc_id = doc = self._doc_id + 1
+        tokens = words.as_indexed(namespace_id, write.words)
+        paths = self._path_sets.get(write.paths) or self._path_set(write.paths)
+        self._new_docs.append((doc, namespace_id, item, paths, len(write.words), tokens))
+        if vectors:
+            for field in write.texts:
+                if field.embed and field.text in vectors:
+                    self._new_vectors.append(
+                        (self._space, namespace_id, doc, field.path, vectors[field.text].tobytes())
+                    )
+        self._doc_high[namespace_id] = doc
+        return doc
+
+    def _flush(self) -> None:
+        many = self._connection.executemany
+        self._lists.flush()
+        if self._buried or self._deleted:
+            self._flush_deleted()
+        many(
+            "UPDATE items SET value = ?, updated = ?, doc = ?, ttl_minutes = ?, expires = ?, time = ?, thread = ? WHERE id = ?",
+            self._updated,
+        )
+        many(
+            "INSERT INTO items (id, ns, key, value, created, updated, doc, ttl_minutes, expires, time, thread)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            self._new_items,
+        )
+        many("INSERT INTO docs (id, ns, item, paths, length, tokens) VALUES (?,?,?,?,?,?)", self._new_docs)
+        many("INSERT INTO words (rowid, tokens) VALUES (?, ?)", [(doc[0], doc[5]) for doc in self._new_docs])
+        many("INSERT INTO vector_rows (space, ns, doc, path, vector) VALUES (?,?,?,?,?)", self._new_vectors)
+        many("UPDATE namespaces SET items = items + ? WHERE id = ?", [(n, ns) for ns, n in self._counts.items()])
+        many("UPDATE namespaces SET doc_high = ? WHERE id = ?", [(high, ns) for ns, high in self._doc_high.items()])
+
+    def _flush_deleted(self) -> None:
+        many = self._connection.executemany
+        # Ascending: FTS5 writes out what it has gathered whenever a rowid is lower than the one before.
+        self._buried.sort()
+        docs = [(doc,) for doc, _ in self._buried]
+        many("INSERT INTO words (words, rowid, tokens) SELECT 'delete', id, tokens FROM docs WHERE id = ?", docs)
+        many("DELETE FROM vector_rows WHERE doc = ? AND ns = ?", self._buried)
+        many("DELETE FROM docs WHERE id = ?", docs)
+        many("DELETE FROM items WHERE id = ?", self._deleted)
+        if self._buried:
+            record(self._connection, self._buried, self._tombstones_kept)
+
+    def _path_set(self, paths: tuple[str, ...]) -> int:
+        text = json.dumps(paths)
+        row: Any = self._connection.execute("SELECT id FROM path_sets WHERE paths = ?", (text,)).fetchone()
+        if row is None:
+            row = (self._connection.execute("INSERT INTO path_sets (paths) VALUES (?)", (text,)).lastrowid,)
+        self._path_sets[paths] = known = int(row[0])
+        return known

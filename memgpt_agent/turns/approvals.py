@@ -1,0 +1,81 @@
+"""Deciding on the tool call that waits for a person: the calls by which a stopped turn goes on, each with its async form."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import Any
+
+from memgpt_agent.turns.deliveries import alast, decided, last
+from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
+from memgpt_agent.turns.turns import Turns
+from memgpt_agent.turns.waking import Waking
+
+
+class Approvals:
+    """The part of an agent's facade that is about approval."""
+
+    _turns: Turns
+    """The turns of the conversation."""
+    _waking: Waking
+    """Takes them, awake and asleep."""
+
+    @property
+    def approval(self) -> Approval | None:
+        """The tool call that waits for a decision; ``None`` where none does."""
+        return self._turns.waiting()
+
+    def approve(self, call_id: str | None = None) -> AgentResponse:
+        """Let the call that waits be carried out, and the turn go on.
+
+        Raises:
+            NothingToDecide: no call waits, or not the one of ``call_id``; deciding twice changes nothing.
+        """
+        return last(self.decide(_approval(), call_id))
+
+    def edit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
+        """Let the call that waits be carried out with these arguments instead; the other rules hold for it too."""
+        return last(self.decide(_change(arguments), call_id))
+
+    def reject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
+        """Forbid the call that waits; the agent is told why and goes on."""
+        return last(self.decide(_refusal(reason), call_id))
+
+    def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
+        """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does.
+
+        Raises:
+            NothingToDecide: no call waits, or not the one of ``call_id``.
+            ConfigurationError: it is no decision; the call still waits.
+        """
+        return self._waking.take(decided(decision, call_id))
+
+    async def aapproval(self) -> Approval | None:
+        """Return what :attr:`approval` is, in an asyncio loop."""
+        return await asyncio.to_thread(self._turns.waiting)
+
+    async def aapprove(self, call_id: str | None = None) -> AgentResponse:
+        """The same as :meth:`approve` in an asyncio loop."""
+        return await alast(self.adecide(_approval(), call_id))
+
+    async def aedit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
+        """The same as :meth:`edit` in an asyncio loop."""
+        return await alast(self.adecide(_change(arguments), call_id))
+
+    async def areject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
+        """The same as :meth:`reject` in an asyncio loop."""
+        return await alast(self.adecide(_refusal(reason), call_id))
+
+    def adecide(self, decision: dict[str, Any], call_id: str | None = None) -> AsyncGenerator[StreamEvent]:
+        """The same as :meth:`decide` in an asyncio loop."""
+        return self._waking.atake(decided(decision, call_id))
+
+
+def _approval() -> dict[str, Any]:
+    return {"type": "approve"}
+
+
+def _change(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "edit", "edited_action": {"args": dict(arguments)}}
+
+
+def _refusal(reason: str) -> dict[str, Any]:
+    return {"type": "reject", "message": reason}

@@ -1,0 +1,86 @@
+"""What is delivered to an agent: a message, a heartbeat or another event, each under an id, or a decision; and the end of a turn."""
+
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from typing import Any, NamedTuple, cast
+
+from langchain_core.messages import HumanMessage
+from langgraph.types import Command
+
+from memgpt_agent.errors import ConfigurationError, NothingToDecide
+from memgpt_agent.events import Event
+from memgpt_agent.nodes.approval import decision_of
+from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
+
+
+class Delivery(NamedTuple):
+    """What wakes the agent, or lets it go on."""
+
+    input: dict[str, Any] | Command[Any]
+    """The graph's input; a command where a turn that waits for a decision goes on."""
+    event_id: str = ""
+    """The event's id, which is its turn's too; a decision has none."""
+    may_be_known: bool = False
+    """Whether the caller gave the id, so that it may have been delivered before."""
+    call_id: str | None = None
+    """Which call is decided on; ``None``: the one that waits."""
+
+    def check(self, waiting: Approval | None, thread_id: str) -> None:
+        """Look whether a decision can be taken, before anything is done.
+
+        Raises:
+            NothingToDecide: it is on a call that does not wait.
+            ConfigurationError: it is no decision; the call still waits.
+        """
+        if not isinstance(self.input, Command):
+            return
+        if waiting is None or self.call_id not in (None, waiting.call_id):
+            raise NothingToDecide(
+                f"{'No call' if waiting is None else f'Another call ({waiting.call_id}), not {self.call_id!r},'} of {thread_id!r} waits for a "
+                "decision. It may have been decided already, or given up because something else was said."
+            )
+        decision_of(cast(Any, self.input.resume), waiting.tool)
+
+
+def said(text: str, event_id: str | None) -> Delivery:
+    """Return the delivery of what the user says.
+
+    Raises:
+        ConfigurationError: the text is empty.
+    """
+    if not text.strip():
+        raise ConfigurationError("The message is empty; say something, or call heartbeat() to let the agent think.")
+    given = event_id or uuid.uuid4().hex
+    return Delivery({"messages": [HumanMessage(text, id=given)]}, given, event_id is not None)
+
+
+def heartbeat(text: str, event_id: str | None) -> Event:
+    """Return a heartbeat with a text, which may be empty."""
+    return Event(type="heartbeat", text=text, **({"id": event_id} if event_id else {}))
+
+
+def sent(event: Event) -> Delivery:
+    """Return the delivery of an event; one without an id gets one."""
+    given = event.get("id") or uuid.uuid4().hex
+    return Delivery({"event": {**event, "id": given}}, given, "id" in event)
+
+
+def decided(decision: dict[str, Any], call_id: str | None) -> Delivery:
+    """Return the delivery of a decision, in the form of LangChain's human-in-the-loop."""
+    return Delivery(Command(resume={"decisions": [decision]}), call_id=call_id)
+
+
+def last(events: Generator[StreamEvent]) -> AgentResponse:
+    """Take a turn to its end and return the response."""
+    with closing(events):
+        return next(event.response for event in events if event.response is not None)
+
+
+async def alast(events: AsyncGenerator[StreamEvent]) -> AgentResponse:
+    """The same in an asyncio loop."""
+    async with aclosing(events):
+        async for event in events:
+            if event.response is not None:
+                return event.response
+    raise AssertionError("a turn ends with its response")

@@ -1,0 +1,247 @@
+"""Taking turns in one conversation: one at a time, what a crash cut off first, the same event once, history pruned."""
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, closing, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import StateSnapshot
+
+from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
+from memgpt_agent.config import Context
+from memgpt_agent.errors import MemGPTError
+from memgpt_agent.events import mark_of
+from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.leases import Lease, Leases
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.turns.deliveries import Delivery
+from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
+
+_Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
+_STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Turns:
+    """Takes the turns of one thread, in the order in which they are asked for.
+
+    Each holds the thread's lease. A turn that a crash cut off is finished before new input; one that ended in an error was
+    told to whoever asked for it, so new input takes its place and the model sees both. An event that was delivered before
+    is not handled again: what was answered then is the answer.
+    """
+
+    graph: Callable[[], AgentGraph]
+    """Gives the compiled graph."""
+    thread_id: str
+    """The conversation."""
+    context: Context
+    """The runs' choices."""
+    memory: AgentMemory
+    """Where what was said is kept."""
+    leases: Leases
+    """The leases of the store."""
+    saver: BaseCheckpointSaver[Any]
+    """Where the conversation is kept; pruned if it is a :class:`SqliteCheckpointer`."""
+    history_turns: int
+    """So many turns can be gone back to."""
+    wait_seconds: float
+    """How long a turn waits for those before it."""
+    _until_pruning: int = 0
+    _settled: str = ""
+    _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
+
+    def take(self, delivery: Delivery) -> Generator[StreamEvent]:
+        """Take a turn; yield what happens, the response last. It begins when the first event is asked for.
+
+        Raises:
+            NothingToDecide: a decision, and no call waits, or not this one: it was decided before, or given up by a new message.
+            ConfigurationError: what was given as a decision is none; the call still waits.
+        """
+        turn = self._take(delivery)
+        self._open.add(turn)
+        return turn
+
+    def _take(self, delivery: Delivery) -> Generator[StreamEvent]:
+        reader = TurnReader()
+        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
+            graph, config = self.graph(), self._config(lease)
+            pending = (
+                _Pending() if self._is_settled() else self._mended(graph, config, _Pending.of(graph.get_state(config)))
+            )
+            delivery.check(pending.waiting, self.thread_id)
+            resumes = delivery.event_id in pending.events
+            if pending.cut_off and not resumes:
+                graph.invoke(None, config, context=self.context, durability="sync")
+            given: Any = None if resumes else delivery.input
+            with closing(cast(Any, graph.stream(given, config, context=self.context, **_STREAM))) as stream:
+                for mode, chunk in stream:
+                    yield from reader.feed(mode, chunk)
+                    lease.check()
+            known = self._given_before(delivery, reader, resumes)
+            self._settle(reader)
+        yield from self._end(reader, known)
+
+    def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same in an asyncio loop, which is never held up."""
+        turn = self._atake(delivery)
+        self._open.add(turn)
+        return turn
+
+    async def _atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        reader = TurnReader()
+        async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
+            graph, config = await asyncio.to_thread(self.graph), self._config(lease)
+            settled = await asyncio.to_thread(self._is_settled)
+            pending = _Pending() if settled else _Pending.of(await graph.aget_state(config))
+            if pending.cancelled_step:
+                pending = await asyncio.to_thread(self._mended, graph, config, pending)
+            delivery.check(pending.waiting, self.thread_id)
+            resumes = delivery.event_id in pending.events
+            if pending.cut_off and not resumes:
+                await graph.ainvoke(None, config, context=self.context, durability="sync")
+            given: Any = None if resumes else delivery.input
+            async with aclosing(cast(Any, graph.astream(given, config, context=self.context, **_STREAM))) as stream:
+                async for mode, chunk in stream:
+                    for event in reader.feed(mode, chunk):
+                        yield event
+                    if lease.doubtful:
+                        await asyncio.to_thread(lease.check)
+            known = await asyncio.to_thread(self._given_before, delivery, reader, resumes)
+            await asyncio.to_thread(self._settle, reader)
+        for event in self._end(reader, known):
+            yield event
+
+    def waiting(self) -> Approval | None:
+        """Return the call that waits for a decision."""
+        return approval_of(
+            cast(Any, self.graph().get_state({"configurable": {"thread_id": self.thread_id}})).interrupts
+        )
+
+    def end(self) -> None:
+        """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
+        for turn in list(self._open):
+            if isinstance(turn, Generator):
+                with suppress(ValueError):  # it runs in another thread: waited for as any other
+                    turn.close()
+        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
+            self._give_up(lease)
+
+    async def aend(self) -> None:
+        """The same in an asyncio loop, for turns that were begun in it."""
+        for turn in list(self._open):
+            if isinstance(turn, AsyncGenerator):
+                with suppress(RuntimeError):  # it runs in another task: waited for as any other
+                    await turn.aclose()
+        async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
+            await asyncio.to_thread(self._give_up, lease)
+
+    def _give_up(self, lease: Lease) -> None:
+        state = self.graph().get_state(self._config(lease))
+        if state.tasks and state.values.get("turn"):
+            over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
+            self.graph().update_state(self._config(lease), over, as_node="execute_tools")
+
+    def _config(self, lease: Lease) -> RunnableConfig:
+        return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
+
+    def _mended(self, graph: AgentGraph, config: RunnableConfig, pending: "_Pending") -> "_Pending":
+        """Let a cancelled step that wrote its state, but maybe not where to go on, have that decided by its router again.
+
+        LangGraph stores what a cancelled task has written so far as if it were all of it. A step writes its state at once
+        and the branch behind it; without the branch the turn would stop there, unanswered.
+        """
+        if not pending.cancelled_step:
+            return pending
+        graph.invoke(
+            None, config, context=self.context, durability="sync", interrupt_before="*"
+        )  # applies what is stored
+        state = graph.get_state(config)
+        turn = cast(dict[str, Any], state.values).get("turn")
+        if not cast(Any, state).tasks and turn and not turn["over"]:
+            graph.update_state(config, {}, as_node=pending.cancelled_step)
+        return _Pending.of(graph.get_state(config))
+
+    def _given_before(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
+        """What came of the event, also in the part of its turn that went before; ``None`` where this was all of it."""
+        if not delivery.may_be_known or (reader.began and not resumed):
+            return None
+        return response_of(self.memory.journal.of_turn(delivery.event_id))
+
+    def _end(self, reader: TurnReader, known: AgentResponse | None) -> Generator[StreamEvent]:
+        response = reader.response()
+        if known is not None:
+            sections = {"context_usage": response.context_usage, "context_sections": response.context_sections}
+            response = replace(known, **sections)
+            if response.message and not reader.spoke:
+                yield StreamEvent("message", text=response.message)
+        yield StreamEvent("done", response=response)
+
+    def _is_settled(self) -> bool:
+        """Whether the newest checkpoint is the end of a turn that was taken here, so that nothing is left over to look for."""
+        known, self._settled = self._settled, ""
+        return (
+            bool(known) and isinstance(self.saver, SqliteCheckpointer) and self.saver.newest_id(self.thread_id) == known
+        )
+
+    def _settle(self, reader: TurnReader) -> None:
+        """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision."""
+        self._prune()
+        if isinstance(self.saver, SqliteCheckpointer) and reader.began and reader.response().approval is None:
+            self._settled = self.saver.newest_id(self.thread_id)
+
+    def _prune(self) -> None:
+        """Delete the checkpoints of older turns; now and then, so that it costs a turn next to nothing."""
+        self._until_pruning -= 1
+        if self._until_pruning > 0 or not isinstance(self.saver, SqliteCheckpointer):
+            return
+        try:
+            self.saver.prune_turns(self.thread_id, keep=self.history_turns)
+        except MemGPTError as error:  # the turn is done and its answer must not be lost; the next one prunes
+            _log.warning("The history of %r was not pruned: %s", self.thread_id, error)
+        else:
+            self._until_pruning = self.history_turns
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """What is left of a turn that did not come to its end."""
+
+    cut_off: bool = False
+    """Whether it was ended by a crash, not by an error that was told."""
+    events: frozenset[str] = frozenset()
+    """The ids of the events that it is about."""
+    cancelled_step: str = ""
+    """The step that was cancelled while what it wrote was being stored."""
+    waiting: Approval | None = None
+    """The call that waits for a decision."""
+
+    @classmethod
+    def of(cls, state: StateSnapshot) -> "_Pending":
+        # Not state.next: a step whose writes are stored but not yet applied is missing there, and new input drops it.
+        tasks = cast(tuple[Any, ...], cast(Any, state).tasks)
+        if not tasks:
+            return cls()
+        values = cast(dict[str, Any], state.values)
+        events = {str(m.id) for m in cast(list[BaseMessage], values.get("messages", [])) if not mark_of(m)}
+        event: dict[str, Any] = values.get("event") or {}
+        events.add(event.get("id", ""))
+        turn = values.get("turn")
+        if turn and not turn["over"]:
+            events.add(turn["id"])
+        # A call that waits for a decision is not cut off; what is said instead takes its place.
+        cut_off = all(_unsaid(task.error) and not task.interrupts for task in tasks)
+        cancelled = [task.name for task in tasks if task.error is not None] if cut_off and not state.next else []
+        waiting = approval_of(cast(Any, state).interrupts)
+        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""), waiting)
+
+
+def _unsaid(error: object) -> bool:
+    """Whether nobody was told of what ended a step: a crash leaves no error, a cancelled task only that it was cancelled."""
+    return error is None or str(error).startswith(("CancelledError", "KeyboardInterrupt"))

@@ -1,0 +1,59 @@
+"""Waking an agent: a sleep in the background gives way before a turn and may begin after it; its heart beats by the clock."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing, closing
+from typing import Any
+
+from memgpt_agent.memory.waking import Pulse, Rhythm
+from memgpt_agent.turns.deliveries import Delivery, heartbeat, last, sent
+from memgpt_agent.turns.heartbeats import Heartbeats
+from memgpt_agent.turns.sleeper import Sleeper
+from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
+from memgpt_agent.turns.turns import Turns
+
+
+class Waking:
+    """Takes one agent's turns, and minds what it does between them."""
+
+    def __init__(self, turns: Turns, sleeper: Sleeper) -> None:
+        self._turns = turns
+        self._sleeper = sleeper
+        self._pulse: Pulse | None = None
+
+    def take(self, delivery: Delivery) -> Generator[StreamEvent]:
+        """Take a turn as :meth:`Turns.take` does."""
+        self._before(delivery)
+        with closing(self._turns.take(delivery)) as events:
+            for event in events:
+                self._after(event)
+                yield event
+
+    async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same in an asyncio loop."""
+        await asyncio.to_thread(self._before, delivery)
+        async with aclosing(self._turns.atake(delivery)) as events:
+            async for event in events:
+                self._after(event)
+                yield event
+
+    def _before(self, delivery: Delivery) -> None:
+        self._sleeper.awake()
+        if self._pulse is not None and isinstance(delivery.input, dict) and "messages" in delivery.input:
+            self._pulse.spoken_to()
+
+    def _after(self, event: StreamEvent) -> None:
+        # A turn that waits for a decision is not over: it counts when it was decided.
+        if event.response is not None and event.response.approval is None:
+            self._sleeper.turn_taken(evicted=event.response.evicted)
+
+    def by_the_clock(
+        self, rhythm: Rhythm, *, told: Callable[[AgentResponse], None] | None = None, scheduler: Any = None
+    ) -> Heartbeats:
+        """Return heartbeats at this rhythm, to be started; being spoken to brings back their usual pace."""
+        memory = self._turns.memory
+        self._pulse = Pulse(memory.store, memory.agent_id, rhythm, memory.clock)
+        return Heartbeats(self._beat, self._pulse, told=told, scheduler=scheduler)
+
+    def _beat(self, text: str) -> AgentResponse:
+        return last(self.take(sent(heartbeat(text, None))))
