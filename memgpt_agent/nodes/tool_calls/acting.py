@@ -1,0 +1,64 @@
+"""Carrying out a call: a memory tool right here, a tool from elsewhere by LangGraph's tool node."""
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.errors import GraphBubbleUp
+from langgraph.prebuilt import ToolNode
+from langgraph.types import Command
+
+from memgpt_agent.errors import InvalidArguments, ToolError
+from memgpt_agent.memory.core import Cause
+from memgpt_agent.nodes.answers import is_echo
+from memgpt_agent.nodes.tool_calls.step import Call, Outcome, Step
+from memgpt_agent.prompts import ECHO
+from memgpt_agent.state import AgentState
+from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.tools.registry import validated
+
+
+def act(step: Step, call: Call) -> Outcome | ToolNode:
+    """Carry out a memory tool and return its outcome; of a tool from elsewhere, return the node that carries it out."""
+    session = step.session
+    try:
+        tool = session.resources.tools.get(call.name)
+        if tool.act is None:
+            validated(tool, call.parsed.arguments)
+            return ToolNode([tool.tool], handle_tool_errors=_explain)
+        if call.name == SEND_MESSAGE and is_echo(str(call.parsed.arguments.get("message", "")), session.resources.system_prompt):
+            raise InvalidArguments(ECHO)
+        cause = Cause(call.key, session.resources.profile.actor, call.name, call.parsed.thinking, step.turn["id"])
+        return Outcome(session.resources.tools.act_on_memory(call.name, session.memory.because(cause), call.parsed.arguments))
+    except ToolError as error:
+        return Outcome(str(error), failed=True)
+
+
+def change_queue_again(step: Step, call: Call, outcome: Outcome) -> None:
+    """Repeat what a call that was carried out before did to the queue: the queue is not in the store."""
+    tools = step.session.resources.tools
+    if outcome.done_before and not outcome.failed and call.name in tools.names and tools.get(call.name).edits_queue:
+        act(step, call)
+
+
+def request(state: AgentState, call: Call) -> dict[str, Any]:
+    """Return what LangGraph's tool node is invoked with for this call alone."""
+    only = AIMessage("", tool_calls=[{**call.given, "args": call.parsed.arguments}])
+    return {**state, "messages": [*state["messages"][:-1], only]}
+
+
+def outcome_of(returned: Any) -> Outcome:
+    """Return the outcome of what the tool node returned.
+
+    **Limits**: of a ``Command`` only the tool message is taken; its other updates and its target are not followed.
+    """
+    found: list[Any] = (
+        [returned] if isinstance(returned, dict) else [c.update or {} for c in returned if isinstance(c, Command)]
+    )
+    said = [m for update in found for m in update.get("messages", []) if isinstance(m, ToolMessage)]
+    return Outcome(said[-1].text, said[-1].status == "error") if said else Outcome("")
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, GraphBubbleUp):
+        raise error
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,51 @@
+"""Judging a call before it is carried out: was it done before, can it be read, do the rules and a person allow it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from memgpt_agent.errors import ToolError
+from memgpt_agent.nodes.approval import ask
+from memgpt_agent.nodes.profile_rules import is_draft
+from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
+from memgpt_agent.nodes.tool_rules import refusal
+from memgpt_agent.prompts import CHECK_ANSWER, INVALID_CALL
+from memgpt_agent.tools.messages import SENT
+from memgpt_agent.tools.registry import validated
+
+
+def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome | None]:
+    """Return the call, with its arguments as a person may have edited them, and its outcome where it is not to be carried out.
+
+    ``done`` are the calls of the step before it.
+    """
+    known = step.session.memory.journal.get([call.key]).get(call.key)
+    forbidden = ""
+    if step.session.resources.rules and not call.unread:
+        # Also of a call that was carried out before: LangGraph finds decisions by their order.
+        call, forbidden = _allowed(step, call, done)
+    if known:
+        text = SENT if known.role == "assistant" else known.text  # of what was spoken, recall holds the words
+        return call, Outcome(text, known.failed, done_before=True)
+    if call.unread:
+        return call, Outcome(INVALID_CALL.format(error=call.unread), failed=True)
+    if forbidden:
+        return call, Outcome(forbidden, failed=True)
+    if is_draft(step.session, step.turn, call.name, call.parsed.arguments):
+        return call, Outcome(CHECK_ANSWER, failed=True)
+    return call, None
+
+
+def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, str]:
+    """Return the call as a person may have edited it, and why a rule or a person forbids it; empty where nothing does."""
+    resources = step.session.resources
+    refused = refusal(step.session, call.name, step.called(done))
+    if refused or not resources.rules.needs_approval(call.name):
+        return call, refused
+    try:
+        validated(resources.tools.get(call.name), call.parsed.arguments)
+    except ToolError as error:
+        return call, str(error)
+    decision = ask(call.name, call.parsed.arguments, call.id, call.parsed.thinking)
+    if decision.arguments is not None:
+        call = replace(call, parsed=replace(call.parsed, arguments=decision.arguments), edited=True)
+    return call, decision.refusal if decision.type == "reject" else ""

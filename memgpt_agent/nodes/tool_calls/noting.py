@@ -1,0 +1,67 @@
+"""Noting what came of a call: in recall memory, for whoever watches the stream, and how often it has failed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from langchain_core.messages import AIMessage, ToolMessage
+
+from memgpt_agent.events import mark_of
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.nodes.arrivals import spoken_lines
+from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step, same_call, unread_calls
+from memgpt_agent.prompts import CHECK_ANSWER, EDITED, REPEATED
+from memgpt_agent.tools.messages import SEND_MESSAGE
+
+TOLD_AFTER = 3
+"""The model is told that it repeats itself when the same call has failed so often in a turn."""
+
+
+def note(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Done:
+    """Keep the call and its result in recall memory; return it with the result as the model is to see it.
+
+    What was spoken is kept as the assistant's words. A send that failed is withdrawn from the stream.
+    """
+    if call.edited and not outcome.done_before:
+        arguments = json.dumps(call.parsed.arguments, ensure_ascii=False, default=str)
+        outcome = replace(outcome, text=EDITED.format(arguments=arguments, result=outcome.text))
+    if outcome.failed:
+        outcome = _counted(step, call, outcome, done)
+    draft = outcome.text == CHECK_ANSWER
+    if call.name == SEND_MESSAGE and outcome.failed and call.parsed.arguments.get("message") and not draft:
+        step.write({"reply_id": step.reply_id(call), "withdrawn": outcome.text})
+    if not outcome.done_before:
+        _remember(step, Done(call, outcome))
+    return Done(call, outcome)
+
+
+def _remember(step: Step, done: Done) -> None:
+    call, outcome = done
+    session, tools = step.session, step.session.resources.tools
+    reads = call.name in tools.names and tools.get(call.name).reads_memory
+    record = Message(
+        id=call.key, role="assistant" if done.spoken else "tool",
+        text=str(call.parsed.arguments["message"]) if done.spoken else outcome.text,
+        time=stamp(session.resources.clock()), thread_id=session.thread_id, turn=step.turn["id"],
+        ordinal=call.ordinal, tool="" if done.spoken else call.name,
+        arguments="" if done.spoken else json.dumps(call.parsed.arguments, ensure_ascii=False, default=str),
+        failed=outcome.failed, echo=(reads and not outcome.failed) or outcome.text == CHECK_ANSWER, thinking=call.parsed.thinking,
+    )  # fmt: skip
+    lines = spoken_lines(step.queue)[-2:] if done.spoken else ()
+    session.memory.store.batch([session.memory.journal.put_operation(record, lines)])
+
+
+def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Outcome:
+    """Count how often this very call has failed in this turn; from the third time on the model is told so plainly."""
+    unread = unread_calls(step.answer)
+    wanted = same_call(call.given, unread)
+    past = {c["id"]: same_call(c, unread_calls(m)) for m in step.queue if isinstance(m, AIMessage) for c in m.tool_calls}
+    failed = [
+        m.tool_call_id for m in step.queue
+        if isinstance(m, ToolMessage) and m.status == "error" and mark_of(m).get("turn") == step.turn["id"]
+    ]  # fmt: skip
+    here = sum(o.failed and same_call(c.given, unread) == wanted for c, o in done)
+    times = 1 + here + sum(past.get(call_id) == wanted for call_id in failed)
+    told = REPEATED.format(times=times) if times >= TOLD_AFTER and not outcome.done_before else ""
+    return replace(outcome, text=outcome.text + told, times_failed=times)

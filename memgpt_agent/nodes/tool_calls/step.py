@@ -1,0 +1,137 @@
+"""The tool calls of one answer as values: what the model asked for, and what came of it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, ToolCall
+
+from memgpt_agent.events import mark_of
+from memgpt_agent.memory.main_context import QueueView
+from memgpt_agent.nodes.arrivals import call_key
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.nodes.tool_rules import called_in
+from memgpt_agent.state import AgentState, Turn
+from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
+from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.tools.registry import ParsedCall, parse_call
+from memgpt_agent.tools.rules import Called
+
+PIECE_SHARE = 0.2
+"""A tool that reads on in a text shows this share of the budget at once: less than what one result may fill."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call of the answer."""
+
+    given: ToolCall
+    """The call as the queue holds it."""
+    parsed: ParsedCall
+    """Its arguments, as the model gave them or as a person edited them, without the control arguments."""
+    key: str
+    """Names the call in recall memory: the same in every process and replay."""
+    ordinal: int
+    """Its place in the answer."""
+    unread: str = ""
+    """Why its arguments could not be read; empty where they could."""
+    edited: bool = False
+    """Whether a person changed its arguments."""
+
+    @property
+    def name(self) -> str:
+        """The tool's name, as the model wrote it."""
+        return self.given["name"]
+
+    @property
+    def id(self) -> str:
+        """The id under which its result stands in the queue."""
+        return self.given["id"] or ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a call."""
+
+    text: str
+    """The result, for the model."""
+    failed: bool = False
+    """Whether it failed."""
+    done_before: bool = False
+    """Whether it was carried out earlier: the process died since, or the step is replayed."""
+    times_failed: int = 0
+    """How often this very call has failed in the turn, this time included."""
+
+
+class Done(NamedTuple):
+    """A call with its outcome."""
+
+    call: Call
+    outcome: Outcome
+
+    @property
+    def spoken(self) -> bool:
+        """Whether the call sent the user a message."""
+        return self.call.name == SEND_MESSAGE and not self.outcome.failed
+
+
+@dataclass(frozen=True)
+class Step:
+    """The answer whose calls are carried out, and where."""
+
+    session: Session
+    """The run; its memory sees the queue."""
+    turn: Turn
+    """The registers of the running turn."""
+    queue: Sequence[AnyMessage]
+    """The queue as the step found it."""
+    answer: AIMessage
+    """The model's answer."""
+    calls: tuple[Call, ...]
+    """Its calls, in order."""
+    view: QueueView
+    """The queue as tools see and change it."""
+    write: Callable[[Any], None]
+    """Writes a ``custom`` stream event."""
+
+    @classmethod
+    def of(cls, state: AgentState, session: Session, write: Callable[[Any], None]) -> Self:
+        """Read the newest answer of the queue."""
+        answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
+        turn = state.get("turn")
+        assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
+        view = QueueView(
+            session.thread_id, state["messages"], int(session.budget_tokens * PIECE_SHARE), session.counter.truncate
+        )
+        session = replace(session, memory=replace(session.memory, queue=view))
+        unread = unread_calls(answer)
+        calls = tuple(
+            Call(
+                call, parse_call(call["args"]), call_key(session.thread_id, turn, nth, call), nth, unread.get(call["id"] or "", "")
+            )
+            for nth, call in enumerate(answer.tool_calls)
+        )  # fmt: skip
+        return cls(session, turn, state["messages"], answer, calls, view, write)
+
+    def reply_id(self, call: Call) -> str:
+        """Return the id of the reply that a call speaks."""
+        step = self.turn["step"] - 1  # the step in which the model spoke; the count has moved on since
+        return reply_id(self.session.thread_id, self.turn["id"], step, call.ordinal)
+
+    def called(self, done: Sequence[Done]) -> list[Called]:
+        """Return the calls that were carried out in this turn, those of this step last."""
+        here = [Called(call.name, outcome.text, outcome.failed) for call, outcome in done]
+        return [*called_in(self.turn, self.queue), *here]
+
+
+def unread_calls(answer: AIMessage) -> dict[str, str]:
+    """Return why a call's arguments could not be read, by the ids of those calls."""
+    return cast(dict[str, str], cast(Any, mark_of(answer)).get("unread", {}))
+
+
+def same_call(call: ToolCall, unread: dict[str, str]) -> tuple[str, str]:
+    """Return what makes two calls the same one: the tool and its arguments, also those that could not be read."""
+    own = {k: v for k, v in call["args"].items() if k not in CONTROL_ARGUMENTS}
+    return call["name"], unread.get(call["id"] or "", json.dumps(own, sort_keys=True, default=str))
