@@ -18,6 +18,7 @@ from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
+from memgpt_agent.faces import in_thread
 from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, namespaces
@@ -36,7 +37,6 @@ from memgpt_agent.tools.profiles import SLEEPTIME, Profile
 from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.approvals import Approvals
-from memgpt_agent.turns.async_forms import in_thread
 from memgpt_agent.turns.background import Background
 from memgpt_agent.turns.deliveries import alast, last, said, sent
 from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
+from memgpt_agent.faces import in_thread
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.waking import Rhythm
-from memgpt_agent.turns.async_forms import in_thread
 from memgpt_agent.turns.heartbeats import Heartbeats
 from memgpt_agent.turns.sleeper import Sleeper, SleepReport
 from memgpt_agent.turns.turn_reader import AgentResponse

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from typing import Any, NamedTuple, cast
 
 from langchain_core.messages import HumanMessage
@@ -10,6 +10,7 @@ from langgraph.types import Command
 
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.events import Event
+from memgpt_agent.faces import Unsuspended, finished
 from memgpt_agent.nodes.approval import decision_of
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
 
@@ -73,12 +74,11 @@ def decided(decision: dict[str, Any], call_id: str | None) -> Delivery:
 
 def last(events: Generator[StreamEvent]) -> AgentResponse:
     """Take a turn to its end and return the response."""
-    with closing(events):
-        return next(event.response for event in events if event.response is not None)
+    return finished(alast(Unsuspended(events)))
 
 
-async def alast(events: AsyncGenerator[StreamEvent]) -> AgentResponse:
-    """The same in an asyncio loop."""
+async def alast(events: AsyncGenerator[StreamEvent] | Unsuspended[StreamEvent]) -> AgentResponse:
+    """The same as :func:`last` in an asyncio loop."""
     async with aclosing(events):
         async for event in events:
             if event.response is not None:

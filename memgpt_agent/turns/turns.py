@@ -1,10 +1,9 @@
 """Taking turns in one conversation: one at a time, what a crash cut off first, the same event once, history pruned."""
 
-import asyncio
 import logging
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
 from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.events import mark_of
+from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished, iterated
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory.agent_memory import AgentMemory
@@ -54,7 +54,7 @@ class Turns:
     wait_seconds: float
     """How long a turn waits for those before it."""
     _until_pruning: int = 0
-    _settled: str = ""
+    _end_checkpoint: str = ""
     _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
@@ -64,57 +64,40 @@ class Turns:
             NothingToDecide: a decision, and no call waits, or not this one: it was decided before, or given up by a new message.
             ConfigurationError: what was given as a decision is none; the call still waits.
         """
-        turn = self._take(delivery)
+        turn = iterated(self._turn(SYNC, delivery))
         self._open.add(turn)
         return turn
-
-    def _take(self, delivery: Delivery) -> Generator[StreamEvent]:
-        reader = TurnReader()
-        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
-            graph, config = self.graph(), self._config(lease)
-            pending = (
-                _Pending() if self._is_settled() else self._mended(graph, config, _Pending.of(graph.get_state(config)))
-            )
-            delivery.check(pending.waiting, self.thread_id)
-            resumes = delivery.event_id in pending.events
-            if pending.cut_off and not resumes:
-                graph.invoke(None, config, context=self.context, durability="sync")
-            given: Any = None if resumes else delivery.input
-            with closing(cast(Any, graph.stream(given, config, context=self.context, **_STREAM))) as stream:
-                for mode, chunk in stream:
-                    yield from reader.feed(mode, chunk)
-                    lease.check()
-            known = self._given_before(delivery, reader, resumes)
-            self._settle(reader)
-        yield from self._end(reader, known)
 
     def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """The same in an asyncio loop, which is never held up."""
-        turn = self._atake(delivery)
+        """The same as :meth:`take` in an asyncio loop, which is never held up."""
+        turn = self._turn(ON_LOOP, delivery)
         self._open.add(turn)
         return turn
 
-    async def _atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+    async def _turn(self, face: Face, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
         reader = TurnReader()
-        async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
-            graph, config = await asyncio.to_thread(self.graph), self._config(lease)
-            settled = await asyncio.to_thread(self._is_settled)
-            pending = _Pending() if settled else _Pending.of(await graph.aget_state(config))
+        async with face.within(self.leases.hold, self.leases.ahold, self.thread_id, self.wait_seconds) as lease:
+            graph, ended_here = await face.call(self._begin)
+            config = self._config(lease)
+            pending = _Pending()
+            if not ended_here:
+                pending = _Pending.of(await face.either(graph.get_state, graph.aget_state, config))
             if pending.cancelled_step:
-                pending = await asyncio.to_thread(self._mended, graph, config, pending)
+                pending = await face.call(self._routed_again, graph, config, pending)
             delivery.check(pending.waiting, self.thread_id)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
-                await graph.ainvoke(None, config, context=self.context, durability="sync")
-            given: Any = None if resumes else delivery.input
-            async with aclosing(cast(Any, graph.astream(given, config, context=self.context, **_STREAM))) as stream:
-                async for mode, chunk in stream:
+                run: Any = (graph.invoke, graph.ainvoke)
+                await face.either(*run, None, config, context=self.context, durability="sync")
+            streams: Any = (graph.stream, graph.astream)
+            given = None if resumes else delivery.input
+            async with face.stream(*streams, given, config, context=self.context, **_STREAM) as stream:
+                async for mode, chunk in cast(AsyncGenerator[Any], stream):
                     for event in reader.feed(mode, chunk):
                         yield event
                     if lease.doubtful:
-                        await asyncio.to_thread(lease.check)
-            known = await asyncio.to_thread(self._given_before, delivery, reader, resumes)
-            await asyncio.to_thread(self._settle, reader)
+                        await face.call(lease.check)
+            known = await face.call(self._finish, delivery, reader, resumes)
         for event in self._end(reader, known):
             yield event
 
@@ -130,19 +113,21 @@ class Turns:
             if isinstance(turn, Generator):
                 with suppress(ValueError):  # it runs in another thread: waited for as any other
                     turn.close()
-        with self.leases.hold(self.thread_id, self.wait_seconds) as lease:
-            self._give_up(lease)
+        finished(self._give_up(SYNC))
 
     async def aend(self) -> None:
-        """The same in an asyncio loop, for turns that were begun in it."""
+        """The same as :meth:`end` in an asyncio loop, for turns that were begun in it."""
         for turn in list(self._open):
             if isinstance(turn, AsyncGenerator):
                 with suppress(RuntimeError):  # it runs in another task: waited for as any other
                     await turn.aclose()
-        async with self.leases.ahold(self.thread_id, self.wait_seconds) as lease:
-            await asyncio.to_thread(self._give_up, lease)
+        await self._give_up(ON_LOOP)
 
-    def _give_up(self, lease: Lease) -> None:
+    async def _give_up(self, face: Face) -> None:
+        async with face.within(self.leases.hold, self.leases.ahold, self.thread_id, self.wait_seconds) as lease:
+            await face.call(self._mark_over, lease)
+
+    def _mark_over(self, lease: Lease) -> None:
         state = self.graph().get_state(self._config(lease))
         if state.tasks and state.values.get("turn"):
             over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
@@ -151,14 +136,18 @@ class Turns:
     def _config(self, lease: Lease) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
 
-    def _mended(self, graph: AgentGraph, config: RunnableConfig, pending: "_Pending") -> "_Pending":
+    def _begin(self) -> tuple[AgentGraph, bool]:
+        """Return the graph, and whether the newest checkpoint is the end of a turn that was taken here: then nothing is unfinished."""
+        graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""
+        saver = self.saver
+        return graph, bool(end) and isinstance(saver, SqliteCheckpointer) and saver.newest_id(self.thread_id) == end
+
+    def _routed_again(self, graph: AgentGraph, config: RunnableConfig, pending: "_Pending") -> "_Pending":
         """Let a cancelled step that wrote its state, but maybe not where to go on, have that decided by its router again.
 
         LangGraph stores what a cancelled task has written so far as if it were all of it. A step writes its state at once
         and the branch behind it; without the branch the turn would stop there, unanswered.
         """
-        if not pending.cancelled_step:
-            return pending
         graph.invoke(
             None, config, context=self.context, durability="sync", interrupt_before="*"
         )  # applies what is stored
@@ -168,11 +157,18 @@ class Turns:
             graph.update_state(config, {}, as_node=pending.cancelled_step)
         return _Pending.of(graph.get_state(config))
 
-    def _given_before(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
-        """What came of the event, also in the part of its turn that went before; ``None`` where this was all of it."""
-        if not delivery.may_be_known or (reader.began and not resumed):
-            return None
-        return response_of(self.memory.journal.of_turn(delivery.event_id))
+    def _finish(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
+        """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision.
+
+        Returns what came of the event, including an earlier part of its turn; ``None`` where the reader saw all of it.
+        """
+        known = None
+        if delivery.may_be_known and (resumed or not reader.began):
+            known = response_of(self.memory.journal.of_turn(delivery.event_id))
+        self._prune()
+        if isinstance(self.saver, SqliteCheckpointer) and reader.began and reader.response().approval is None:
+            self._end_checkpoint = self.saver.newest_id(self.thread_id)
+        return known
 
     def _end(self, reader: TurnReader, known: AgentResponse | None) -> Generator[StreamEvent]:
         response = reader.response()
@@ -182,19 +178,6 @@ class Turns:
             if response.message and not reader.spoke:
                 yield StreamEvent("message", text=response.message)
         yield StreamEvent("done", response=response)
-
-    def _is_settled(self) -> bool:
-        """Whether the newest checkpoint is the end of a turn that was taken here, so that nothing is left over to look for."""
-        known, self._settled = self._settled, ""
-        return (
-            bool(known) and isinstance(self.saver, SqliteCheckpointer) and self.saver.newest_id(self.thread_id) == known
-        )
-
-    def _settle(self, reader: TurnReader) -> None:
-        """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision."""
-        self._prune()
-        if isinstance(self.saver, SqliteCheckpointer) and reader.began and reader.response().approval is None:
-            self._settled = self.saver.newest_id(self.thread_id)
 
     def _prune(self) -> None:
         """Delete the checkpoints of older turns; now and then, so that it costs a turn next to nothing."""

@@ -1,10 +1,9 @@
 """Waking an agent: a sleep in the background gives way before a turn and may begin after it; its heart beats by the clock."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, closing
 from typing import Any
 
+from memgpt_agent.faces import ON_LOOP, SYNC, Face, iterated
 from memgpt_agent.memory.waking import Pulse, Rhythm
 from memgpt_agent.turns.deliveries import Delivery, heartbeat, last, sent
 from memgpt_agent.turns.heartbeats import Heartbeats
@@ -23,16 +22,15 @@ class Waking:
 
     def take(self, delivery: Delivery) -> Generator[StreamEvent]:
         """Take a turn as :meth:`Turns.take` does."""
-        self._before(delivery)
-        with closing(self._turns.take(delivery)) as events:
-            for event in events:
-                self._after(event)
-                yield event
+        return iterated(self._turn(SYNC, delivery))
 
-    async def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """The same in an asyncio loop."""
-        await asyncio.to_thread(self._before, delivery)
-        async with aclosing(self._turns.atake(delivery)) as events:
+    def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same as :meth:`take` in an asyncio loop."""
+        return self._turn(ON_LOOP, delivery)
+
+    async def _turn(self, face: Face, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        await face.call(self._before, delivery)
+        async with face.stream(self._turns.take, self._turns.atake, delivery) as events:
             async for event in events:
                 self._after(event)
                 yield event
