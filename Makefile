@@ -1,9 +1,9 @@
-# `make chat` and `make test` do everything on a machine that has nothing but Python and a C++ compiler. `make help` lists the rest.
+# `make chat` and `make test` do everything on a machine that has nothing but Python. `make help` lists the rest.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv install llama-wheel local chat test test-local lint format types contracts check docs lock clean
+.PHONY: help venv install local local-compiled chat test test-local lint format types contracts check docs lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -12,7 +12,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock
 TEST_ARGS ?=
-EVERY_EXTRA := .[local,serve,providers,dev]
+EVERY_EXTRA := .[local,local-compiled,serve,providers,dev]
+LOAD_ENGINE := from memgpt_agent.models.llama_library import load_library; print("   ", load_library().package)
 
 # $(call step,what it does,how long,command): say it, do it without touching standard input, say how long it took.
 define step
@@ -38,13 +39,17 @@ $(VENV)/.dev: $(VENV)/.core
 	$(call step,Installing what the tests and checks need,about a minute,$(PIP_INSTALL) -e '.[dev]')
 	@touch $@
 
-# Built apart from its installation, so that the tests can run meanwhile and see no package appear.
-$(VENV)/.llama-wheel: scripts/build_llama.py | $(VENV)/.core
-	$(call step,Compiling llama.cpp for the embedded model,about 7 minutes on two cores,$(BIN)/python scripts/build_llama.py $(VENV)/wheels)
+# llama.cpp from a wheel. Where there is none, or it cannot be loaded (an old processor, no libgomp), it is compiled.
+$(VENV)/.local: $(VENV)/.core
+	@echo "==> Installing llama.cpp for the embedded model (34 MB, seconds)" >&2; \
+	if $(PIP_INSTALL) --only-binary xllamacpp -e '.[local]' </dev/null >&2 && $(BIN)/python -c '$(LOAD_ENGINE)' >&2; then :; \
+	else echo "    No built llama.cpp works here; compiling it." >&2; $(MAKE) --no-print-directory $(VENV)/.local-compiled </dev/null; fi
 	@touch $@
 
-$(VENV)/.local: $(VENV)/.llama-wheel
-	$(call step,Installing llama-cpp-python,seconds,$(PIP_INSTALL) --find-links $(VENV)/wheels llama-cpp-python)
+$(VENV)/.local-compiled: scripts/build_llama.py | $(VENV)/.core
+	$(call step,Compiling llama.cpp,about 7 minutes on two cores,$(BIN)/python scripts/build_llama.py $(VENV)/wheels)
+	$(call step,Installing llama-cpp-python,seconds,$(PIP_INSTALL) --find-links $(VENV)/wheels -e '.[local-compiled]')
+	@$(BIN)/python -c '$(LOAD_ENGINE)' >&2
 	@touch $@
 
 $(VENV)/.small-model: | $(VENV)/.core
@@ -53,14 +58,15 @@ $(VENV)/.small-model: | $(VENV)/.core
 
 venv: $(VENV)/.made  ## create .venv
 install: $(VENV)/.dev  ## install the package, its tests' and its checks' needs
-llama-wheel: $(VENV)/.llama-wheel  ## compile llama-cpp-python, installing nothing
-local: $(VENV)/.local  ## build and install llama-cpp-python, for models in this process
+local: $(VENV)/.local  ## install llama.cpp, for models in this process
+local-compiled: $(VENV)/.local-compiled  ## compile and install llama-cpp-python instead of the built llama.cpp
 
 # With a key or a model of your own there is nothing to build and nothing to download.
 chat: $(VENV)/.core  ## talk to an agent; installs all it needs first
 	@case "$${MEMGPT_MODEL:-$${OPENAI_API_KEY:+openai}}" in \
 	  ''|local) $(MAKE) --no-print-directory $(VENV)/.local </dev/null; \
-	    echo "==> Getting the embedded model Qwen2.5-Coder-1.5B (1.1 GB, once; minutes)" >&2; \
+	    echo "==> Getting the embedded model Qwen2.5-Coder-1.5B (1.1 GB, once; interrupted, it goes on later)" >&2; \
+	    echo "    Without it: set OPENAI_API_KEY, or OPENAI_BASE_URL and MEMGPT_MODEL=openai:<model> for a server of yours, and start again." >&2; \
 	    $(BIN)/memgpt model pull </dev/null >&2;; \
 	  local*) $(MAKE) --no-print-directory $(VENV)/.local </dev/null;; \
 	esac; \
@@ -69,7 +75,7 @@ chat: $(VENV)/.core  ## talk to an agent; installs all it needs first
 test: $(VENV)/.dev  ## run the tests (TEST_ARGS="-k words" for some of them)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
-test-local: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## run the tests that need llama-cpp-python and a real model
+test-local: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## run the tests that need llama.cpp and a real model
 	@$(BIN)/python -m pytest -m local $(TEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff
@@ -90,7 +96,7 @@ check: lint contracts test types test-local  ## all that CI checks
 docs: $(VENV)/.dev  ## write the README's file tree, docs/reference.md and the list of decisions
 	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py && $(BIN)/python scripts/decisions.py
 
-lock: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## write requirements.lock from .venv
+lock: $(VENV)/.dev $(VENV)/.local $(VENV)/.local-compiled $(VENV)/.small-model  ## write requirements.lock from .venv
 	$(call step,Installing every extra,a minute,$(PIP_INSTALL) -e '$(EVERY_EXTRA)')
 	@$(BIN)/python scripts/lock.py && git --no-pager diff --stat requirements.lock
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
+from memgpt_agent.models.llama_library import installed
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 
@@ -24,6 +25,12 @@ KEPT = ("MEMGPT_SHARED_DATA", "MEMGPT_TEST_")
 def pytest_configure(config: pytest.Config) -> None:
     """Let hypothesis say that an example is long to write down without failing the test that it belongs to."""
     config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test with a model in this process where no llama.cpp is installed."""
+    if item.get_closest_marker("local") and not installed():
+        pytest.skip("no package with llama.cpp is installed (make local)")
 
 
 @pytest.fixture(autouse=True)

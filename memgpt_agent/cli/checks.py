@@ -124,14 +124,13 @@ def _chat_model(terminal: Terminal, *, ask: bool) -> Check:
 
 
 def _local_models(terminal: Terminal) -> Check:
-    import importlib.util
-
+    from memgpt_agent.models.llama_library import installed
     from memgpt_agent.models.pull import list_models
 
     files: list[Path] = list_models(terminal.settings.models_folder)
     there = ", ".join(path.stem for path in files)
-    if importlib.util.find_spec("llama_cpp") is None:
+    if not (engine := installed()):
         return Check("local models", "note", there or "none", 'For a model in this process: pip install "memgpt-agent[local]"')
     if not files:
         return Check("local models", "note", "none", "For a model in this process: memgpt model pull")
-    return Check("local models", "ok", f"llama-cpp-python {_version('llama-cpp-python')}; {there}")
+    return Check("local models", "ok", f"{engine}; {there}")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.show import grid
@@ -21,7 +21,9 @@ def pull(
     from memgpt_agent.models.pull import DEFAULT_MODEL, pull_model
 
     terminal = terminal_of(context)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
     with Progress(*columns, console=terminal.err, disable=not terminal.err.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
 

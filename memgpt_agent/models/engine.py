@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from memgpt_agent.errors import MissingDependency, ModelError, ModelNotFound
+from memgpt_agent.errors import ModelError, ModelNotFound
+from memgpt_agent.models.llama_context import LlamaContext
+from memgpt_agent.models.llama_library import TokenDataArray
 
 LOCK_TIMEOUT_SECONDS = 600.0
 """How long a call waits for the model while another one is being answered."""
-
-NO_LLAMA_CPP = (
-    "A local model needs the package llama-cpp-python, which is not installed. "
-    'Run: pip install "memgpt-agent[local]" (it is built from source: a C++ compiler and some minutes).'
-)
 
 _SNAPSHOT_TOKENS = 96
 """Fewer cached tokens than this are computed again sooner than kept: about a second on two cores."""
@@ -85,7 +82,7 @@ def load_engine(path: Path, *, n_ctx: int, n_threads: int | None = None) -> "Lla
 
     Raises:
         ModelNotFound: there is no such file.
-        MissingDependency: llama-cpp-python is not installed.
+        MissingDependency: no package with llama.cpp is installed, or none that works here.
         ModelError: llama.cpp cannot read the file.
     """
     key = (str(path.resolve()), n_ctx)
@@ -104,28 +101,17 @@ class LlamaEngine:
     def __init__(self, path: Path, *, n_ctx: int, n_threads: int | None = None) -> None:
         if not path.is_file():
             raise ModelNotFound(f"No model file at {path}. Give the path of a .gguf file, or run: memgpt model pull")
-        try:
-            import llama_cpp
-        except ImportError as error:
-            raise MissingDependency(NO_LLAMA_CPP) from error
-        self._lib: Any = llama_cpp
-        threads = n_threads or min(physical_cores(), 8)
-        self._threads, self._threads_fixed = threads, n_threads is not None
-        try:
-            self._llama: Any = llama_cpp.Llama(
-                str(path), n_ctx=n_ctx, n_threads=threads, n_threads_batch=threads, verbose=False
-            )
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} cannot be loaded by llama.cpp ({error}). Is it a whole GGUF file?") from error
+        self._threads, self._threads_fixed = n_threads or min(physical_cores(), 8), n_threads is not None
+        self._llama = LlamaContext(path, n_ctx=n_ctx)
         self.path = path
         self.n_ctx = n_ctx
-        self.metadata: dict[str, str] = self._llama.metadata
+        self.metadata = self._llama.metadata
         self._lock = threading.Lock()
         self._snapshots: list[_Snapshot] = []
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Return the tokens of a text; markers such as ``<|im_end|>`` are control tokens only where ``special``."""
-        return list(self._llama.tokenize(text.encode(), add_bos=False, special=special))
+        return self._llama.tokenize(text, special=special)
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text has, by the model's own tokenizer."""
@@ -166,7 +152,7 @@ class LlamaEngine:
         usage = usage or Usage()
         with self._exclusive():
             self._prefill(prompt, usage)
-            scores = self._logits()[first].astype(np.float64)
+            scores = self._llama.logits()[first].astype(np.float64)
         usage.output += 1
         weights = np.exp(scores - scores.max())
         return [float(w) for w in weights / weights.sum()]
@@ -183,67 +169,53 @@ class LlamaEngine:
         finally:
             self._lock.release()
 
-    def _logits(self) -> Any:
-        import numpy as np
-
-        pointer = self._lib.llama_get_logits_ith(self._llama.ctx, -1)
-        return np.ctypeslib.as_array(pointer, shape=(self._llama.n_vocab(),))
-
     def _prefill(self, prompt: Sequence[int], usage: Usage) -> None:
         """Bring the cache to hold exactly the prompt, computing only what no cached prefix covers."""
         if not prompt or len(prompt) >= self.n_ctx:
             raise ModelError(f"A prompt of {len(prompt)} tokens does not fit a context window of {self.n_ctx} tokens.")
         self._use_free_cores()
-        live: list[int] = self._llama.input_ids[: self._llama.n_tokens].tolist()
+        live = list(self._llama.tokens)
         keep = _common(live, prompt)
         self._remember(live, keep)
         best = max(self._snapshots, key=lambda s: _common(s.tokens, prompt), default=None)
         if best and _common(best.tokens, prompt) >= keep + _SNAPSHOT_TOKENS:
             keep = self._restore(best, prompt)
         keep = min(keep, len(prompt) - 1)  # the last token is always computed: its logits are what is sampled
-        self._llama.n_tokens = keep
-        try:
-            self._llama.eval(list(prompt[keep:]))
-        except RuntimeError as error:
-            self._llama.n_tokens = 0
-            raise ModelError(f"llama.cpp could not evaluate the prompt: {error}.") from error
+        self._llama.keep(keep)
+        self._llama.evaluate(list(prompt[keep:]))
         usage.prompt += len(prompt)
         usage.cached += keep
 
     def _use_free_cores(self) -> None:
-        threads = self._threads if self._threads_fixed else free_cores(self._threads)
-        self._lib.llama_set_n_threads(self._llama.ctx, threads, threads)
+        self._llama.set_threads(self._threads if self._threads_fixed else free_cores(self._threads))
 
     def _remember(self, live: list[int], keep: int) -> None:
         """Keep a copy of the cache before a good part of it is dropped: another prompt will want it back."""
         if len(live) - keep < _SNAPSHOT_TOKENS or any(_common(s.tokens, live) == len(live) for s in self._snapshots):
             return
-        size = self._lib.llama_state_seq_get_size(self._llama.ctx, 0)
-        state = (ctypes.c_uint8 * size)()
-        if self._lib.llama_state_seq_get_data(self._llama.ctx, state, size, 0):
+        state = self._llama.state()
+        if state is not None:
             covered = [s for s in self._snapshots if _common(s.tokens, live) == len(s.tokens)]
             self._snapshots = [s for s in self._snapshots if s not in covered][-_SNAPSHOTS + 1 :]
             self._snapshots.append(_Snapshot(live, state))
 
     def _restore(self, snapshot: _Snapshot, prompt: Sequence[int]) -> int:
         """Put a copy back; return how many of the prompt's tokens it covers, 0 if llama.cpp refused it."""
-        self._llama.n_tokens = 0
-        if not self._lib.llama_state_seq_set_data(self._llama.ctx, snapshot.state, len(snapshot.state), 0):
+        if not self._llama.restore(snapshot.state, snapshot.tokens):
             return 0
         self._snapshots.remove(snapshot)
         self._snapshots.append(snapshot)
-        self._llama.input_ids[: len(snapshot.tokens)] = snapshot.tokens
         return _common(snapshot.tokens, prompt)
 
     def _pieces(self, grammar: str | None, sampling: Sampling, usage: Usage, limit: int) -> Iterator[bytes]:
-        with _Sampler(self._lib, self._llama, grammar, sampling) as sampler:
+        with _Sampler(self._llama, grammar, sampling) as sampler:
             for _ in range(limit):
-                token = sampler.next(self._logits())
-                if self._lib.llama_vocab_is_eog(self._llama._model.vocab, token):
+                token = sampler.next(self._llama.logits())
+                if self._llama.ends(token):
                     return
                 usage.output += 1
-                yield self._llama.detokenize([token])
-                self._llama.eval([token])
+                yield self._llama.piece(token)
+                self._llama.evaluate([token])
         usage.finish = "length"
 
 
@@ -253,12 +225,11 @@ class _Sampler:
     Applying a grammar to a whole vocabulary of 150,000 tokens costs more than computing the next token does.
     """
 
-    def __init__(self, lib: Any, llama: Any, grammar: str | None, sampling: Sampling) -> None:
-        self._lib, self._llama, self._sampling = lib, llama, sampling
-        vocab = llama._model.vocab
+    def __init__(self, llama: LlamaContext, grammar: str | None, sampling: Sampling) -> None:
+        self._call, self._sampling = llama.library.call, sampling
         self._grammar: Any = None
         if grammar is not None:
-            self._grammar = lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+            self._grammar = self._call.llama_sampler_init_grammar(llama.vocab, grammar.encode(), b"root")
             if not self._grammar:
                 raise ModelError(f"llama.cpp refuses the grammar made of the tools' schemas:\n{grammar}")
         import numpy as np
@@ -270,7 +241,7 @@ class _Sampler:
 
     def __exit__(self, *_: object) -> None:
         if self._grammar:
-            self._lib.llama_sampler_free(self._grammar)
+            self._call.llama_sampler_free(self._grammar)
 
     def next(self, logits: Any) -> int:
         token = self._draw(logits)
@@ -280,7 +251,7 @@ class _Sampler:
                 if not allowed:
                     raise ModelError("The grammar admits no next token; this is a bug of the grammar.")
                 token = allowed[int(self._draw(logits[allowed]))]
-            self._lib.llama_sampler_accept(self._grammar, token)
+            self._call.llama_sampler_accept(self._grammar, token)
         return token
 
     def _draw(self, logits: Any) -> int:
@@ -302,13 +273,8 @@ class _Sampler:
         ids = np.fromiter(tokens, dtype=np.intc)
         table = np.zeros(len(ids), dtype=kind)
         table["id"], table["logit"] = ids, logits[ids]
-        array = self._lib.llama_token_data_array(
-            data=table.ctypes.data_as(self._lib.llama_token_data_p),
-            size=len(table),
-            selected=-1,
-            sorted=False,
-        )
-        self._lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
+        array = TokenDataArray(data=table.ctypes.data, size=len(table), selected=-1, sorted=False)
+        self._call.llama_sampler_apply(self._grammar, ctypes.byref(array))
         return [int(i) for i in table["id"][np.isfinite(table["logit"])]]
 
 

@@ -48,7 +48,8 @@ class ChatLlama(BaseChatModel):
     top_p: float = Field(default=0.95, gt=0, le=1)
     """Tokens beyond this share of the probability are not drawn; of no effect at temperature 0."""
     seed: int = 7
-    """The same seed, prompt and settings give the same answer."""
+    """Seeds the draws. **Limits**: what the cache holds of the prompt changes the scores in their last digits, so that an answer
+    with a temperature may differ from one to a prompt that was computed in one go."""
 
     _loaded: LlamaEngine | None = PrivateAttr(default=None)
 

@@ -1,6 +1,5 @@
 """A chat model from its name, checked before the first turn; and what a model says of itself."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any, cast
@@ -76,9 +75,9 @@ def _split(name: str) -> tuple[str, str, str]:
 
 
 def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatModel:
-    if importlib.util.find_spec("llama_cpp") is None:
-        from memgpt_agent.models.engine import NO_LLAMA_CPP
+    from memgpt_agent.models.llama_library import NO_LLAMA_CPP, installed
 
+    if not installed():
         raise MissingDependency(NO_LLAMA_CPP)
     path = _local_path(name, settings.models_folder)
     if not path.is_file():

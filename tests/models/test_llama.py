@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 
-pytest.importorskip("llama_cpp")
-
 from memgpt_agent.errors import ConfigurationError, ModelError, ModelNotFound
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.llama import ChatLlama

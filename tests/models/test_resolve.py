@@ -102,6 +102,5 @@ def test_an_unknown_provider_is_refused(settings: Settings):
 @pytest.mark.local
 def test_a_missing_file_names_the_command_that_gets_it(settings: Settings):
     """And where it was looked for."""
-    pytest.importorskip("llama_cpp")
     with pytest.raises(ModelNotFound, match=r"qwen2\.5-coder.*memgpt model pull"):
         resolve_chat_model("local", settings=settings)

@@ -153,7 +153,6 @@ def test_through_the_real_graph_the_block_holds_what_is_true(tmp_path: Path) -> 
 @pytest.mark.local
 def test_a_real_model_sleeps_in_calls_that_can_be_carried_out_and_ends(smollm2: Path) -> None:
     """One small enough for a test: its form, not its judgement."""
-    pytest.importorskip("llama_cpp")
     from memgpt_agent.models.guided.model import GuidedLlama
 
     model = GuidedLlama(path=smollm2, n_ctx=2_048, max_tokens=60)

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 
-pytest.importorskip("llama_cpp")
-
 from memgpt_agent.models.guided import model as guided
 from memgpt_agent.models.guided.model import GuidedLlama
 from memgpt_agent.tools.profiles import MEMGPT_TOOLS
