@@ -11,6 +11,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import HumanMessage
+from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Context, Settings
@@ -20,6 +21,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.nodes.arrivals import remember
 from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.state import AgentState
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import ScriptedModel
 from memgpt_agent.tools.recall_memory import conversation_search
@@ -57,11 +59,11 @@ def opened_store(embed: Embeddings) -> Generator[FaissStore]:
 def hear(store: BaseStore, turns: Sequence[Turn]) -> AgentMemory:
     """Have the agent remember turns, one after another, as the graph does when they arrive; return its memory."""
     memory = AgentMemory(store, AGENT)
-    resources = Resources(ToolRegistry([]), "", fallback_store=store)
+    resources = Resources(ToolRegistry([]), "", ScriptedModel())
     queues: dict[str, list[Any]] = {}
     for turn in turns:
-        counter: Any = None
-        session = Session(resources, Context(), turn.thread, turn.id, memory, ScriptedModel(), counter)
+        runtime = Runtime(context=Context(agent_id=AGENT), store=store)
+        session = Session.of(runtime, {"configurable": {"thread_id": turn.thread}}, resources, AgentState(messages=[]))
         queue = queues.setdefault(turn.thread, [])
         message = HumanMessage(turn.text, id=f"{turn.thread}/{turn.id}", name=turn.speaker)
         marked = with_mark(message, Mark(kind="event", type="user_message", time=stamp(turn.time)))

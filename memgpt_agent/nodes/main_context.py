@@ -37,9 +37,9 @@ def compile_prompt(
     counter, summary = session.counter, state.get("summary")
     last = turn is not None and turn["step"] + 1 >= session.context.max_steps
     names = [SEND_MESSAGE] if last else offered(session, turn, messages)
-    tools = session.resources.tool_schemas(thinking=session.asks_for_thinking, only=names)
+    tools = session.resources.caches.tool_schemas(session.resources.tools, thinking=session.asks_for_thinking, only=names)
     sections = _sections(session, blocks, summary, last=last)
-    tools_tokens = session.resources.tools_tokens(counter, tools)
+    tools_tokens = session.resources.caches.schema_tokens(counter, tools)
     over = sum(map(counter.count_text, sections.values())) + tools_tokens - int(session.budget_tokens * _FIXED_SHARE)
     over = _give_way(session, sections, over)
     if over > 0 and (shorter := _shortened(session, blocks, over)):

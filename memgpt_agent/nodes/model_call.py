@@ -91,7 +91,7 @@ class ModelCall:
         return [None, fallback] if fallback else [None]
 
     def _model(self, given: str | None) -> BaseChatModel:
-        return self.session.resources.chat_model(given, None) if given else self.session.model
+        return self.session.resources.caches.chat_model(given, None) if given else self.session.model
 
     def _note(self, failures: list[tuple[str, Exception]], given: str | None, error: Exception) -> None:
         """Keep a provider's failure; a mistake of the program's own, or a question to a person, is no such thing."""

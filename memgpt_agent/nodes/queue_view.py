@@ -28,7 +28,7 @@ def seen_messages(
     """
     limit = max(32, int(session.budget_tokens * share))
     results, beside = results_of(messages), _beside(session, extra)
-    how, before = (limit, session.context.time_zone, id(session.counter)), session.resources.view_cache
+    how, before = (limit, session.context.time_zone, id(session.counter)), session.resources.caches.views
     shown: list[BaseMessage] = []
     total = 0
     for message in messages:

@@ -46,7 +46,7 @@ class Summarizer:
 
     def __post_init__(self) -> None:
         resources, context = self.session.resources, self.session.context
-        self.model = resources.chat_model(context.summarizer_model, resources.summarizer or self.session.model)
+        self.model = resources.caches.chat_model(context.summarizer_model, resources.summarizer or self.session.model)
         window = min(self.session.window_tokens, context_window_tokens(self.model) or UNKNOWN_WINDOW_TOKENS)
         self.limit_tokens = max(64, int(self.session.budget_tokens * SUMMARY_SHARE))
         self.input_tokens = max(256, min(self.session.budget_tokens, window * 3 // 4) // 2)

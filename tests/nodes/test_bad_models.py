@@ -92,7 +92,7 @@ async def test_where_the_model_fails_for_good_the_fallback_answers(how: str) -> 
     fallback = ScriptedModel([say("I am the other one")])
     graph, model, _ = agent(Refusal("no such key", 401), say("I am back"))
     resources: Any = _resources(graph)
-    resources._models["other:model"] = fallback
+    resources.caches._models["other:model"] = fallback
     assert (await ask(graph, how, fallback_model="other:model"))[-1].text == "I am the other one"
     assert (await ask(graph, how, fallback_model="other:model"))[-1].text == "I am back"
     assert len(model.calls) == 2
