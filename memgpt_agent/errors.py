@@ -72,6 +72,14 @@ class ConversationBusy(MemGPTError, TimeoutError):
 class LeaseLost(MemGPTError):
     """A turn was taken for dead and its conversation taken over; it writes nothing more."""
 
+    @classmethod
+    def of(cls, name: str) -> "LeaseLost":
+        """Return the error for a conversation's name."""
+        return cls(
+            f"The conversation {name!r} was taken over: this turn was not heard of for too long. What it did so far is kept "
+            "where it was written; nothing more is written. Send the message again."
+        )
+
 
 class ValueNotStorable(StoreError, TypeError):
     """A value is not made of JSON's types and cannot be stored."""

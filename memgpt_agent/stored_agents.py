@@ -7,8 +7,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.leases import Leases
-from memgpt_agent.leases.lease import LEASES
+from memgpt_agent.leases import LEASES, Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.opening import open_configured_store
 

@@ -15,8 +15,7 @@ from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, open_checkpointe
 from memgpt_agent.config import Context
 from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
-from memgpt_agent.leases import Leases
-from memgpt_agent.leases.lease import LEASES
+from memgpt_agent.leases import LEASES, Lease, Leases
 from memgpt_agent.memory import namespaces
 from memgpt_agent.nodes.arrivals import KEPT_EVENT_IDS
 from memgpt_agent.prompts import INTERRUPTED
@@ -398,12 +397,12 @@ def test_a_fork_that_asks_the_model_anew_may_add_memories(store: FaissStore, sav
 
 def test_a_turn_that_was_taken_over_writes_no_checkpoint(saver: SqliteCheckpointer) -> None:
     """The checkpointer asks the turn's lease before each write; what it raises keeps the write out."""
-
-    def lost() -> None:
-        raise LeaseLost("taken over")
-
-    config: Any = {"configurable": {"thread_id": "a", FENCE: lost}}
     agent, _ = agent_of(InMemoryStore(), saver, say("Hi"))
+    lost, successor = (Lease(agent.memory.store, "a", 30.0, clock) for clock in (lambda: 1_000.0, lambda: 2_000.0))
+    assert lost.attempt()
+    assert successor.attempt()
+    saver.raise_fence(successor)
+    config: Any = {"configurable": {"thread_id": "a", FENCE: lost}}
     with pytest.raises(LeaseLost):
         graph_of(agent).invoke({"messages": [("user", "Hello")]}, config, context={"agent_id": "a"}, durability="sync")
     assert list(saver.list({"configurable": {"thread_id": "a"}})) == []

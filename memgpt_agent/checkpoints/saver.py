@@ -3,11 +3,12 @@
 import asyncio
 import json
 import sqlite3
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -38,7 +39,9 @@ BUSY_TIMEOUT_SECONDS = 30.0
 """How long a write waits for another process's."""
 
 FENCE = "__memgpt_fence"
-"""The key of a config's ``configurable`` for a function that is called before each write; what it raises keeps the write out."""
+"""The key of a config's ``configurable`` for the :class:`Fence` that each write has to pass."""
+_FENCES = "CREATE TABLE IF NOT EXISTS fences (thread_id TEXT PRIMARY KEY, number INTEGER NOT NULL)"
+"""The highest fencing number that has written to each thread."""
 
 _READS = 3
 """Times that a checkpoint is read: another process may prune it between its row and its messages."""
@@ -46,6 +49,23 @@ _KNOWN_ROWS = 1_024
 """Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Fence(Protocol):
+    """What a writer shows for its right to write: a lease, whose number rises whenever somebody takes it."""
+
+    name: str
+    """The conversation."""
+    number: int
+    """The number under which it is held."""
+
+    def check(self) -> None:
+        """Raise where the right may have run out and is lost."""
+        ...
+
+    def confirm(self) -> None:
+        """Ask anew whether the right is still held, and raise where it is not."""
+        ...
 
 
 class SqliteCheckpointer(SqliteSaver):
@@ -64,6 +84,7 @@ class SqliteCheckpointer(SqliteSaver):
         super().__init__(connection, serde=RowSerializer())
         self.path = path
         self._messages = MessageTable()
+        self._writing = threading.local()
         self._rows: OrderedDict[tuple[str, str], tuple[str, frozenset[bytes]]] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -96,6 +117,7 @@ class SqliteCheckpointer(SqliteSaver):
             try:
                 self.conn.execute("PRAGMA synchronous=FULL")
                 super().setup()
+                self.conn.execute(_FENCES)
                 self.conn.execute(TABLE)  # last: a file in which only this stands would be somebody else's
                 return
             except sqlite3.OperationalError as error:
@@ -114,6 +136,7 @@ class SqliteCheckpointer(SqliteSaver):
                 self.setup()
                 with closing(self.conn.cursor()) as cursor:
                     try:
+                        _pass_fence(cursor, getattr(self._writing, "fenced", None))
                         yield cursor
                     except BaseException:
                         self.conn.rollback()
@@ -122,6 +145,26 @@ class SqliteCheckpointer(SqliteSaver):
                         self.conn.commit()
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
+
+    @contextmanager
+    def _fenced(self, config: RunnableConfig) -> Generator[None]:
+        """Let the writes of this thread of execution pass the config's fence, each in its own transaction."""
+        where = config.get("configurable", {})
+        fence: Fence | None = where.get(FENCE)
+        if fence is None:
+            yield
+            return
+        fence.check()
+        self._writing.fenced = (str(where["thread_id"]), fence)
+        try:
+            yield
+        finally:
+            self._writing.fenced = None
+
+    def raise_fence(self, fence: Fence) -> None:
+        """Refuse from now on what an earlier holder of the fence's conversation may still write."""
+        with self._fenced({"configurable": {"thread_id": fence.name, FENCE: fence}}), self.cursor():
+            pass
 
     def newest_id(self, thread_id: str) -> str:
         """Return the id of a thread's newest checkpoint without reading it; empty where there is none, or where a step's writes wait on it."""
@@ -218,7 +261,16 @@ class SqliteCheckpointer(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        _pass_fence(config)
+        with self._fenced(config):
+            return self._put(config, checkpoint, metadata, new_versions)
+
+    def _put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
         values = cast(Mapping[str, Any], checkpoint)
         where = config.get("configurable", {})
         thread_id, namespace, parent = str(where["thread_id"]), str(where["checkpoint_ns"]), where.get("checkpoint_id")
@@ -263,15 +315,15 @@ class SqliteCheckpointer(SqliteSaver):
     @override
     def delete_thread(self, thread_id: str) -> None:
         with self.cursor() as cursor:  # not the base's: a process killed behind it would leave the messages for ever
-            for table in ("checkpoints", "writes", "queue_messages"):
+            for table in ("checkpoints", "writes", "queue_messages", "fences"):
                 cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))  # noqa: S608  names of our own
 
     @override
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        _pass_fence(config)
-        super().put_writes(config, writes, task_id, task_path)
+        with self._fenced(config):
+            super().put_writes(config, writes, task_id, task_path)
 
     @override
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -327,10 +379,20 @@ def _stands(cursor: sqlite3.Cursor, thread_id: str, namespace: str, checkpoint_i
     return cursor.execute(sql, key).fetchone() is not None
 
 
-def _pass_fence(config: RunnableConfig) -> None:
-    fence = config.get("configurable", {}).get(FENCE)
-    if fence is not None:
-        fence()
+def _pass_fence(cursor: sqlite3.Cursor, fenced: tuple[str, Fence] | None) -> None:
+    """Raise the thread's number to the writer's in the transaction that now begins, or refuse it."""
+    if fenced is None:
+        return
+    thread_id, fence = fenced
+    cursor.execute(
+        "INSERT INTO fences (thread_id, number) VALUES (?, ?)"
+        " ON CONFLICT (thread_id) DO UPDATE SET number = excluded.number WHERE excluded.number > number",
+        fenced_row := (thread_id, fence.number),
+    )
+    (number,) = cursor.execute("SELECT number FROM fences WHERE thread_id = ?", (thread_id,)).fetchone()
+    if number > fence.number:
+        fence.confirm()  # the store knows better: it may have been restored from an older copy than this file
+        cursor.execute("INSERT OR REPLACE INTO fences (thread_id, number) VALUES (?, ?)", fenced_row)
 
 
 def explained(error: Exception, path: str) -> StoreError:

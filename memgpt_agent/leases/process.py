@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 _PROC = Path("/proc")
+_BOOT_ID = "sys/kernel/random/boot_id"
 
 
 class ProcessName(TypedDict):
@@ -52,6 +53,14 @@ def surely_dead(name: Mapping[str, Any]) -> bool:
     return False
 
 
+def same_boot(name: Mapping[str, Any]) -> bool:
+    """Whether the named process runs on this machine since it was started last, so that both read the same steady clock.
+
+    **Limits**: known on Linux only; elsewhere the answer is no.
+    """
+    return name.get("host") == _host() and (_PROC / _BOOT_ID).exists()
+
+
 def _status(pid: int) -> tuple[str, str] | None:
     """The state and the start of a process, from the kernel's table; ``None`` if there is no such process."""
     try:
@@ -71,7 +80,7 @@ def _own_start(pid: int) -> str:
 def _host() -> str:
     parts = [socket.gethostname()]
     for about, read in (("boot_id", Path.read_text), ("pid", Path.readlink)):
-        place = _PROC / ("sys/kernel/random/boot_id" if about == "boot_id" else "self/ns/pid")
+        place = _PROC / (_BOOT_ID if about == "boot_id" else "self/ns/pid")
         try:
             parts.append(str(read(place)).strip())
         except OSError:  # not Linux: the name alone

@@ -10,9 +10,11 @@ from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
+from memgpt_agent.checkpoints import FENCE
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ContextTooSmall
 from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.leases import Lease
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
@@ -123,6 +125,9 @@ class Session:
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
         agent_id = context.agent_id or state.get("agent_id") or thread_id
         store = runtime.store or resources.fallback_store
+        fence = config.get("configurable", {}).get(FENCE)
+        if isinstance(fence, Lease):
+            store = fence.guarding(store)
         archive = resources.archive(agent_id) if resources.archive else None
         model = resources.caches.chat_model(context.model, resources.model)
         counter = resources.caches.counter(model)

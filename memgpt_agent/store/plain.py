@@ -1,22 +1,25 @@
 """The memory store's operations over any BaseStore: by the store's own, or with what a plain store can do."""
 
+import asyncio
 import re
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from langgraph.store.base import BaseStore, SearchItem
+from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 
+from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.filters import Filter, check_filter, matches
-from memgpt_agent.store.protocol import MemoryStore, SearchMode, Tally, TallyStore
+from memgpt_agent.store.protocol import Guard, MemoryStore, SearchMode, Tally, TallyStore
 from memgpt_agent.store.sqlite.tag_index import tags_of
 from memgpt_agent.store.sqlite.writes import order_of
 
-__all__ = ["Filter", "best_or_newest", "count", "find", "matches", "newest", "put_if", "tally"]
+__all__ = ["Filter", "best_or_newest", "count", "find", "guarded", "matches", "newest", "put_if", "tally"]
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
 
-_plain_writes = threading.Lock()
+_plain_writes = threading.RLock()
 
 
 def find(
@@ -151,3 +154,32 @@ def put_if(
             return False
         store.put(namespace, key, value, index=index)
         return True
+
+
+def guarded(store: BaseStore, guard: Guard) -> BaseStore:
+    """Return a view of the store whose writes are refused once the guard's number has risen; see ``MemoryStore.guarded``.
+
+    **Limits**: on a plain ``BaseStore`` this is safe between the threads of one process, not between processes.
+    """
+    return store.guarded(guard) if isinstance(store, MemoryStore) else _Guarded(store, guard)
+
+
+class _Guarded(BaseStore):
+    """A plain store whose writes ask for the guard's number first."""
+
+    def __init__(self, store: BaseStore, guard: Guard) -> None:
+        self._store, self._guard = store, guard
+        self.supports_ttl, self.ttl_config = store.supports_ttl, store.ttl_config
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        ops = list(ops)
+        if not any(isinstance(op, PutOp) for op in ops):
+            return self._store.batch(ops)
+        with _plain_writes:
+            item = self._store.get(self._guard.namespace, self._guard.key)
+            if item is None or item.value.get("number") != self._guard.number:
+                raise LeaseLost.of(self._guard.key)
+            return self._store.batch(ops)
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        return await asyncio.to_thread(self.batch, list(ops))

@@ -2,10 +2,33 @@
 
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from langgraph.store.base import SearchItem
+from langgraph.store.base import BaseStore, SearchItem
 
 SearchMode = Literal["hybrid", "words", "meaning"]
 """How a search ranks: by words (BM25) and meaning (cosine) together, or by one of them alone."""
+
+
+class Guard(NamedTuple):
+    """A condition on writes: one item's field ``number`` is what it was.
+
+    The item is a lease. Its number rises whenever somebody takes it, so that writes of whoever held it before are refused.
+    """
+
+    namespace: tuple[str, ...]
+    """Where the item lies."""
+    key: str
+    """Its key."""
+    number: int
+    """What its ``number`` must be."""
+
+
+@runtime_checkable
+class ClockedStore(Protocol):
+    """A store with a clock that all who use it agree on, such as a database server's. Leases go by it."""
+
+    def clock_seconds(self) -> float:
+        """Return the time in seconds since 1970."""
+        ...
 
 
 @runtime_checkable
@@ -83,6 +106,15 @@ class MemoryStore(Protocol):
         Returns whether it was written. The comparison and the write are one transaction: of two writers with
         the same ``expected``, in any threads or processes, exactly one gets ``True``. What is not ``durable`` need not outlive a
         power failure: a store may then wait for no disk.
+        """
+        ...
+
+    def guarded(self, guard: Guard) -> BaseStore:
+        """Return a view of this store that makes its writes only while the guard's item has the guard's number.
+
+        The number is read in the transaction of the write, or in its one statement: between the two nobody can raise it. What
+        ``batch``, ``put_if`` and everything built on them writes is guarded; reading is as before. A refused write raises
+        ``LeaseLost`` and changes nothing.
         """
         ...
 

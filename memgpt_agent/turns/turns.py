@@ -77,7 +77,7 @@ class Turns:
     async def _turn(self, face: Face, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
         reader = TurnReader()
         async with face.within(self.leases.hold, self.leases.ahold, self.thread_id, self.wait_seconds) as lease:
-            graph, ended_here = await face.call(self._begin)
+            graph, ended_here = await face.call(self._begin, lease)
             config = self._config(lease)
             pending = _Pending()
             if not ended_here:
@@ -134,10 +134,15 @@ class Turns:
             self.graph().update_state(self._config(lease), over, as_node="execute_tools")
 
     def _config(self, lease: Lease) -> RunnableConfig:
-        return {"configurable": {"thread_id": self.thread_id, FENCE: lease.check}}
+        return {"configurable": {"thread_id": self.thread_id, FENCE: lease}}
 
-    def _begin(self) -> tuple[AgentGraph, bool]:
-        """Return the graph, and whether the newest checkpoint is the end of a turn that was taken here: then nothing is unfinished."""
+    def _begin(self, lease: Lease) -> tuple[AgentGraph, bool]:
+        """Return the graph, and whether the newest checkpoint is the end of a turn that was taken here: then nothing is unfinished.
+
+        Where the turn before did not give the lease back, it is kept from writing before anything is read.
+        """
+        if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
+            self.saver.raise_fence(lease)
         graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""
         saver = self.saver
         return graph, bool(end) and isinstance(saver, SqliteCheckpointer) and saver.newest_id(self.thread_id) == end

@@ -15,8 +15,7 @@ import pytest
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import ConversationBusy, LeaseLost
-from memgpt_agent.leases import Lease, Leases
-from memgpt_agent.leases.lease import LEASES
+from memgpt_agent.leases import LEASES, Lease, Leases
 from memgpt_agent.leases.process import surely_dead, this_process
 from memgpt_agent.store import FaissStore
 
@@ -59,7 +58,7 @@ def record(store: Any, name: str = "t") -> dict[str, Any]:
 
 def lease(store: Any, clock: Any = time.time) -> Lease:
     """A claim on ``t``."""
-    return Lease(store, "t", 30.0, clock)
+    return Lease(store, "t", 30.0, clock, time.monotonic if clock is time.time else clock)
 
 
 @pytest.mark.parametrize("kind", ["faiss", "plain"])
@@ -97,7 +96,7 @@ def test_threads_and_tasks_hold_it_one_at_a_time(store: FaissStore, kind: str) -
     for worker in workers:
         worker.join()
     assert (len(done), most[0]) == (40, 1)
-    assert record(shared) == {"holder": None, "waiting": []}
+    assert (record(shared)["holder"], record(shared)["waiting"]) == (None, [])
 
 
 def test_who_comes_first_goes_first(store: FaissStore) -> None:
@@ -202,7 +201,7 @@ def test_it_is_renewed_while_it_is_held(store: FaissStore) -> None:
         until = record(store)["holder"]["until"]
         time.sleep(0.5)
         assert record(store)["holder"]["until"] > until
-        assert not Lease(store, "t", 0.3, time.time).attempt()
+        assert not Lease(store, "t", 0.3, time.time, time.monotonic).attempt()
         held.check()
 
 

@@ -1,5 +1,6 @@
 """The store's work on its file, one call at a time and without embedding: what both faces of FaissStore call."""
 
+import copy
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem, SearchOp, TTLConfig
 
+from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.index.arrays import Floats
 from memgpt_agent.store.index.derived import Sides
@@ -15,7 +17,7 @@ from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
 from memgpt_agent.store.operations import Find, Newest, Plan
-from memgpt_agent.store.protocol import Tally
+from memgpt_agent.store.protocol import Guard, Tally
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force
 from memgpt_agent.store.sqlite.reads import Reader
@@ -42,6 +44,8 @@ class Engine:
         sizes: Sizes,
     ) -> None:
         self.embedder = embedder
+        self.guard: Guard | None = None
+        """What must hold for a write to be made."""
         self._sizes = sizes
         self._database = database
         self._cache = cache
@@ -49,12 +53,19 @@ class Engine:
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
 
+    def guarded(self, guard: Guard) -> "Engine":
+        """Return this engine with a guard: another view of the same file and indexes."""
+        view = copy.copy(self)
+        view.guard = guard
+        return view
+
     def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
         if not plan.writes:
             return self._read(lambda reader: self._answer(reader, plan.ops, queries), uses_vectors=bool(queries))
         now = micros(self._clock())
         with self._database.write() as connection:
+            self._check_guard(connection)
             reader = self._reader(connection, uses_vectors=bool(queries or vectors))
             results = self._answer(reader, plan.ops, queries)
             if reader.touched:
@@ -95,6 +106,7 @@ class Engine:
         wanted = None if expected is None else decode_value(encode_value(expected))
         write = plan.writes[0]
         with self._database.write(durable=durable) as connection:
+            self._check_guard(connection)
             self._check(connection, uses_vectors=bool(vectors))
             row = connection.execute(
                 "SELECT value, expires FROM items WHERE key = ? AND ns = (SELECT id FROM namespaces WHERE path = ?)",
@@ -160,6 +172,16 @@ class Engine:
         if self.embedder is None or not is_in_force(connection, self.embedder):
             return None
         return self.embedder.dims
+
+    def _check_guard(self, connection: sqlite3.Connection) -> None:
+        if self.guard is None:
+            return
+        row = connection.execute(
+            "SELECT json_extract(value, '$.number') FROM items WHERE key = ? AND ns = (SELECT id FROM namespaces WHERE path = ?)",
+            (self.guard.key, path_of(self.guard.namespace)),
+        ).fetchone()
+        if row is None or row[0] != self.guard.number:
+            raise LeaseLost.of(self.guard.key)
 
     def _check(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> None:
         if uses_vectors and self.embedder:

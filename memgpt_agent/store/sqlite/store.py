@@ -1,6 +1,7 @@
 """FaissStore: LangGraph's store in one SQLite file, searched by meaning (FAISS) and by words (FTS5)."""
 
 import asyncio
+import copy
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.sizes import DEFAULT_SIZES, Sizes
 from memgpt_agent.store.memory_face import MemoryFace
 from memgpt_agent.store.operations import Planner
+from memgpt_agent.store.protocol import Guard
 from memgpt_agent.store.sqlite.compaction import compact
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.engine import Engine
@@ -98,6 +100,12 @@ class FaissStore(MemoryFace, BaseStore):
         vectors = await self._adocuments(plan.texts)
         queries = await self._aqueries(plan.queries)
         return await asyncio.to_thread(self._engine.execute, plan, vectors, queries)
+
+    def guarded(self, guard: Guard) -> Self:
+        """Return a view of this store whose writes are made only while the guard holds; see ``MemoryStore.guarded``."""
+        view = copy.copy(self)
+        view._engine = self._engine.guarded(guard)
+        return view
 
     # Upkeep
 

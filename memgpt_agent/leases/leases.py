@@ -1,0 +1,158 @@
+"""The leases of a store: a conversation is held by one turn at a time, across threads, event loops and processes."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.errors import ConversationBusy
+from memgpt_agent.leases.lease import LEASES, Clock, Lease, Record
+from memgpt_agent.leases.process import this_process
+from memgpt_agent.leases.turnstile import Turnstile, turnstile_of
+from memgpt_agent.store.protocol import ClockedStore
+
+LEASE_SECONDS = 30.0
+"""A lease that is not renewed holds so long; of a dead process on the same machine, no longer at all."""
+_LOOK_SECONDS = (0.002, 0.05)
+"""A waiting claim looks again after the first pause, then ever later, up to the second."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Claim:
+    """One wait for a lease, in steps that a thread and an asyncio task take alike."""
+
+    leases: "Leases"
+    lease: Lease
+    turnstile: Turnstile
+    wait_seconds: float
+    deadline: float = field(init=False)
+    _pause: float = _LOOK_SECONDS[0]
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.wait_seconds
+
+    def pause(self) -> float | None:
+        """Try to take the lease; return how many seconds to wait before the next try, ``None`` once it is held.
+
+        Raises:
+            ConversationBusy: it was not free in time.
+        """
+        if self.lease.known is None:
+            self.lease.known = self.leases.known.get(self.lease.name)
+        if self.lease.attempt():
+            return None
+        if time.monotonic() > self.deadline:
+            raise self.busy()
+        pause, self._pause = self._pause, min(self._pause * 1.5, _LOOK_SECONDS[1])
+        return pause
+
+    def busy(self) -> ConversationBusy:
+        """Return the error that names who holds the conversation."""
+        return self.leases.busy(self.lease.name, self.wait_seconds)
+
+    def give_back(self) -> None:
+        """Give the lease back, or leave the line."""
+        self.lease.release()
+        self.leases.known[self.lease.name] = self.lease.known
+
+
+class Leases:
+    """The leases of one store. Within a process one waits in a line that costs the store nothing.
+
+    On a store with ``put_if`` (``FaissStore``) processes exclude each other too; a plain ``BaseStore`` is served
+    within one process. Taking and giving back are one write each.
+
+    Args:
+        store: where leases are kept.
+        seconds: how long a lease holds that is not renewed.
+        clock: the time that all who use the store agree on; the store's own (``ClockedStore``) or the wall clock if not given.
+        steady: this machine's clock that nobody sets; ``clock`` where only that is given, as tests do.
+    """
+
+    def __init__(
+        self,
+        store: BaseStore,
+        *,
+        seconds: float = LEASE_SECONDS,
+        clock: Clock | None = None,
+        steady: Clock | None = None,
+    ) -> None:
+        self._store, self._seconds = store, seconds
+        self._clock = clock or (store.clock_seconds if isinstance(store, ClockedStore) else time.time)
+        self._steady = steady or clock or time.monotonic
+        self.known: dict[str, Record | None] = {}
+        """What was last seen stored of each lease."""
+
+    @contextmanager
+    def hold(self, name: str, wait_seconds: float) -> Generator[Lease]:
+        """Hold the lease of a name, once it is one's turn.
+
+        Raises:
+            ConversationBusy: it was not one's turn within ``wait_seconds``; the message names who holds it.
+        """
+        with self._in_line(name, wait_seconds) as claim:
+            try:
+                claim.turnstile.enter(wait_seconds)
+            except TimeoutError as late:
+                raise claim.busy() from late
+            try:
+                while (pause := claim.pause()) is not None:
+                    time.sleep(pause)
+                yield claim.lease
+            finally:
+                try:
+                    claim.give_back()
+                finally:
+                    claim.turnstile.leave()
+
+    @asynccontextmanager
+    async def ahold(self, name: str, wait_seconds: float) -> AsyncGenerator[Lease]:
+        """The same in an asyncio task, which does not hold up its loop; cancelled, it gives the lease back."""
+        with self._in_line(name, wait_seconds) as claim:
+            try:
+                await claim.turnstile.aenter(wait_seconds)
+            except TimeoutError as late:
+                raise await asyncio.to_thread(claim.busy) from late
+            try:
+                while (pause := await _finished(claim.pause)) is not None:  # noqa: ASYNC110  other processes set no event
+                    await asyncio.sleep(pause)
+                yield claim.lease
+            finally:
+                try:
+                    await _finished(claim.give_back)
+                finally:
+                    claim.turnstile.leave()
+
+    @contextmanager
+    def _in_line(self, name: str, wait_seconds: float) -> Generator[_Claim]:
+        lease = Lease(self._store, name, self._seconds, self._clock, self._steady)
+        with turnstile_of((id(self._store), name)) as turnstile:
+            yield _Claim(self, lease, turnstile, wait_seconds)
+
+    def busy(self, name: str, waited_seconds: float) -> ConversationBusy:
+        """Return the error that names who holds a conversation."""
+        item = self._store.get(LEASES, name)
+        holder: Record | None = item.value["holder"] if item else None
+        who = "a turn of this process"
+        if holder and holder["token"]:
+            same = all(holder[key] == value for key, value in this_process().items())
+            since = datetime.fromtimestamp(holder["since"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            who = f"process {holder['pid']} on {str(holder['host']).split()[0]}{' (this one)' if same else ''}, since {since}"
+        waiting = len(item.value["waiting"]) if item else 0
+        line = f", and {waiting} more wait{'s' if waiting == 1 else ''} for it" if waiting else ""
+        return ConversationBusy(
+            f"The conversation {name!r} is held by {who}{line}; it was not free within {waited_seconds:g} seconds. Nothing was "
+            "done. Try again with the same event id, wait longer (turn_wait_seconds), or end that turn or process."
+        )
+
+
+async def _finished(act: Callable[[], T]) -> T:
+    """Do it in a thread, to its end even where the task is cancelled meanwhile."""
+    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, act))
