@@ -16,8 +16,11 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
+from langgraph.store.base import PutOp
 
+from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store import MemoryStore
+from memgpt_agent.store.protocol import Guard
 
 NS = ("agent", "recall")
 BELOW = ("agent", "recall", "below")
@@ -291,6 +294,32 @@ class MemoryStoreContract:
         assert face.count(NS) == len(ITEMS)
         assert face.count(BELOW) == 1
         assert face.count(("nobody",)) == 0
+
+    # guarded
+
+    def test_a_guarded_view_writes_only_while_the_number_is_the_guards(self, store: Any, face: Face) -> None:
+        """Put, deletion and ``put_if`` alike, all of a batch or nothing; it reads in any case, and finds as the store does."""
+        sync = face.put_if == store.put_if
+        store.put(("leases",), "t", {"number": 7, "holder": None}, index=False)
+        held, lost = (store.guarded(Guard(("leases",), "t", number)) for number in (7, 6))
+        nobody = store.guarded(Guard(("leases",), "missing", 7))
+        assert isinstance(held, MemoryStore)
+        for refused in (lost, nobody):
+            view, before = Face(refused, "sync" if sync else "async"), store.count(NS)
+            writes: list[Callable[[], Any]] = [
+                lambda view=view: view.put_if(NS, "new", {"text": "late"}, expected=None),
+                lambda refused=refused: refused.batch([PutOp(NS, "a", {"text": "late"}), PutOp(NS, "pear", None)]),
+                lambda refused=refused: asyncio.run(refused.aput(NS, "b", {"text": "late"})),
+            ]
+            for write in writes:
+                with pytest.raises(LeaseLost, match="taken over"):
+                    write()
+            assert store.count(NS) == before
+            assert keys(view.find(NS, "red apple"))[0] == "apple"
+        view = Face(held, "sync" if sync else "async")
+        assert view.put_if(NS, "new", {"text": "in time"}, expected=None)
+        held.put(NS, "apple", {"text": "red apple, eaten"})
+        assert store.get(NS, "apple").value == {"text": "red apple, eaten"}
 
     # put_if
 

@@ -181,7 +181,7 @@ class Untold(InMemoryStore):
     def _none(self, *_: Any, **__: Any) -> Any:
         raise NotImplementedError
 
-    find = newest = put_if = afind = anewest = aput_if = _none
+    find = newest = put_if = guarded = afind = anewest = aput_if = _none
 
 
 def test_a_store_that_keeps_no_tally_tells_no_tags() -> None:
