@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
 
 MIN_CONTEXT_WINDOW_TOKENS = 4_096
 """Below this the system prompt, the tools and an answer leave no room for a conversation."""
@@ -44,18 +45,18 @@ class Context(BaseModel):
         {"__template_metadata__": {"kind": "llm"}},
         Field(
             description="The chat model, as provider:model, 'local', or 'local:/path/to/file.gguf'. The graph's own when empty.",
-            json_schema_extra=_shown("call_llm"),
+            json_schema_extra=_shown(CALL_LLM),
         ),
     ] = None
     summarizer_model: Annotated[
         str | None,
         {"__template_metadata__": {"kind": "llm"}},
-        Field(description="The model that writes the summary. The chat model when empty.", json_schema_extra=_shown("summarize_overflow")),
+        Field(description="The model that writes the summary. The chat model when empty.", json_schema_extra=_shown(SUMMARIZE_OVERFLOW)),
     ] = None
     fallback_model: Annotated[
         str | None,
         {"__template_metadata__": {"kind": "llm"}},
-        Field(description="The model that is asked where the chat model fails for good.", json_schema_extra=_shown("call_llm")),
+        Field(description="The model that is asked where the chat model fails for good.", json_schema_extra=_shown(CALL_LLM)),
     ] = None
     context_window_tokens: Annotated[
         int | None,
@@ -66,11 +67,11 @@ class Context(BaseModel):
     ] = None
     persona: Annotated[
         str | None,
-        Field(description="Who the agent is. Seeds a new agent's persona block.", json_schema_extra=_shown("call_llm", "prompt")),
+        Field(description="Who the agent is. Seeds a new agent's persona block.", json_schema_extra=_shown(CALL_LLM, "prompt")),
     ] = None
     human: Annotated[
         str | None,
-        Field(description="What is known of the user. Seeds a new agent's human block.", json_schema_extra=_shown("call_llm", "prompt")),
+        Field(description="What is known of the user. Seeds a new agent's human block.", json_schema_extra=_shown(CALL_LLM, "prompt")),
     ] = None
     memory_pressure_share: Annotated[
         float, Field(gt=0, le=1, description="The agent is warned when this share of the budget is used.")

@@ -11,13 +11,14 @@ from memgpt_agent.agent_file.document import Conversation
 from memgpt_agent.errors import AgentFileError, MemGPTError
 from memgpt_agent.events import MARK, Event, Mark, mark_of
 from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.node_names import CALL_LLM, COMPILE_CONTEXT, EXECUTE_TOOLS, SUMMARIZE_OVERFLOW
 from memgpt_agent.state import HeartbeatReason, ModelFacts, Summary, Turn, TurnNotes
 
 _BEFORE: dict[tuple[str, ...], str] = {
-    (): "execute_tools",
-    ("call_llm",): "compile_context",
-    ("execute_tools",): "call_llm",
-    ("summarize_overflow",): "compile_context",
+    (): EXECUTE_TOOLS,
+    (CALL_LLM,): COMPILE_CONTEXT,
+    (EXECUTE_TOOLS,): CALL_LLM,
+    (SUMMARIZE_OVERFLOW,): COMPILE_CONTEXT,
 }
 """The node whose router leads to the pending one, where the state is given back as that node's update."""
 _REGISTERS: dict[str, Any] = {
@@ -93,8 +94,8 @@ def write_conversation(graph: AgentGraph, thread_id: str, values: dict[str, Any]
 
 
 def _node_before(pending: tuple[str, ...], values: dict[str, Any]) -> str | None:
-    if pending == ("compile_context",):
-        return "execute_tools" if values.get("heartbeat_reason") else "summarize_overflow"
+    if pending == (COMPILE_CONTEXT,):
+        return EXECUTE_TOOLS if values.get("heartbeat_reason") else SUMMARIZE_OVERFLOW
     if pending == () and values.get("heartbeat_reason"):
         return None
     return _BEFORE.get(pending)

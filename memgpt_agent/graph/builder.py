@@ -20,6 +20,7 @@ from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.waking import Post
+from memgpt_agent.node_names import CALL_LLM, COMPILE_CONTEXT, EXECUTE_TOOLS, SUMMARIZE_OVERFLOW
 from memgpt_agent.nodes import (
     Resources,
     acall_llm,
@@ -84,15 +85,15 @@ def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, A
     """Return the graph of four nodes and three routers, not yet compiled."""
     graph = StateGraph(AgentState, context_schema=Context, input_schema=AgentInput, output_schema=AgentOutput)
     add_node = cast(Callable[[str, Any], Any], cast(Any, graph).add_node)
-    add_node("compile_context", partial(compile_context, resources=resources))
-    add_node("summarize_overflow", partial(summarize_overflow, resources=resources))
-    add_node("call_llm", _SyncAndAsync(call_llm, acall_llm, resources))
-    add_node("execute_tools", _SyncAndAsync(execute_tools, aexecute_tools, resources))
-    graph.add_edge(START, "compile_context")
-    graph.add_conditional_edges("compile_context", route_after_compile_context)
-    graph.add_edge("summarize_overflow", "compile_context")
-    graph.add_conditional_edges("call_llm", route_after_call_llm)
-    graph.add_conditional_edges("execute_tools", route_after_execute_tools)
+    add_node(COMPILE_CONTEXT, partial(compile_context, resources=resources))
+    add_node(SUMMARIZE_OVERFLOW, partial(summarize_overflow, resources=resources))
+    add_node(CALL_LLM, _SyncAndAsync(call_llm, acall_llm, resources))
+    add_node(EXECUTE_TOOLS, _SyncAndAsync(execute_tools, aexecute_tools, resources))
+    graph.add_edge(START, COMPILE_CONTEXT)
+    graph.add_conditional_edges(COMPILE_CONTEXT, route_after_compile_context)
+    graph.add_edge(SUMMARIZE_OVERFLOW, COMPILE_CONTEXT)
+    graph.add_conditional_edges(CALL_LLM, route_after_call_llm)
+    graph.add_conditional_edges(EXECUTE_TOOLS, route_after_execute_tools)
     return graph
 
 

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from memgpt_agent.events import MARK, mark_of
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
 from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import parse_call
@@ -100,8 +101,8 @@ class TurnReader:
             yield from self._spoken(cast(dict[str, str], chunk))
             return
         for node, update in cast(dict[str, dict[str, Any] | None], chunk).items():
-            self.began = self.began or node == "call_llm"
-            self._evicted = self._evicted or node == "summarize_overflow"
+            self.began = self.began or node == CALL_LLM
+            self._evicted = self._evicted or node == SUMMARIZE_OVERFLOW
             if node == "__interrupt__":
                 yield from self._waits(cast(Any, update))
             if not isinstance(update, dict):

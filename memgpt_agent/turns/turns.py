@@ -20,6 +20,7 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished, iterated
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.node_names import EXECUTE_TOOLS
 from memgpt_agent.turns.deliveries import Delivery
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
 
@@ -131,7 +132,7 @@ class Turns:
         state = self.graph().get_state(self._config(lease))
         if state.tasks and state.values.get("turn"):
             over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
-            self.graph().update_state(self._config(lease), over, as_node="execute_tools")
+            self.graph().update_state(self._config(lease), over, as_node=EXECUTE_TOOLS)
 
     def _config(self, lease: Lease) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease}}

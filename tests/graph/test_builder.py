@@ -1,6 +1,7 @@
 """The graph as others use it: drawn, in a chain, as a subgraph, with and without context, store and checkpointer."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.store.memory import InMemoryStore
 
+from memgpt_agent import node_names
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.core import Block, CoreMemory
+from memgpt_agent.nodes import call_llm, compile_context, execute_tools, summarize_overflow
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import ScriptedModel, call, say
 
@@ -179,3 +182,14 @@ def test_the_servers_graph_is_bare() -> None:
     assert graph.checkpointer is None
     assert graph.store is None
     assert set(graph.get_context_jsonschema()["properties"]) == set(Context.model_fields)  # pyright: ignore[reportOptionalSubscript]
+
+
+def test_a_node_has_one_name_wherever_it_is_asked_for() -> None:
+    """The node in the graph, its function, the name that readers of a run use, and the node of a field in Studio's form."""
+    names = {name for key, name in vars(node_names).items() if key.isupper()}
+    assert {name for name in create_graph(model=ScriptedModel()).get_graph().nodes if not name.startswith("__")} == names
+    assert {function.__name__ for function in (call_llm, compile_context, execute_tools, summarize_overflow)} == names
+    fields = json.dumps(Context.model_json_schema())
+    shown = set(re.findall(r'"langgraph_nodes": \["(\w+)"', fields))
+    assert shown
+    assert shown <= names

@@ -1,0 +1,12 @@
+"""The names of the graph's nodes, for whoever asks for one: the wiring, the routers, the readers of a run, Studio's form."""
+
+from typing import Final
+
+COMPILE_CONTEXT: Final = "compile_context"
+"""Receives what came in and compiles what the model sees."""
+CALL_LLM: Final = "call_llm"
+"""Calls the model once."""
+EXECUTE_TOOLS: Final = "execute_tools"
+"""Carries out the tool calls of the model's answer."""
+SUMMARIZE_OVERFLOW: Final = "summarize_overflow"
+"""Evicts the oldest messages and summarises them."""
