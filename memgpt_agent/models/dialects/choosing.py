@@ -1,0 +1,128 @@
+"""Which dialect a chat model speaks: by its class, its address and its name, also where it is wrapped."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableWithFallbacks
+
+from memgpt_agent.models.dialects.anthropic import Anthropic
+from memgpt_agent.models.dialects.compatible import Compatible
+from memgpt_agent.models.dialects.deepseek import DeepSeek
+from memgpt_agent.models.dialects.dialect import Dialect, name_of
+from memgpt_agent.models.dialects.google_genai import Gemini
+from memgpt_agent.models.dialects.mistralai import Mistral
+from memgpt_agent.models.dialects.ollama import Ollama
+from memgpt_agent.models.dialects.openai_chat import OpenAIChat
+from memgpt_agent.models.dialects.openai_responses import OpenAIResponses
+
+_MAX_WRAPPERS = 8
+_OPENAI_HOSTS = re.compile(r"(?:\A|\.)(?:openai\.com|azure\.com|cognitiveservices\.azure\.com)\Z")
+_PACKAGES: tuple[tuple[str, type[Dialect]], ...] = (
+    ("langchain_anthropic", Anthropic), ("langchain_google_genai", Gemini), ("langchain_google_vertexai", Gemini),
+    ("langchain_mistralai", Mistral), ("langchain_ollama", Ollama), ("langchain_deepseek", DeepSeek), ("langchain_openai", OpenAIChat),
+)  # fmt: skip
+_KINDS = (
+    ("anthropic", Anthropic), ("google", Gemini), ("vertexai", Gemini), ("mistral", Mistral), ("ollama", Ollama), ("deepseek", DeepSeek),
+    ("openai", OpenAIChat), ("groq", OpenAIChat), ("together", OpenAIChat), ("fireworks", OpenAIChat), ("xai", OpenAIChat),
+    ("litellm", OpenAIChat), ("openrouter", OpenAIChat),
+)  # fmt: skip
+"""By what a client says of its own kind (LangChain's ``_llm_type``), where its package is not known."""
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the chat model inside of bindings, retries and fallbacks, the first one of these; what is no model comes back as it is."""
+    for _ in range(_MAX_WRAPPERS):
+        if isinstance(model, RunnableBinding):
+            model = cast(Any, model).bound
+        elif isinstance(model, RunnableWithFallbacks):
+            model = cast(Any, model).runnable
+        else:
+            break
+    return model
+
+
+def in_turn(model: Any) -> list[Any]:
+    """Return a model and those that it falls back to, in order, each to be tried by the agent itself."""
+    if isinstance(model, RunnableWithFallbacks):
+        wrapped = cast(Any, model)
+        return [one for part in (wrapped.runnable, *wrapped.fallbacks) for one in in_turn(part)]
+    if isinstance(model, RunnableBinding) and isinstance(cast(Any, model).bound, RunnableWithFallbacks):
+        wrapped = cast(Any, model)
+        return [wrapped.model_copy(update={"bound": one}) for one in in_turn(wrapped.bound)]
+    return [model]
+
+
+def bound_options(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options and the configuration that bindings around a model hold; the outermost wins."""
+    options: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    for _ in range(_MAX_WRAPPERS):
+        if not isinstance(model, RunnableBinding):
+            break
+        wrapped = cast(Any, model)
+        options, config = {**dict(wrapped.kwargs), **options}, {**dict(wrapped.config), **config}
+        model = wrapped.bound
+    return options, config
+
+
+def is_model(given: Any) -> bool:
+    """Whether something is a chat model, also a wrapped one."""
+    return isinstance(given, Runnable) and isinstance(unwrapped(given), BaseChatModel)
+
+
+def dialect_of(model: Any) -> Dialect:
+    """Return the dialect of a chat model; one that changes nothing where nobody knows it."""
+    model = unwrapped(model)
+    found = _by_class(model)
+    if found is None:
+        return Dialect()
+    if found is OpenAIChat and _module(model, "langchain_openai"):
+        return _of_openai(model)
+    return found()
+
+
+def _by_class(model: Any) -> type[Dialect] | None:
+    for package, dialect in _PACKAGES:
+        if _module(model, package):
+            return dialect
+    kind = str(getattr(model, "_llm_type", "") or "")
+    return next((dialect for word, dialect in _KINDS if word in kind), None)
+
+
+def _module(model: Any, package: str) -> bool:
+    return any(kind.__module__.partition(".")[0] == package for kind in type(model).__mro__)
+
+
+def _of_openai(model: Any) -> Dialect:
+    """OpenAI's client speaks to many servers: its address says to which, else the model's name."""
+    if _speaks_responses(model):
+        return OpenAIResponses()
+    host = host_of(model)
+    if "deepseek" in host or "deepseek" in name_of(model).lower():
+        return DeepSeek()
+    if not host or _OPENAI_HOSTS.search(host):
+        return OpenAIChat()
+    return Compatible()
+
+
+def host_of(model: Any) -> str:
+    """Return the host that OpenAI's client speaks to; empty for its own."""
+    client: Any = getattr(model, "root_client", None)
+    address = getattr(client, "base_url", None) or getattr(model, "openai_api_base", None) or getattr(model, "azure_endpoint", None) or ""
+    return (urlsplit(str(address)).hostname or "").lower()
+
+
+def _speaks_responses(model: Any) -> bool:
+    """Whether LangChain's client will use the Responses API: as it is told, else as it decides by itself."""
+    fields = cast(Mapping[str, Any], getattr(model, "__dict__", {}))
+    told = fields.get("use_responses_api")
+    if isinstance(told, bool):
+        return told
+    decides: Any = getattr(model, "_use_responses_api", None)
+    try:
+        return bool(decides({})) if callable(decides) else False
+    except (TypeError, KeyError, AttributeError):
+        return False

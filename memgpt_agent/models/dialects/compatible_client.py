@@ -1,0 +1,51 @@
+"""OpenAI's client, hearing the reasoning that compatible servers send beside an answer."""
+
+from typing import Any, Self, cast
+
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_openai import ChatOpenAI
+
+
+class CompatibleChat(ChatOpenAI):
+    """``ChatOpenAI`` that keeps ``reasoning_content`` (or ``reasoning``) and ``reasoning_details`` with the message.
+
+    Source: docs.vllm.ai/en/latest/features/reasoning_outputs.html; openrouter.ai/docs/use-cases/reasoning-tokens.
+    """
+
+    @classmethod
+    def of(cls, model: ChatOpenAI) -> Self:
+        """Return the same client with open ears; the one that is given stays as it is."""
+        copy = model.model_copy()
+        object.__setattr__(copy, "__class__", cls)
+        return cast(Self, copy)
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """It is made anew from its name."""
+        return False
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        made = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
+        whole = cast(dict[str, Any], chunk.get("chunk") or chunk)
+        choices = cast(list[dict[str, Any]], whole.get("choices") or [])
+        if made is not None and choices:
+            _note(cast(AIMessage, made.message), cast(dict[str, Any], choices[0].get("delta") or {}))
+        return made
+
+    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
+        result = super()._create_chat_result(response, generation_info)
+        given = cast(dict[str, Any], response if isinstance(response, dict) else response.model_dump())
+        for generation, choice in zip(result.generations, given.get("choices") or [], strict=False):
+            _note(cast(AIMessage, generation.message), choice.get("message") or {})
+        return result
+
+
+def _note(message: AIMessage, told: dict[str, Any]) -> None:
+    thought = told.get("reasoning_content") or told.get("reasoning")
+    if isinstance(thought, str) and thought:
+        message.additional_kwargs["reasoning_content"] = thought
+    if details := told.get("reasoning_details"):
+        message.additional_kwargs["reasoning_details"] = details

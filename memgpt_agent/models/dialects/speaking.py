@@ -1,0 +1,54 @@
+"""One model call in its provider's dialect, ready to be streamed."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, unwrapped
+from memgpt_agent.models.dialects.dialect import Call, Wanted
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A call as its provider takes it."""
+
+    client: Runnable[Any, Any]
+    """The client with its tools and options bound."""
+    messages: list[BaseMessage]
+    """What it is sent."""
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The agent's own names of the tools that are offered under another one."""
+
+    def stream(self, config: RunnableConfig) -> Iterator[Any]:
+        """Return the pieces of the answer."""
+        return self.client.stream(self.messages, config)
+
+    def astream(self, config: RunnableConfig) -> AsyncIterator[Any]:
+        """The same in an asyncio loop."""
+        return self.client.astream(self.messages, config)
+
+    def invoke(self, config: RunnableConfig) -> Any:
+        """Return the whole answer."""
+        return self.client.invoke(self.messages, config)
+
+
+def speak(
+    model: Any, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]] = (), wanted: Wanted | None = None
+) -> Spoken:
+    """Return the call in the dialect of a model, which may be wrapped in bindings; what is given stays as it is."""
+    options, config = bound_options(model)
+    client = unwrapped(model)
+    call = Call(client, list(messages), [dict(tool) for tool in tools])
+    put = dialect_of(client).put(call, wanted or Wanted())
+    spoken: Runnable[Any, Any] = put.model.bind_tools(put.tools) if put.tools else put.model
+    given = {**put.options, **options}
+    if "extra_body" in put.options and "extra_body" in options:
+        given["extra_body"] = {**options["extra_body"], **put.options["extra_body"]}
+    if given:
+        spoken = spoken.bind(**given)
+    if config:
+        spoken = spoken.with_config(cast(RunnableConfig, config))
+    return Spoken(spoken, put.messages, put.names)
