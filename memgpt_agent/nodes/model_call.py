@@ -5,9 +5,10 @@ import contextvars
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -16,7 +17,6 @@ from langgraph.errors import GraphBubbleUp
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    Retrying,
     retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
@@ -24,6 +24,7 @@ from tenacity import (
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError, ModelError
+from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.models.failures import TooLong, is_busy, retry_after_seconds, too_long
 from memgpt_agent.nodes.answers import Growing
 from memgpt_agent.nodes.session import Session, name_of
@@ -63,25 +64,22 @@ class ModelCall:
             PromptTooLong: the provider refused the prompt as too long for its model.
             ModelError: no model gave an answer; nothing of it is kept, and the same call can be made again.
         """
-        failures: list[tuple[str, Exception]] = []
-        for given in self._candidates():
-            try:
-                for attempt in Retrying(**retry_policy(self.session.context)):
-                    with attempt:
-                        return self._stream(self._model(given))
-            except Exception as error:  # noqa: BLE001  whatever a provider raises
-                self._note(failures, given, error)
-        raise _failure(failures)
+        return finished(self.answer(SYNC))
 
     async def arun(self) -> Growing:
         """The same on an event loop, which is never held up."""
+        return await self.answer(ON_LOOP)
+
+    async def answer(self, face: Face) -> Growing:
+        """The one implementation of :meth:`run` and :meth:`arun`."""
         failures: list[tuple[str, Exception]] = []
+        pause = partial(face.either, time.sleep, _slept)
         for given in self._candidates():
             try:
-                async for attempt in AsyncRetrying(**retry_policy(self.session.context)):
+                async for attempt in AsyncRetrying(**retry_policy(self.session.context), sleep=pause):
                     with attempt:
-                        model = await asyncio.to_thread(self._model, given)
-                        return await self._astream(model)
+                        model = await face.call(self._model, given)
+                        return await self._heard(face, model)
             except Exception as error:  # noqa: BLE001  whatever a provider raises
                 self._note(failures, given, error)
         raise _failure(failures)
@@ -102,58 +100,35 @@ class ModelCall:
             raise PromptTooLong(told) from error
         failures.append((given or name_of(self.session.model), error))
 
-    def _stream(self, model: BaseChatModel) -> Growing:
+    async def _heard(self, face: Face, model: BaseChatModel) -> Growing:
         growing = Growing(self.limit_tokens)
-        bound = model.bind_tools(self.prompt["tools"])
-        pieces = within(
-            self.session.context.model_timeout_seconds,
-            lambda: bound.stream(self.prompt["messages"], tagged(self.config)),
-        )
         try:
-            for piece in pieces:
-                if not self._take(growing, piece):
-                    break
+            async with face.stream(self._pieces, self._apieces, model) as pieces:
+                async for piece in pieces:
+                    more = growing.add(piece)
+                    self.speech.watch(growing)
+                    if not more:
+                        break
         except RecursionError:
             pass  # LangChain read an answer that is nested too deep; what has come says so
         except BaseException:
             self.speech.withdraw("the model failed")
             raise
-        finally:
-            pieces.close()
         return growing
 
-    async def _astream(self, model: BaseChatModel) -> Growing:
-        growing = Growing(self.limit_tokens)
+    def _pieces(self, model: BaseChatModel) -> Generator[Any]:
+        bound = model.bind_tools(self.prompt["tools"])
         seconds = self.session.context.model_timeout_seconds
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit, aclosing(_stream_of(model, self.prompt, self.config)) as pieces:
-                async for piece in pieces:
-                    if not self._take(growing, piece):
-                        break
-        except RecursionError:
-            pass  # LangChain read an answer that is nested too deep; what has come says so
-        except BaseException as error:
-            self.speech.withdraw("the model failed")
-            if isinstance(error, TimeoutError) and limit.expired():
-                raise _slow(seconds) from error
-            raise
-        return growing
+        return within(seconds, lambda: bound.stream(self.prompt["messages"], tagged(self.config)))
 
-    def _take(self, growing: Growing, piece: Any) -> bool:
-        more = growing.add(piece)
-        self.speech.watch(growing)
-        return more
-
-
-async def _stream_of(model: BaseChatModel, prompt: CompiledPrompt, config: RunnableConfig) -> AsyncGenerator[Any]:
-    """A stream that ends when it is left."""
-    async for piece in model.bind_tools(prompt["tools"]).astream(prompt["messages"], tagged(config)):
-        yield piece
+    def _apieces(self, model: BaseChatModel) -> AsyncGenerator[Any]:
+        bound = model.bind_tools(self.prompt["tools"])
+        seconds = self.session.context.model_timeout_seconds
+        return awithin(seconds, lambda: bound.astream(self.prompt["messages"], tagged(self.config)))
 
 
 def tagged(config: RunnableConfig) -> RunnableConfig:
-    """Return the configuration for a model whose raw tokens are nobody's business."""
+    """Return the configuration for a model whose raw tokens are not part of the messages stream."""
     return {**config, "tags": [*(config.get("tags") or []), NOSTREAM]}
 
 
@@ -191,6 +166,37 @@ def within(seconds: float, begin: Callable[[], Iterator[_T]]) -> Generator[_T]:
             yield item
     finally:
         left.set()
+
+
+async def awithin(seconds: float, begin: Callable[[], AsyncIterator[_T]]) -> AsyncGenerator[_T]:
+    """Yield what an async iterator gives; it ends when it is left.
+
+    Raises:
+        ModelError: it took longer altogether.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    async with aclosing(_each(begin)) as items:
+        while True:
+            limit = asyncio.timeout_at(deadline)
+            try:
+                async with limit:
+                    item = await anext(items)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                if limit.expired():
+                    raise _slow(seconds) from error
+                raise
+            yield item
+
+
+async def _slept(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+async def _each(begin: Callable[[], AsyncIterator[_T]]) -> AsyncGenerator[_T]:
+    async for item in begin():
+        yield item
 
 
 def _slow(seconds: float) -> ModelError:
