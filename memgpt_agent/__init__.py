@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from memgpt_agent.errors import MemGPTError
     from memgpt_agent.graph.builder import create_graph
     from memgpt_agent.memory.core import Block
-    from memgpt_agent.memory.core.persona import Persona
+    from memgpt_agent.persona import Persona
     from memgpt_agent.store import FaissStore, open_store
     from memgpt_agent.stored_agents import delete_agent, list_agents
     from memgpt_agent.tools.profiles import Profile
@@ -23,7 +23,7 @@ _HOME = {
     "FaissStore": "memgpt_agent.store",
     "MemGPTAgent": "memgpt_agent.agent",
     "MemGPTError": "memgpt_agent.errors",
-    "Persona": "memgpt_agent.memory.core.persona",
+    "Persona": "memgpt_agent.persona",
     "Profile": "memgpt_agent.tools.profiles",
     "Settings": "memgpt_agent.config",
     "SleepRule": "memgpt_agent.turns.sleeper",

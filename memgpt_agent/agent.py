@@ -25,12 +25,12 @@ from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
-from memgpt_agent.memory.core.persona import Persona
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import newest
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memgpt_agent.cli import options
-from memgpt_agent.cli.commands import Conversation
+from memgpt_agent.cli.commands import COMMANDS, Conversation
+from memgpt_agent.cli.loading import Loading
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
 from memgpt_agent.cli.turn_view import TurnView
 
@@ -36,15 +37,25 @@ def chat(
     """
     terminal = terminal_of(context)
     choices = _choices(thread, model, persona, human, embedding, context_window, user, tools)
-    with terminal.open_agent(agent, **choices) as opened:
-        _ = opened.graph  # a missing key, package or model file is told before the first message, not after it
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            _interactive(terminal, opened, thoughts is not False)
-        else:
-            view = TurnView(terminal.out, terminal.err, live=False, thoughts=bool(thoughts))
-            for line in sys.stdin:
-                if line.strip():
-                    _turn(opened, view, line.strip())
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        _interactive(terminal, agent, choices, thoughts is not False)
+        return
+    with _opened(terminal, agent, choices) as opened:
+        view = TurnView(terminal.out, terminal.err, live=False, thoughts=bool(thoughts))
+        for line in sys.stdin:
+            if line.strip():
+                _turn(opened, view, line.strip())
+
+
+def _opened(terminal: Terminal, agent_id: str, choices: dict[str, Any]) -> "MemGPTAgent":
+    """Open the agent, its model too: a missing key, package or model file is told before the first message, not after it."""
+    opened = terminal.open_agent(agent_id, **choices)
+    try:
+        _ = opened.graph
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def run(
@@ -114,15 +125,25 @@ def _quietly(agent: "MemGPTAgent", text: str) -> "AgentResponse":
     return _turn(agent, TurnView(silent, silent, live=False, thoughts=False), text)
 
 
-def _interactive(terminal: Terminal, agent: "MemGPTAgent", thoughts: bool) -> None:
+def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], thoughts: bool) -> None:
+    """Show the prompt at once; the agent is opened behind it."""
+    terminal.out.print(plain(f"Agent {agent_id}. /help lists the commands, /exit leaves.", "dim"))
+    loading = Loading(lambda: _opened(terminal, agent_id, choices))
+    read = _prompt(terminal, loading)
     view = TurnView(terminal.out, terminal.out, live=True, thoughts=thoughts)
-    conversation = Conversation(agent, terminal.out, view)
-    terminal.out.print(plain(f"Agent {agent.agent_id}. /help lists the commands, /exit leaves.", "dim"))
-    conversation.run(_prompt(terminal, conversation.names()))
+    try:
+        Conversation(loading.value, terminal.out, view).run(read)
+    finally:
+        if not loading.failed:
+            loading.value().close()
 
 
-def _prompt(terminal: Terminal, commands: list[str]) -> Callable[[], str]:
-    """Return what asks for a line, with editing, completion of commands, and a history kept in the home folder."""
+def _prompt(terminal: Terminal, loading: "Loading[MemGPTAgent]") -> Callable[[], str]:
+    """Return what asks for a line, with editing, completion of commands, and a history kept in the home folder.
+
+    Where opening the agent fails, or a call of it waits for an approval, the prompt ends by itself with an empty line; what was typed is
+    there again at the next one.
+    """
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import WordCompleter
     from prompt_toolkit.history import FileHistory
@@ -132,6 +153,41 @@ def _prompt(terminal: Terminal, commands: list[str]) -> Callable[[], str]:
     history = home / "history"
     history.touch(mode=0o600)  # what is said to an agent is nobody else's business
     session: PromptSession[str] = PromptSession(
-        history=FileHistory(str(history)), completer=WordCompleter(commands, sentence=True), complete_while_typing=False
+        history=FileHistory(str(history)), completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False
     )
-    return lambda: session.prompt("> ")
+    typed = ""
+    seen = False
+
+    def leave() -> None:
+        if session.app.is_running and not session.app.is_done:
+            session.app.exit(exception=_Opened)
+
+    def look() -> None:
+        nonlocal seen
+        loop, seen = session.app.loop, True
+        if loop is not None and (loading.failed or loading.got[0].approval is not None):
+            loop.call_soon_threadsafe(leave)
+
+    def begin() -> None:
+        loading.when_finished(look)
+        if session.app.loop is not None:
+            session.app.loop.call_later(_DRAWN_SECONDS, loading.start)
+
+    def read() -> str:
+        nonlocal typed
+        default, typed = typed, ""
+        try:
+            return session.prompt("> ", default=default, pre_run=None if seen else begin)
+        except _Opened:
+            typed = session.default_buffer.text
+            return ""
+
+    return read
+
+
+_DRAWN_SECONDS = 0.05
+"""Opening begins so long after the prompt, which is drawn by then: imports in another thread would hold it up."""
+
+
+class _Opened(Exception):
+    """The agent is there, or cannot be had, and that comes before the next line."""

@@ -1,6 +1,7 @@
 """A conversation on a terminal: its loop, and the commands that begin with a slash."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,31 +19,38 @@ if TYPE_CHECKING:
 _SEARCH_LIMIT = 5
 
 
+COMMANDS: Mapping[str, str] = {
+    "/memory": "core memory: what the agent always has in mind",
+    "/context": "what fills the context window, in tokens",
+    "/search": "/search WORDS: look into what was said and what was filed away",
+    "/thoughts": "show or hide inner thoughts and tool calls",
+    "/heartbeat": "let the agent think with nothing said",
+    "/help": "this list",
+    "/exit": "leave (so does Ctrl-D); the agent remembers",
+}
+"""What each command does."""
+
+
 class Conversation:
     """Lines in, turns out, until the user leaves. An interrupt ends a turn; an error is shown; neither ends the conversation."""
 
-    def __init__(self, agent: "MemGPTAgent", out: Console, view: TurnView) -> None:
-        self._agent, self._out, self._view = agent, out, view
+    def __init__(self, opened: "Callable[[], MemGPTAgent]", out: Console, view: TurnView) -> None:
+        self._opened, self._out, self._view = opened, out, view
         self._read: Callable[[], str] = _no_more
-        self._commands: dict[str, tuple[Callable[[str], None], str]] = {
-            "/memory": (self._memory, "core memory: what the agent always has in mind"),
-            "/context": (self._context, "what fills the context window, in tokens"),
-            "/search": (self._search, "/search WORDS: look into what was said and what was filed away"),
-            "/thoughts": (self._thoughts, "show or hide inner thoughts and tool calls"),
-            "/heartbeat": (self._heartbeat, "let the agent think with nothing said"),
-            "/help": (self._help, "this list"),
-            "/exit": (self._help, "leave (so does Ctrl-D); the agent remembers"),
-        }
+        self._acts: dict[str, Callable[[str], None]] = {
+            "/memory": self._memory, "/context": self._context, "/search": self._search, "/thoughts": self._thoughts,
+            "/heartbeat": self._heartbeat, "/help": self._help,
+        }  # fmt: skip
 
-    def names(self) -> list[str]:
-        """Return the commands there are."""
-        return list(self._commands)
+    @cached_property
+    def _agent(self) -> "MemGPTAgent":
+        """The agent; the first one to need it waits until it is open."""
+        return self._opened()
 
     def run(self, read: Callable[[], str]) -> None:
         """Converse; ``read`` gives the next line, or raises EOFError at the end and KeyboardInterrupt when interrupted."""
         self._read = read
-        if (waiting := self._agent.approval) is not None:
-            self._decide(waiting)
+        asked = False
         while True:
             try:
                 line = read()
@@ -53,6 +61,9 @@ class Conversation:
                 return
             if line.strip() in ("/exit", "/quit"):
                 return
+            if not asked and (waiting := self._agent.approval) is not None:
+                self._decide(waiting)
+            asked = True
             self._line(line)
 
     def _line(self, line: str) -> None:
@@ -86,11 +97,11 @@ class Conversation:
 
     def _command(self, line: str) -> None:
         name, _, rest = line.strip().partition(" ")
-        if name not in self._commands:
+        if name not in self._acts:
             self._note(f"There is no command {name}. /help lists those there are; begin with a space to say it to the agent.")
             return
         try:
-            self._commands[name][0](rest.strip())
+            self._acts[name](rest.strip())
         except KeyboardInterrupt:
             self._note("(stopped)")
 
@@ -117,7 +128,7 @@ class Conversation:
         self._turn(lambda: self._agent.send(Event(type="heartbeat", text="")))
 
     def _help(self, _: str) -> None:
-        for name, (_act, meaning) in self._commands.items():
+        for name, meaning in COMMANDS.items():
             self._out.print(plain(f"{name:12}{meaning}"))
 
     def _note(self, text: str) -> None:

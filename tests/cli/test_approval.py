@@ -68,7 +68,7 @@ def test_a_conversation_asks(bound, spoken) -> None:
 
     def converse(*keys: str) -> str:
         with MemGPTAgent(llm_client=model, agent_id="default", settings=Settings(home=bound.home)) as agent:
-            Conversation(agent, out, TurnView(out, out, live=True, thoughts=False)).run(spoken(keys))
+            Conversation(lambda: agent, out, TurnView(out, out, live=True, thoughts=False)).run(spoken(keys))
         return screen.getvalue()
 
     shown = converse("Keep one.", "perhaps", "y", "Keep two.", "")
@@ -77,4 +77,4 @@ def test_a_conversation_asks(bound, spoken) -> None:
     assert "Kept." in shown
     assert "It waits." in shown
     model.script.append(say("All right."))
-    assert "All right." in converse("n not now")
+    assert "All right." in converse("", "n not now")

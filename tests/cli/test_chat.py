@@ -16,7 +16,7 @@ def conversation(memgpt, *, thoughts: bool = True, tty: bool = False):
     agent = memgpt.make_agent(agent_id="default", settings=_settings(memgpt))
     screen = io.StringIO()
     console = Console(file=screen, width=100, highlight=False, markup=False, emoji=False, force_terminal=tty)
-    return agent, Conversation(agent, console, TurnView(console, console, live=True, thoughts=thoughts)), screen
+    return agent, Conversation(lambda: agent, console, TurnView(console, console, live=True, thoughts=thoughts)), screen
 
 
 def _settings(memgpt):
