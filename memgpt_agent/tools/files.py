@@ -60,7 +60,7 @@ def grep_files(
     """Find lines of files by a regular expression.
 
     Args:
-        pattern: The regular expression; it is matched within one line.
+        pattern: The regular expression, without lookaround or backreferences; it is matched within one line.
         names: Only these files; all if left out.
         context_lines: So many lines before and after each match are shown, five at most.
         limit: How many matches to show.

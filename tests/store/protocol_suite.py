@@ -302,8 +302,8 @@ class MemoryStoreContract:
         sync = face.put_if == store.put_if
         store.put(("leases",), "t", {"number": 7, "holder": None}, index=False)
         held, lost = (store.guarded(Guard(("leases",), "t", number)) for number in (7, 6))
-        nobody = store.guarded(Guard(("leases",), "missing", 7))
-        assert isinstance(held, MemoryStore)
+        nobody: Any = store.guarded(Guard(("leases",), "missing", 7))
+        assert all(isinstance(view, MemoryStore) for view in (held, lost, nobody))
         for refused in (lost, nobody):
             view, before = Face(refused, "sync" if sync else "async"), store.count(NS)
             writes: list[Callable[[], Any]] = [

@@ -1,5 +1,6 @@
 """Files in an agent's memory: loaded once, again where they changed, resumed after an interrupt, gone when taken out."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,12 +143,47 @@ def test_grep_gives_the_files_own_line_numbers(store: FaissStore, folder: Path) 
         files.grep("(unclosed")
 
 
-def test_a_pattern_that_never_ends_is_stopped(store: FaissStore, tmp_path: Path) -> None:
-    """The time limit holds inside one line as well."""
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("((((b{999}){999}){99}){9})", "invalid repetition size"),  # gigabytes, where a pattern is compiled without bounds
+        ("(((x{60}){60}){9})" * 20, "invalid repetition size|too large"),
+        (r"(?=her)on", r"invalid perl operator.*no lookahead"),
+        (r"(a)\1", "invalid escape sequence.*no backreference|no lookahead"),
+        ("half \ud83d", "half a character"),
+        ("(" * 900, "missing|nesting"),
+    ],
+)
+def test_a_pattern_that_cannot_be_searched_for_in_bounds_is_refused(
+    store: FaissStore, folder: Path, pattern: str, why: str
+) -> None:
+    """At once and with the reason, whatever the model wrote."""
+    load(store, folder)
+    began = time.process_time()
+    with pytest.raises(InvalidArguments, match=f"no regular expression that can be searched for: (?s:.)*({why})"):
+        AttachedFiles(store, "ann").grep(pattern)
+    assert time.process_time() - began < 1
+
+
+def test_a_pattern_that_backtracks_elsewhere_is_searched_to_the_end(store: FaissStore, tmp_path: Path) -> None:
+    """In linear time: exponential patterns do not exist here. Of a line without an end the beginning is searched, and that is said."""
     (tmp_path / "trap.txt").write_text("x" * 5_000 + "\n")
     load(store, tmp_path / "trap.txt")
-    found = AttachedFiles(store, "ann").grep(r"(x+x+)+y", seconds=0.2)
-    assert (found.complete, found.why) == (False, "0.2 seconds were over")
+    files = AttachedFiles(store, "ann")
+    found = files.grep(r"(x+x+)+y", seconds=2)
+    assert (found.complete, found.files_read, found.why) == (True, 1, "")
+    (tmp_path / "long.txt").write_text("x" * 60_000 + "y \ud83d".encode("utf-8", "replace").decode() + "\n")
+    load(store, tmp_path / "long.txt")
+    found = files.grep("xy", ["long.txt"], seconds=2)
+    assert (found.lines, found.complete) == ([], False)
+    assert found.why == "of lines longer than 50,000 characters the beginning was searched"
+
+
+def test_a_search_ends_when_its_time_is_over(store: FaissStore, folder: Path) -> None:
+    """Looked at between lines."""
+    load(store, folder)
+    found = AttachedFiles(store, "ann").grep("e", seconds=-1)
+    assert (found.complete, found.why) == (False, "-1 seconds were over")
 
 
 def test_agents_have_files_of_their_own(store: FaissStore, folder: Path) -> None:
