@@ -148,7 +148,7 @@ def test_reading_gives_the_agent_another_step_by_itself(desk: Desk) -> None:
         ("open_file", {"name": "plan.md", "start_line": 5}, "Lines from 5 of plan.md: it has lines 1 to 4."),
         ("open_file", {"name": "plan.md", "start_line": 3, "end_line": 2}, "Lines 3-2 of plan.md: it has lines 1 to 4."),
         ("close_file", {"name": "plan.md"}, "'plan.md' is not open. Open are: none."),
-        ("grep_files", {"pattern": "(unclosed"}, "'(unclosed' is no regular expression: "),
+        ("grep_files", {"pattern": "(unclosed"}, "'(unclosed' is no regular expression that can be searched for: "),
         ("grep_files", {"pattern": "x" * 1_001}, "The pattern has 1,001 characters; 1,000 are the limit."),
         ("grep_files", {"pattern": "x", "context_lines": 6}, "context_lines = 6: it goes from 0 to 5."),
         ("grep_files", {"pattern": "x", "names": ["gone.md"]}, "There is no file 'gone.md'."),
