@@ -109,6 +109,11 @@ REPEATED_REPLY = "I am sorry, I am stuck: the same step failed {times} times. Pl
 INVALID_CALL = "The arguments of your call could not be read: {error}. Call the tool again with valid JSON."
 LAST_STEP = "This is the last step of this turn; you can only speak now."
 INTERRUPTED = "Interrupted: this call was not carried out."
+CUT_OFF = (
+    "Given up: the process that carried out this call was cut off in it twice. The call may have had an effect. "
+    "Do not repeat it as it was; find another way, or tell the user."
+)
+CUT_OFF_REPLY = "I was cut off twice while I worked on this, so I gave it up. Ask me in another way, or for less at once."
 STEP_LIMIT_REPLY = "I could not finish this within the {steps} steps that I have for one turn. Ask me to go on."
 READ_ON = "\n[... cut at character {end:,} of {total:,}; read on: {call}, start={end})]"
 CUT = "\n[... cut at character {end:,} of {total:,}; the whole text is in recall memory{how}]"

@@ -1,4 +1,4 @@
-"""`memgpt agents`: which agents are stored, and deleting one."""
+"""`memgpt agents`: which agents are stored, ending their unfinished turns, and deleting one."""
 
 from typing import Annotated
 
@@ -28,6 +28,26 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
         created = str(agent["created"])[:16].replace("T", " ")
         table.add_row(plain(agent["agent_id"]), created, plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ()))))
     terminal.out.print(table)
+
+
+@app.command()
+def repair(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """End unfinished turns: for an agent that ends or hangs the program whenever it is opened. What it did is kept."""
+    from memgpt_agent.turns.repairing import repair_agent
+
+    terminal = terminal_of(context)
+    ended = repair_agent(agent, settings=terminal.settings)
+    if as_json:
+        terminal.print_json(ended)
+        return
+    for thread_id in ended:
+        terminal.out.print(plain(f"Ended the unfinished turn of the conversation {thread_id}."))
+    if not ended:
+        terminal.out.print(plain(f"{agent} has no unfinished turn."))
 
 
 @app.command()

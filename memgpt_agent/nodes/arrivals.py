@@ -252,3 +252,13 @@ def alert(text: str, session: Session, turn: Turn, why: str) -> Any:
     event = Event(type="system_alert", text=text)
     event_id = HIDDEN + key_of(session.thread_id, turn["id"], turn["step"], why)
     return event_message(event, event_id=event_id, now=session.resources.clock(), turn=turn["id"])
+
+
+def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
+    """Return the reply that ends a user's turn which the model left without one; none where the user has been answered."""
+    if turn["type"] != "user_message" or turn["answered"]:
+        return []
+    mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"])
+    message = AIMessage(text, id=key_of("apology", session.thread_id, turn["id"]), additional_kwargs={MARK: mark})
+    remember(session, [message])
+    return [message]

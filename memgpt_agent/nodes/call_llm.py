@@ -10,19 +10,18 @@ from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ModelError
-from memgpt_agent.events import HIDDEN, MARK, Mark
-from memgpt_agent.memory.dates import stamp
+from memgpt_agent.events import HIDDEN
 from memgpt_agent.nodes.answers import Growing, identified, spoken_text, why_unusable, written_calls
-from memgpt_agent.nodes.arrivals import alert, remember
+from memgpt_agent.nodes.arrivals import alert, apology, remember
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import compile_prompt
 from memgpt_agent.nodes.model_call import ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.profile_rules import ended, speech_writer
-from memgpt_agent.nodes.session import Resources, Session, key_of
+from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.nodes.tool_rules import called_in
-from memgpt_agent.prompts import NO_ANSWER_REPLY, STILL_REQUIRED
+from memgpt_agent.prompts import CUT_OFF_REPLY, NO_ANSWER_REPLY, STILL_REQUIRED
 from memgpt_agent.state import AgentState, Turn
 
 MAX_REFUSALS = 3
@@ -38,6 +37,8 @@ def call_llm(
         ModelError: no model answered. The state is as it was before, so that the turn can go on later.
     """
     step = _Step.of(state, config, runtime, resources)
+    if step.session.cut_off_twice:
+        return step.given_up()
     try:
         growing = step.call.run()
     except PromptTooLong as refused:
@@ -50,6 +51,8 @@ async def acall_llm(
 ) -> dict[str, Any]:
     """The same for an asyncio loop, which is never held up."""
     step = await asyncio.to_thread(_Step.of, state, config, runtime, resources)
+    if step.session.cut_off_twice:
+        return await asyncio.to_thread(step.given_up)
     try:
         growing = await step.call.arun()
     except PromptTooLong as refused:
@@ -81,6 +84,11 @@ class _Step:
         room = session.context.answer_tokens or max(session.answer_tokens, session.window_tokens - usage["total"])
         call = ModelCall(session, prompt, speech, config, room)
         return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]))
+
+    def given_up(self) -> dict[str, Any]:
+        """End the turn: the process died twice in this model call."""
+        sorry = apology(CUT_OFF_REPLY, self.session, self.turn)
+        return {"messages": sorry, "turn": ended(self.session, self.turn), "prompt": None}
 
     def refused(self, refused: PromptTooLong) -> dict[str, Any]:
         """Note what the refusal teaches about the window, and let the context be compiled again, smaller."""
@@ -140,13 +148,3 @@ class _Step:
             return {"messages": [told], "turn": turn, "heartbeat_reason": "unusable_answer"}
         sorry = apology(NO_ANSWER_REPLY, self.session, turn)
         return {"messages": sorry, "turn": ended(self.session, turn)}
-
-
-def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
-    """Return the reply that ends a user's turn which the model left without one; none where the user has been answered."""
-    if turn["type"] != "user_message" or turn["answered"]:
-        return []
-    mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"])
-    message = AIMessage(text, id=key_of("apology", session.thread_id, turn["id"]), additional_kwargs={MARK: mark})
-    remember(session, [message])
-    return [message]

@@ -11,12 +11,12 @@ from memgpt_agent.config import Context
 from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Block, Cause, default_blocks
 from memgpt_agent.memory.main_context import PAGE_SHARE, choose_evicted, next_page, pages_of
-from memgpt_agent.nodes.arrivals import alert, no_turn, receive
+from memgpt_agent.nodes.arrivals import alert, apology, no_turn, receive
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.page_faults import notes_for
-from memgpt_agent.nodes.profile_rules import reminders
+from memgpt_agent.nodes.profile_rules import ended, reminders
 from memgpt_agent.nodes.session import Resources, Session
-from memgpt_agent.prompts import memory_pressure
+from memgpt_agent.prompts import CUT_OFF_REPLY, memory_pressure
 from memgpt_agent.state import AgentState, Turn, merge_queue
 
 _CALM_SHARE = 0.75
@@ -32,6 +32,9 @@ def compile_context(
     if session.context.agent_id and session.context.agent_id != state.get("agent_id"):
         update["agent_id"] = session.context.agent_id
     received, turn = receive(state, session)
+    if turn is not None and session.cut_off_twice:
+        sorry = apology(CUT_OFF_REPLY, session, turn)
+        return {**update, "messages": [*received, *sorry], "turn": ended(session, turn), "prompt": None}
     received = _paged(session, state, received, turn)
     received += reminders(session, turn)
     messages = merge_queue(state["messages"], received)

@@ -30,6 +30,9 @@ from memgpt_agent.tools.rules import Rulebook
 UNKNOWN_WINDOW_TOKENS = 32_768
 """Assumed of a model that does not say how much it can be sent."""
 
+CUT_OFF_STEP = "__memgpt_cut_off_step"
+"""The key of a config's ``configurable`` for the checkpoint whose step is given up: the process died in it twice."""
+
 _NAMESPACE = uuid.UUID("6f0b4b0e-6d6c-4a0f-9a6e-0d6b2f1f5c11")
 
 
@@ -105,6 +108,8 @@ class Session:
     """What the model may be sent, in its provider's count: the window without the room for its answer."""
     budget_tokens: int
     """The same in our count of its tokens."""
+    cut_off_twice: bool
+    """Whether the process died twice in this very step: it is given up, with a word to the model or the user."""
 
     @classmethod
     def of(
@@ -140,8 +145,9 @@ class Session:
             post=resources.post, budget_tokens=own_budget, count_tokens=counter.count_text,
         )  # fmt: skip
         return cls(
-            resources, context, thread_id, checkpoint or "", memory, model, counter, facts, window, answer, budget, own_budget
-        )
+            resources, context, thread_id, checkpoint or "", memory, model, counter, facts, window, answer, budget, own_budget,
+            cut_off_twice=bool(checkpoint) and config.get("configurable", {}).get(CUT_OFF_STEP) == checkpoint,
+        )  # fmt: skip
 
     @property
     def asks_for_thinking(self) -> bool:

@@ -63,7 +63,7 @@ class Summarizer:
 
     def ask(self, told: str) -> str:
         """Return what the model writes, tried again where the provider is busy; nothing if it fails, refuses or has written enough."""
-        if self.calls_left <= 0:
+        if self.calls_left <= 0 or self.session.cut_off_twice:
             return ""
         self.calls_left -= 1
         try:

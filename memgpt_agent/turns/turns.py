@@ -21,11 +21,15 @@ from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.node_names import EXECUTE_TOOLS
+from memgpt_agent.nodes.arrivals import no_turn
+from memgpt_agent.nodes.session import CUT_OFF_STEP
 from memgpt_agent.turns.deliveries import Delivery
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
 
 _Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
 _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
+DEATHS_IN_A_STEP = 2
+"""A step is given up when the process has died in it so often."""
 _log = logging.getLogger(__name__)
 
 
@@ -85,6 +89,8 @@ class Turns:
                 pending = _Pending.of(await face.either(graph.get_state, graph.aget_state, config))
             if pending.cancelled_step:
                 pending = await face.call(self._routed_again, graph, config, pending)
+            if pending.cut_off and lease.took_over:
+                config = await face.call(self._with_given_up, config, lease, pending)
             delivery.check(pending.waiting, self.thread_id)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
@@ -129,13 +135,16 @@ class Turns:
             await face.call(self._mark_over, lease)
 
     def _mark_over(self, lease: Lease) -> None:
-        state = self.graph().get_state(self._config(lease))
-        if state.tasks and state.values.get("turn"):
-            over = {"turn": {**state.values["turn"], "over": True}, "heartbeat_reason": None}
-            self.graph().update_state(self._config(lease), over, as_node=EXECUTE_TOOLS)
+        mark_over(self.graph(), self._config(lease))
 
     def _config(self, lease: Lease) -> RunnableConfig:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease}}
+
+    def _with_given_up(self, config: RunnableConfig, lease: Lease, pending: "_Pending") -> RunnableConfig:
+        """Count that a step in which the process died is tried again; the third time its nodes are told to give it up."""
+        if lease.count_resumption(pending.checkpoint) < DEATHS_IN_A_STEP:
+            return config
+        return {"configurable": {**config.get("configurable", {}), CUT_OFF_STEP: pending.checkpoint}}
 
     def _begin(self, lease: Lease) -> tuple[AgentGraph, bool]:
         """Return the graph, and whether the newest checkpoint is the end of a turn that was taken here: then nothing is unfinished.
@@ -198,6 +207,17 @@ class Turns:
             self._until_pruning = self.history_turns
 
 
+def mark_over(graph: AgentGraph, config: RunnableConfig) -> bool:
+    """End an unfinished turn where it stands, without running a node; return whether there was one."""
+    state = graph.get_state(config)
+    if not state.tasks:
+        return False
+    known: dict[str, Any] = cast(dict[str, Any], state.values).get("turn") or {}
+    turn: dict[str, Any] = {**no_turn(), **known, "over": True}
+    graph.update_state(config, {"turn": turn, "heartbeat_reason": None}, as_node=EXECUTE_TOOLS)
+    return True
+
+
 @dataclass(frozen=True)
 class _Pending:
     """What is left of a turn that did not come to its end."""
@@ -210,6 +230,8 @@ class _Pending:
     """The step that was cancelled while what it wrote was being stored."""
     waiting: Approval | None = None
     """The call that waits for a decision."""
+    checkpoint: str = ""
+    """The checkpoint from which the unfinished step runs."""
 
     @classmethod
     def of(cls, state: StateSnapshot) -> "_Pending":
@@ -228,7 +250,8 @@ class _Pending:
         cut_off = all(_unsaid(task.error) and not task.interrupts for task in tasks)
         cancelled = [task.name for task in tasks if task.error is not None] if cut_off and not state.next else []
         waiting = approval_of(cast(Any, state).interrupts)
-        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""), waiting)
+        checkpoint = str(state.config.get("configurable", {}).get("checkpoint_id", ""))
+        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""), waiting, checkpoint)
 
 
 def _unsaid(error: object) -> bool:

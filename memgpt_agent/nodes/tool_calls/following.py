@@ -7,8 +7,7 @@ from langchain_core.messages import AIMessage, RemoveMessage, ToolMessage
 
 from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.nodes.arrivals import alert
-from memgpt_agent.nodes.call_llm import apology
+from memgpt_agent.nodes.arrivals import alert, apology
 from memgpt_agent.nodes.profile_rules import ended
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Step
 from memgpt_agent.prompts import (
