@@ -51,6 +51,18 @@ class DyingCheckpointer(SqliteCheckpointer):
         return self._count(lambda: super(DyingCheckpointer, self).put_writes(*given, **more))
 
 
+class StoppingCheckpointer(SqliteCheckpointer):
+    """Is stopped before its next checkpoint is written; meanwhile others go on."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def put(self, *given: Any, **more: Any) -> Any:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return super().put(*given, **more)
+
+
 def agent_of(store: Any, saver: Any, *script: Any, **given: Any) -> tuple[MemGPTAgent, ScriptedModel]:
     """The agent ``a`` over a script, and its model."""
     model = ScriptedModel(script)
@@ -326,6 +338,17 @@ async def test_an_event_sent_again_in_a_loop_is_given_its_first_answer(
     assert len(model.calls) == 2
 
 
+def test_what_was_said_in_one_conversation_is_new_in_another(store: FaissStore, saver: SqliteCheckpointer) -> None:
+    """Two conversations of one agent may hear the same words under the same id: each answers, also where it has gone on since."""
+    one, _ = agent_of(store, saver, say("One."), thread_id="one")
+    other, model = agent_of(store, saver, say("Hello."), say("Two."), thread_id="two")
+    assert one.step("Are you there?", event_id="e").message == "One."
+    other.step("Good morning")
+    assert other.step("Are you there?", event_id="e").message == "Two."
+    assert len(model.calls) == 2
+    assert [m.text for m in queue_of(other) if m.type == "human"] == ["Good morning", "Are you there?"]
+
+
 @pytest.mark.parametrize("text", ["", "Nightly"])
 def test_a_heartbeat_sent_again_is_handled_once(store: FaissStore, saver: SqliteCheckpointer, text: str) -> None:
     """With or without a text, also after it was evicted from the queue."""
@@ -408,34 +431,65 @@ def test_a_turn_that_was_taken_over_writes_no_checkpoint(saver: SqliteCheckpoint
     assert list(saver.list({"configurable": {"thread_id": "a"}})) == []
 
 
+def step_by(clock: list[float], agent: MemGPTAgent, store: FaissStore, saver: Any, text: str) -> str:
+    """Take a turn as the agent does, by a clock that is moved on by hand."""
+    leases = Leases(store, clock=lambda: clock[0])
+    turns = Turns(
+        lambda: agent.graph, "a", Context(agent_id="a"), agent.memory, leases, saver, history_turns=10, wait_seconds=600
+    )  # fmt: skip
+    return deliveries.last(turns.take(deliveries.said(text, None))).message
+
+
 def test_a_turn_that_was_taken_for_dead_does_not_write_over_its_successor(
     store: FaissStore, saver: SqliteCheckpointer
 ) -> None:
     """It was stopped while the model answered; another process finished it and went on. Its own answer comes too late."""
     hands = [1_000.0]
 
-    def step(agent: MemGPTAgent, shared: FaissStore, text: str) -> str:
-        """Take a turn as the agent does, by a clock that is moved on by hand."""
-        leases = Leases(shared, clock=lambda: hands[0])
-        turns = Turns(
-            lambda: agent.graph, "a", Context(agent_id="a"), agent.memory, leases, saver, history_turns=10, wait_seconds=600
-        )  # fmt: skip
-        return deliveries.last(turns.take(deliveries.said(text, None))).message
-
     def meanwhile(_: list[BaseMessage]) -> AIMessage:
         hands[0] += 60
         with FaissStore(store.path, index={"dims": 64, "embed": HashingEmbedder()}) as elsewhere:
             other, model = agent_of(elsewhere, saver, say("Finished."), say("Second."))
-            assert step(other, elsewhere, "second") == "Second."
+            assert step_by(hands, other, elsewhere, saver, "second") == "Second."
             assert len(model.calls) == 2
         return say("Too late.")
 
     late, _ = agent_of(store, saver, meanwhile)
     with pytest.raises(LeaseLost, match="'a' was taken over"):
-        step(late, store, "first")
+        step_by(hands, late, store, saver, "first")
     spoken = [m.text for m in queue_of(late) if mark_of(m).get("kind") in {"event", "reply"}]
     assert spoken == ["first", "Finished.", "second", "Second."]
     assert said(late, "assistant") == ["Finished.", "Second."]
+
+
+def test_a_turn_that_was_stopped_before_a_write_does_not_write_when_it_goes_on(
+    store: FaissStore, tmp_path: Path
+) -> None:
+    """It was about to store the checkpoint behind the model's answer; by then its successor has finished that turn and another."""
+    hands, left = [1_000.0], list[Any]()
+    with open_checkpointer(tmp_path / "checkpoints.db") as opened:
+        saver = StoppingCheckpointer(opened.conn, opened.path)
+
+        def stored() -> list[Any]:
+            return [found.config for found in opened.list({"configurable": {"thread_id": "a"}})]
+
+        def meanwhile() -> None:
+            hands[0] += 60
+            with FaissStore(store.path, index={"dims": 64, "embed": HashingEmbedder()}) as elsewhere:
+                other, _ = agent_of(elsewhere, opened, say("Second."))
+                assert step_by(hands, other, elsewhere, opened, "second") == "Second."
+            left.extend(stored())
+
+        def answer(_: list[BaseMessage]) -> AIMessage:
+            saver.meanwhile = meanwhile
+            return say("Finished.")
+
+        late, _ = agent_of(store, saver, answer)
+        with pytest.raises(LeaseLost, match="'a' was taken over"):
+            step_by(hands, late, store, saver, "first")
+        assert stored() == left
+        spoken = [m.text for m in queue_of(late) if mark_of(m).get("kind") in {"event", "reply"}]
+        assert spoken == ["first", "Finished.", "second", "Second."]
 
 
 def test_a_process_killed_at_random_moments_loses_and_doubles_nothing() -> None:

@@ -174,6 +174,18 @@ def test_what_another_process_pruned_is_written_again(path: Path) -> None:
         assert values(other)["messages"] == [old, new]
 
 
+def test_a_saver_whose_newest_checkpoint_another_process_pruned_writes_its_messages_again(path: Path) -> None:
+    """It goes on from its own newest checkpoint, whose messages it knows to be in the file; by now they are not."""
+    with open_checkpointer(path) as one, open_checkpointer(path) as other:
+        old, new = HumanMessage("old", id="1"), HumanMessage("new", id="2")
+        first = put(one, old)
+        put(other, new, parent=first)
+        other.prune("t", keep=1)
+        assert stored(path) == 1
+        put(one, old, new, parent=first)
+        assert values(other)["messages"] == [old, new]
+
+
 def test_what_was_written_by_langgraphs_saver_is_read_and_gone_on_from(path: Path) -> None:
     """A file from before has whole checkpoints; LangGraph's saver says of the new ones that it does not know them."""
 

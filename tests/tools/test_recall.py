@@ -1,5 +1,6 @@
 """One search over conversation, archive, files and knowledge."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from memgpt_agent.errors import BadDate, InvalidArguments
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import StoreArchive
+from memgpt_agent.memory.core import Cause
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.testing import Clock
 from memgpt_agent.tools.knowledge import knowledge_insert
 from memgpt_agent.tools.recall import SOURCES, Hit, merged, recall
+from memgpt_agent.tools.recall_memory import conversation_search
 
 
 @pytest.fixture
@@ -45,6 +48,17 @@ def test_each_hit_says_where_it_is_from(memory: AgentMemory) -> None:
     assert "- conversation [2026-01-02 10:00:05 WET (Friday), tool find_pet] The dog was found." in lines
     assert "- file vet.pdf, page 2 [2026-01-05 12:00:00 WET (Monday), tags: vet] A dog needs its shots in May." in lines
     assert "- knowledge [since 2026-01-05] Rex - is a - dog" in lines
+
+
+@pytest.mark.parametrize("search", [recall, conversation_search])
+def test_a_search_does_not_find_the_message_that_it_answers(
+    memory: AgentMemory, search: Callable[[AgentMemory, str], str]
+) -> None:
+    """Within its turn the message is in view, and it would fit best; in every later turn it is found."""
+    assert "Rex." in search(memory.because(Cause(turn="2")), "My dog is called Rex.")
+    found = search(memory.because(Cause(turn="1")), "My dog is called Rex.")
+    assert "My dog is called Rex." not in found
+    assert "A dog! What a fine name." in found
 
 
 @pytest.mark.parametrize(
