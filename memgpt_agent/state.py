@@ -44,6 +44,8 @@ class Turn(TypedDict):
     """The id of the checkpoint at which its event was received: what was received up to then is in this conversation's past."""
     shrunk: NotRequired[int]
     """Times in it so far that the provider refused the prompt as too long."""
+    calls_left: NotRequired[bool]
+    """Whether calls of the newest answer are still to be carried out: those without a result in the queue."""
 
 
 class Summary(TypedDict):

@@ -24,6 +24,9 @@ def route_after_call_llm(state: Registers) -> Literal["execute_tools", "compile_
     return "__end__" if turn is None or turn["over"] else "execute_tools"
 
 
-def route_after_execute_tools(state: Registers) -> Literal["compile_context", "__end__"]:
-    """On to another step if a heartbeat was requested, a tool failed, memory was read or the user still waits."""
+def route_after_execute_tools(state: Registers) -> Literal["execute_tools", "compile_context", "__end__"]:
+    """Back for the calls that are left; on to another step if there is a reason for one; else to the end."""
+    turn = state.get("turn")
+    if turn is not None and not turn["over"] and turn.get("calls_left"):
+        return "execute_tools"
     return "compile_context" if state.get("heartbeat_reason") else "__end__"

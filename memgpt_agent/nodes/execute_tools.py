@@ -1,10 +1,11 @@
 """The node that carries out the tool calls of an answer, in order, and decides whether the agent gets another step."""
 
 import asyncio
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import set_config_context
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 
@@ -14,43 +15,67 @@ from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, outcom
 from memgpt_agent.nodes.tool_calls.following import follow
 from memgpt_agent.nodes.tool_calls.judging import judge
 from memgpt_agent.nodes.tool_calls.noting import note
-from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
+from memgpt_agent.nodes.tool_calls.questions import with_own_answers
+from memgpt_agent.nodes.tool_calls.step import Call, Done, Step
 from memgpt_agent.state import AgentState
 
 
 def execute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
-    """Carry out the calls of the newest answer one after another; return their results and what follows."""
-    step = Step.of(state, Session.of(runtime, config, resources, state), runtime.stream_writer)
-    done: list[Done] = []
-    for given in step.calls:
-        call, outcome = _begin(step, given, done)
-        if isinstance(outcome, ToolNode):
-            outcome = outcome_of(outcome.invoke(request(state, call), config))
-        done.append(note(step, call, outcome, done))
-    return follow(step, done)
+    """Carry out the calls of the newest answer one after another; return their results and what follows.
+
+    A run of the node ends with a call in which a person may be asked, and the node runs again for the calls behind it. So no answer can
+    reach another call: LangGraph matches the answers of one run by the order of its questions.
+    """
+    begun = _begin(state, config, runtime, resources)
+    returned = begun.tool.invoke(begun.request, begun.config) if begun.tool else None
+    return _finish(begun, returned)
 
 
 async def aexecute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """The same for an asyncio loop, which is never held up."""
-    session = await asyncio.to_thread(Session.of, runtime, config, resources, state)
-    step = await asyncio.to_thread(Step.of, state, session, runtime.stream_writer)
+    begun = await asyncio.to_thread(_begin, state, config, runtime, resources)
+    returned = await begun.tool.ainvoke(begun.request, begun.config) if begun.tool else None
+    return await asyncio.to_thread(_finish, begun, returned)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """One run of the node, up to the tool from elsewhere that it calls."""
+
+    step: Step
+    done: list[Done]
+    config: RunnableConfig
+    call: Call | None = None
+    tool: ToolNode | None = None
+    request: dict[str, Any] | None = None
+    update: dict[str, Any] | None = None
+
+
+def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> _Begun:
+    """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
+    step = Step.of(state, Session.of(runtime, config, resources, state), runtime.stream_writer)
+    config = with_own_answers(config, runtime.execution_info)
     done: list[Done] = []
     for given in step.calls:
-        call, outcome = await asyncio.to_thread(_begin, step, given, done)
+        with set_config_context(config) as context:
+            call, outcome = context.run(judge, step, given, done)
+        outcome = outcome or act(step, call)
         if isinstance(outcome, ToolNode):
-            outcome = outcome_of(await outcome.ainvoke(request(state, call), config))
-        done.append(await asyncio.to_thread(note, step, call, outcome, done))
-    return await asyncio.to_thread(follow, step, done)
+            return _Begun(step, done, config, call, outcome, request(state, step, call))
+        change_queue_again(step, call, outcome)
+        done.append(note(step, call, outcome, done))
+        if step.may_ask(given):
+            break
+    return _Begun(step, done, config, update=follow(step, done))
 
 
-def _begin(step: Step, given: Call, done: Sequence[Done]) -> tuple[Call, Outcome | ToolNode]:
-    """Judge a call and carry it out, unless it is a tool from elsewhere: of that, return the node that does."""
-    call, outcome = judge(step, given, done)
-    if outcome is None:
-        return call, act(step, call)
-    change_queue_again(step, call, outcome)
-    return call, outcome
+def _finish(begun: _Begun, returned: Any) -> dict[str, Any]:
+    """Note what the tool from elsewhere returned, and return the state's update."""
+    if begun.call is None or begun.update is not None:
+        return begun.update or {}
+    done = [*begun.done, note(begun.step, begun.call, outcome_of(returned), begun.done)]
+    return follow(begun.step, done)

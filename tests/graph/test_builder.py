@@ -43,6 +43,7 @@ graph TD;
 	execute_tools -.-> __end__;
 	execute_tools -.-> compile_context;
 	summarize_overflow --> compile_context;
+	execute_tools -.-> execute_tools;
 """
 
 

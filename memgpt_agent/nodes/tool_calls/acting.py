@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command
@@ -28,7 +28,8 @@ def act(step: Step, call: Call) -> Outcome | ToolNode:
         if call.name == SEND_MESSAGE and is_echo(str(call.parsed.arguments.get("message", "")), session.resources.system_prompt):
             raise InvalidArguments(ECHO)
         cause = Cause(call.key, session.resources.profile.actor, call.name, call.parsed.thinking, step.turn["id"])
-        return Outcome(session.resources.tools.act_on_memory(call.name, session.memory.because(cause), call.parsed.arguments))
+        text = session.resources.tools.act_on_memory(call.name, session.memory.because(cause), call.parsed.arguments)
+        return Outcome(text, said=str(call.parsed.arguments["message"]) if call.name == SEND_MESSAGE else "")
     except ToolError as error:
         return Outcome(str(error), failed=True)
 
@@ -40,10 +41,11 @@ def change_queue_again(step: Step, call: Call, outcome: Outcome) -> None:
         act(step, call)
 
 
-def request(state: AgentState, call: Call) -> dict[str, Any]:
-    """Return what LangGraph's tool node is invoked with for this call alone."""
-    only = AIMessage("", tool_calls=[{**call.given, "args": call.parsed.arguments}])
-    return {**state, "messages": [*state["messages"][:-1], only]}
+def request(state: AgentState, step: Step, call: Call) -> dict[str, Any]:
+    """Return what LangGraph's tool node is invoked with: the state, in which the answer makes this call alone."""
+    only = step.answer.model_copy(update={"tool_calls": [{**call.given, "args": call.parsed.arguments}]})
+    before = [m for m in state["messages"] if m.id != step.answer.id]
+    return {**state, "messages": [*before, only]}
 
 
 def outcome_of(returned: Any) -> Outcome:

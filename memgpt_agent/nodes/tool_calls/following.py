@@ -9,7 +9,8 @@ from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.nodes.arrivals import alert, apology
 from memgpt_agent.nodes.profile_rules import ended
-from memgpt_agent.nodes.tool_calls.step import Call, Done, Step
+from memgpt_agent.nodes.tool_calls.noting import times_failed
+from memgpt_agent.nodes.tool_calls.step import Done, Step
 from memgpt_agent.prompts import (
     CHECK_ANSWER,
     NO_ANSWER_REPLY,
@@ -25,24 +26,35 @@ GIVE_UP_AFTER = 5
 
 
 def follow(step: Step, done: Sequence[Done]) -> dict[str, Any]:
-    """Return the state's update: results and replies in order, and why the agent goes on, or that the turn is over."""
+    """Return the state's update: results and replies in order, and why the agent goes on, or that the turn is over.
+
+    ``done`` are the calls that were carried out in this run of the node. While others are left, the node runs again for them.
+    """
     messages: list[Any] = []
     for one in done:
         messages.append(_result(step, one))
-        if one.spoken:
-            messages.append(_reply(step, one.call))
-    answered = step.turn["answered"] or any(one.spoken for one in done)
-    turn: Turn = {**step.turn, "answered": answered}
+        if one.outcome.said:
+            messages.append(_reply(step, one))
+    answered = step.turn["answered"] or any(one.outcome.said for one in done)
+    left = len(done) < len(step.calls)
+    turn: Turn = {**step.turn, "answered": answered, "calls_left": left, "over": False}
     if any(one.outcome.text == CHECK_ANSWER for one in done):
         turn["checked"] = True
-    reason, told = _reason(step, done), []
+    if left:
+        return {"messages": [*messages, *step.view.changes], "turn": turn, "heartbeat_reason": None}
+    return _decide(step, done, messages, turn)
+
+
+def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -> dict[str, Any]:
+    """Return the update after the last call of an answer: another step, or the end of the turn."""
+    every = [*step.earlier, *done]
+    reason, told = _reason(step, every), []
     if reason is None:
         reason, told, turn = _still_owed(step, done, turn)
-    farewell = _farewell(step, done, reason)
+    farewell = _farewell(step, every, reason)
     if farewell:
         reason = None
     messages += [*told, *(apology(farewell, step.session, turn) if farewell else ()), *step.view.changes]
-    turn["over"] = False
     if reason is None:
         messages, turn = _reply_last(step, messages), ended(step.session, turn)
     return {"messages": messages, "turn": turn, "heartbeat_reason": reason}
@@ -71,7 +83,8 @@ def _still_owed(step: Step, done: Sequence[Done], turn: Turn) -> tuple[Heartbeat
 
 def _farewell(step: Step, done: Sequence[Done], reason: HeartbeatReason | None) -> str:
     """Return what a user who was not answered is told where the turn ends here, against the model's wish or not; else nothing."""
-    stuck = max((outcome.times_failed for _, outcome in done), default=0)
+    failed = [(call, outcome) for call, outcome in done if outcome.failed]
+    stuck = max((outcome.times_failed or times_failed(step, call) for call, outcome in failed), default=0)
     if stuck >= GIVE_UP_AFTER:
         return REPEATED_REPLY.format(times=stuck)
     if step.turn["step"] >= step.session.context.max_steps:
@@ -88,10 +101,10 @@ def _result(step: Step, done: Done) -> ToolMessage:
     )  # fmt: skip
 
 
-def _reply(step: Step, call: Call) -> AIMessage:
+def _reply(step: Step, done: Done) -> AIMessage:
     """Return what was spoken, as the plain message that chat clients, chains and protocols expect."""
-    mark = Mark(kind="reply", time=stamp(step.session.resources.clock()), turn=step.turn["id"], call_id=call.id)
-    return AIMessage(str(call.parsed.arguments["message"]), id=step.reply_id(call), additional_kwargs={MARK: mark})
+    mark = Mark(kind="reply", time=stamp(step.session.resources.clock()), turn=step.turn["id"], call_id=done.call.id)
+    return AIMessage(done.outcome.said, id=step.reply_id(done.call), additional_kwargs={MARK: mark})
 
 
 def _reply_last(step: Step, messages: list[Any]) -> list[Any]:

@@ -16,18 +16,15 @@ from memgpt_agent.tools.registry import validated
 def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome | None]:
     """Return the call, with its arguments as a person may have edited them, and its outcome where it is not to be carried out.
 
-    ``done`` are the calls of the step before it.
+    It stops the graph where a person has to decide. ``done`` are the calls of this run of the node before it.
     """
     known = step.session.memory.journal.get([call.key]).get(call.key)
-    forbidden = ""
-    if step.session.resources.rules and not call.unread:
-        # Also of a call that was carried out before: LangGraph finds decisions by their order.
-        call, forbidden = _allowed(step, call, done)
     if known:
-        text = SENT if known.role == "assistant" else known.text  # of what was spoken, recall holds the words
-        return call, Outcome(text, known.failed, done_before=True)
+        spoken = known.role == "assistant"  # of what was spoken, recall holds the words
+        return call, Outcome(SENT if spoken else known.text, known.failed, True, known.text if spoken else "")
     if call.unread:
         return call, Outcome(INVALID_CALL.format(error=call.unread), failed=True)
+    call, forbidden = _allowed(step, call, done)
     if forbidden:
         return call, Outcome(forbidden, failed=True)
     if is_draft(step.session, step.turn, call.name, call.parsed.arguments):
@@ -41,7 +38,7 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
 def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, str]:
     """Return the call as a person may have edited it, and why a rule or a person forbids it; empty where nothing does."""
     resources = step.session.resources
-    refused = refusal(step.session, call.name, step.called(done))
+    refused = refusal(step.session, call.name, step.called(done)) if resources.rules else ""
     if refused or not resources.rules.needs_approval(call.name):
         return call, refused
     try:

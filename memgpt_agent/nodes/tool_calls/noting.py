@@ -38,22 +38,28 @@ def note(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Done
 
 def _remember(step: Step, done: Done) -> None:
     call, outcome = done
-    session, tools = step.session, step.session.resources.tools
+    session, tools, said = step.session, step.session.resources.tools, done.outcome.said
     reads = call.name in tools.names and tools.get(call.name).reads_memory
     record = Message(
-        id=call.key, role="assistant" if done.spoken else "tool",
-        text=str(call.parsed.arguments["message"]) if done.spoken else outcome.text,
+        id=call.key, role="assistant" if said else "tool", text=said or outcome.text,
         time=stamp(session.resources.clock()), thread_id=session.thread_id, turn=step.turn["id"],
-        ordinal=call.ordinal, tool="" if done.spoken else call.name,
-        arguments="" if done.spoken else json.dumps(call.parsed.arguments, ensure_ascii=False, default=str),
+        ordinal=call.ordinal, tool="" if said else call.name,
+        arguments="" if said else json.dumps(call.parsed.arguments, ensure_ascii=False, default=str),
         failed=outcome.failed, echo=(reads and not outcome.failed) or outcome.text == CHECK_ANSWER, thinking=call.parsed.thinking,
     )  # fmt: skip
-    lines = spoken_lines(step.queue)[-2:] if done.spoken else ()
+    lines = spoken_lines(step.queue)[-2:] if said else ()
     session.memory.store.batch([session.memory.journal.put_operation(record, lines)])
 
 
 def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Outcome:
     """Count how often this very call has failed in this turn; from the third time on the model is told so plainly."""
+    times = 1 + times_failed(step, call, done)
+    told = REPEATED.format(times=times) if times >= TOLD_AFTER and not outcome.done_before else ""
+    return replace(outcome, text=outcome.text + told, times_failed=times)
+
+
+def times_failed(step: Step, call: Call, done: Sequence[Done] = ()) -> int:
+    """Return how often this very call has failed in this turn, by the queue and by what was done in this run of the node."""
     unread = unread_calls(step.answer)
     wanted = same_call(call.given, unread)
     past = {c["id"]: same_call(c, unread_calls(m)) for m in step.queue if isinstance(m, AIMessage) for c in m.tool_calls}
@@ -62,6 +68,4 @@ def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> 
         if isinstance(m, ToolMessage) and m.status == "error" and mark_of(m).get("turn") == step.turn["id"]
     ]  # fmt: skip
     here = sum(o.failed and same_call(c.given, unread) == wanted for c, o in done)
-    times = 1 + here + sum(past.get(call_id) == wanted for call_id in failed)
-    told = REPEATED.format(times=times) if times >= TOLD_AFTER and not outcome.done_before else ""
-    return replace(outcome, text=outcome.text + told, times_failed=times)
+    return here + sum(past.get(call_id) == wanted for call_id in failed)

@@ -5,17 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolCall
+from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 
 from memgpt_agent.events import mark_of
-from memgpt_agent.memory.main_context import QueueView
+from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.nodes.arrivals import call_key
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.nodes.tool_rules import called_in
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
-from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.registry import ParsedCall, parse_call
 from memgpt_agent.tools.rules import Called
 
@@ -61,6 +60,8 @@ class Outcome:
     """Whether it failed."""
     done_before: bool = False
     """Whether it was carried out earlier: the process died since, or the step is replayed."""
+    said: str = ""
+    """What the user is told by it: the text of a message that was sent."""
     times_failed: int = 0
     """How often this very call has failed in the turn, this time included."""
 
@@ -70,11 +71,6 @@ class Done(NamedTuple):
 
     call: Call
     outcome: Outcome
-
-    @property
-    def spoken(self) -> bool:
-        """Whether the call sent the user a message."""
-        return self.call.name == SEND_MESSAGE and not self.outcome.failed
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,9 @@ class Step:
     answer: AIMessage
     """The model's answer."""
     calls: tuple[Call, ...]
-    """Its calls, in order."""
+    """Its calls that have no result in the queue, in order."""
+    earlier: tuple[Done, ...]
+    """Its calls that have one."""
     view: QueueView
     """The queue as tools see and change it."""
     write: Callable[[Any], None]
@@ -98,7 +96,7 @@ class Step:
 
     @classmethod
     def of(cls, state: AgentState, session: Session, write: Callable[[Any], None]) -> Self:
-        """Read the newest answer of the queue."""
+        """Read the newest answer of the queue, and which of its calls were carried out in runs of the node before this one."""
         answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
@@ -106,14 +104,21 @@ class Step:
             session.thread_id, state["messages"], int(session.budget_tokens * PIECE_SHARE), session.counter.truncate
         )
         session = replace(session, memory=replace(session.memory, queue=view))
-        unread = unread_calls(answer)
-        calls = tuple(
+        unread, results = unread_calls(answer), results_of(state["messages"])
+        calls = [
             Call(
                 call, parse_call(call["args"]), call_key(session.thread_id, turn, nth, call), nth, unread.get(call["id"] or "", "")
             )
             for nth, call in enumerate(answer.tool_calls)
-        )  # fmt: skip
-        return cls(session, turn, state["messages"], answer, calls, view, write)
+        ]  # fmt: skip
+        earlier = tuple(Done(call, _outcome_in(results[call.id])) for call in calls if call.id in results)
+        left = tuple(call for call in calls if call.id not in results)
+        return cls(session, turn, state["messages"], answer, left, earlier, view, write)
+
+    def may_ask(self, call: Call) -> bool:
+        """Whether a person may be asked in the middle of a call: by a tool from elsewhere, or because a rule wants an approval."""
+        tools, rules = self.session.resources.tools, self.session.resources.rules
+        return (call.name in tools.names and tools.get(call.name).act is None) or rules.needs_approval(call.name)
 
     def reply_id(self, call: Call) -> str:
         """Return the id of the reply that a call speaks."""
@@ -121,9 +126,13 @@ class Step:
         return reply_id(self.session.thread_id, self.turn["id"], step, call.ordinal)
 
     def called(self, done: Sequence[Done]) -> list[Called]:
-        """Return the calls that were carried out in this turn, those of this step last."""
+        """Return the calls that were carried out in this turn; ``done`` are those of this run of the node, which come last."""
         here = [Called(call.name, outcome.text, outcome.failed) for call, outcome in done]
         return [*called_in(self.turn, self.queue), *here]
+
+
+def _outcome_in(result: ToolMessage) -> Outcome:
+    return Outcome(result.text, result.status == "error", done_before=True)
 
 
 def unread_calls(answer: AIMessage) -> dict[str, str]:
