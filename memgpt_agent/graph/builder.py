@@ -76,7 +76,7 @@ def create_graph(
     resources = Resources(
         tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, rules=Rulebook((*chosen.rules, *rules), registry.names),
-        model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks),
+        model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
     )  # fmt: skip
     return build(resources).compile(checkpointer=checkpointer, store=store, name=chosen.name)  # pyright: ignore[reportUnknownMemberType]
 

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
 from memgpt_agent.nodes.session import Resources, Session
-from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, outcome_of, request
+from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, for_tools, outcome_of, request
 from memgpt_agent.nodes.tool_calls.following import follow
 from memgpt_agent.nodes.tool_calls.judging import judge
 from memgpt_agent.nodes.tool_calls.noting import note
@@ -58,7 +58,7 @@ class _Begun:
 def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> _Begun:
     """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
     step = Step.of(state, Session.of(runtime, config, resources, state), runtime.stream_writer)
-    config = with_own_answers(config, runtime.execution_info)
+    config = for_tools(with_own_answers(config, runtime.execution_info), runtime, step.session)
     done: list[Done] = []
     for given in step.calls:
         with set_config_context(config) as context:

@@ -74,8 +74,10 @@ class Resources:
     """Makes the archival memory of an agent id, where that is not the store."""
     blocks: tuple[Block, ...] = ()
     """The blocks of a new agent beside persona and human."""
+    store: BaseStore | None = None
+    """Where memory lives; ``None`` where the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
-    """Where memory lives if the graph was given no store: in this process only."""
+    """Where memory lives if nobody gives a store: in this process only."""
     caches: Caches = field(default_factory=Caches)
     """What its runs share so as not to make it again."""
 
@@ -129,7 +131,8 @@ class Session:
         context = Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
         agent_id = context.agent_id or state.get("agent_id") or thread_id
-        store = runtime.store or resources.fallback_store
+        # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
+        store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
         fence = config.get("configurable", {}).get(FENCE)
         if isinstance(fence, Lease):
             store = fence.guarding(store)

@@ -1,4 +1,4 @@
-"""Answers two questions in processes that are killed at each write of a checkpoint; prints what a tool did. Run by test_questions.py."""
+"""Answers two questions in processes that are killed at each write of a checkpoint; writes what a tool did. Run by test_questions.py."""
 
 import json
 import os
@@ -112,21 +112,21 @@ def finish(home: Path, how: str, nested: bool) -> None:
     raise AssertionError("the turn does not end")
 
 
-def main(nested: bool) -> None:
-    """Print, for each write at which the process was killed, what the tool did in the end."""
-    for how, impatient in (("value", False), ("value", True), ("id", False)):
-        for at in range(1, 100):
-            with tempfile.TemporaryDirectory() as folder:
-                home = Path(folder)
-                assert play(home, nested, 0, ask(home)) == 0
-                ended = play(home, nested, at, answer(how))
-                if ended == 0:
-                    break
-                assert ended == KILLED
-                if impatient:
-                    play(home, nested, 0, again)
-                finish(home, how, nested)
-                print(json.dumps([how, impatient, at, (home / "done.txt").read_text().splitlines()]))
+def main(graph: str, how: str, client: str) -> None:
+    """Write, for each write at which the process was killed, what the tool did in the end."""
+    nested = graph == "nested"
+    for at in range(1, 100):
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            assert play(home, nested, 0, ask(home)) == 0
+            ended = play(home, nested, at, answer(how))
+            if ended == 0:
+                break
+            assert ended == KILLED
+            if client == "impatient":
+                play(home, nested, 0, again)
+            finish(home, how, nested)
+            sys.stdout.write(json.dumps((home / "done.txt").read_text().splitlines()) + "\n")
 
 
-main(sys.argv[1] == "nested")
+main(*sys.argv[1:])

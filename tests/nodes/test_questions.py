@@ -1,9 +1,8 @@
 """Questions to a person in the middle of an answer: each gets its own answer, whatever their order, kind and number."""
 
-import os
+import json
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +164,42 @@ def test_the_same_in_a_subgraph(order: str, how: str, tmp_path: Path) -> None:
 
 
 def test_the_same_where_two_agents_run_side_by_side(tmp_path: Path) -> None:
-    """Sent to one subgraph twice, each asks its own questions; all that wait are answered at once, by id."""
-    parent = StateGraph(MessagesState).add_node("agent", graph_of("ab", tmp_path / "done.txt", None))
-    graph: Any = parent.add_conditional_edges(START, lambda _: [Send("agent", HELLO), Send("agent", HELLO)], ["agent"]).compile(
-        checkpointer=InMemorySaver()
-    )
-    with pytest.raises(Exception, match="script"):  # the model's one script is for one of them
-        graph.invoke(HELLO, THREAD)
+    """Sent to at once, each asks its own questions, and all that wait at a time are answered together, by id."""
+    parent = StateGraph(MessagesState)
+    for name, order in (("one", "ab"), ("two", "tr")):
+        parent.add_node(name, graph_of(order, tmp_path / name, None))
+    parent.add_conditional_edges(START, lambda _: [Send("one", HELLO), Send("two", HELLO)], ["one", "two"])
+    graph: Any = parent.compile(checkpointer=InMemorySaver())
+    result, asked = graph.invoke(HELLO, THREAD), []
+    while "__interrupt__" in result:
+        waiting = {question.id: asked_for(question.value) for question in result["__interrupt__"]}
+        asked.append(sorted(waiting.values()))
+        result = graph.invoke(Command(resume={i: DECISIONS.get(said, said) for i, said in waiting.items()}), THREAD)
+    assert asked == [["May", "yes to Ann"], ["harbour", "no to Bob"], ["approve"]]
+    for name, order in (("one", "ab"), ("two", "tr")):
+        assert (tmp_path / name).read_text().splitlines() == expected(order)
+
+
+def test_an_answer_that_is_given_twice_decides_on_nothing_else(tmp_path: Path) -> None:
+    """Sent again by id, it is not taken for the answer to the next question, of the same call or of another."""
+    file = tmp_path / "done.txt"
+    graph = graph_of("tb", file, InMemorySaver())
+    first = graph.invoke(HELLO, THREAD)
+    second = graph.invoke(resume(first, "id"), THREAD)
+    same = graph.invoke(resume(first, "id"), THREAD)
+    assert same["__interrupt__"][0].value == second["__interrupt__"][0].value == "Oslo where?"
+    third = graph.invoke(resume(same, "id"), THREAD)
+    same = graph.invoke(resume(second, "id"), THREAD)
+    assert same["__interrupt__"][0].value == third["__interrupt__"][0].value == {"transfer": "Bob"}
+    graph.invoke(resume(same, "id"), THREAD)
+    assert file.read_text().splitlines() == expected("tb")
+
+
+@pytest.mark.parametrize("given", [("top", "value", "impatient"), ("nested", "value", "patient")])
+def test_a_process_killed_between_an_answer_and_the_next_question_pays_once_and_only_ann(given: tuple[str, str, str]) -> None:
+    """Killed at each write of a checkpoint, then answered again without looking, or as what waits is meant."""
+    script = Path(__file__).parent / "killed_between_answers.py"
+    ran = subprocess.run([sys.executable, script, *given], capture_output=True, text=True, check=True)
+    lines = ran.stdout.splitlines()
+    assert set(lines) == {json.dumps(["Ann: yes to Ann", "Bob: no to Bob"])}
+    assert len(lines) >= 3

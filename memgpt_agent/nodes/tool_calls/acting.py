@@ -3,18 +3,24 @@
 from typing import Any
 
 from langchain_core.messages import ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from memgpt_agent.config import Context
 from memgpt_agent.errors import InvalidArguments, ToolError
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.nodes.answers import is_echo
+from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.tool_calls.step import Call, Outcome, Step
 from memgpt_agent.prompts import ECHO
 from memgpt_agent.state import AgentState
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.registry import validated
+
+_RUNTIME = "__pregel_runtime"
 
 
 def act(step: Step, call: Call) -> Outcome | ToolNode:
@@ -46,6 +52,14 @@ def request(state: AgentState, step: Step, call: Call) -> dict[str, Any]:
     only = step.answer.model_copy(update={"tool_calls": [{**call.given, "args": call.parsed.arguments}]})
     before = [m for m in state["messages"] if m.id != step.answer.id]
     return {**state, "messages": [*before, only]}
+
+
+def for_tools(config: RunnableConfig, runtime: Runtime[Context], session: Session) -> RunnableConfig:
+    """Return the config under which tools run: they are given the store in which the agent's memory lives."""
+    if runtime.store is session.memory.store:
+        return config
+    given: dict[str, Any] = config.get("configurable", {})
+    return {**config, "configurable": {**given, _RUNTIME: runtime.override(store=session.memory.store)}}
 
 
 def outcome_of(returned: Any) -> Outcome:
