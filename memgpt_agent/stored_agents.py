@@ -22,6 +22,8 @@ def list_agents(settings: Settings | None = None, store: BaseStore | None = None
 def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
     """Delete an agent: definition, memory and conversations, once the turns that are being taken are over.
 
+    A conversation that another agent takes part in stays, as a shared block does.
+
     Raises:
         AgentNotFound: there is no such agent; nothing was deleted.
         ConversationBusy: a turn took too long; nothing was deleted.
@@ -31,7 +33,8 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
         store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
         known = definitions.load(store, agent_id)
-        threads = known.threads if known else ()
+        others = {thread for other in definitions.every(store) if other.agent_id != agent_id for thread in other.threads}
+        threads = [thread for thread in (known.threads if known else ()) if thread not in others]
         with ExitStack() as held:
             for thread_id in threads:
                 held.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))

@@ -11,6 +11,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
+from memgpt_agent.agent_file.bounds import check_bounds
 from memgpt_agent.agent_file.checking import check_as, damaged
 from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
 from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
@@ -29,6 +30,7 @@ from memgpt_agent.store.transfer import TransferItem, put_all
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_from_data
+from memgpt_agent.turns.sleeper import thread_of
 
 _KEYED_BY_THREAD = {"events", "pages", "summary_heads"}
 """Tiers whose keys are a conversation's id, or begin with it and a colon."""
@@ -152,6 +154,7 @@ class _Writing:
         self._document, self._store, self._checkpointer = document, store, checkpointer
         self.done = Imported(document.agent_id, not_carried=list(source.not_carried))
         self._root = namespaces.encode_label(document.agent_id)
+        check_bounds(document, name)
         self._check_free()
         self._items = [
             self._item(tier, i, item, name)
@@ -202,7 +205,12 @@ class _Writing:
 
     def _checked_definition(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = {**self._document.definition, "agent_id": self.done.agent_id}
-        value["threads"] = list(dict.fromkeys([*value.get("threads", ()), *self._threads]))
+        listed = list(dict.fromkeys([*value.get("threads", ()), *self._threads]))
+        own = {self.done.agent_id, thread_of(self.done.agent_id), *self._threads}
+        value["threads"] = [thread for thread in listed if thread in own]
+        self.done.not_carried += [
+            f"conversation {thread!r}: the file names it and does not hold it" for thread in listed if thread not in own
+        ]
         unknown = sorted(value.keys() - {f.name for f in fields(AgentDefinition)})
         if unknown:
             raise AgentFileError(f"{name}: definition has an unknown field {unknown[0]!r}. Nothing was imported.")

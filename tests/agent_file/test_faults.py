@@ -1,6 +1,7 @@
 """Bad files and bad moments: a clear error, and nothing half-imported."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
+from memgpt_agent.stored_agents import delete_agent, list_agents
+from memgpt_agent.testing import say
 
 SCHEMA_FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "version 2 of the": lambda d: d.update(version=2),
@@ -170,3 +173,94 @@ def test_a_missing_file_is_the_file_systems_error(home: Callable[[str], Any], tm
     """It names the file."""
     with pytest.raises(FileNotFoundError, match=r"nowhere\.af"):
         import_agents(tmp_path / "nowhere.af", **home("second").where)
+
+
+def _block(data: dict[str, Any]) -> dict[str, Any]:
+    value: dict[str, Any] = data["memory"]["core"][0]["value"]
+    return value
+
+
+OUT_OF_BOUNDS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "the block's limit is": lambda d: _block(d).update(value="x" * (_block(d)["limit_chars"] + 1)),
+    "limit_chars: -5 is no limit": lambda d: _block(d).update(limit_chars=-5, value=""),
+    "limit_chars: 10,000,000,000 is no limit": lambda d: _block(d).update(limit_chars=10**10),
+    "memory.recall[0].key: a name of 5,000 characters": lambda d: d["memory"]["recall"][0].update(key="k" * 5_000),
+    "memory: a name of 2,000 characters": lambda d: d["memory"].update({"t" * 2_000: []}),
+    "threads: a name of 3,000 characters": lambda d: d["threads"].update({"t" * 3_000: {"values": {}}}),
+    "definition.tags: it holds more than 10,000 names": lambda d: d["definition"].update(tags=["t"] * 10_001),
+    "nested more than 100 levels deep": lambda d: d["memory"].update(
+        own=[{"key": "k", "value": {"deep": json.loads("[" * 200 + "]" * 200)}}]
+    ),
+}
+
+
+@pytest.mark.parametrize("message", OUT_OF_BOUNDS)
+def test_what_no_agent_is_as_large_as_is_refused(
+    full: Any, home: Callable[[str], Any], message: str, tmp_path: Path
+) -> None:
+    """Lengths, numbers, limits and depth, and a text that does not fit its block."""
+    file, _ = full.export("ann")
+    data = json.loads(file.read_text())
+    OUT_OF_BOUNDS[message](data)
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(data))
+    with pytest.raises(AgentFileError) as caught:
+        home("second").take(bad)
+    assert message in str(caught.value)
+    assert nothing_in(home("second"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"format": "memgpt-agent", "agent_id": "ann", "agent_id": "ben"}', "the field 'agent_id' is there twice"),
+        ('{"a": [{"b": 1, "b": 2}]}', "the field 'b' is there twice"),
+        ('{"a": ' + "9" * 5_000 + "}", "digits"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
+def test_json_that_readers_read_differently_is_refused(home: Callable[[str], Any], tmp_path: Path, text: str, why: str) -> None:
+    """A field twice, a number without end, brackets without end."""
+    bad = tmp_path / "bad.json"
+    bad.write_text(text)
+    with pytest.raises(AgentFileError, match=why):
+        home("second").take(bad)
+
+
+def test_a_folder_or_a_pipe_is_no_file(home: Callable[[str], Any], tmp_path: Path) -> None:
+    """Nothing waits for what a pipe may bring."""
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path, tmp_path / "pipe.json"):
+        with pytest.raises(AgentFileError, match="no ordinary file"):
+            home("second").take(path)
+
+
+def test_a_conversation_that_a_file_only_names_is_not_taken(home: Callable[[str], Any], tmp_path: Path) -> None:
+    """A forged file names somebody else's: the import leaves it out and says so, and deleting the import leaves it alone."""
+    here = home("here")
+    with here.agent("victim", say("Noted.")) as victim, here.agent("mallory", say("Hello.")) as mallory:
+        victim.step("My secret.")
+        mallory.step("Hi.")
+    file, _ = here.export("mallory")
+    data = json.loads(file.read_text())
+    data["definition"]["threads"].append("victim")
+    forged = tmp_path / "forged.json"
+    forged.write_text(json.dumps(data))
+    (done,) = here.take(forged, agent_id="guest")
+    assert any("victim'" in line and "does not hold it" in line for line in done.not_carried)
+    threads = {known["agent_id"]: known["threads"] for known in list_agents(store=here.store)}
+    assert threads["guest"] == ("guest",)
+    delete_agent("guest", here.settings)
+    assert here.checkpointer.newest_id("guest") == ""
+    assert here.checkpointer.newest_id("victim")
+
+
+def test_deleting_leaves_a_conversation_that_another_agent_takes_part_in(home: Callable[[str], Any]) -> None:
+    """Also where an import of an earlier version took it."""
+    here = home("here")
+    with here.agent("victim", say("Noted.")) as victim, here.agent("guest", thread_id="victim"):
+        victim.step("My secret.")
+    assert here.checkpointer.newest_id("victim")
+    delete_agent("guest", here.settings)
+    assert [known["agent_id"] for known in list_agents(store=here.store)] == ["victim"]
+    assert here.checkpointer.newest_id("victim")
