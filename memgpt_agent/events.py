@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, cast
 from zoneinfo import ZoneInfo
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from typing_extensions import TypedDict
 
 EventType = Literal["user_message", "heartbeat", "system_alert", "login", "agent_message"]
 """The kinds of event, after MemGPT (arXiv 2310.08560, section 2.4): user messages, system messages, interactions, timed events."""

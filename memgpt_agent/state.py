@@ -1,6 +1,6 @@
 """The agent's state: the queue and the registers, their reducer, and the graph's input and output."""
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from langchain_core.messages import (
     AIMessage,
@@ -13,6 +13,7 @@ from langchain_core.messages import (
 )
 from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.graph.message import add_messages  # pyright: ignore[reportMissingTypeStubs]
+from typing_extensions import TypedDict
 
 from memgpt_agent.events import Event, EventType, mark_of
 

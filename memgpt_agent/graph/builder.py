@@ -52,6 +52,7 @@ def create_graph(
     archive: Callable[[str], ArchivalMemory] | None = None,
     post: Post | None = None,
     clock: Clock = utc_now,
+    name: str | None = None,
 ) -> AgentGraph:
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
 
@@ -67,6 +68,7 @@ def create_graph(
         archive: Makes another archival memory for an agent id; the store's if none is given.
         post: Brings letters to other agents; without one they read them when they wake next.
         clock: Gives the time.
+        name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if none is given.
 
     Raises:
         ConfigurationError: there is no such profile, a tool cannot be taken, or a rule names one that is not there.
@@ -78,7 +80,7 @@ def create_graph(
         post=post, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
     )  # fmt: skip
-    return build(resources).compile(checkpointer=checkpointer, store=store, name=chosen.name)  # pyright: ignore[reportUnknownMemberType]
+    return build(resources).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
 
 
 def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:

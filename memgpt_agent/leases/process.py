@@ -6,7 +6,9 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 _PROC = Path("/proc")
 _BOOT_ID = "sys/kernel/random/boot_id"

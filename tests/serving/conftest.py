@@ -131,7 +131,7 @@ CAREFUL = """
 from memgpt_agent import create_graph
 from memgpt_agent.tools.rules import RequiresApprovalRule
 
-graph = create_graph(rules=[RequiresApprovalRule("archival_memory_insert")])
+graph = create_graph(name="careful", rules=[RequiresApprovalRule("archival_memory_insert")])
 """
 """A graph of a user's own, as docs/serving.md shows it."""
 
