@@ -8,6 +8,7 @@ from langchain_core.language_models import BaseChatModel
 
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelNotFound
+from memgpt_agent.models.dialects import dialect_of, is_model, profile_of, unwrapped
 from memgpt_agent.models.pull import DEFAULT_MODEL, list_models, model_path
 
 DEFAULT_OPENAI_MODEL = "gpt-5.4-mini"
@@ -39,7 +40,9 @@ def resolve_chat_model(
         MissingDependency: the provider's package is not installed.
         ModelNotFound: there is no such model file.
     """
-    if isinstance(model, BaseChatModel):
+    if model is not None and not isinstance(model, str):
+        if not is_model(model):
+            raise ConfigurationError(f"{type(model).__name__} is no chat model. Give a LangChain chat model or a name such as {_EXAMPLES}.")
         return model
     settings = settings or Settings.load()
     name = model or default_model_name(settings)
@@ -57,13 +60,13 @@ def resolve_chat_model(
 
 def context_window_tokens(model: BaseChatModel) -> int | None:
     """Return the tokens a model can be sent, or None where it does not say."""
-    value: Any = (model.profile or {}).get("max_input_tokens")
+    value: Any = profile_of(unwrapped(model)).get("max_input_tokens")
     return value if isinstance(value, int) and value > 0 else None
 
 
 def reasons_natively(model: BaseChatModel) -> bool:
     """Whether the model thinks by itself before it answers, so that it needs no ``thinking`` argument."""
-    return bool((model.profile or {}).get("reasoning_output"))
+    return dialect_of(model).reasons(unwrapped(model)) in {"always", "on"}
 
 
 def _split(name: str) -> tuple[str, str, str]:

@@ -206,6 +206,7 @@ def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session:
     mark: dict[str, Any] = {"kind": "action", "time": stamp(session.resources.clock()), "turn": turn["id"]}
     if unread:
         mark["unread"] = unread
+    mark |= _as_given(answer, [call["id"] or "" for call in made])
     given = cast(dict[str, Any], answer.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
     kwargs = clean({k: v for k, v in given.items() if k != "tool_calls"})
     return answer.model_copy(
@@ -214,6 +215,17 @@ def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session:
             "additional_kwargs": {**kwargs, MARK: mark},
         }
     )  # fmt: skip
+
+
+def _as_given(answer: AIMessage, ids: Sequence[str]) -> dict[str, Any]:
+    """Return the provider's ids of the calls, and where they stood among its content blocks: dialects put them back so."""
+    given = [call["id"] or "" for call in answer.tool_calls]
+    if answer.invalid_tool_calls or len(given) != len(ids):
+        return {}
+    blocks = cast(list[Any], answer.content) if isinstance(answer.content, list) else []
+    kinds = [cast(dict[str, Any], b).get("type") in _CALL_BLOCKS if isinstance(b, dict) else False for b in blocks]
+    places = [kinds[:nth].count(False) for nth, is_call in enumerate(kinds) if is_call]
+    return {"given": dict(zip(ids, given, strict=True)), **({"places": places} if len(places) == len(ids) else {})}
 
 
 def _content(answer: AIMessage, text: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.models.dialects import name_of, unwrapped
 from memgpt_agent.nodes.view_cache import ViewCache
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.registry import ToolRegistry
@@ -29,8 +30,8 @@ class Caches:
     def chat_model(self, given: str | None, default: BaseChatModel | str | None) -> BaseChatModel:
         """Return the model of a name, or the default; each name is resolved once."""
         wanted = given or default
-        if isinstance(wanted, BaseChatModel):
-            return wanted
+        if wanted is not None and not isinstance(wanted, str):
+            return resolve_chat_model(wanted)
         with self._lock:
             name = wanted or ""
             if name not in self._models:
@@ -41,8 +42,8 @@ class Caches:
         """Return the counter of a model's tokens; made once for each model."""
         with self._lock:
             if id(model) not in self._counters:
-                name = getattr(model, "model_name", None) or getattr(model, "model", None)
-                counter = resolve_token_counter(name if isinstance(name, str) else None, model=model)
+                client = unwrapped(model)
+                counter = resolve_token_counter(name_of(client) or None, model=client)
                 self._counters[id(model)] = model, counter  # the model as well, or another could get its id
             return self._counters[id(model)][1]
 

@@ -1,7 +1,7 @@
 """The node that makes one model call, streams what is spoken, and reads the answer."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -110,6 +110,8 @@ class _Step:
         text, calls = spoken_text(answer.text), growing.calls()
         if not calls and (written := written_calls(text, session.resources.tools.names)):
             text, calls = "", written
+        names = self.call.tool_names
+        calls = [replace(call, name=names.get(call.name, call.name)) for call in calls]
         message = identified(answer, calls, text, session, self.turn)
         self.call.speech.finish(message)
         turn: Turn = {**self.turn, "step": self.turn["step"] + 1}

@@ -5,13 +5,12 @@ import contextvars
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from tenacity import (
@@ -25,6 +24,7 @@ from tenacity import (
 from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError, ModelError
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
+from memgpt_agent.models.dialects import Spoken, in_turn, speak
 from memgpt_agent.models.failures import TooLong, is_busy, retry_after_seconds, too_long
 from memgpt_agent.nodes.answers import Growing
 from memgpt_agent.nodes.session import Session, name_of
@@ -56,6 +56,8 @@ class ModelCall:
     speech: SpeechStream
     config: RunnableConfig
     limit_tokens: int
+    tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The agent's own names of tools that the answering model was offered under another one."""
 
     def run(self) -> Growing:
         """Return the model's answer, or the fallback model's.
@@ -84,26 +86,35 @@ class ModelCall:
                 self._note(failures, given, error)
         raise _failure(failures)
 
-    def _candidates(self) -> list[str | None]:
+    def _candidates(self) -> list[Any]:
+        """The models to ask, in order: the chat model, those that it is wrapped to fall back to, and the one that the context names."""
+        first, *wrapped = in_turn(self.session.model)
         fallback = self.session.context.fallback_model
-        return [None, fallback] if fallback else [None]
+        return [first, *wrapped, *([fallback] if fallback else [])]
 
-    def _model(self, given: str | None) -> BaseChatModel:
-        return self.session.resources.caches.chat_model(given, None) if given else self.session.model
+    def _model(self, given: Any) -> Any:
+        return self.session.resources.caches.chat_model(given, None) if isinstance(given, str) else given
 
-    def _note(self, failures: list[tuple[str, Exception]], given: str | None, error: Exception) -> None:
+    def _spoken(self, model: Any) -> Spoken:
+        """Return the call in the model's dialect; it is noted under which names tools are offered there."""
+        spoken = speak(model, self.prompt["messages"], self.prompt["tools"], self.session.wanted)
+        self.tool_names = spoken.names
+        return spoken
+
+    def _note(self, failures: list[tuple[str, Exception]], given: Any, error: Exception) -> None:
         """Keep a provider's failure; a mistake of the program's own, or a question to a person, is no such thing."""
         if isinstance(error, AssertionError | GraphBubbleUp):
             raise error
         told = too_long(error)
-        if told and given is None:
+        if told and not failures:
             raise PromptTooLong(told) from error
-        failures.append((given or name_of(self.session.model), error))
+        failures.append((given if isinstance(given, str) else name_of(given), error))
 
-    async def _heard(self, face: Face, model: BaseChatModel) -> Growing:
+    async def _heard(self, face: Face, model: Any) -> Growing:
         growing = Growing(self.limit_tokens)
+        spoken = await face.call(self._spoken, model)
         try:
-            async with face.stream(self._pieces, self._apieces, model) as pieces:
+            async with face.stream(self._pieces, self._apieces, spoken) as pieces:
                 async for piece in pieces:
                     more = growing.add(piece)
                     self.speech.watch(growing)
@@ -116,15 +127,11 @@ class ModelCall:
             raise
         return growing
 
-    def _pieces(self, model: BaseChatModel) -> Generator[Any]:
-        bound = model.bind_tools(self.prompt["tools"])
-        seconds = self.session.context.model_timeout_seconds
-        return within(seconds, lambda: bound.stream(self.prompt["messages"], tagged(self.config)))
+    def _pieces(self, spoken: Spoken) -> Generator[Any]:
+        return within(self.session.context.model_timeout_seconds, lambda: spoken.stream(tagged(self.config)))
 
-    def _apieces(self, model: BaseChatModel) -> AsyncGenerator[Any]:
-        bound = model.bind_tools(self.prompt["tools"])
-        seconds = self.session.context.model_timeout_seconds
-        return awithin(seconds, lambda: bound.astream(self.prompt["messages"], tagged(self.config)))
+    def _apieces(self, spoken: Spoken) -> AsyncGenerator[Any]:
+        return awithin(self.session.context.model_timeout_seconds, lambda: spoken.astream(tagged(self.config)))
 
 
 def tagged(config: RunnableConfig) -> RunnableConfig:

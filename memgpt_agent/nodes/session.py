@@ -19,7 +19,8 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.waking import Post
-from memgpt_agent.models import context_window_tokens, reasons_natively
+from memgpt_agent.models import context_window_tokens
+from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
 from memgpt_agent.state import AgentState, ModelFacts
 from memgpt_agent.tokens import TokenCounter
@@ -38,8 +39,8 @@ _NAMESPACE = uuid.UUID("6f0b4b0e-6d6c-4a0f-9a6e-0d6b2f1f5c11")
 
 def name_of(model: BaseChatModel) -> str:
     """Return a model's name, for what is learned of it and for what is said of it."""
-    fields = model.__dict__  # not getattr: where a pydantic model has no such field, that is slow, and this is asked at every node
-    name = fields.get("model_name") or fields.get("model") or type(model).__name__
+    fields = unwrapped(model).__dict__  # not getattr: where a pydantic model has no such field, that is slow, and this is asked at every node
+    name = fields.get("model_name") or fields.get("model") or type(unwrapped(model)).__name__
     return str(name)[:200]
 
 
@@ -154,9 +155,16 @@ class Session:
 
     @property
     def asks_for_thinking(self) -> bool:
-        """Whether each tool gets a ``thinking`` argument."""
-        mode = self.context.reasoning
-        return mode == "thinking" or (mode == "auto" and not reasons_natively(self.model))
+        """Whether each tool gets a ``thinking`` argument: never where the model thinks by itself anyway."""
+        mode, reasons = self.context.reasoning, dialect_of(self.model).reasons(unwrapped(self.model))
+        if mode == "off" or reasons == "always":
+            return False
+        return mode == "thinking" or reasons == "never" or (mode == "auto" and reasons == "able")
+
+    @property
+    def wanted(self) -> Wanted:
+        """What a model call is to do beside answering."""
+        return Wanted(native=self.context.reasoning == "native", window_tokens=self.window_tokens)
 
 
 def _tokens(context: Context, model: BaseChatModel, facts: ModelFacts) -> tuple[int, int, int]:

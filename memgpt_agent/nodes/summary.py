@@ -12,6 +12,7 @@ from langgraph.errors import GraphBubbleUp
 from tenacity import Retrying
 
 from memgpt_agent.models import context_window_tokens
+from memgpt_agent.models.dialects import Wanted, speak
 from memgpt_agent.nodes.answers import spoken_text
 from memgpt_agent.nodes.model_call import retry_policy, tagged, within
 from memgpt_agent.nodes.session import UNKNOWN_WINDOW_TOKENS, Session
@@ -78,7 +79,8 @@ class Summarizer:
 
     def _answer(self, told: str) -> str:
         seconds = self.session.context.model_timeout_seconds
-        answers = within(seconds, lambda: iter([self.model.invoke([HumanMessage(told)], tagged(self.config))]))
+        spoken = speak(self.model, [HumanMessage(told)], wanted=Wanted(window_tokens=self.session.window_tokens))
+        answers = within(seconds, lambda: iter([spoken.invoke(tagged(self.config))]))
         answer: AIMessage = next(iter(answers))
         answers.close()
         text = spoken_text(answer.text)

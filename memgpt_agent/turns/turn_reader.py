@@ -7,8 +7,9 @@ from typing import Any, Literal, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from memgpt_agent.events import MARK, mark_of
+from memgpt_agent.events import mark_of
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
 from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
@@ -159,7 +160,8 @@ class TurnReader:
 
     def _action(self, message: AIMessage) -> Iterator[StreamEvent]:
         self._tokens += _tokens_of(message, self._usage.get("total", 0))
-        for thought in _reasoning(message):
+        thoughts = thoughts_of(message)
+        for thought in thoughts:
             yield StreamEvent("thinking", text=thought)
         if not message.tool_calls and self._speaks:
             yield from self._reply(message)
@@ -171,7 +173,8 @@ class TurnReader:
                 yield StreamEvent("thinking", text=parsed.thinking)
             call_id = call["id"] or ""
             self._calls[call_id] = {
-                "name": call["name"], "args": parsed.arguments, "id": call_id, "result": "", "failed": None, "thinking": parsed.thinking,
+                "name": call["name"], "args": parsed.arguments, "id": call_id, "result": "", "failed": None,
+                "thinking": parsed.thinking or "\n\n".join(thoughts),
             }  # fmt: skip
             yield StreamEvent("tool_call", name=call["name"], arguments=parsed.arguments)
 
@@ -221,19 +224,6 @@ def _tokens_of(message: AIMessage, sent: int) -> int:
     if message.usage_metadata:
         return int(message.usage_metadata["total_tokens"])
     return sent + (len(message.text) + len(json.dumps([call["args"] for call in message.tool_calls], default=str))) // 4
-
-
-def _reasoning(message: AIMessage) -> list[str]:
-    """What a model that reasons natively shows of its thoughts."""
-    noted = cast(dict[str, Any], message.additional_kwargs).keys() - {MARK}
-    if isinstance(message.content, str) and not noted and not message.response_metadata:
-        return []  # plain text without anything beside it: LangChain need not translate it
-    found = [
-        str(b.get("reasoning", ""))
-        for b in cast(list[dict[str, Any]], message.content_blocks)
-        if b.get("type") == "reasoning"
-    ]
-    return [text for text in found if text.strip()]
 
 
 def as_json(response: AgentResponse) -> str:

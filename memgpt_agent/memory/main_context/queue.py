@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolCall, ToolMessage
 
-from memgpt_agent.events import MARK, begins_turn, is_event, local_time, mark_of, put_to_model
+from memgpt_agent.events import begins_turn, is_event, local_time, mark_of, put_to_model
 from memgpt_agent.prompts import INTERRUPTED
 
 Exchange = list[AnyMessage]
@@ -98,7 +98,7 @@ def _with_text(message: AnyMessage, text: str) -> AnyMessage:
 def _answer(message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
     if not message.tool_calls and not message.text:
         return
-    shown: dict[str, Any] = {"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != MARK}}
+    shown: dict[str, Any] = {}
     if isinstance(message.content, str):
         shown["content"] = cut(message.content, "" if message.tool_calls else str(message.id))
     shown["tool_calls"] = [_call(call, results.get(call["id"] or ""), cut) for call in message.tool_calls]
@@ -127,10 +127,6 @@ def _result(message: ToolMessage | None, name: str, call_id: str, time_zone: str
         tool_call_id=call_id,
         status="error" if failed else "success",
     )
-
-
-def _kwargs(message: BaseMessage) -> dict[str, Any]:
-    return cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
 
 
 def as_lines(messages: Sequence[AnyMessage]) -> list[str]:

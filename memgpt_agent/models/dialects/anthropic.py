@@ -28,6 +28,7 @@ from memgpt_agent.models.dialects.sequence import (
 )
 
 _CANNOT = re.compile(r"claude-(?:2|instant|3-(?:5|opus|sonnet|haiku))")
+_ADAPTIVE = re.compile(r"claude-(?:(?:opus|sonnet)-4-[6-9]|mythos|(?:opus|sonnet|haiku|fable)-[5-9])")
 _THOUGHTS = {"thinking", "redacted_thinking"}
 _LEAST_BUDGET, _USUAL_BUDGET = 1_024, 4_096
 
@@ -69,17 +70,16 @@ def _thinking_of(model: BaseChatModel) -> str:
 
 
 def _is_adaptive(model: BaseChatModel) -> bool:
-    """Whether the model chooses for itself how much to think; the newer ones take no budget any more."""
-    levels: Any = profile_of(model).get("reasoning_effort_levels") or ()
-    if levels:
-        return "xhigh" in levels
-    found = re.search(r"claude-(?:opus-4-[7-9]|(?:opus|sonnet|haiku|fable)-[5-9])", name_of(model))
-    return found is not None
+    """Whether the model chooses for itself how much to think: since 4.6 it may, and since 4.7 it takes no budget any more."""
+    profile = profile_of(model)
+    levels = cast(list[str], profile.get("reasoning_effort_levels") or [])
+    return "max" in levels or profile.get("temperature") is False or bool(_ADAPTIVE.search(name_of(model)))
 
 
 def _switched_on(model: BaseChatModel) -> dict[str, Any]:
     if _is_adaptive(model):
-        return {"thinking": {"type": "adaptive", "display": "summarized"}}
+        shown = {} if re.search(r"-4-6", name_of(model)) else {"display": "summarized"}
+        return {"thinking": {"type": "adaptive", **shown}}
     most = int(cast(dict[str, Any], model.__dict__).get("max_tokens") or 0)
     budget = max(_LEAST_BUDGET, min(_USUAL_BUDGET, most // 2))
     room = {} if most > budget else {"max_tokens": 2 * budget}

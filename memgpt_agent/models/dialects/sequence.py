@@ -13,6 +13,7 @@ from memgpt_agent.events import MARK
 
 BRIDGE = "(end of turn)"
 """Stands as the assistant's where a provider takes no user's message behind a tool's result."""
+_SPEAK = "send_message"
 _GO_ON = "(The conversation goes on.)"
 
 
@@ -160,16 +161,24 @@ def bridged(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 
 def calls_told(messages: Sequence[BaseMessage], told: Callable[[AIMessage], bool]) -> list[BaseMessage]:
-    """Return the messages with the calls of some answers, and their results, told in words rather than made."""
+    """Return the messages with the calls of some answers told in words rather than made.
+
+    What was spoken stands as the assistant's words; of any other call the user's side tells, with its result, so that the
+    model finds no call written as text that it could imitate.
+    """
     put: list[BaseMessage] = []
-    ids: set[str] = set()
+    made: dict[str, Any] = {}
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls and told(message):
-            ids |= {call["id"] or "" for call in message.tool_calls}
-            made = [f"[I called {c['name']}({json.dumps(c['args'], ensure_ascii=False, default=str)})]" for c in message.tool_calls]
-            put.append(AIMessage("\n".join(filter(None, [text_of(message), *made])), id=message.id))
-        elif isinstance(message, ToolMessage) and message.tool_call_id in ids:
-            put.append(HumanMessage(f"[Result of {message.name}: {text_of(message)}]"))
+            made |= {call["id"] or "": call for call in message.tool_calls}
+            spoken = [str(c["args"].get("message") or "") for c in message.tool_calls if c["name"] == _SPEAK]
+            text = "\n".join(filter(None, [text_of(message), *spoken]))
+            put += [AIMessage(text, id=message.id)] if text else []
+        elif isinstance(message, ToolMessage) and message.tool_call_id in made:
+            call = made[message.tool_call_id]
+            if call["name"] != _SPEAK:
+                arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
+                put.append(HumanMessage(f"[You used {call['name']} with {arguments}. Its result: {text_of(message)}]"))
         else:
             put.append(message)
     return put

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
+from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.nodes.arrivals import call_key
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.speech import reply_id
@@ -18,6 +19,8 @@ from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
 from memgpt_agent.tools.registry import ParsedCall, parse_call
 from memgpt_agent.tools.rules import Called
 
+MAX_WHY_CHARS = 2_000
+"""Of native thoughts, which may run to many pages, this much is kept as the reason for a call."""
 PIECE_SHARE = 0.2
 """A tool that reads on in a text shows this share of the budget at once: less than what one result may fill."""
 
@@ -107,7 +110,8 @@ class Step:
         unread, results = unread_calls(answer), results_of(state["messages"])
         calls = [
             Call(
-                call, parse_call(call["args"]), call_key(session.thread_id, turn, nth, call), nth, unread.get(call["id"] or "", "")
+                call, _with_why(parse_call(call["args"]), answer), call_key(session.thread_id, turn, nth, call), nth,
+                unread.get(call["id"] or "", ""),
             )
             for nth, call in enumerate(answer.tool_calls)
         ]  # fmt: skip
@@ -133,6 +137,11 @@ class Step:
 
 def _outcome_in(result: ToolMessage) -> Outcome:
     return Outcome(result.text, result.status == "error", done_before=True)
+
+
+def _with_why(parsed: ParsedCall, answer: AIMessage) -> ParsedCall:
+    """Return a call with why it was made: its own thoughts, else those that the model had natively."""
+    return parsed if parsed.thinking else replace(parsed, thinking="\n\n".join(thoughts_of(answer))[:MAX_WHY_CHARS])
 
 
 def unread_calls(answer: AIMessage) -> dict[str, str]:

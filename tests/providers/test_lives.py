@@ -1,0 +1,23 @@
+"""Lives of agents with each provider's real client, against a server that refuses what the provider refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.providers.life import Living, lived
+from tests.providers.makers import PROVIDERS, Provider
+from tests.providers.strict.server import StrictServer
+
+TURNS = 70
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_life_of_seventy_turns_is_never_refused(name: str, tmp_path: Path):
+    """Several tools, a failing one, text beside a call, pictures, eviction, a restart; sync, async, streamed."""
+    provider: Provider = PROVIDERS[name]
+    with StrictServer(provider.wire(), Living()) as server:
+        make: Callable[[], Any] = lambda: provider.model(server.url)  # noqa: E731  one line
+        assert lived(tmp_path, server, make, TURNS, **provider.options) == []
+    assert len(server.requests) > TURNS
