@@ -83,7 +83,7 @@ FORMS: tuple[Callable[[], dict[str, Any]], ...] = (
 @contextmanager
 def agent_at(home: Path, model: Any, **options: Any) -> Iterator[MemGPTAgent]:
     """Open the agent whose memory lies in a folder."""
-    given = {"context_window": 8_192, "embedding": HashingEmbedder(), "agent_id": "alive", **options}
+    given: dict[str, Any] = {"context_window": 8_192, "embedding": HashingEmbedder(), "agent_id": "alive", **options}
     with MemGPTAgent(model=model, settings=Settings.load(home=home), **given) as agent:
         yield agent
 

@@ -24,20 +24,24 @@ class Provider:
 def _openai(url: str, **given: Any) -> Any:
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(**{"model": "gpt-4.1-mini", "api_key": "k", "base_url": f"{url}/v1", "max_retries": 0, "stream_usage": True, **given})
+    options: dict[str, Any] = {"model": "gpt-4.1-mini", "api_key": "k", "base_url": f"{url}/v1", "max_retries": 0, "stream_usage": True}
+    return ChatOpenAI(**{**options, **given})
 
 
 def _anthropic(url: str, **given: Any) -> Any:
     from langchain_anthropic import ChatAnthropic
 
-    return ChatAnthropic(**{"model": "claude-haiku-4-5", "api_key": "k", "base_url": url, "max_retries": 0, "max_tokens": 4_000, **given})
+    options: dict[str, Any] = {"model": "claude-haiku-4-5", "api_key": "k", "base_url": url, "max_retries": 0, "max_tokens": 4_000}
+    return ChatAnthropic(**{**options, **given})
 
 
 _THINKS = {"type": "enabled", "budget_tokens": 2_000}
 
 PROVIDERS: dict[str, Provider] = {
     "openai": Provider(OpenAIChat, _openai),
-    "llama.cpp": Provider(lambda: OpenAIChat(null_content=False, lists=False, whole_calls=True), lambda url: _openai(url, model="qwen2.5-7b")),
+    "llama.cpp": Provider(
+        lambda: OpenAIChat(null_content=False, lists=False, whole_calls=True), lambda url: _openai(url, model="qwen2.5-7b")
+    ),
     "vllm-mistral": Provider(lambda: OpenAIChat(null_content=False, alternates=True), lambda url: _openai(url, model="Mistral-Small-3.2")),
     "vllm-qwen": Provider(
         lambda: OpenAIChat(reasoning_field="reasoning_content", lists=False), lambda url: _openai(url, model="qwen3-thinking")

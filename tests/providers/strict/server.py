@@ -53,18 +53,23 @@ class Wire(Protocol):
 
     def check(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
         """Raise :class:`Refused` where the provider would refuse the request."""
+        ...
 
     def heard(self, body: dict[str, Any]) -> list[Heard]:
         """Return what was said."""
+        ...
 
     def whole(self, body: dict[str, Any], reply: Reply, number: int) -> Any:
         """Return the JSON body of an answer."""
+        ...
 
     def stream(self, body: dict[str, Any], reply: Reply, number: int) -> Iterator[bytes]:
         """Yield the pieces of a streamed answer."""
+        ...
 
     def streams(self, path: str, body: dict[str, Any]) -> bool:
         """Whether the request asks for a stream."""
+        ...
 
     content_type: str
 
@@ -102,7 +107,7 @@ class StrictServer:
             def do_GET(self) -> None:
                 _send(self, 200, {"object": "list", "data": [], "models": []}, {})
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
