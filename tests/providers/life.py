@@ -6,13 +6,14 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
@@ -81,7 +82,7 @@ FORMS: tuple[Callable[[], dict[str, Any]], ...] = (
 
 
 @contextmanager
-def agent_at(home: Path, model: Any, **options: Any) -> Iterator[MemGPTAgent]:
+def agent_at(home: Path, model: Any, **options: Any) -> Generator[MemGPTAgent]:
     """Open the agent whose memory lies in a folder."""
     given: dict[str, Any] = {"context_window": 8_192, "embedding": HashingEmbedder(), "agent_id": "alive", **options}
     with MemGPTAgent(model=model, settings=Settings.load(home=home), **given) as agent:
@@ -100,7 +101,7 @@ def say(agent: MemGPTAgent, n: int, runner: asyncio.Runner) -> str:
 
 def _with_picture(agent: MemGPTAgent, text: str, n: int) -> str:
     message = HumanMessage([{"type": "text", "text": text}, FORMS[n // 7 % len(FORMS)]()], id=f"picture-{n}")
-    config = {"configurable": {"thread_id": agent.thread_id}}
+    config: RunnableConfig = {"configurable": {"thread_id": agent.thread_id}}
     result = agent.graph.invoke({"messages": [message]}, config, context=agent.context)
     return str(result["messages"][-1].text)
 

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.providers.strict.anthropic import Anthropic
+from tests.providers.strict.gemini import Gemini
+from tests.providers.strict.mistral import Mistral
+from tests.providers.strict.ollama import Ollama
 from tests.providers.strict.openai_chat import OpenAIChat
+from tests.providers.strict.openai_responses import OpenAIResponses
 from tests.providers.strict.server import Wire
 
 
@@ -35,6 +39,40 @@ def _anthropic(url: str, **given: Any) -> Any:
     return ChatAnthropic(**{**options, **given})
 
 
+def _gemini(url: str, **given: Any) -> Any:
+    from langchain_google_genai import ChatGoogleGenerativeAI
+
+    options: dict[str, Any] = {"model": "gemini-3-pro-preview", "google_api_key": "k", "transport": "rest", "max_retries": 1}
+    options["client_options"] = {"api_endpoint": url}
+    return ChatGoogleGenerativeAI(**{**options, **given})
+
+
+def _mistral(url: str, **given: Any) -> Any:
+    from langchain_mistralai import ChatMistralAI
+
+    options: dict[str, Any] = {"model": "mistral-medium-latest", "api_key": "k", "endpoint": f"{url}/v1", "max_retries": 1}
+    return ChatMistralAI(**{**options, **given})
+
+
+def _ollama(url: str, **given: Any) -> Any:
+    from langchain_ollama import ChatOllama
+
+    options: dict[str, Any] = {"model": "qwen3:8b", "base_url": url}
+    return ChatOllama(**{**options, **given})
+
+
+def _deepseek(url: str, **given: Any) -> Any:
+    from langchain_deepseek import ChatDeepSeek
+
+    options: dict[str, Any] = {"model": "deepseek-v4-flash", "api_key": "k", "api_base": f"{url}/v1", "max_retries": 0}
+    return ChatDeepSeek(**{**options, **given})
+
+
+def _deepseek_wire(**given: Any) -> OpenAIChat:
+    return OpenAIChat(reasoning_field="reasoning_content", reasoning_back=True, sees=False, lists=False, **given)
+
+
+_NATIVE: dict[str, Any] = {"context": {"reasoning": "native"}}
 _THINKS = {"type": "enabled", "budget_tokens": 2_000}
 
 PROVIDERS: dict[str, Provider] = {
@@ -48,5 +86,15 @@ PROVIDERS: dict[str, Provider] = {
     ),
     "anthropic": Provider(Anthropic, _anthropic),
     "anthropic-thinking": Provider(lambda: Anthropic(redacts=True), lambda url: _anthropic(url, thinking=_THINKS)),
-    "anthropic-native": Provider(Anthropic, _anthropic, {"context": {"reasoning": "native"}}),
+    "anthropic-native": Provider(Anthropic, _anthropic, _NATIVE),
+    "anthropic-adaptive": Provider(Anthropic, lambda url: _anthropic(url, model="claude-sonnet-5"), _NATIVE),
+    "responses": Provider(OpenAIResponses, lambda url: _openai(url, model="gpt-5.4-mini", use_responses_api=True), _NATIVE),
+    "responses-4.1": Provider(OpenAIResponses, lambda url: _openai(url, use_responses_api=True)),
+    "deepseek": Provider(_deepseek_wire, _deepseek),
+    "deepseek-by-openai": Provider(_deepseek_wire, lambda url: _openai(url, model="deepseek-v4-pro")),
+    "mistral": Provider(Mistral, _mistral),
+    "ollama": Provider(Ollama, _ollama),
+    "ollama-thinking": Provider(lambda: Ollama(thinks=True), _ollama, _NATIVE),
+    "gemini": Provider(Gemini, _gemini),
+    "gemini-native": Provider(Gemini, _gemini, _NATIVE),
 }

@@ -1,5 +1,6 @@
 """Lives of agents with each provider's real client, against a server that refuses what the provider refuses."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from tests.providers.life import Living, lived
 from tests.providers.makers import PROVIDERS, Provider
 from tests.providers.strict.server import StrictServer
 
-TURNS = 70
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
+TURNS = int(os.environ.get("MEMGPT_TEST_TURNS", "70"))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -59,39 +59,36 @@ def _answer(message: AIMessage) -> AIMessage:
     """Return an answer with those of its own reasoning items that any server can read."""
     if origin(message) not in {"openai", "azure"}:
         return bare(message)
-    items = [item for block in _reasoned(message) if (item := _item(block))]
-    if not items:
+    items = [item for block in _in_order(message) if (item := _item(block))]
+    if not any(item["type"] == "reasoning" for item in items):
         return bare(message)
-    texts = [{"type": "text", "text": b["text"]} for b in blocks_of(message) if b.get("type") == "text" and b.get("text")]
-    return bare(message, [*items, *texts], **{MARK: {"places": _places(message)}})
+    return bare(message, items, **{MARK: {"places": noted(message).get("places") or []}})
 
 
-def _reasoned(message: AIMessage) -> list[dict[str, Any]]:
-    kwargs = kwargs_of(message)
-    older = [kwargs["reasoning"]] if isinstance(kwargs.get("reasoning"), dict) else []
-    return older or [block for block in blocks_of(message) if block.get("type") == "reasoning"]
+def _in_order(message: AIMessage) -> list[dict[str, Any]]:
+    """Return an answer's blocks; older clients kept the reasoning beside them."""
+    older = kwargs_of(message).get("reasoning")
+    return [*([cast(dict[str, Any], older)] if isinstance(older, dict) else []), *blocks_of(message)]
 
 
 def _item(block: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a reasoning item that needs no server's memory; None for one that does."""
+    """Return an item that needs no server's memory: a text without its id, reasoning with its content; None for any other."""
+    if block.get("type") == "text" and block.get("text"):
+        return {"type": "text", "text": block["text"]}
     extras = cast(dict[str, Any], block.get("extras") or {})
     content = block.get("encrypted_content") or extras.get("encrypted_content")
-    if not content:
+    if not content or (block.get("type") or "reasoning") != "reasoning":
         return None
-    summary = block.get("summary")
+    summary = cast(list[dict[str, Any]] | None, block.get("summary"))
     if summary is None:
-        summary = [{"type": "summary_text", "text": block["reasoning"]}] if block.get("reasoning") else []
+        summary = [{"text": block["reasoning"]}] if block.get("reasoning") else []
     parts = [{"type": "summary_text", "text": str(part.get("text", ""))} for part in summary]
     return {"type": "reasoning", "id": block.get("id") or "rs_0", "summary": parts, "encrypted_content": content}
 
 
-def _places(message: AIMessage) -> list[int]:
-    return list(cast(list[int], noted(message).get("places") or []))
-
-
 def _with_calls(message: AIMessage) -> AIMessage:
     """Return an answer whose calls stand among its items where the model made them: each behind the reasoning that led to it."""
-    places = _places(message)
+    places = cast(list[int], noted(message).get("places") or [])
     if isinstance(message.content, str) or not message.tool_calls or len(places) != len(message.tool_calls):
         return message
     items: list[Any] = list(cast(list[Any], message.content))

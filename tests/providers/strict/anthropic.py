@@ -142,7 +142,8 @@ class Anthropic:
         if kind in {"image", "document"}:
             self._source(where, block["source"], kind)
         if kind == "tool_result":
-            for part in block.get("content") if isinstance(block.get("content"), list) else []:
+            inner = block.get("content")
+            for part in inner if isinstance(inner, list) else []:
                 if part["type"] not in {"text", "image", "document"}:
                     raise refused(f"{where}.tool_result.content: Input tag '{part['type']}' is not expected")
 

@@ -14,6 +14,7 @@ from typing import Any
 from tests.providers.strict.server import Heard, Refused, Reply, data
 
 _NAME = re.compile(r"\A[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}\Z")
+_KINDS = {1: "STRING", 2: "NUMBER", 3: "INTEGER", 4: "BOOLEAN", 5: "ARRAY", 6: "OBJECT"}
 _TYPES = {"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"}
 _SCHEMA = {
     "type", "format", "title", "description", "nullable", "enum", "items", "properties", "required", "minItems", "maxItems", "minimum",
@@ -33,8 +34,11 @@ class Gemini:
     """The protocol."""
 
     content_type: str = "text/event-stream"
+    events: bool = True
+    """Whether the last request asked for server-sent events; without them a stream is one JSON array."""
 
     def streams(self, path: str, body: dict[str, Any]) -> bool:
+        self.events = "alt=sse" in path
         return "streamGenerateContent" in path
 
     def check(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
@@ -52,12 +56,12 @@ class Gemini:
             raise refused("Please ensure that multiturn requests begin with a user turn.")
         if contents[-1].get("role") == "model":
             raise refused("Please use a valid role: the last turn must be the user's.")
-        for place, content in enumerate(contents):
+        for place in range(len(contents)):
             self._content(place, contents)
         if signed:
             self._signatures(contents)
 
-    def _content(self, place: int, contents: list[dict[str, Any]]) -> None:
+    def _content(self, place: int, contents: list[dict[str, Any]]) -> None:  # noqa: C901  a list of rules
         content = contents[place]
         if content.get("role") not in {"user", "model"}:
             raise refused("Please use a valid role: user, model.")
@@ -101,10 +105,10 @@ class Gemini:
                 if signature and signature != _ANY and signature != _signature(call):
                     raise refused("Corrupted thought signature.")
 
-    def _schema(self, where: str, schema: dict[str, Any]) -> None:
+    def _schema(self, where: str, schema: dict[str, Any]) -> None:  # noqa: C901  a list of rules
         if extra := set(schema) - _SCHEMA:
             raise refused(f'Invalid JSON payload received. Unknown name "{min(extra)}" at \'tools[0].{where}\': Cannot find field.')
-        kind = schema.get("type")
+        kind = _KINDS.get(schema.get("type", 0), schema.get("type"))  # the older client sends numbers for names
         if kind is None and schema.get("anyOf"):
             for choice in schema["anyOf"]:
                 self._schema(where, choice)
@@ -160,13 +164,22 @@ class Gemini:
         return self._chunk(self._parts(body, reply), reply, reply.finish or "STOP")
 
     def stream(self, body: dict[str, Any], reply: Reply, number: int) -> Iterator[bytes]:
+        chunks = list(self._chunks(body, reply))
+        if self.events:
+            yield from map(data, chunks)
+            return
+        for nth, chunk in enumerate(chunks):
+            yield ("[" if nth == 0 else ",\r\n").encode() + json.dumps(chunk).encode()
+        yield b"]"
+
+    def _chunks(self, body: dict[str, Any], reply: Reply) -> Iterator[Any]:
         parts = self._parts(body, reply)
         for nth, part in enumerate(parts):
             last = nth == len(parts) - 1
             if last and reply.fault == "error":
-                yield data({"error": {"code": 503, "message": "The model is overloaded. Please try again later.", "status": "UNAVAILABLE"}})
+                yield {"error": {"code": 503, "message": "The model is overloaded. Please try again later.", "status": "UNAVAILABLE"}}
                 return
-            yield data(self._chunk([part], reply, (reply.finish or "STOP") if last else None))
+            yield self._chunk([part], reply, (reply.finish or "STOP") if last else None)
 
 
 def _signature(call: dict[str, Any]) -> str:

@@ -16,8 +16,10 @@ from tests.providers.strict.server import Heard, Reply, data, pieces
 _NAME = re.compile(r"\A[a-zA-Z0-9_-]{1,64}\Z")
 _REASONS = re.compile(r"\A(o\d|gpt-[5-9](?!.*chat))")
 _KEYS = {
-    "message": {"type", "role", "content", "id", "status", "phase"}, "reasoning": {"type", "id", "summary", "encrypted_content", "content", "status"},
-    "function_call": {"type", "id", "call_id", "name", "arguments", "status"}, "function_call_output": {"type", "id", "call_id", "output", "status"},
+    "message": {"type", "role", "content", "id", "status", "phase"},
+    "reasoning": {"type", "id", "summary", "encrypted_content", "content", "status"},
+    "function_call": {"type", "id", "call_id", "name", "arguments", "status"},
+    "function_call_output": {"type", "id", "call_id", "output", "status"},
 }  # fmt: skip
 _PARTS = {
     "user": {"input_text", "input_image", "input_file"}, "system": {"input_text"}, "developer": {"input_text"},
@@ -154,7 +156,8 @@ class OpenAIResponses:
             "id": f"resp_{number:08d}", "object": "response", "created_at": 1_764_300_000, "status": "incomplete" if cut else "completed",
             "error": None, "incomplete_details": cut, "instructions": None, "max_output_tokens": None, "model": body["model"],
             "output": self._output(body, reply, number), "parallel_tool_calls": True, "previous_response_id": None,
-            "reasoning": {"effort": None, "summary": None}, "store": body.get("store", True), "temperature": 1.0, "text": {"format": {"type": "text"}},
+            "reasoning": {"effort": None, "summary": None}, "store": body.get("store", True), "temperature": 1.0,
+            "text": {"format": {"type": "text"}},
             "tool_choice": "auto", "tools": [], "top_p": 1.0, "truncation": "disabled", "usage": usage, "user": None, "metadata": {},
         }  # fmt: skip
 
