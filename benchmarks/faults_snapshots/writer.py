@@ -8,7 +8,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import PutOp
 
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.index.arrays import Floats, unit
+from memgpt_agent.store.arrays import Floats, unit
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.sqlite.database import Database
 

@@ -22,7 +22,7 @@ from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.nodes.arrivals import remember
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
-from memgpt_agent.store import FaissStore
+from memgpt_agent.store import BaseMemoryStore
 from memgpt_agent.testing import ScriptedModel
 from memgpt_agent.tools.recall_memory import conversation_search
 from memgpt_agent.tools.registry import ToolRegistry
@@ -48,7 +48,7 @@ class Turn:
 
 
 @contextmanager
-def opened_store(embed: Embeddings) -> Generator[FaissStore]:
+def opened_store(embed: Embeddings) -> Generator[BaseMemoryStore]:
     """A new store in a folder of its own, opened as the facade opens it."""
     with tempfile.TemporaryDirectory(prefix="benchmark-recall-") as folder:
         store = open_configured_store(Settings(home=Path(folder)), embed)

@@ -22,8 +22,7 @@ from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core.shared_blocks import as_own
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.store import FaissStore
-from memgpt_agent.store.transfer import items_of
+from memgpt_agent.store.transfer import embedding_of, items_of
 
 MAX_TIERS = 10_000
 
@@ -104,6 +103,7 @@ class _Reading:
         self, store: BaseStore, checkpointer: BaseCheckpointSaver[Any], agent_id: str, *, vectors: bool
     ) -> None:
         self._store, self._checkpointer, self._agent_id, self._vectors = store, checkpointer, agent_id, vectors
+        self._vectors_by = embedding_of(store) if vectors else None
         self.done = Exported(agent_id)
 
     def lines(self) -> Iterator[str]:
@@ -114,10 +114,10 @@ class _Reading:
         found: list[str] = []
         definition = without_secrets(stored, "definition", found)
         self.done.left_out += [f"{place}: it looks like a secret" for place in found]
-        embedding = _embedding(self._store) if self._vectors else None
-        if self._vectors and embedding is None:
+        if self._vectors and self._vectors_by is None:
             self.done.left_out.append("vectors: this store does not give them")
-        yield from lines(self._agent_id, definition, embedding, self._tiers(), self._threads(stored.get("threads", [])))
+        used = EmbeddingUsed(**self._vectors_by._asdict()) if self._vectors_by else None
+        yield from lines(self._agent_id, definition, used, self._tiers(), self._threads(stored.get("threads", [])))
 
     def _tiers(self) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
         root = namespaces.encode_label(self._agent_id)
@@ -126,7 +126,7 @@ class _Reading:
 
     def _items(self, namespace: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         tier = "/".join(namespace[1:])
-        for item in items_of(self._store, namespace, vectors=self._vectors):
+        for item in items_of(self._store, namespace, vectors_by=self._vectors_by):
             self.done.items[tier] = self.done.items.get(tier, 0) + 1
             value = item.value
             if tier == "core" and value.get("shared") and (kept := self._store.get(namespace, item.key)) is not None:
@@ -148,8 +148,3 @@ class _Reading:
             if conversation is not None:
                 self.done.threads.append(thread_id)
                 yield thread_id, conversation.model_dump()
-
-
-def _embedding(store: BaseStore) -> EmbeddingUsed | None:
-    embedder = store._engine.embedder if isinstance(store, FaissStore) else None  # pyright: ignore[reportPrivateUsage]
-    return EmbeddingUsed(name=embedder.name, dims=embedder.dims) if embedder else None

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -24,9 +24,8 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.store import FaissStore
-from memgpt_agent.store.sqlite.rows import Namespace
-from memgpt_agent.store.transfer import TransferItem, put_all
+from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
+from memgpt_agent.store.transfer import embedding_of, put_all
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_from_data
@@ -34,7 +33,6 @@ from memgpt_agent.turns.sleeper import thread_of
 
 _KEYED_BY_THREAD = {"events", "pages", "summary_heads"}
 """Tiers whose keys are a conversation's id, or begin with it and a colon."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -161,11 +159,11 @@ class _Writing:
             for tier, items in sorted(document.memory.items())
             for i, item in enumerate(items)
         ]
-        if len({(namespace, item.key) for namespace, item in self._items}) < len(self._items):
+        if len({(item.namespace, item.key) for item in self._items}) < len(self._items):
             raise AgentFileError(f"{name} holds a key twice in one tier. Nothing was imported.")
         self._threads = {thread: check_conversation(thread, state, name) for thread, state in document.threads.items()}
         self._definition = self._checked_definition(name)
-        self._takes_vectors = self._same_embedding(document.embedding)
+        self._vectors_by = self._same_embedding(document.embedding)
 
     def _check_free(self) -> None:
         agent_id = self.done.agent_id
@@ -187,7 +185,7 @@ class _Writing:
                     f"There is a conversation {thread!r} already. Import the agent where there is none, or under another id (--as)."
                 )
 
-    def _item(self, tier: str, place: int, item: StoredItem, name: str) -> tuple[Namespace, TransferItem]:
+    def _item(self, tier: str, place: int, item: StoredItem, name: str) -> IndexedItem:
         if not all(label and "." not in label for label in tier.split("/")):
             raise AgentFileError(f"{name}: memory has a tier {tier!r}, which is no namespace. Nothing was imported.")
         check_item(tier, item, f"{name}: memory.{tier}[{place}]")
@@ -201,7 +199,7 @@ class _Writing:
                 f"shared block {item.key!r}: its text is not in the file; attach it where it is, or export the agent anew"
             )
         index = tuple(item.index) if item.index is not None else None
-        return (self._root, *tier.split("/")), TransferItem(item.key, item.value, index, vectors)
+        return IndexedItem((self._root, *tier.split("/")), item.key, item.value, index, vectors)
 
     def _checked_definition(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = {**self._document.definition, "agent_id": self.done.agent_id}
@@ -234,15 +232,16 @@ class _Writing:
         ]
         return value
 
-    def _same_embedding(self, used: EmbeddingUsed | None) -> bool:
-        if used is None or not isinstance(self._store, FaissStore):
-            return False
-        embedder = self._store._engine.embedder  # pyright: ignore[reportPrivateUsage]
-        if embedder is not None and (embedder.name, embedder.dims) == (used.name, used.dims):
-            return True
-        here = embedder.name if embedder else "no embedding"
-        self.done.not_carried.append(f"vectors: made by {used.name}, and here is {here}; the texts are embedded anew")
-        return False
+    def _same_embedding(self, used: EmbeddingUsed | None) -> EmbeddingIdentity | None:
+        """Return the embedding of the file's vectors if the store here uses it too; else say that they are left behind."""
+        if used is None:
+            return None
+        here = embedding_of(self._store)
+        if here == (used.name, used.dims):
+            return here
+        named = here.name if here else "no embedding"
+        self.done.not_carried.append(f"vectors: made by {used.name}, and here is {named}; the texts are embedded anew")
+        return None
 
     def write(self, progress: Progress | None) -> None:
         """Write the conversations, then all of memory with the definition in one batch."""
@@ -256,7 +255,7 @@ class _Writing:
                 PutOp(namespaces.AGENTS, agent_id, self._definition, index=False),
                 PutOp(namespaces.IMPORTS, agent_id, None),
             ]
-            put_all(self._store, self._items, last, take_vectors=self._takes_vectors, progress=progress)
+            put_all(self._store, self._items, last, vectors_by=self._vectors_by, progress=progress)
         except BaseException:
             self._take_threads_back()
             raise

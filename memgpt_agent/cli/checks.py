@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ def all_checks(terminal: Terminal, *, ask: bool) -> Iterator[Check]:
     named: list[tuple[str, Callable[[], Check]]] = [
         ("versions", _versions),
         ("home", lambda: _home(terminal)),
-        ("sqlite", _sqlite),
+        ("database", lambda: _backend(terminal)),
         ("store", lambda: _store(terminal)),
         ("embedding", lambda: _embedding(terminal, ask=ask)),
         ("tokens", _tokens),
@@ -73,16 +72,10 @@ def _home(terminal: Terminal) -> Check:
     return Check("home", "ok", str(home) if home.exists() else f"{home} (made at the first chat)")
 
 
-def _sqlite() -> Check:
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
-    except sqlite3.OperationalError:
-        advice = "Use a Python whose SQLite has FTS5 (python.org's has)."
-        return Check("sqlite", "failed", f"SQLite {sqlite3.sqlite_version} without FTS5", advice)
-    finally:
-        connection.close()
-    return Check("sqlite", "ok", f"SQLite {sqlite3.sqlite_version} with FTS5")
+def _backend(terminal: Terminal) -> Check:
+    from memgpt_agent.store import check_store_backend
+
+    return Check("database", "ok", check_store_backend(terminal.settings.store_url))
 
 
 def _store(terminal: Terminal) -> Check:

@@ -6,9 +6,7 @@ from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import resolve_embedding
-from memgpt_agent.errors import StoreError
-from memgpt_agent.store.opening import file_of
-from memgpt_agent.store.sqlite.reindex import reindex_file
+from memgpt_agent.store import open_store
 
 
 def reindex_configured_store(
@@ -20,9 +18,7 @@ def reindex_configured_store(
         StoreError: there is no store yet.
         ConfigurationError: the embedding's name is unknown.
     """
-    path = file_of(settings.store_url)
-    if path is None:
-        raise StoreError(f"{settings.store_url} ends with its process: there is nothing to embed anew.")
-    return reindex_file(
-        path, resolve_embedding(embedding if embedding is not None else settings.embedding), progress=progress
-    )
+    with open_store(settings.store_url, create=False) as store:
+        return store.reindex(
+            resolve_embedding(embedding if embedding is not None else settings.embedding), progress=progress
+        )

@@ -10,9 +10,9 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import in_memory
 from memgpt_agent.state import Turn, TurnNotes
-from memgpt_agent.store.index.bm25 import tokens
 from memgpt_agent.store.plain import count, tally
 from memgpt_agent.text.english import FUNCTION_WORDS
+from memgpt_agent.text.words import tokens
 
 MAX_TOKENS = 1_000
 """The memories of one event fill so much at most, also where the share of the budget is more."""

@@ -1,7 +1,18 @@
 """The store: one embedded file searched by words and by meaning, and the protocol by which the memory tiers use it."""
 
-from memgpt_agent.store.opening import open_store
-from memgpt_agent.store.protocol import MemoryStore, SearchMode, Tally, TallyStore
+from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.opening import check_store_backend, open_store
+from memgpt_agent.store.protocol import MemoryStore, SearchMode, Tally
 from memgpt_agent.store.sqlite.store import FaissStore
 
-__all__ = ["FaissStore", "MemoryStore", "SearchMode", "Tally", "TallyStore", "open_store"]
+__all__ = [
+    "BaseMemoryStore",
+    "FaissStore",
+    "Fields",
+    "MemoryStore",
+    "SearchMode",
+    "Tally",
+    "check_store_backend",
+    "open_store",
+]

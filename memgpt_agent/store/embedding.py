@@ -8,7 +8,8 @@ from langgraph.store.base import IndexConfig
 
 from memgpt_agent.embeddings.resolve import embedding_dims, embedding_name, resolve_embedding
 from memgpt_agent.errors import EmbeddingMismatch
-from memgpt_agent.store.index.arrays import Floats, unit
+from memgpt_agent.store.arrays import Floats, unit
+from memgpt_agent.store.protocol import EmbeddingIdentity
 
 TEXTS_AT_ONCE = 256
 """So many texts are given to the embedding in one call."""
@@ -21,6 +22,7 @@ class Embedder:
         self.embeddings = embeddings
         self.name = embedding_name(embeddings)
         self.dims = dims or embedding_dims(embeddings)
+        self.identity = EmbeddingIdentity(self.name, self.dims)
 
     def documents(self, texts: Sequence[str]) -> Mapping[str, Floats]:
         """Return a unit row for each distinct text.
@@ -67,3 +69,9 @@ def make_embedder(index: IndexConfig | Mapping[str, Any] | None) -> Embedder | N
         return None
     dims: Any = index.get("dims")
     return Embedder(resolve_embedding(embed), int(dims) if dims else None)
+
+
+def indexed_paths(index: IndexConfig | Mapping[str, Any] | None) -> list[str]:
+    """Return the paths that an index configuration indexes where a put names none."""
+    fields: Any = index.get("fields") if index else None
+    return [fields] if isinstance(fields, str) else list(fields or ["$"])

@@ -3,47 +3,63 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from langgraph.store.base import IndexConfig, TTLConfig
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.store.sqlite.store import FaissStore
+from memgpt_agent.store.base import BaseMemoryStore, StoreBackend
+from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.sqlite.backend import SqliteBackend
+
+_BACKENDS: Mapping[str, StoreBackend] = {
+    **dict.fromkeys(("", "sqlite", "memory"), SqliteBackend()),
+}
+"""What opens the stores of each kind of URL; ``""`` is a path."""
 
 
 def open_store(
-    url: str | Path, *, index: IndexConfig | Mapping[str, Any] | None = None, ttl: TTLConfig | None = None
-) -> FaissStore:
+    url: str | Path,
+    *,
+    index: IndexConfig | Mapping[str, Any] | None = None,
+    ttl: TTLConfig | None = None,
+    fields: Fields | None = None,
+    create: bool = True,
+) -> BaseMemoryStore:
     """Open the store that a URL names: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``memory://``, or a path.
 
-    Raises:
-        ConfigurationError: no store answers to this kind of URL.
-    """
-    return FaissStore(file_of(url) or ":memory:", index=index, ttl=ttl)
-
-
-def file_of(url: str | Path) -> Path | None:
-    """Return the file of the store that a URL names; None for ``memory://``.
+    Args:
+        url: where it is.
+        index: LangGraph's index settings; None is search by words only.
+        ttl: LangGraph's TTL settings.
+        fields: which fields of the values are kept ready; None for those that the store has, or a new one's usual ones.
+        create: make it where there is none.
 
     Raises:
         ConfigurationError: no store answers to this kind of URL.
+        StoreError: there is none, and it was not to be made.
     """
+    return _backend(url).open(str(url), index=index, ttl=ttl, fields=fields, create=create)
+
+
+def check_store_backend(url: str | Path) -> str:
+    """Return in a few words what keeps the store of a URL, if it works here. Opens and makes no store.
+
+    Raises:
+        ConfigurationError: no store answers to this kind of URL.
+        StoreError: it does not work; with what to do.
+    """
+    return _backend(url).check()
+
+
+def _backend(url: str | Path) -> StoreBackend:
     text = str(url)
     scheme = urlsplit(text).scheme if "://" in text else ""
-    if scheme == "memory" or text == ":memory:":
-        return None
-    if scheme == "sqlite":
-        rest = unquote(text.removeprefix("sqlite://"))
-        if not rest.startswith("/") or len(rest) == 1:
-            raise ConfigurationError(
-                f"The URL {text!r} names no file. Write sqlite:///relative.db or sqlite:////absolute.db."
-            )
-        return Path(rest[1:])
     if scheme in ("postgresql", "postgres"):
         raise ConfigurationError(
             f"{scheme}:// is not served yet: a store on Postgres under the same tiers is the next round's work. "
             "Use sqlite:///FILE today."
         )
-    if scheme:
+    if scheme not in _BACKENDS:
         raise ConfigurationError(f"No store answers to {scheme}://. Use sqlite:///FILE or memory://.")
-    return Path(text)
+    return _BACKENDS[scheme]

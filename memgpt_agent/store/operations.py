@@ -1,20 +1,39 @@
 """What is asked of the store, taken apart and checked before anything is read or written."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 from langgraph.store.base import GetOp, ListNamespacesOp, Op, PutOp, SearchOp
 from langgraph.store.base import validate_op_namespace as check_labels
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.filters import Filter, check_filter, is_plain_key
-from memgpt_agent.store.protocol import SearchMode
-from memgpt_agent.store.sqlite.rows import Namespace
-from memgpt_agent.store.sqlite.writes import Write, prepare, texts_to_embed
+from memgpt_agent.store.protocol import Namespace, SearchMode
+from memgpt_agent.store.texts import FieldText, texts_at
+from memgpt_agent.text.words import tokens
+
+
+class Write(NamedTuple):
+    """One item to be written, or deleted (``value`` is None), with all that can be worked out before the transaction."""
+
+    namespace: Namespace
+    key: str
+    value: str | None
+    """As the store's ``encode`` wrote it."""
+    paths: tuple[str, ...] = ()
+    """What is indexed of it; empty: nothing."""
+    texts: Sequence[FieldText] = ()
+    """The texts there."""
+    words: Sequence[str] = ()
+    """Their words, in order."""
+    ttl_minutes: float | None = None
+    """How long it lives."""
+    fields: Mapping[str, Any] = {}
+    """The texts, numbers and lists of the value's first level, as they were when the write was planned."""
 
 
 class Plan(NamedTuple):
-    """A batch: its operations, the writes among them (the last for each key), and the texts that need a vector."""
+    """A batch: its operations, the writes among them (the last for each key), and what needs a vector: texts and queries."""
 
     ops: Sequence[Op]
     writes: Sequence[Write]
@@ -89,12 +108,12 @@ class Planner:
 
     Args:
         fields: the paths that are indexed where a put names none.
-        embeds: whether texts get vectors.
+        encode: writes a value as the text that the store keeps; raises ValueNotStorable.
     """
 
-    def __init__(self, fields: Sequence[str], *, embeds: bool) -> None:
+    def __init__(self, fields: Sequence[str], encode: Callable[[Mapping[str, Any]], str]) -> None:
         self._fields = tuple(fields)
-        self.embeds = embeds
+        self._encode = encode
 
     def plan(self, ops: Iterable[Op]) -> Plan:
         """Return the plan of a batch.
@@ -122,7 +141,8 @@ class Planner:
             elif not isinstance(op, GetOp | ListNamespacesOp):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ValueError(f"Unknown operation type: {type(op)}")
         writes = [self._write(op) for op in last.values()]
-        return Plan(ops, writes, texts_to_embed(writes) if self.embeds else (), queries)
+        texts = dict.fromkeys([field.text for write in writes for field in write.texts if field.embed])
+        return Plan(ops, writes, list(texts), queries)
 
     def plan_put(
         self,
@@ -138,5 +158,19 @@ class Planner:
         )
 
     def _write(self, op: PutOp) -> Write:
-        paths = None if op.index is False else self._fields if op.index is None else tuple(op.index)
-        return prepare(op.namespace, op.key, op.value, paths, op.ttl)
+        if op.value is None:
+            return Write(op.namespace, op.key, None)
+        paths = () if op.index is False else self._fields if op.index is None else tuple(op.index)
+        text = self._encode(op.value)
+        texts = texts_at(op.value, paths) if paths else ()
+        words = tokens("\n".join([field.text for field in texts])) if texts else ()
+        return Write(op.namespace, op.key, text, paths, texts, words, op.ttl, _first_level(op.value))
+
+
+def _first_level(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what declared fields may be read from, safe from what the caller does to the value later."""
+    return {
+        name: tuple(cast("Sequence[Any]", one)) if isinstance(one, list | tuple) else one
+        for name, one in value.items()
+        if isinstance(one, str | int | float | list | tuple)
+    }

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 
 from memgpt_agent.errors import LeaseLost
+from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
-from memgpt_agent.store.protocol import Guard, MemoryStore, SearchMode, Tally, TallyStore
-from memgpt_agent.store.sqlite.tag_index import tags_of
-from memgpt_agent.store.sqlite.writes import order_of
+from memgpt_agent.store.protocol import Guard, MemoryStore, SearchMode, Tally
 
 __all__ = ["Filter", "best_or_newest", "count", "find", "guarded", "matches", "newest", "put_if", "tally"]
 SCAN_LIMIT = 10_000
@@ -92,17 +91,14 @@ def count(store: BaseStore, namespace: tuple[str, ...], filter: Filter | None = 
 
 
 def tally(store: BaseStore, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
-    """Return how many items one namespace holds, and the tags that most of them have; see ``TallyStore.tally``.
+    """Return how many items one namespace holds, and the tags that most of them have; see ``MemoryStore.tally``.
 
-    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at, once for both. A ``MemoryStore``
-    that keeps no tally tells no tags.
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of the namespace are looked at, once for both.
     """
-    if isinstance(store, TallyStore):
-        return store.tally(namespace, limit=limit)
     if isinstance(store, MemoryStore):
-        return Tally(store.count(namespace), [])
+        return store.tally(namespace, limit=limit)
     items = _of_a_plain_store(store, namespace, None)
-    used = Counter(tag for item in items for tag in tags_of(item.value))
+    used = Counter(tag for item in items for tag in counted_texts(item.value, Fields()))
     return Tally(len(items), sorted(used.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
 
 

@@ -1,11 +1,62 @@
-"""What the memory tiers ask of a store beyond LangGraph's BaseStore: finding, the newest, counting, compare-and-set."""
+"""What the memory tiers ask of a store beyond LangGraph's BaseStore: finding, counting, compare-and-set, moving, upkeep."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from langgraph.store.base import BaseStore, SearchItem
+from langgraph.store.base import BaseStore, PutOp, SearchItem
 
+Namespace = tuple[str, ...]
 SearchMode = Literal["hybrid", "words", "meaning"]
 """How a search ranks: by words (BM25) and meaning (cosine) together, or by one of them alone."""
+Progress = Callable[[int, int], None]
+"""Called after each step of long work: how much is done, of how much."""
+
+
+class EmbeddingIdentity(NamedTuple):
+    """What a store remembers of the embedding that made its vectors. Equal identities mean interchangeable vectors."""
+
+    name: str
+    """The embedding's name."""
+    dims: int
+    """The length of its vectors."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.dims:,} dimensions)"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedItem:
+    """One item, complete: what another store needs to hold it and to find it as this one does."""
+
+    namespace: Namespace
+    """Where it lies."""
+    key: str
+    """Its key."""
+    value: dict[str, Any]
+    """Its value."""
+    index: tuple[str, ...] | None
+    """The paths that are searched, as ``put`` takes them; ``None``: it is not searched."""
+    vectors: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """The vector (float32, little-endian, unit length) of each embedded path; empty unless asked for."""
+
+
+class StoreSizes(NamedTuple):
+    """How much a store holds."""
+
+    items: int
+    """Items, expired ones that have not been swept included."""
+    bytes: int
+    """Bytes on disk: items, vectors and indexes."""
+
+
+class Tally(NamedTuple):
+    """What one namespace holds."""
+
+    items: int
+    """How many items."""
+    tags: list[tuple[str, int]]
+    """Tags with the number of items that have them, the most used first, of equals the first by name."""
 
 
 class Guard(NamedTuple):
@@ -35,8 +86,21 @@ class ClockedStore(Protocol):
 class MemoryStore(Protocol):
     """The operations that a store adds to ``BaseStore`` to serve the memory tiers fully.
 
-    A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.store.plain``. Each has an async face
-    of the same signature, its name with an ``a`` before it, that does not block the loop.
+    A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.store.plain``. What a turn calls has an async
+    face of the same signature, its name with an ``a`` before it, that does not block the loop; the rest is called from a
+    thread. To write a store, subclass ``memgpt_agent.store.base.BaseMemoryStore``, which brings both faces, planning and
+    embedding, and hold it to ``tests/store/protocol_suite.py``.
+
+    What holds for all of them:
+
+    - **Transactions.** A read sees one state of the store. ``batch``, ``put_if`` and ``put_items`` make all their writes or
+      none, and no reader sees a part of them. The reads of a batch see the state before its writes; of several writes to
+      one key the last counts.
+    - **Order.** "The order of storing" is the order in which keys were first put, whatever was written to them since; a key
+      that was deleted and put again counts as new. The puts of one batch are stored in its order. Concurrent writers get
+      some order, the same for every reader from then on.
+    - **Durability.** When a write returns it survives a power failure, unless it was called with ``durable=False``.
+    - **Isolation of namespaces.** "Exactly this namespace" excludes those below it.
     """
 
     def find(
@@ -109,11 +173,21 @@ class MemoryStore(Protocol):
         """
         ...
 
+    def tally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
+        """Return how many items one namespace (exactly this one) holds, and the ``limit`` tags that most of them have.
+
+        The tags of an item are the distinct texts in the list ``tags`` of its value, indexed or not. The cost does not grow with
+        the namespace, nor with its tags.
+
+        **Limits**: expired items count until they are swept; a text with a NUL or half an emoji in it is no tag.
+        """
+        ...
+
     def guarded(self, guard: Guard) -> BaseStore:
         """Return a view of this store that makes its writes only while the guard's item has the guard's number.
 
         The number is read in the transaction of the write, or in its one statement: between the two nobody can raise it. What
-        ``batch``, ``put_if`` and everything built on them writes is guarded; reading is as before. A refused write raises
+        ``batch``, ``put_if``, ``put_items`` and everything built on them writes is guarded; reading is as before. A refused write raises
         ``LeaseLost`` and changes nothing.
         """
         ...
@@ -161,30 +235,77 @@ class MemoryStore(Protocol):
         """Do as :meth:`put_if` does, without blocking the loop."""
         ...
 
+    async def atally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
+        """Do as :meth:`tally` does, without blocking the loop."""
+        ...
 
-class Tally(NamedTuple):
-    """What one namespace holds."""
+    # Moving items between stores
 
-    items: int
-    """How many items."""
-    tags: list[tuple[str, int]]
-    """Tags with the number of items that have them, the most used first, of equals the first by name."""
+    def embedding(self) -> EmbeddingIdentity | None:
+        """Return the embedding that made the store's vectors; ``None`` if it holds none and makes none.
 
-
-@runtime_checkable
-class TallyStore(Protocol):
-    """A ``MemoryStore`` that also knows which tags its items have. Without it an agent is told no tags."""
-
-    def tally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
-        """Return how many items one namespace (exactly this one) holds, and the ``limit`` tags that most of them have.
-
-        The tags of an item are the distinct texts in the list ``tags`` of its value, indexed or not. The cost does not grow with
-        the namespace, nor with its tags.
-
-        **Limits**: what has expired counts until it is swept; a text with a NUL or half an emoji in it is no tag.
+        It is the one in force: after a ``reindex``, also by another process, the new one. A store that was opened without
+        an embedding still names the one that made what it holds.
         """
         ...
 
-    async def atally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
-        """Do as :meth:`tally` does, without blocking the loop."""
+    def items(self, namespace: Namespace, *, vectors_by: EmbeddingIdentity | None = None) -> Iterator[IndexedItem]:
+        """Yield the items of exactly this namespace in the order of storing, with what of each is indexed.
+
+        All come from one state of the store, however slowly they are taken; they need not fit in memory. Close the iterator if
+        you leave it early. With ``vectors_by`` the items carry every vector that the store has of them.
+
+        Raises:
+            EmbeddingMismatch: the vectors in force were not made by ``vectors_by``.
+        """
+        ...
+
+    def put_items(
+        self,
+        items: Sequence[IndexedItem],
+        also: Sequence[PutOp] = (),
+        *,
+        vectors_by: EmbeddingIdentity | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Put items in their order, and ``also`` after them, in one transaction: all of it or nothing.
+
+        The vectors that the items carry are stored if ``vectors_by`` is the embedding with which this store was opened. Every
+        other text is embedded before the transaction begins; ``progress`` is told of these texts. TTL: the items have none.
+        """
+        ...
+
+    # Upkeep
+
+    def reindex(self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None) -> int:
+        """Embed everything anew and use the new vectors from then on; return how many documents were embedded.
+
+        Until the end the old vectors answer, here and in other processes, and what is written meanwhile is embedded as
+        well. Then the new ones are put in force at once: a store that is open with another embedding raises
+        EmbeddingMismatch when it next needs a vector. Interrupted or killed, it loses a batch at most and goes on from there
+        when it is called again with the same embedding.
+
+        Args:
+            embedding: a name, a LangChain embedding or a function; None for the store's own, which then only embeds
+                what was stored without one.
+            dims: the length of its vectors, where it does not say so itself.
+            progress: told how many documents are done, of how many.
+
+        Raises:
+            ConfigurationError: no embedding was given and the store has none.
+        """
+        ...
+
+    def compact(self) -> int:
+        """Give back the space of what was deleted; return by how many bytes the store has become smaller.
+
+        Not needed in daily use. Writers may have to wait meanwhile; nothing is lost if it is interrupted.
+
+        Raises:
+            StoreBusy: others used the store for more than a minute.
+        """
+        ...
+
+    def sizes(self) -> StoreSizes:
+        """Return how much the store holds. It may look at every item: for people and monitoring, not for a turn."""
         ...

@@ -1,9 +1,13 @@
-"""The contract of the ``MemoryStore`` protocol, for any store: subclass it, give ``open_store`` and ``opener_source``.
+"""The contract of the ``MemoryStore`` protocol, for any store: subclass it, give ``opener_source`` and ``open_other``.
 
 class TestPostgresStore(MemoryStoreContract):
     @pytest.fixture
     def opener_source(self, server):
         return f"def open_store(): return ..."
+
+    @pytest.fixture
+    def open_other(self, server):
+        return lambda: ...
 """
 
 import asyncio
@@ -15,12 +19,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
+import numpy as np
 import pytest
 from langgraph.store.base import PutOp
 
-from memgpt_agent.errors import LeaseLost
+from memgpt_agent.errors import EmbeddingMismatch, LeaseLost, ValueNotStorable
 from memgpt_agent.store import MemoryStore
-from memgpt_agent.store.protocol import Guard
+from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Tally
+from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")
 BELOW = ("agent", "recall", "below")
@@ -83,6 +89,11 @@ class MemoryStoreContract:
         defined: dict[str, Any] = {}
         exec(opener_source, defined)  # noqa: S102 - the suite's own source, run in other processes as well
         return defined["open_store"]
+
+    @pytest.fixture
+    def open_other(self) -> Callable[[], AbstractContextManager[Any]]:
+        """Return what opens an empty store of the same kind and with the same index."""
+        raise NotImplementedError
 
     @pytest.fixture
     def store(self, open_store: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
@@ -320,6 +331,143 @@ class MemoryStoreContract:
         assert view.put_if(NS, "new", {"text": "in time"}, expected=None)
         held.put(NS, "apple", {"text": "red apple, eaten"})
         assert store.get(NS, "apple").value == {"text": "red apple, eaten"}
+
+    # moving items
+
+    def test_items_move_to_another_store_as_they_were(
+        self, store: Any, open_other: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        """Values, order, what is indexed, and every vector to the last bit; what is found there is what is found here."""
+        store.put(NS, "pear", {"text": "green pear, rewritten"})
+        store.delete(NS, "train")
+        store.put(NS, "paths", {"title": "lemon", "notes": ["sour", "kiwi"]}, index=["title", "notes[*]"])
+        store.put(NS, "train", {"text": "put again"}, index=False)
+        store.put(NS, "words", {"text": "heard", "beside": "seen"}, index=["text", "words:beside"])
+        made_by = store.embedding()
+        moved = list(store.items(NS, vectors_by=made_by))
+        assert [item.key for item in moved] == ["apple", "code", "pear", "paths", "train", "words"]
+        assert {item.namespace for item in moved} == {NS}
+        assert [item.index for item in moved] == [
+            ("text",), ("text",), ("text",), ("title", "notes[*]"), None, ("text", "words:beside")
+        ]  # fmt: skip
+        assert [sorted(item.vectors) for item in moved] == [
+            ["text"], ["text"], ["text"], ["notes[*].0", "notes[*].1", "title"], [], ["text"]
+        ]  # fmt: skip
+        assert {len(vector) for item in moved for vector in item.vectors.values()} == {4 * made_by.dims}
+        assert all(item.vectors == {} for item in store.items(NS))
+        assert list(store.items(("nobody",))) == []
+        with open_other() as other:
+            other.put_items(moved, vectors_by=made_by)
+            assert list(other.items(NS, vectors_by=made_by)) == moved
+            for query in ("green pear", "kiwi", "seen", "lemon"):
+                found = [(item.key, pytest.approx(item.score)) for item in store.find(NS, query)]
+                assert [(item.key, item.score) for item in other.find(NS, query)] == found
+
+    def test_the_embedding_has_a_name_that_every_opening_agrees_on(
+        self, store: Any, open_store: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        """Vectors are handed over under that name and no other, so that nobody takes them for what they are not."""
+        with open_store() as second:
+            assert (
+                store.embedding()
+                == second.embedding()
+                == EmbeddingIdentity(HashingEmbedder.__module__ + ".HashingEmbedder", 64)
+            )
+        with pytest.raises(EmbeddingMismatch, match="another"):
+            list(store.items(NS, vectors_by=EmbeddingIdentity("another", 64)))
+
+    def test_vectors_that_come_along_are_taken_and_others_made(
+        self, open_other: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        """Of the store's own embedding only; of another, texts are embedded, and progress says of how many."""
+        odd = np.zeros(64, "<f4")
+        odd[7] = 1.0
+        told: list[tuple[int, int]] = []
+        with open_other() as other:
+            mine = other.embedding()
+            carried = IndexedItem(NS, "carried", {"text": "red apple"}, ("text",), {"text": odd.tobytes()})
+            missing = IndexedItem(NS, "missing", {"text": "slow train"}, ("text",))
+            other.put_items([carried, missing], vectors_by=mine, progress=lambda *done: told.append(done))
+            found = {item.key: item.vectors["text"] for item in other.items(NS, vectors_by=mine)}
+            assert found["carried"] == odd.tobytes()
+            assert found["missing"] != odd.tobytes()
+            assert told == [(1, 1)]
+            stranger = EmbeddingIdentity("another", 64)
+            other.put_items([carried], vectors_by=stranger, progress=lambda *done: told.append(done))
+            (again,) = [item for item in other.items(NS, vectors_by=mine) if item.key == "carried"]
+            assert again.vectors["text"] != odd.tobytes()
+            assert told == [(1, 1), (1, 1)]
+
+    def test_many_puts_are_one_transaction(self, store: Any) -> None:
+        """With what is put or deleted beside them: where one of them cannot be stored, nothing is."""
+        good = IndexedItem(NS, "good", {"text": "purple plum"}, ("text",))
+        with pytest.raises(ValueNotStorable):
+            store.put_items([good, IndexedItem(NS, "bad", {"text": object()}, None)], [PutOp(NS, "apple", None)])
+        assert keys(store.find(NS, "")) == list(ITEMS)
+        store.put_items([good], [PutOp(NS, "apple", None), PutOp(OTHER, "agent", {"text": "x"})])
+        assert keys(store.find(NS, "")) == ["train", "code", "pear", "good"]
+        assert keys(store.find(NS, "plum", mode="words")) == ["good"]
+        assert store.get(OTHER, "agent").value == {"text": "x"}
+
+    def test_items_are_read_in_one_state(self, store: Any) -> None:
+        """However much is written while they are taken; and many at a time."""
+        store.batch([PutOp(("many",), f"k{number}", {"n": number}) for number in range(2_500)])
+        reading = store.items(("many",))
+        first = next(reading)
+        store.batch([PutOp(("many",), f"k{number}", None) for number in range(1_000, 2_500)])
+        store.put(("many",), "later", {"n": 0})
+        assert [first.key, *(item.key for item in reading)] == [f"k{number}" for number in range(2_500)]
+        assert store.count(("many",)) == 1_001
+
+    def test_an_iterator_that_is_left_early_holds_nothing(self, store: Any) -> None:
+        """Closed, it lets the store be written and closed."""
+        for _ in range(40):
+            reading = store.items(NS)
+            next(reading)
+            reading.close()
+        store.put(NS, "after", {"text": "after"})
+
+    # upkeep
+
+    def test_a_new_embedding_takes_the_place_of_the_old(
+        self, store: Any, open_store: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        """Everything that is indexed is embedded anew; who has the store open with the old one is refused where vectors are needed."""
+        with open_store() as second:
+            told: list[tuple[int, int]] = []
+            assert store.reindex(HashingEmbedder(32), progress=lambda *done: told.append(done)) == len(ITEMS) + 2
+            assert told[-1] == (len(ITEMS) + 2, len(ITEMS) + 2)
+            assert store.embedding() == second.embedding() == (store.embedding().name, 32)
+            assert keys(store.find(NS, "red apple", mode="meaning"))[0] == "apple"
+            assert {
+                len(v) for item in store.items(NS, vectors_by=store.embedding()) for v in item.vectors.values()
+            } == {128}
+            assert second.get(NS, "apple").value == ITEMS["apple"]
+            with pytest.raises(EmbeddingMismatch):
+                second.put(NS, "new", {"text": "needs a vector"})
+        assert store.reindex(HashingEmbedder(32)) == 0
+
+    def test_its_sizes_follow_what_it_holds_and_compacting_loses_nothing(self, store: Any) -> None:
+        """Items are counted everywhere; bytes are of the whole."""
+        before = store.sizes()
+        assert before.items == len(ITEMS) + 2
+        store.batch([PutOp(("many",), str(n), {"text": f"{n} " * 500}, index=False) for n in range(500)])
+        full = store.sizes()
+        assert full.items == before.items + 500
+        assert full.bytes > before.bytes
+        store.batch([PutOp(("many",), str(n), None) for n in range(500)])
+        assert store.compact() > 0
+        assert store.sizes().bytes < full.bytes
+        assert keys(store.find(NS, "")) == list(ITEMS)
+
+    def test_a_tally_follows_every_write(self, store: Any) -> None:
+        """The most used first, of equals the first by name; each item counts a tag once."""
+        assert store.tally(NS) == Tally(4, [("fruit", 2), ("key", 1), ("red", 1)])
+        store.put(NS, "pear", {"text": "pear", "tags": ["red", "red", "key"]})
+        store.delete(NS, "code")
+        assert store.tally(NS, limit=2) == Tally(3, [("red", 2), ("fruit", 1)])
+        assert asyncio.run(store.atally(NS)) == store.tally(NS)
+        assert store.tally(("nobody",)) == Tally(0, [])
 
     # put_if
 

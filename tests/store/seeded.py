@@ -11,7 +11,7 @@ from langgraph.store.base import PutOp
 from numpy.typing import NDArray
 
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.index.arrays import unit
+from memgpt_agent.store.arrays import unit
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.sqlite.database import Database

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.filters import judge, matches, to_sql
+from memgpt_agent.store.filters import matches
 from memgpt_agent.store.index.sizes import Sizes
+from memgpt_agent.store.sqlite.filter_sql import judge, to_sql
 from memgpt_agent.store.sqlite.rows import encode_value
 from tests.store.reference import DIMS, ExactEmbedder, Reference, passes, shown
 
@@ -184,7 +185,7 @@ def test_a_filter_sees_the_whole_of_a_text_with_a_null_character(wanted: dict[st
 
 def judged(value: dict[str, Any], wanted: dict[str, Any] | None) -> tuple[bool, bool]:
     """Return what SQLite says and what Python says."""
-    condition = to_sql(wanted)
+    condition = to_sql(wanted, {})
     connection = sqlite3.connect(":memory:")
     connection.create_function("passes", 2, judge)
     try:

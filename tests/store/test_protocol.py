@@ -1,9 +1,12 @@
 """FaissStore under the contract of the tiers' protocol."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from memgpt_agent.store import FaissStore
+from memgpt_agent.testing import HashingEmbedder
 from tests.store.protocol_suite import MemoryStoreContract
 
 
@@ -20,3 +23,9 @@ class TestFaissStore(MemoryStoreContract):
             "    index = {'embed': HashingEmbedder(64), 'fields': ['text']}\n"
             f"    return FaissStore({str(tmp_path / 'store.sqlite')!r}, index=index)\n"
         )
+
+    @pytest.fixture
+    def open_other(self, tmp_path: Path) -> Callable[[], FaissStore]:
+        """Return what opens another file."""
+        index = {"embed": HashingEmbedder(64), "fields": ["text"]}
+        return lambda: FaissStore(tmp_path / "other.sqlite", index=index)

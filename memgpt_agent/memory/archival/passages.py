@@ -12,10 +12,10 @@ from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.store.index.bm25 import tokens
 from memgpt_agent.store.plain import Filter, best_or_newest, find, put_if
 from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
 from memgpt_agent.text.english import FUNCTION_WORDS
+from memgpt_agent.text.words import tokens
 
 TagMatch = Literal["any", "all"]
 MAX_PASSAGE_CHARS = 50_000

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memgpt_agent.store.index.arrays import Floats, Ints, one_thread
+from memgpt_agent.store.arrays import Floats, Ints
+from memgpt_agent.store.index.threads import one_thread
 
 TARGET_RECALL = 0.995
 """What the depth is set to on the chunk's own vectors, so that 0.98 holds for other queries."""

@@ -1,8 +1,6 @@
-"""Search by words: how text becomes terms, and BM25 over the terms of one namespace."""
+"""Search by words: the terms of a query, and BM25 over the terms of one namespace."""
 
-import re
 import sqlite3
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,74 +9,11 @@ from numpy.typing import NDArray
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.index.postings import PostingsCache, merged, tokenize
 from memgpt_agent.text.english import FAMILIES, FUNCTION_WORDS
+from memgpt_agent.text.words import tokens
 
 K1 = 1.2
 B = 0.75
-MAX_TERM_CHARS = 64
 MAX_QUERY_TERMS = 64
-
-# Letters and digits of any script; the Indic and South-East Asian blocks whole, since their vowel signs are no letters
-# to Python. Scripts written without spaces are cut into pairs of characters below.
-_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0963\u0966-\u0dff])+")
-_ASCII_SPACED = "".join(
-    char if char in "abcdefghijklmnopqrstuvwxyz0123456789" else " " for char in map(chr, range(128))
-)
-"""What each ASCII character of a folded text becomes: itself or a space. A quarter of the time of a regular expression."""
-# Begins at the beginning of a word and never goes back, so that its time grows with the text and not with its square.
-_COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_./@:+]++[^\W_]++)+")
-_JOINERS = re.compile(r"[^\w]+")
-_CODE = re.compile(r"[\d@_]")
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
-_MARKS = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0655]")
-
-
-def tokens(text: str) -> list[str]:
-    """Return the words of a text, folded (case, accents), and beside them each code, date or address as a whole.
-
-    ``"Order 94071d67-86df"`` gives ``order 94071d67 86df 94071d67_86df``.
-    """
-    text = fold(text)
-    found: list[str]
-    if text.isascii():
-        found = text.translate(_ASCII_SPACED).split()
-        if max(map(len, found), default=0) > MAX_TERM_CHARS:
-            found = [word[:MAX_TERM_CHARS] for word in found]
-    else:
-        found = []
-        for word in _WORD.findall(text):
-            if word.isascii() or not _UNSPACED.search(word):
-                found.append(word[:MAX_TERM_CHARS])
-            else:
-                found += _pairs(word)
-    for part in text.split() if _CODE.search(text) else ():
-        if not part.isalnum() and _CODE.search(part):
-            for compound in _COMPOUND.findall(part):
-                if _CODE.search(compound):
-                    found.append(_JOINERS.sub("_", compound)[:MAX_TERM_CHARS])
-    return found
-
-
-def fold(text: str) -> str:
-    """Return the text in small letters, compatibility forms resolved, accents of European and Semitic scripts off."""
-    if text.isascii():
-        return text.lower()
-    text = text.encode("utf-8", "replace").decode("utf-8")  # half an emoji cannot be stored
-    return unicodedata.normalize("NFKC", _MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold())
-
-
-def _pairs(word: str) -> list[str]:
-    found: list[str] = []
-    end = 0
-    for match in _UNSPACED.finditer(word):
-        if match.start() > end:
-            found.append(word[end : match.start()][:MAX_TERM_CHARS])
-        run, end = match.group(), match.end()
-        found += [run[i : i + 2] for i in range(max(len(run) - 1, 1))]
-    if end < len(word):
-        found.append(word[end:][:MAX_TERM_CHARS])
-    return found
 
 
 def as_indexed(namespace_id: int, words: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memgpt_agent.store.index.arrays import Ints, Mask
+from memgpt_agent.store.arrays import Ints, Mask
 from memgpt_agent.store.index.growing_array import GrowingArray
 from memgpt_agent.store.index.locks import SharedLock
 from memgpt_agent.store.index.vectors import CHUNK_ROWS, Chunk, Vectors

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from memgpt_agent.store.index.arrays import Floats, Ints, Mask
+from memgpt_agent.store.arrays import Floats, Ints, Mask
 from memgpt_agent.store.index.namespace_documents import NamespaceDocuments
 
 SAMPLE = 1024

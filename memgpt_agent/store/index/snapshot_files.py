@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.index.approximate import Approximate, Depths
-from memgpt_agent.store.index.arrays import Floats
 from memgpt_agent.store.index.namespace_documents import Contents, Version
 from memgpt_agent.store.index.vectors import Chunk
 

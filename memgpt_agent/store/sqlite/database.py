@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from memgpt_agent.errors import StoreBusy, StoreClosed, StoreCorrupt, StoreError
-from memgpt_agent.store.filters import judge
+from memgpt_agent.store.sqlite.filter_sql import judge
 from memgpt_agent.store.sqlite.migrations import check_header, check_whole, migrate
 
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -96,11 +96,30 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
-    def alone(self) -> Generator[sqlite3.Connection]:
+    def _alone(self) -> Generator[sqlite3.Connection]:
         """A connection without a transaction, while no other thread writes: for what SQLite does in none."""
         self._after_fork()
         with self._writer, self._translated(), self._borrowed() as connection:
             yield connection
+
+    def size_bytes(self) -> int:
+        """Return the size of the file, free pages included, what is still in its log not counted twice."""
+        with self.read() as connection:
+            pages, page = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+            return int(pages) * int(page)
+
+    def compact(self) -> int:
+        """Rewrite the file without free pages; return by how many bytes it has become smaller.
+
+        It takes as much free space as the file has. Writers wait. Interrupted, the file is as before.
+        """
+        before = self.size_bytes()
+        with self.write() as connection:
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        with self._alone() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+        return before - self.size_bytes()
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they are given back."""

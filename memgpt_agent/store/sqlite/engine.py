@@ -2,7 +2,7 @@
 
 import copy
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,24 +10,24 @@ from typing import Any, TypeVar
 from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem, SearchOp, TTLConfig
 
 from memgpt_agent.errors import LeaseLost
+from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.index.arrays import Floats
 from memgpt_agent.store.index.derived import Sides
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
 from memgpt_agent.store.operations import Find, Newest, Plan
-from memgpt_agent.store.protocol import Guard, Tally
+from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
 from memgpt_agent.store.sqlite.database import Database
-from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force
-from memgpt_agent.store.sqlite.reads import Reader
-from memgpt_agent.store.sqlite.rows import Namespace, decode_value, encode_value, micros, path_of
+from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force, known_identity
+from memgpt_agent.store.sqlite.reads import Reader, items_of
+from memgpt_agent.store.sqlite.reindex import Reindexing
+from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.searches import Searcher
 from memgpt_agent.store.sqlite.ttl import delete_expired, refresh
 from memgpt_agent.store.sqlite.writes import Writer
 
 T = TypeVar("T")
-Vectors = Mapping[str, Floats]
 _SNAPSHOT_TRIES = 8
 
 
@@ -97,10 +97,10 @@ class Engine:
         return self._read(lambda reader: reader.count(namespace, filter))
 
     def tally(self, namespace: Namespace, limit: int) -> Tally:
-        """Return how many items a namespace holds and its tags; see ``TallyStore.tally``."""
+        """Return how many items a namespace holds and its tags; see ``MemoryStore.tally``."""
         return self._read(lambda reader: reader.tally(namespace, limit))
 
-    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool = True) -> bool:
+    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
         now = micros(self._clock())
         wanted = None if expected is None else decode_value(encode_value(expected))
@@ -121,6 +121,34 @@ class Engine:
     def sweep(self) -> int:
         """Delete what has expired; return how many items that were."""
         return delete_expired(self._database, micros(self._clock()), self._sizes.tombstones_kept)
+
+    def embedding(self) -> EmbeddingIdentity | None:
+        """Return the embedding in force."""
+        with self._database.read() as connection:
+            return known_identity(connection) or (self.embedder.identity if self.embedder else None)
+
+    def items(self, namespace: Namespace, vectors_by: EmbeddingIdentity | None) -> Iterator[IndexedItem]:
+        """Yield the items of a namespace in the order of storing; see ``MemoryStore.items``."""
+        with self._database.read() as connection:
+            if vectors_by is not None:
+                check_in_force(connection, vectors_by)
+            yield from items_of(connection, namespace, with_vectors=vectors_by is not None)
+
+    def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        """Embed everything anew and use this embedder from then on; see ``MemoryStore.reindex``."""
+        embedded = Reindexing(self._database, embedder).run(progress)
+        self.embedder = embedder
+        return embedded
+
+    def compact(self) -> int:
+        """Give back the space of what was deleted; see ``MemoryStore.compact``."""
+        return self._database.compact()
+
+    def sizes(self) -> StoreSizes:
+        """Return how much the file holds."""
+        with self._database.read() as connection:
+            items = int(connection.execute("SELECT ifnull(sum(items), 0) FROM namespaces").fetchone()[0])
+        return StoreSizes(items, self._database.size_bytes())
 
     @property
     def _refreshes(self) -> bool:
@@ -169,7 +197,7 @@ class Engine:
 
     def _dims(self, connection: sqlite3.Connection) -> int | None:
         """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""
-        if self.embedder is None or not is_in_force(connection, self.embedder):
+        if self.embedder is None or not is_in_force(connection, self.embedder.identity):
             return None
         return self.embedder.dims
 
@@ -185,4 +213,4 @@ class Engine:
 
     def _check(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> None:
         if uses_vectors and self.embedder:
-            check_in_force(connection, self.embedder)
+            check_in_force(connection, self.embedder.identity)

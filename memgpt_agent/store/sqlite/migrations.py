@@ -2,15 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from memgpt_agent.errors import StoreCorrupt, StoreError
+from memgpt_agent.store.fields import texts_of
 from memgpt_agent.store.sqlite.rows import decode_value, standard_json
 from memgpt_agent.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
-from memgpt_agent.store.sqlite.tag_index import ends_of, tags_of
 
 HEADER = b"SQLite format 3\x00"
 CHECKED_WHOLE_BYTES = 8 << 20
@@ -64,8 +62,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             "Upgrade with: pip install --upgrade memgpt-agent"
         )
     connection.create_function("standard_json", 1, standard_json, deterministic=True)
-    connection.create_function("stored_tags", 1, partial(_texts, tags_of), deterministic=True)
-    connection.create_function("stored_ends", 1, partial(_texts, ends_of), deterministic=True)
+    connection.create_function("stored_tags", 1, partial(_texts, "tags"), deterministic=True)
+    connection.create_function("stored_ends", 1, partial(_texts, "ends"), deterministic=True)
     while version < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -99,8 +97,8 @@ def check_whole(connection: sqlite3.Connection, path: Path, *, always: bool = Fa
         )
 
 
-def _texts(texts_of: Callable[[Mapping[str, Any]], Sequence[str]], value: str) -> str:
-    return json.dumps(texts_of(decode_value(value)))
+def _texts(field: str, value: str) -> str:
+    return json.dumps(texts_of(decode_value(value).get(field)))
 
 
 def _version(connection: sqlite3.Connection) -> int:

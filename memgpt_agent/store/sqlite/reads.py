@@ -1,16 +1,19 @@
 """Reading items within one transaction: get, search, find, newest, count, list namespaces."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, SearchItem, SearchOp
 
-from memgpt_agent.store.filters import Filter, to_sql
-from memgpt_agent.store.index.arrays import Floats
+from memgpt_agent.store.arrays import Floats
+from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.operations import Find, Newest
-from memgpt_agent.store.protocol import Tally
-from memgpt_agent.store.sqlite.rows import Namespace, as_found, as_item, namespace_of, path_of
+from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
+from memgpt_agent.store.sqlite.declared import known_fields
+from memgpt_agent.store.sqlite.filter_sql import Condition, columns_in, to_sql
+from memgpt_agent.store.sqlite.rows import as_found, as_item, decode_value, namespace_of, path_of
 from memgpt_agent.store.sqlite.searches import Hit, Searcher
 from memgpt_agent.store.sqlite.tag_index import among, most_used
 
@@ -87,7 +90,7 @@ class Reader:
         place = f"items.value, '$.\"{asked.by}\"'"
         order = (
             "items.time"
-            if asked.by == "time"
+            if asked.by == known_fields(self._connection).ordered
             else (f"CASE WHEN json_type({place}) IN ('text', 'integer', 'real') THEN json_extract({place}) END")
         )
         where = f"FROM items WHERE items.ns = ? AND {self._alive}"
@@ -106,7 +109,7 @@ class Reader:
             return items - (
                 0 if self._now is None else int(self._execute(gone, [self._now, namespace_id]).fetchone()[0])
             )
-        condition = to_sql(filter)
+        condition = self._condition(filter)
         sql = f"SELECT count(*) FROM items WHERE items.ns = ? AND {self._alive} AND {condition.sql}"
         return int(self._execute(sql, [namespace_id, *condition.parameters]).fetchone()[0])
 
@@ -158,16 +161,22 @@ class Reader:
         self, where: str, order: str, parameters: list[Any], filter: Filter | None, limit: int, offset: int
     ) -> list[SearchItem]:
         """``parameters`` are those of ``where``: the namespace's id."""
-        condition, indexed = to_sql(filter), among(filter, parameters[0])
+        condition, indexed = self._condition(filter), self._among(filter, parameters[0])
         if indexed is not None:
             where, parameters = f"{where} AND {indexed.sql}", [*parameters, *indexed.parameters]
         sql = f"SELECT {_COLUMNS} {where} AND {condition.sql} {order} LIMIT ? OFFSET ?"
         rows = self._execute(sql, [*parameters, *condition.parameters, limit, offset])
         return [self._item(row) for row in rows.fetchall()]
 
+    def _condition(self, filter: Filter | None) -> Condition:
+        return to_sql(filter, columns_in(known_fields(self._connection)) if filter else {})
+
+    def _among(self, filter: Filter | None, namespace_id: int) -> Condition | None:
+        return among(filter, namespace_id, known_fields(self._connection).listed) if filter else None
+
     def _unindexed(self, namespace_id: int, filter: Filter | None, limit: int) -> list[Hit]:
         where = f"FROM items WHERE items.ns = ? AND items.doc IS NULL AND {self._alive}"
-        condition = to_sql(filter)
+        condition = self._condition(filter)
         sql = f"SELECT items.id {where} AND {condition.sql} ORDER BY items.id LIMIT ?"
         rows = self._execute(sql, [namespace_id, *condition.parameters, limit])
         return [Hit(None, namespace_id, row[0]) for row in rows]
@@ -217,6 +226,21 @@ class Reader:
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
         return self._connection.execute(sql, parameters)
+
+
+def items_of(connection: sqlite3.Connection, namespace: Namespace, *, with_vectors: bool) -> Iterator[IndexedItem]:
+    """Yield the items of one namespace in the order of storing, with what of each is indexed and, on demand, its vectors."""
+    sql = (
+        "SELECT items.key, items.value, path_sets.paths, items.doc, items.ns FROM items "
+        "LEFT JOIN docs ON docs.id = items.doc LEFT JOIN path_sets ON path_sets.id = docs.paths "
+        "WHERE items.ns = (SELECT id FROM namespaces WHERE path = ?) ORDER BY items.id"
+    )
+    vectors = "SELECT path, vector FROM vectors WHERE ns = ? AND doc = ? ORDER BY path"
+    for key, value, paths, doc, namespace_id in connection.execute(sql, (path_of(namespace),)):
+        rows = connection.execute(vectors, (namespace_id, doc)) if with_vectors and doc is not None else ()
+        index = tuple(json.loads(paths)) if paths else None
+        found = {path: bytes(vector) for path, vector in rows}
+        yield IndexedItem(namespace, key, decode_value(value), index, found)
 
 
 def _fits(condition: MatchCondition, namespace: Namespace) -> bool:

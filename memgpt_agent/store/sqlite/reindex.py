@@ -2,22 +2,18 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from langchain_core.embeddings import Embeddings
-
 from memgpt_agent.errors import StoreError
+from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.index.arrays import Floats
+from memgpt_agent.store.protocol import EmbeddingIdentity, Progress
 from memgpt_agent.store.sqlite.database import Database
-from memgpt_agent.store.sqlite.identity import Identity, identity_of, known_identity, remember
+from memgpt_agent.store.sqlite.identity import known_identity, remember
 from memgpt_agent.store.sqlite.rows import decode_value
 from memgpt_agent.store.texts import texts_at
 
-Progress = Callable[[int, int], None]
-"""Told after each batch how many documents are done, of how many."""
 DOCS_AT_ONCE = 256
 """So many documents are embedded and written in one transaction; what an interruption loses at most."""
 _STATE = "reindex"
@@ -42,27 +38,6 @@ class _Doc(NamedTuple):
     id: int
     namespace_id: int
     texts: list[tuple[str, str]]
-
-
-def reindex_file(
-    path: str | Path, embedding: Embeddings, *, dims: int | None = None, progress: Progress | None = None
-) -> int:
-    """Embed everything in a store's file anew; see :meth:`FaissStore.reindex`. The file is opened for it and closed.
-
-    Raises:
-        StoreError: there is no such file.
-        StoreCorrupt: it is damaged or another program's.
-    """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise StoreError(
-            f"There is no store at {path}, so there is nothing to embed anew. It is made when an agent first speaks."
-        )
-    database = Database(path)
-    try:
-        return Reindexing(database, Embedder(embedding, dims)).run(progress)
-    finally:
-        database.close()
 
 
 class Reindexing:
@@ -107,7 +82,7 @@ class Reindexing:
         return embedded
 
     def _begin(self) -> _State:
-        wanted = identity_of(self._embedder)
+        wanted = self._embedder.identity
         with self._database.write() as connection:
             state = _read_state(connection)
             if state is None or (state.name, state.dims) != wanted:
@@ -191,7 +166,7 @@ class Reindexing:
                     return None
                 written += self._write(connection, state, docs, self._embed(docs))
                 state = state._replace(done=docs[-1].id)
-            remember(connection, Identity(state.name, state.dims))
+            remember(connection, EmbeddingIdentity(state.name, state.dims))
             connection.execute("UPDATE meta SET value = ? WHERE key = 'space'", (str(state.space),))
             connection.execute("UPDATE namespaces SET generation = generation + 1")
             connection.execute("DELETE FROM meta WHERE key = ?", (_STATE,))

@@ -9,8 +9,8 @@ from typing import Any
 from langgraph.store.base import Item, SearchItem
 
 from memgpt_agent.errors import ValueNotStorable
+from memgpt_agent.store.protocol import Namespace
 
-Namespace = tuple[str, ...]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -92,5 +92,10 @@ MIGRATIONS: tuple[str, ...] = (
         SELECT items.ns, one.value, items.id FROM items, json_each(stored_ends(items.value)) AS one
         WHERE instr(items.value, '"ends"');
     """,
+    # 5: of which fields of the values these columns and tables are made (``declared.py`` changes it). Before, it was always these.
+    """
+    INSERT INTO meta (key, value)
+        VALUES ('fields', '{"ordered": "time", "grouped": "thread_id", "counted": "tags", "listed": "ends"}');
+    """,
 )
 """Each is run once, in order, in a transaction of its own; ``user_version`` counts them. Never edit one: append."""

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memgpt_agent.store.filters import Filter, to_sql
+from memgpt_agent.store.arrays import Floats
+from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.index import bm25 as words
-from memgpt_agent.store.index.arrays import Floats
 from memgpt_agent.store.index.derived import Side, Sides
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.ranking import Scores, Spread, ranked, with_neighbours
+from memgpt_agent.store.sqlite.declared import known_fields
+from memgpt_agent.store.sqlite.filter_sql import columns_in, to_sql
 
 CANDIDATES = 200
 _Mask = NDArray[np.bool_]
@@ -114,7 +116,7 @@ class Searcher:
         return allowed
 
     def _scanned(self, index: NamespaceIndex, filter: Filter) -> _Mask:
-        condition = to_sql(filter)
+        condition = to_sql(filter, columns_in(known_fields(self._connection)))
         docs = self._ids(
             f"SELECT doc FROM items WHERE items.ns = ? AND doc IS NOT NULL AND {condition.sql}",
             [index.namespace_id, *condition.parameters],

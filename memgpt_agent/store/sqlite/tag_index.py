@@ -1,30 +1,16 @@
-"""What is kept of the lists ``tags`` and ``ends`` in values: how many items have each tag, and which items have each end."""
+"""What is kept of two declared lists in values: how many items have each text of one, and which have each of the other."""
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
-from memgpt_agent.store.filters import MANY, Condition, Filter, is_text
+from memgpt_agent.store.fields import Fields, counted_texts, is_text, listed_texts
+from memgpt_agent.store.filters import Filter
+from memgpt_agent.store.sqlite.filter_sql import MANY, Condition
 from memgpt_agent.store.sqlite.rows import decode_value
 
 _ITEMS_AT_ONCE = 256
-
-
-def tags_of(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the tags of a value: the distinct texts in its list ``tags``, but for those that SQLite cannot compare."""
-    return _texts(value.get("tags"))
-
-
-def ends_of(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a value joins (a fact its entities): the distinct texts in its list ``ends``, as for :func:`tags_of`."""
-    return _texts(value.get("ends"))
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple):
-        return ()
-    return tuple(dict.fromkeys(one for one in cast("Sequence[Any]", values) if is_text(one)))
 
 
 class Lists:
@@ -33,17 +19,18 @@ class Lists:
     Done here and not by triggers: counting tags, those cost every put a tenth of its time more, and one with tags a third.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, fields: Fields) -> None:
         self._connection = connection
+        self._fields = fields
         self._tags: Counter[tuple[int, str]] = Counter()
         self._ends: list[tuple[int, str, int]] = []
         self._leaving: list[int] = []
 
-    def add(self, namespace_id: int, item: int, tags: Sequence[str], ends: Sequence[str]) -> None:
-        """Take in an item that comes, or what an item is to be."""
-        for tag in tags:
+    def add(self, namespace_id: int, item: int, value: Mapping[str, Any]) -> None:
+        """Take in the value of an item that comes, or that an item is to have."""
+        for tag in counted_texts(value, self._fields):
             self._tags[namespace_id, tag] += 1
-        for end in ends:
+        for end in listed_texts(value, self._fields):
             self._ends.append((namespace_id, end, item))
 
     def remove(self, item: int) -> None:
@@ -60,8 +47,8 @@ class Lists:
                 f"SELECT id, ns, value FROM items WHERE id IN ({marks})", part
             ):
                 value = decode_value(text)
-                self._tags.subtract((namespace_id, tag) for tag in tags_of(value))
-                gone += [(namespace_id, end, item) for end in ends_of(value)]
+                self._tags.subtract((namespace_id, tag) for tag in counted_texts(value, self._fields))
+                gone += [(namespace_id, end, item) for end in listed_texts(value, self._fields)]
         if gone:
             many("DELETE FROM ends WHERE ns = ? AND value = ? AND item = ?", gone)
         if self._ends:
@@ -94,12 +81,12 @@ def most_used(connection: sqlite3.Connection, namespace_id: int, limit: int) -> 
     return [(str(tag), int(items)) for tag, items in connection.execute(sql, (namespace_id, limit))]
 
 
-def among(filter: Filter | None, namespace_id: int) -> Condition | None:
-    """Return as SQL which items of a namespace may pass a filter on ``ends``, read from an index; None where it says nothing.
+def among(filter: Filter | None, namespace_id: int, field: str | None) -> Condition | None:
+    """Return as SQL which items of a namespace may pass a filter on the listed field, from its index; None where it says nothing.
 
     It lets at least the right items through: the filter itself still has to be asked.
     """
-    wanted = (filter or {}).get("ends")
+    wanted = (filter or {}).get(field) if field else None
     given = cast("Mapping[str, Any]", wanted).get("$any") if isinstance(wanted, Mapping) else None
     options = cast("list[Any]", given) if isinstance(given, list) else []
     texts = [one for one in options if is_text(one)]

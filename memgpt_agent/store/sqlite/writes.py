@@ -3,79 +3,19 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.index import bm25 as words
-from memgpt_agent.store.index.arrays import Floats
-from memgpt_agent.store.sqlite.rows import Namespace, encode_value, path_of
-from memgpt_agent.store.sqlite.tag_index import HAS_LISTS, Lists, ends_of, tags_of
+from memgpt_agent.store.operations import Write
+from memgpt_agent.store.protocol import Namespace
+from memgpt_agent.store.sqlite.declared import columns_of, known_fields
+from memgpt_agent.store.sqlite.rows import path_of
+from memgpt_agent.store.sqlite.tag_index import HAS_LISTS, Lists
 from memgpt_agent.store.sqlite.tombstones import record
-from memgpt_agent.store.texts import FieldText, texts_at
 
 MICROS_A_MINUTE = 60_000_000
-ORDER_FIELD, THREAD_FIELD = "time", "thread_id"
-"""The two fields of a value that have a column of their own, so that the newest items are read without a scan."""
 _KEYS_AT_ONCE = 256
-
-
-class Write(NamedTuple):
-    """One item to be written, or deleted (``value`` is None), with all that can be worked out before the transaction."""
-
-    namespace: Namespace
-    key: str
-    value: str | None
-    paths: tuple[str, ...] = ()
-    texts: Sequence[FieldText] = ()
-    words: Sequence[str] = ()
-    ttl_minutes: float | None = None
-    time: str | float | None = None
-    thread: str | None = None
-    tags: Sequence[str] = ()
-    ends: Sequence[str] = ()
-
-
-def prepare(
-    namespace: Namespace,
-    key: str,
-    value: Mapping[str, Any] | None,
-    paths: tuple[str, ...] | None,
-    ttl_minutes: float | None,
-) -> Write:
-    """Return a write; ``paths`` None is an item that is not indexed.
-
-    Raises:
-        ValueNotStorable: the value is not JSON.
-    """
-    if value is None:
-        return Write(namespace, key, None)
-    text = encode_value(value)
-    fields = texts_at(value, paths) if paths is not None else ()
-    found = words.tokens("\n".join([field.text for field in fields])) if fields else ()
-    time, thread = value.get(ORDER_FIELD), value.get(THREAD_FIELD)
-    return Write(
-        namespace, key, text, paths or (), fields, found, ttl_minutes, order_of(time), _bindable(thread), tags_of(value), ends_of(value)
-    )  # fmt: skip
-
-
-def order_of(value: Any) -> str | float | None:
-    """Return what a value is ordered by: a text or a number as it is, anything else as if it were not there."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return _bindable(value) if isinstance(value, str) else float(value) if abs(value) >= 1 << 63 else value
-
-
-def _bindable(value: Any) -> str | None:
-    """Return the text if SQLite can hold it: half an emoji it cannot."""
-    return (
-        value
-        if isinstance(value, str) and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
-        else None
-    )
-
-
-def texts_to_embed(writes: Sequence[Write]) -> list[str]:
-    """Return the distinct texts that need a vector, in order."""
-    return list(dict.fromkeys([field.text for write in writes for field in write.texts if field.embed]))
 
 
 class Writer:
@@ -89,6 +29,7 @@ class Writer:
         self._item_id = self._last_id("items")
         self._doc_id = self._last_id("docs")
         self._space = int(connection.execute("SELECT value FROM meta WHERE key = 'space'").fetchone()[0])
+        self._fields = known_fields(connection)
         self._buried: list[tuple[int, int]] = []
         self._deleted: list[tuple[int]] = []
         self._updated: list[tuple[Any, ...]] = []
@@ -97,7 +38,7 @@ class Writer:
         self._new_vectors: list[tuple[Any, ...]] = []
         self._counts: dict[int, int] = {}
         self._doc_high: dict[int, int] = {}
-        self._lists = Lists(connection)
+        self._lists = Lists(connection, self._fields)
         self._with_lists: set[int] = set()
 
     def _last_id(self, table: str) -> int:
@@ -160,13 +101,13 @@ class Writer:
         expires = None if write.ttl_minutes is None else self._now + round(write.ttl_minutes * MICROS_A_MINUTE)
         if item is not None:
             self._unlist(namespace_id, item)
-            self._lists.add(namespace_id, item, write.tags, write.ends)
+            self._lists.add(namespace_id, item, write.fields)
             doc = self._index(namespace_id, item, write, vectors) if write.texts else None
-            row = (write.value, self._now, doc, write.ttl_minutes, expires, write.time, write.thread, item)
+            row = (write.value, self._now, doc, write.ttl_minutes, expires, *columns_of(write.fields, self._fields), item)
             self._updated.append(row)
             return
         self._item_id = item = self._item_id + 1
-        self._lists.add(namespace_id, item, write.tags, write.ends)
+        self._lists.add(namespace_id, item, write.fields)
         doc = self._index(namespace_id, item, write, vectors) if write.texts else None
         self._new_items.append(
             (
@@ -179,8 +120,7 @@ class Writer:
                 doc,
                 write.ttl_minutes,
                 expires,
-                write.time,
-                write.thread,
+                *columns_of(write.fields, self._fields),
             )
         )
         self._counts[namespace_id] = self._counts.get(namespace_id, 0) + 1

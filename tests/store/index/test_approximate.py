@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from memgpt_agent.store.arrays import Floats, unit
 from memgpt_agent.store.index.approximate import Approximate, Depths
-from memgpt_agent.store.index.arrays import Floats, one_thread, unit
+from memgpt_agent.store.index.threads import one_thread
 from memgpt_agent.store.index.vectors import Chunk, Vectors, products, products_at
 from tests.store.seeded import CHUNK_ROWS, delete, exact_keys, opened, put, vector_of
 

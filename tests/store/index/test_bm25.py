@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from memgpt_agent.store.index.bm25 import tokens
+from memgpt_agent.text.words import tokens
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 
 from memgpt_agent.errors import ConfigurationError, EmbeddingMismatch, StoreError
-from memgpt_agent.store import FaissStore
-from memgpt_agent.store.sqlite.reindex import DOCS_AT_ONCE, reindex_file
+from memgpt_agent.store import FaissStore, open_store
+from memgpt_agent.store.protocol import Progress
+from memgpt_agent.store.sqlite.reindex import DOCS_AT_ONCE
 from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")
 OLD, NEW = 160, 128
 ITEMS = 3 * DOCS_AT_ONCE
+
+
+def reindex_file(path: Path, embedding: HashingEmbedder, progress: Progress | None = None) -> int:
+    """Embed everything in a file anew, opened for this alone, as ``memgpt reindex`` does."""
+    with open_store(path, create=False) as store:
+        return store.reindex(embedding, progress=progress)
 
 
 def opened(path: Path, dims: int) -> FaissStore:

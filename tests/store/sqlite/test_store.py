@@ -1,5 +1,6 @@
 """FaissStore beyond LangGraph's contract: durability, words, compare-and-set, sharing, TTL."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -7,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from memgpt_agent.errors import ConfigurationError, EmbeddingMismatch, StoreClosed, StoreCorrupt, ValueNotStorable
-from memgpt_agent.store import FaissStore, MemoryStore, open_store
+from memgpt_agent.errors import (
+    ConfigurationError,
+    EmbeddingMismatch,
+    StoreClosed,
+    StoreCorrupt,
+    StoreError,
+    ValueNotStorable,
+)
+from memgpt_agent.store import FaissStore, MemoryStore, check_store_backend, open_store
 from memgpt_agent.testing import Clock, HashingEmbedder
 
 NS = ("agent", "recall")
@@ -283,11 +291,30 @@ def test_a_closed_store_says_so(path: Path) -> None:
 def test_a_url_names_a_store(tmp_path: Path) -> None:
     """Files, memory; Postgres is the next round's."""
     with open_store(f"sqlite:///{tmp_path}/a.db") as store:
+        assert isinstance(store, FaissStore)
         assert store.path == tmp_path / "a.db"
     with open_store("memory://") as store:
         store.put(NS, "a", {"text": "x"})
+        assert isinstance(store, FaissStore)
         file = store.path
     assert not file.exists()
     for url in ("postgresql://host/db", "redis://x", "sqlite://"):
         with pytest.raises(ConfigurationError):
             open_store(url)
+
+
+def test_a_store_that_is_not_there_is_not_made_unasked(tmp_path: Path) -> None:
+    """The error says so; one in memory is never there before."""
+    for url in (f"sqlite:///{tmp_path}/none.db", "memory://"):
+        with pytest.raises(StoreError, match="no store"):
+            open_store(url, create=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_keeps_a_store_is_said_without_opening_one(tmp_path: Path) -> None:
+    """By the kind of URL."""
+    for url in (f"sqlite:///{tmp_path}/none.db", tmp_path / "none.db", "memory://"):
+        assert check_store_backend(url) == f"SQLite {sqlite3.sqlite_version} with FTS5"
+    with pytest.raises(ConfigurationError, match="redis"):
+        check_store_backend("redis://x")
+    assert not list(tmp_path.iterdir())

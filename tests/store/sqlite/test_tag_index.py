@@ -13,9 +13,9 @@ from langgraph.store.base import PutOp
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.store import FaissStore, Tally
+from memgpt_agent.store.fields import texts_of
 from memgpt_agent.store.plain import matches, tally
 from memgpt_agent.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
-from memgpt_agent.store.sqlite.tag_index import ends_of, tags_of
 from memgpt_agent.testing import Clock
 
 NS, OTHER = ("ann", "archival"), ("ben", "archival")
@@ -53,7 +53,7 @@ def test_whatever_is_written_the_counts_are_those_of_the_items(acts: list[Any]) 
             ]
         )
         for namespace in (NS, OTHER):
-            right = Counter(tag for item in plain.search(namespace) for tag in tags_of(item.value))
+            right = Counter(tag for item in plain.search(namespace) for tag in texts_of(item.value.get("tags")))
             found = store.tally(namespace)
             assert dict(found.tags) == right
             assert found.items == len(plain.search(namespace))
@@ -71,7 +71,7 @@ def test_whatever_is_written_the_counts_are_those_of_the_items(acts: list[Any]) 
                 (".".join(item.namespace), end, item.key)
                 for namespace in (NS, OTHER)
                 for item in plain.search(namespace)
-                for end in ends_of(item.value)
+                for end in texts_of(item.value.get("ends"))
             )
         )
 
@@ -165,27 +165,3 @@ def test_the_counts_are_read_from_an_index(store: FaissStore) -> None:
     plan = [row[3] for row in connection.execute(sql)]
     connection.close()
     assert plan == ["SEARCH tag_counts USING COVERING INDEX tags_by_use (ns=?)"]
-
-
-class Untold(InMemoryStore):
-    """A store of the protocol that keeps no tally."""
-
-    def count(self, namespace: tuple[str, ...], filter: dict[str, Any] | None = None) -> int:
-        """Return how many items there are."""
-        return len(self.search(namespace, limit=99))
-
-    async def acount(self, namespace: tuple[str, ...], filter: dict[str, Any] | None = None) -> int:
-        """Return the same."""
-        return self.count(namespace, filter)
-
-    def _none(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
-
-    find = newest = put_if = guarded = afind = anewest = aput_if = _none
-
-
-def test_a_store_that_keeps_no_tally_tells_no_tags() -> None:
-    """It counts, as before."""
-    store = Untold()
-    store.put(NS, "a", {"tags": ["home"]})
-    assert tally(store, NS) == Tally(1, [])

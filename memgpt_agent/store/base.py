@@ -1,0 +1,403 @@
+"""What the stores of this package share: both faces of every operation, planning and embedding, over one engine."""
+
+import asyncio
+import copy
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+from langgraph.store.base import BaseStore, IndexConfig, Op, PutOp, Result, SearchItem, TTLConfig
+
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.store.arrays import Floats
+from memgpt_agent.store.embedding import TEXTS_AT_ONCE, Embedder, make_embedder
+from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.operations import Find, Newest, Plan, Planner
+from memgpt_agent.store.protocol import (
+    EmbeddingIdentity,
+    Guard,
+    IndexedItem,
+    Namespace,
+    Progress,
+    SearchMode,
+    StoreSizes,
+    Tally,
+)
+from memgpt_agent.store.sweeper import Sweeper
+from memgpt_agent.store.texts import texts_at
+
+Vectors = Mapping[str, Floats]
+"""A unit row for each text."""
+
+
+class Engine(Protocol):
+    """A store's work on its data, one blocking call at a time, from any thread, and without embedding.
+
+    Every call is one transaction, but for ``items`` (one for as long as it is read), ``sweep``, ``reindex`` and ``compact``.
+    ``vectors`` hold what the plan's texts became; a text without a vector is found by words only.
+    """
+
+    embedder: Embedder | None
+    """What texts are embedded by; None: by words only."""
+
+    def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+        """Answer all reads of a batch from the state before it, then make all its writes or none."""
+        ...
+
+    def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
+        """Answer ``MemoryStore.find``; ``vectors`` holds the query's, where the mode needs one."""
+        ...
+
+    def newest(self, asked: Newest) -> list[SearchItem]:
+        """Answer ``MemoryStore.newest``."""
+        ...
+
+    def count(self, namespace: Namespace, filter: dict[str, Any] | None) -> int:
+        """Answer ``MemoryStore.count``."""
+        ...
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Answer ``MemoryStore.tally``."""
+        ...
+
+    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+        """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
+        ...
+
+    def guarded(self, guard: Guard) -> Self:
+        """Return this engine with a guard that every write checks in its transaction; see ``MemoryStore.guarded``."""
+        ...
+
+    def embedding(self) -> EmbeddingIdentity | None:
+        """Answer ``MemoryStore.embedding``."""
+        ...
+
+    def items(self, namespace: Namespace, vectors_by: EmbeddingIdentity | None) -> Iterator[IndexedItem]:
+        """Answer ``MemoryStore.items``."""
+        ...
+
+    def sweep(self) -> int:
+        """Delete what has expired; return how many items that were."""
+        ...
+
+    def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        """Embed everything anew, put the new vectors in force and use this embedder; see ``MemoryStore.reindex``."""
+        ...
+
+    def compact(self) -> int:
+        """Answer ``MemoryStore.compact``."""
+        ...
+
+    def sizes(self) -> StoreSizes:
+        """Answer ``MemoryStore.sizes``."""
+        ...
+
+
+class BaseMemoryStore(BaseStore):
+    """A ``MemoryStore`` over an engine. A new store brings the engine, and ``close``.
+
+    Args:
+        engine: does the work.
+        planner: takes operations apart, with the engine's encoding of values.
+        ttl: LangGraph's TTL settings; ``start_ttl_sweeper`` starts the sweeper.
+    """
+
+    supports_ttl = True
+
+    def __init__(self, engine: Engine, planner: Planner, ttl: TTLConfig | None) -> None:
+        self.ttl_config = ttl
+        self._engine = engine
+        self._planner = planner
+        self._sweeper = Sweeper(engine.sweep)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the store. May be called twice; another thread's running operation is finished first."""
+
+    # The two faces differ in how texts are embedded, and in the thread.
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""
+        plan = self._planner.plan(ops)
+        return self._engine.execute(plan, self._documents(plan.texts), self._queries(plan.queries))
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Do as :meth:`batch` does, without blocking the loop. Cancelled, a write that has begun is still finished."""
+        plan = await asyncio.to_thread(self._planner.plan, list(ops))
+        vectors = await self._adocuments(plan.texts)
+        queries = await self._aqueries(plan.queries)
+        return await asyncio.to_thread(self._engine.execute, plan, vectors, queries)
+
+    def find(
+        self,
+        namespace: Namespace,
+        query: str,
+        *,
+        mode: SearchMode = "hybrid",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        near: str | None = None,
+    ) -> list[SearchItem]:
+        """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
+        asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
+        return self._engine.find(asked, self._queries(asked.texts))
+
+    async def afind(
+        self,
+        namespace: Namespace,
+        query: str,
+        *,
+        mode: SearchMode = "hybrid",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        near: str | None = None,
+    ) -> list[SearchItem]:
+        """Do as :meth:`find` does, without blocking the loop."""
+        asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
+        vectors = await self._aqueries(asked.texts)
+        return await asyncio.to_thread(self._engine.find, asked, vectors)
+
+    def newest(
+        self,
+        namespace: Namespace,
+        *,
+        by: str = "time",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[SearchItem]:
+        """Return the items of exactly this namespace by a field, highest first; see ``MemoryStore.newest``."""
+        return self._engine.newest(Newest(namespace, by, filter, limit, offset).checked())
+
+    async def anewest(
+        self,
+        namespace: Namespace,
+        *,
+        by: str = "time",
+        filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[SearchItem]:
+        """Do as :meth:`newest` does, without blocking the loop."""
+        return await asyncio.to_thread(self._engine.newest, Newest(namespace, by, filter, limit, offset).checked())
+
+    def count(self, namespace: Namespace, filter: dict[str, Any] | None = None) -> int:
+        """Return how many items exactly this namespace holds; see ``MemoryStore.count``."""
+        return self._engine.count(*_counted(namespace, filter))
+
+    async def acount(self, namespace: Namespace, filter: dict[str, Any] | None = None) -> int:
+        """Do as :meth:`count` does, without blocking the loop."""
+        return await asyncio.to_thread(self._engine.count, *_counted(namespace, filter))
+
+    def tally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
+        """Return how many items exactly this namespace holds, and its tags; see ``MemoryStore.tally``."""
+        return self._engine.tally(*_tallied(namespace, limit))
+
+    async def atally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
+        """Do as :meth:`tally` does, without blocking the loop."""
+        return await asyncio.to_thread(self._engine.tally, *_tallied(namespace, limit))
+
+    def put_if(
+        self,
+        namespace: Namespace,
+        key: str,
+        value: dict[str, Any],
+        *,
+        expected: dict[str, Any] | None,
+        index: Literal[False] | list[str] | None = None,
+        durable: bool = True,
+    ) -> bool:
+        """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
+        plan = self._planner.plan_put(namespace, key, value, index, self._default_ttl)
+        return self._engine.put_if(plan, self._documents(plan.texts), expected, durable=durable)
+
+    async def aput_if(
+        self,
+        namespace: Namespace,
+        key: str,
+        value: dict[str, Any],
+        *,
+        expected: dict[str, Any] | None,
+        index: Literal[False] | list[str] | None = None,
+        durable: bool = True,
+    ) -> bool:
+        """Do as :meth:`put_if` does, without blocking the loop."""
+        plan = await asyncio.to_thread(self._planner.plan_put, namespace, key, value, index, self._default_ttl)
+        vectors = await self._adocuments(plan.texts)
+        return await asyncio.to_thread(lambda: self._engine.put_if(plan, vectors, expected, durable=durable))
+
+    def guarded(self, guard: Guard) -> Self:
+        """Return a view of this store whose writes are made only while the guard holds; see ``MemoryStore.guarded``."""
+        view = copy.copy(self)
+        view._engine = self._engine.guarded(guard)
+        return view
+
+    # Moving items between stores
+
+    def embedding(self) -> EmbeddingIdentity | None:
+        """Return the embedding that made the store's vectors; see ``MemoryStore.embedding``."""
+        return self._engine.embedding()
+
+    def items(self, namespace: Namespace, *, vectors_by: EmbeddingIdentity | None = None) -> Iterator[IndexedItem]:
+        """Yield the items of exactly this namespace in the order of storing; see ``MemoryStore.items``."""
+        return self._engine.items(namespace, vectors_by)
+
+    def put_items(
+        self,
+        items: Sequence[IndexedItem],
+        also: Sequence[PutOp] = (),
+        *,
+        vectors_by: EmbeddingIdentity | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Put items, and ``also`` after them, in one transaction; see ``MemoryStore.put_items``."""
+        puts = [PutOp(i.namespace, i.key, i.value, False if i.index is None else list(i.index)) for i in items]
+        plan = self._planner.plan([*puts, *also])
+        embedder = self._engine.embedder
+        known = _carried_vectors(items) if embedder and embedder.identity == vectors_by else {}
+        missing = [text for text in plan.texts if text not in known]
+        self._engine.execute(plan, {**known, **_embedded(embedder, missing, progress)}, {})
+
+    # Upkeep
+
+    def reindex(self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None) -> int:
+        """Embed everything anew and use the new vectors from then on; see ``MemoryStore.reindex``."""
+        embedder = make_embedder({"embed": embedding, "dims": dims}) or self._engine.embedder
+        if embedder is None:
+            raise ConfigurationError("The store has no embedding. Give one: store.reindex('minilm').")
+        return self._engine.reindex(embedder, progress)
+
+    async def areindex(
+        self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None
+    ) -> int:
+        """Do as :meth:`reindex` does, without blocking the loop; ``progress`` is called in another thread."""
+        return await asyncio.to_thread(self.reindex, embedding, dims=dims, progress=progress)
+
+    def compact(self) -> int:
+        """Give back the space of what was deleted; see ``MemoryStore.compact``."""
+        return self._engine.compact()
+
+    def sizes(self) -> StoreSizes:
+        """Return how much the store holds; see ``MemoryStore.sizes``."""
+        return self._engine.sizes()
+
+    # TTL
+
+    def sweep_ttl(self) -> int:
+        """Delete what has expired and return how many items that were."""
+        return self._engine.sweep()
+
+    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> "Future[None]":
+        """Delete what has expired every so many minutes (default: the setting, else 5), until cancelled or closed."""
+        setting = (self.ttl_config or {}).get("sweep_interval_minutes")
+        return self._sweeper.start(float(sweep_interval_minutes or setting or 5))
+
+    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
+        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
+        return self._sweeper.stop(timeout)
+
+    # Life
+
+    def __enter__(self) -> Self:
+        """Return the store; the block's end closes it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the store; the block's end closes it."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        await asyncio.to_thread(self.close)
+
+    @property
+    def _default_ttl(self) -> float | None:
+        return (self.ttl_config or {}).get("default_ttl")
+
+    def _documents(self, texts: Sequence[str]) -> Vectors:
+        embedder = self._engine.embedder
+        return embedder.documents(texts) if embedder and texts else {}
+
+    async def _adocuments(self, texts: Sequence[str]) -> Vectors:
+        embedder = self._engine.embedder
+        return await embedder.adocuments(texts) if embedder and texts else {}
+
+    def _queries(self, texts: Sequence[str]) -> Vectors:
+        embedder = self._engine.embedder
+        return embedder.queries(texts) if embedder and texts else {}
+
+    async def _aqueries(self, texts: Sequence[str]) -> Vectors:
+        embedder = self._engine.embedder
+        return await embedder.aqueries(texts) if embedder and texts else {}
+
+
+def _counted(namespace: Namespace, filter: dict[str, Any] | None) -> tuple[Namespace, dict[str, Any] | None]:
+    asked = Newest(namespace, "time", filter, 0, 0).checked()
+    return asked.namespace, asked.filter
+
+
+def _tallied(namespace: Namespace, limit: int) -> tuple[Namespace, int]:
+    asked = Newest(namespace, "time", None, limit, 0).checked()
+    return asked.namespace, asked.limit
+
+
+class StoreBackend(Protocol):
+    """How the stores of one kind of URL are opened."""
+
+    def open(
+        self,
+        url: str,
+        *,
+        index: IndexConfig | Mapping[str, Any] | None,
+        ttl: TTLConfig | None,
+        fields: Fields | None,
+        create: bool,
+    ) -> BaseMemoryStore:
+        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet.
+
+        Raises:
+            ConfigurationError: the URL names no store.
+            StoreError: it cannot be opened.
+        """
+        ...
+
+    def check(self) -> str:
+        """Return in a few words what the stores are kept by, ``SQLite 3.45.1 with FTS5``, if it works here. Makes no store.
+
+        Raises:
+            StoreError: it does not work; with what to do.
+        """
+        ...
+
+
+def _carried_vectors(items: Sequence[IndexedItem]) -> dict[str, Floats]:
+    known: dict[str, Floats] = {}
+    for item in items:
+        if item.vectors and item.index:
+            for field in texts_at(item.value, item.index):
+                if field.embed and field.path in item.vectors:
+                    known[field.text] = np.frombuffer(item.vectors[field.path], dtype="<f4").astype(np.float32)
+    return known
+
+
+def _embedded(embedder: Embedder | None, texts: Sequence[str], progress: Progress | None) -> dict[str, Floats]:
+    rows: dict[str, Floats] = {}
+    for start in range(0, len(texts) if embedder else 0, TEXTS_AT_ONCE):
+        assert embedder is not None  # noqa: S101  the range is empty without one
+        rows.update(embedder.documents(texts[start : start + TEXTS_AT_ONCE]))
+        if progress:
+            progress(min(start + TEXTS_AT_ONCE, len(texts)), len(texts))
+    return rows

@@ -1,0 +1,66 @@
+"""FaissStore by a URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``memory://``, or a path."""
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from langgraph.store.base import IndexConfig, TTLConfig
+
+from memgpt_agent.errors import ConfigurationError, StoreError
+from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.sqlite.store import FaissStore
+
+
+class SqliteBackend:
+    """Opens files; see ``StoreBackend``."""
+
+    def open(
+        self,
+        url: str,
+        *,
+        index: IndexConfig | Mapping[str, Any] | None,
+        ttl: TTLConfig | None,
+        fields: Fields | None,
+        create: bool,
+    ) -> FaissStore:
+        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet."""
+        path = _file_of(url)
+        if not create:
+            _check_there(url, path)
+        return FaissStore(path or ":memory:", index=index, ttl=ttl, fields=fields)
+
+    def check(self) -> str:
+        """Return SQLite's version, if it has what the store needs."""
+        connection = sqlite3.connect(":memory:")
+        try:
+            connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"SQLite {sqlite3.sqlite_version} has no FTS5. Use a Python whose SQLite has it (python.org's has)."
+            ) from error
+        finally:
+            connection.close()
+        return f"SQLite {sqlite3.sqlite_version} with FTS5"
+
+
+def _file_of(url: str) -> Path | None:
+    """Return the file that a URL names; None for a temporary one."""
+    if url == ":memory:" or url.startswith("memory:"):
+        return None
+    if not url.startswith("sqlite:"):
+        return Path(url)
+    rest = unquote(url.removeprefix("sqlite://"))
+    if not rest.startswith("/") or len(rest) == 1:
+        raise ConfigurationError(
+            f"The URL {url!r} names no file. Write sqlite:///relative.db or sqlite:////absolute.db."
+        )
+    return Path(rest[1:])
+
+
+def _check_there(url: str, path: Path | None) -> None:
+    if path is None:
+        raise StoreError(f"{url} ends with its process: there is no store yet.")
+    if not path.expanduser().exists():
+        raise StoreError(f"There is no store at {path}. It is made when an agent first speaks.")
