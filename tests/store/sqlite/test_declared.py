@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from memgpt_agent.store import FaissStore, Fields
+from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.protocol import Tally
 
 NS = ("agent", "recall")
@@ -159,9 +160,8 @@ def test_only_what_is_declared_is_read_from_an_index(tmp_path: Path, field: str,
     plans: list[str] = []
     with FaissStore(path) as store, store._database.read() as connection:
         connection.set_trace_callback(plans.append)
-        from memgpt_agent.store.operations import Newest
-
-        store._engine._reader(connection, uses_vectors=False).newest(Newest(NS, field, None, 3, 0))
+        engine: Any = store._engine
+        engine._reader(connection, uses_vectors=False).newest(Newest(NS, field, None, 3, 0))
         connection.set_trace_callback(None)
         (sql,) = [one for one in plans if "ORDER BY" in one]
         steps = " ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}"))
