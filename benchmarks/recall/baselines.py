@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.embedding import Cached
 from benchmarks.recall.agent import AGENT, Turn, hear
 from memgpt_agent.memory import namespaces
-from memgpt_agent.store import FaissStore
+from memgpt_agent.store import BaseMemoryStore
 from memgpt_agent.store.plain import find
 from memgpt_agent.store.protocol import SearchMode
 
@@ -57,7 +57,7 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def indexed_texts(store: FaissStore, turns: Sequence[Turn]) -> list[str]:
+def indexed_texts(store: BaseMemoryStore, turns: Sequence[Turn]) -> list[str]:
     """Return what the agent's store has indexed of each turn: the message with its day and speaker, and what stands beside it."""
     texts: list[str] = []
     for turn in turns:
@@ -68,7 +68,7 @@ def indexed_texts(store: FaissStore, turns: Sequence[Turn]) -> list[str]:
     return texts
 
 
-def by_store(store: FaissStore, mode: SearchMode) -> Search:
+def by_store(store: BaseMemoryStore, mode: SearchMode) -> Search:
     """Return the store's own search by one of its two sides alone, over the very index that the tool uses."""
     place = namespaces.recall(AGENT)
     return lambda question, limit: [
