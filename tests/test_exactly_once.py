@@ -467,8 +467,8 @@ def test_a_turn_that_was_stopped_before_a_write_does_not_write_when_it_goes_on(
 ) -> None:
     """It was about to store the checkpoint behind the model's answer; by then its successor has finished that turn and another."""
     hands, left = [1_000.0], list[Any]()
-    with open_checkpointer(tmp_path / "checkpoints.db") as opened:
-        saver = StoppingCheckpointer(opened.conn, opened.path)
+    path = tmp_path / "checkpoints.db"
+    with open_checkpointer(path) as opened, StoppingCheckpointer(open_checkpointer(path).conn, str(path)) as saver:
 
         def rule(messages: list[BaseMessage]) -> AIMessage:
             """The first answer may or may not be stored yet: LangGraph stores what a step wrote beside the checkpoint."""
