@@ -20,6 +20,10 @@ Reasoning = Literal["auto", "thinking", "native", "off"]
 PageFaults = Literal["auto", "on", "off"]
 """Memories offered with an event: where something lies outside main context that shares words with it, always, or never."""
 
+MemoryScope = Literal["user", "assistant", "thread", "server"]
+"""Whose memory a run uses where nobody names an agent: one memory for each user whom the server authenticates, for each of the server's
+assistants, or for each thread; ``server`` is ``user`` where the server authenticates its users, else ``assistant``."""
+
 
 def _shown(node: str, kind: str | None = None) -> dict[str, Any]:
     """Studio's annotations: the node on which a field is offered, and its editor."""
@@ -35,7 +39,14 @@ class Context(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     agent_id: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="Whose memory to use. The thread's id when empty.")
+        str | None, Field(min_length=1, max_length=200, description="Whose memory to use. When empty, memory_scope decides.")
+    ] = None
+    memory_scope: Annotated[
+        MemoryScope | None,
+        Field(
+            description="Whose memory to use where no agent_id is given: one for each authenticated user, for each assistant, or for each "
+            "thread; 'server' is user where there is one, else assistant. A thread keeps the agent it began with. The graph's own when empty."
+        ),
     ] = None
     user_id: Annotated[
         str | None, Field(min_length=1, max_length=200, description="Who is speaking; noted on what is said.")

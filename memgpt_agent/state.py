@@ -151,7 +151,7 @@ class AgentState(TypedDict):
     event: NotRequired[Event | None]
     """An event not yet received; it becomes a message of the queue."""
     agent_id: NotRequired[str]
-    """Whose memory a run of this conversation named last; it holds for runs that name nobody's."""
+    """Whose memory this conversation uses: a run named it, or the memory scope chose it; it holds for runs that name nobody's."""
     turn: NotRequired[Turn]
     """The registers of the running turn."""
     heartbeat_reason: NotRequired[HeartbeatReason | None]

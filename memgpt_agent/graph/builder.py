@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -14,7 +14,8 @@ from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore
 from typing_extensions import override
 
-from memgpt_agent.config import Context
+from memgpt_agent.config import Context, MemoryScope
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
 from memgpt_agent.memory.archival import ArchivalMemory
@@ -51,6 +52,7 @@ def create_graph(
     blocks: Sequence[Block] = (),
     archive: Callable[[str], ArchivalMemory] | None = None,
     post: Post | None = None,
+    memory_scope: MemoryScope = "thread",
     clock: Clock = utc_now,
     name: str | None = None,
 ) -> AgentGraph:
@@ -67,17 +69,21 @@ def create_graph(
         blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
         archive: Makes another archival memory for an agent id; the store's if none is given.
         post: Brings letters to other agents; without one they read them when they wake next.
+        memory_scope: Whose memory a run on LangGraph's server uses where nobody names an agent: one for each ``user``, ``assistant`` or
+            ``thread``, or by the ``server``: the user where it authenticates its users, else the assistant. Without a server, the thread's.
         clock: Gives the time.
         name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if none is given.
 
     Raises:
         ConfigurationError: there is no such profile, a tool cannot be taken, or a rule names one that is not there.
     """
+    if memory_scope not in get_args(MemoryScope):
+        raise ConfigurationError(f"memory_scope={memory_scope!r} is unknown; it is one of {', '.join(map(repr, get_args(MemoryScope)))}.")
     chosen = profile_of(profile)
     registry = ToolRegistry(chosen.tools, tools)
     resources = Resources(
         tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
-        post=post, rules=Rulebook((*chosen.rules, *rules), registry.names),
+        post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
     )  # fmt: skip
     return build(resources).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]

@@ -2,4 +2,4 @@
 
 from memgpt_agent.graph.builder import create_graph
 
-graph = create_graph()
+graph = create_graph(memory_scope="server")

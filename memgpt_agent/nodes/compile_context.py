@@ -29,8 +29,9 @@ def compile_context(
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
     session = Session.of(runtime, config, resources, state)
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
-    if session.context.agent_id and session.context.agent_id != state.get("agent_id"):
-        update["agent_id"] = session.context.agent_id
+    whose = session.memory.agent_id
+    if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
+        update["agent_id"] = whose
     received, turn = receive(state, session)
     if turn is not None and session.cut_off_twice:
         sorry = apology(CUT_OFF_REPLY, session, turn)

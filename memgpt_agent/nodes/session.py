@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.runtime import Runtime
+from langgraph.runtime import Runtime, ServerInfo
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.checkpoints import FENCE
-from memgpt_agent.config import Context
+from memgpt_agent.config import Context, MemoryScope
 from memgpt_agent.errors import ContextTooSmall
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.leases import Lease
@@ -75,6 +75,8 @@ class Resources:
     """Makes the archival memory of an agent id, where that is not the store."""
     blocks: tuple[Block, ...] = ()
     """The blocks of a new agent beside persona and human."""
+    memory_scope: MemoryScope = "thread"
+    """Whose memory a run uses where neither it nor its conversation names an agent."""
     store: BaseStore | None = None
     """Where memory lives; ``None`` where the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
@@ -124,14 +126,14 @@ class Session:
     ) -> "Session":
         """Return the session of a run; without a context every choice is the default's.
 
-        The memory is that of the agent which the run names, else which an earlier run of the conversation named, else the thread's own.
+        Whose memory it opens is decided here and nowhere else.
 
         Raises:
             ContextTooSmall: the room for the answer takes the whole window.
         """
         context = Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
-        agent_id = context.agent_id or state.get("agent_id") or thread_id
+        agent_id = _whose(context, state, thread_id, runtime.server_info, resources.memory_scope)
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
         fence = config.get("configurable", {}).get(FENCE)
@@ -165,6 +167,28 @@ class Session:
     def wanted(self) -> Wanted:
         """What a model call is to do beside answering."""
         return Wanted(native=self.context.reasoning == "native", window_tokens=self.window_tokens)
+
+
+def _whose(
+    context: Context, state: AgentState, thread_id: str, server: ServerInfo | None, default: MemoryScope
+) -> str:
+    """Return the id of the agent whose memory a run uses.
+
+    The agent that the run names comes first, then the one that the conversation has: it keeps it when the scope changes.
+    A new conversation goes by the scope. Where LangGraph runs without its server there are neither users nor assistants, and each
+    thread has an agent of its own; so has one on a server that was to go by the user and authenticates nobody.
+    """
+    if named := context.agent_id or state.get("agent_id"):
+        return named
+    if server is None or state.get("turn"):  # a conversation that noted no agent has been the thread's own
+        return thread_id
+    scope = context.memory_scope or default
+    identity = str(server.user.identity or "") if server.user else ""
+    if scope in ("user", "server") and identity:
+        return f"user:{identity}"
+    if scope in ("assistant", "server") and server.assistant_id:
+        return f"assistant:{server.assistant_id}"
+    return thread_id
 
 
 def _tokens(context: Context, model: BaseChatModel, facts: ModelFacts) -> tuple[int, int, int]:

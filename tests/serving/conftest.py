@@ -137,10 +137,16 @@ graph = create_graph(name="careful", rules=[RequiresApprovalRule("archival_memor
 
 
 @contextmanager
-def running(folder: Path, model_url: str) -> Generator[Server]:
-    """Run ``langgraph dev`` in a folder, with the repository's graphs and a careful one, until the end of the block."""
+def running(folder: Path, model_url: str, auth: str = "") -> Generator[Server]:
+    """Run ``langgraph dev`` in a folder, with the repository's graphs and a careful one, until the end of the block.
+
+    ``auth`` is the source of a module whose ``auth`` authenticates users.
+    """
     named = json.loads((ROOT / "langgraph.json").read_text())
     named["graphs"]["careful"] = "./careful.py:graph"
+    if auth:
+        (folder / "auth.py").write_text(auth)
+        named["auth"] = {"path": "./auth.py:auth"}
     (folder / "langgraph.json").write_text(json.dumps(named))
     (folder / "careful.py").write_text(CAREFUL)
     own = ("OPENAI_", "MEMGPT_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
@@ -167,13 +173,13 @@ def running(folder: Path, model_url: str) -> Generator[Server]:
                 process.wait()
 
 
-StartServer = Callable[[], AbstractContextManager[Server]]
+StartServer = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture
 def start_server(tmp_path: Path, model_url: str) -> StartServer:
     """Starts servers of the test's own, all in one folder: what one has stored the next one finds."""
-    return lambda: running(tmp_path, model_url)
+    return lambda **given: running(tmp_path, model_url, **given)
 
 
 @pytest.fixture(scope="session")
