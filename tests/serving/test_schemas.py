@@ -20,7 +20,7 @@ def fetched(url: str, body: Any = None) -> Any:
 @pytest.mark.parametrize("graph", ["memgpt", "sleeptime"])
 def test_a_served_graph_has_all_its_schemas(client: Any, graph: str) -> None:
     """Input, output, state and context, on every Python: a client can make a form of each."""
-    (assistant,) = client.assistants.search(graph_id=graph)
+    (assistant,) = client.assistants.search(graph_id=graph, metadata={"created_by": "system"})
     schemas = client.assistants.get_schemas(assistant["assistant_id"])
     assert set(schemas["input_schema"]["properties"]) == {"messages", "event"}
     assert {"messages", "context_usage"} <= set(schemas["output_schema"]["properties"])
@@ -43,7 +43,7 @@ def test_each_graph_is_a_tool_over_mcp(server: Any) -> None:
 
 def test_each_graph_has_an_agent_card(server: Any, client: Any) -> None:
     """A2A: the card names the assistant, and a message that is sent to it gets the reply as an artifact."""
-    (assistant,) = client.assistants.search(graph_id="memgpt")
+    (assistant,) = client.assistants.search(graph_id="memgpt", metadata={"created_by": "system"})
     card = fetched(f"{server.url}/.well-known/agent-card.json?assistant_id={assistant['assistant_id']}")
     assert card["name"] == "memgpt"
     part = {"role": "user", "parts": [{"kind": "text", "text": "say ahoy"}], "messageId": "m1"}
