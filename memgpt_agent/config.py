@@ -162,6 +162,8 @@ class Settings(BaseModel):
     """The embedding's name where none is given. ``MEMGPT_EMBEDDING``."""
     store: str | None = None
     """The store's URL, else a file in ``home``. ``MEMGPT_STORE``."""
+    tracing: Literal["on", "off"] = "on"
+    """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10
     """So many turns of a conversation can be gone back to; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
     turn_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0

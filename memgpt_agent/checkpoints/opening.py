@@ -8,6 +8,7 @@ from pathlib import Path
 from memgpt_agent.checkpoints.saver import BUSY_TIMEOUT_SECONDS, SqliteCheckpointer, explained
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import StoreCorrupt
+from memgpt_agent.private import new_private_file, private_folder, tighten
 
 _WHOLE_CHECK_BYTES = (
     64 * 1024 * 1024
@@ -27,8 +28,9 @@ def open_checkpointer(path: str | Path) -> SqliteCheckpointer:
     place = str(path)
     try:
         if place != ":memory:":
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            private_folder(Path(place).parent)
             _refuse_foreign(Path(place))
+            new_private_file(Path(place))
         connection = sqlite3.connect(place, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
         saver = SqliteCheckpointer(connection, place)
         try:
@@ -38,6 +40,8 @@ def open_checkpointer(path: str | Path) -> SqliteCheckpointer:
             raise
     except (sqlite3.Error, OSError) as error:
         raise explained(error, place) from error
+    if place != ":memory:":
+        tighten(Path(place))
     return saver
 
 

@@ -11,6 +11,7 @@ from memgpt_agent.cli.commands import COMMANDS, Conversation
 from memgpt_agent.cli.loading import Loading
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
 from memgpt_agent.cli.turn_view import TurnView
+from memgpt_agent.private import new_private_file, private_folder, tighten
 
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
@@ -149,9 +150,10 @@ def _prompt(terminal: Terminal, loading: "Loading[MemGPTAgent]") -> Callable[[],
     from prompt_toolkit.history import FileHistory
 
     home = terminal.settings.home
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     history = home / "history"
-    history.touch(mode=0o600)  # what is said to an agent is nobody else's business
+    new_private_file(history)
+    tighten(history)
     session: PromptSession[str] = PromptSession(
         history=FileHistory(str(history)), completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False
     )

@@ -36,6 +36,7 @@ def all_checks(terminal: Terminal, *, ask: bool) -> Iterator[Check]:
         ("versions", _versions),
         ("home", lambda: _home(terminal)),
         ("database", lambda: _backend(terminal)),
+        ("privacy", lambda: _privacy(terminal)),
         ("store", lambda: _store(terminal)),
         ("embedding", lambda: _embedding(terminal, ask=ask)),
         ("tokens", _tokens),
@@ -76,6 +77,22 @@ def _backend(terminal: Terminal) -> Check:
     from memgpt_agent.store import check_store_backend
 
     return Check("database", "ok", check_store_backend(terminal.settings.store_url))
+
+
+def _privacy(terminal: Terminal) -> Check:
+    """Say whether conversations leave this machine for a tracing service, and who else may read the data folder."""
+    from memgpt_agent.private import is_traced
+
+    settings = terminal.settings
+    if settings.tracing != "off" and is_traced():
+        return Check(
+            "privacy", "note", "LangSmith's tracing is on: prompts, answers and memories are sent to it",
+            "MEMGPT_TRACING=off stops it for memgpt; unset LANGSMITH_TRACING and LANGCHAIN_TRACING_V2 to stop it for all programs.",
+        )  # fmt: skip
+    home = settings.home
+    if os.name == "posix" and home.exists() and home.stat().st_mode & 0o077:
+        return Check("privacy", "note", f"others on this machine may look into {home}", f"chmod 700 {home}")
+    return Check("privacy", "ok", "nothing is traced" + (", and the folder is yours alone" if home.exists() else ""))
 
 
 def _store(terminal: Terminal) -> Check:

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 DEFAULT_AGENT = "default"
 """The agent that is meant where none is named."""
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but tab and line feed, overrides of writing direction, and lone surrogates, which no terminal can print."""
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"  # controls but tab and line feed; lone surrogates, which no terminal can print
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]"  # tags, and variants that no font has
+    "|(?<=[^\u0600-\u0dff\u1000-\u10ff\u1780-\u18af\u200d\ufe0f\u2190-\u2bff\U0001f000-\U0001faff])[\u200c\u200d]"
+)
+"""What hides, moves or does something. A joiner stays behind the letters and emoji that need it, and at the beginning of a piece of a stream."""
 
 
 def clean(text: str) -> str:
-    """Return text that moves no cursor, sets no colour and hides nothing: what is unsafe becomes U+FFFD."""
-    return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n"))
+    """Return text that moves no cursor, sets no colour and hides nothing: what is unsafe is shown by its number, ``<U+200B>``."""
+    return _UNSAFE.sub(lambda found: f"<U+{ord(found[0]):04X}>", text.replace("\r\n", "\n"))
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -104,7 +109,7 @@ class Terminal:
         """Print data as JSON, indented, its characters as they are unless a terminal might act on them."""
         text = json.dumps(value, ensure_ascii=False, indent=2, default=_as_json)
         # In JSON an unsafe character can be escaped instead of lost.
-        typer.echo(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        typer.echo(_UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
     def fail(self, error: Exception) -> None:
         """Print an error as one red line on standard error."""

@@ -89,7 +89,7 @@ def test_a_provider_that_fails_is_told_in_one_line(memgpt) -> None:
 def test_a_reply_can_set_no_colour_and_move_no_cursor(memgpt) -> None:
     """Control characters and rich's markup in what a model says are shown, not obeyed."""
     memgpt.script(say("[bold red]hot[/] \x1b[31mred\x1b[0m \x9b2J \u202eabc"))
-    assert memgpt.ok("run", "Hi") == "[bold red]hot[/] \ufffd[31mred\ufffd[0m \ufffd2J \ufffdabc\n"
+    assert memgpt.ok("run", "Hi") == "[bold red]hot[/] <U+001B>[31mred<U+001B>[0m <U+009B>2J <U+202E>abc\n"
 
 
 def test_json_escapes_what_a_terminal_would_act_on(memgpt) -> None:

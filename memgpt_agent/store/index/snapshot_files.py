@@ -49,7 +49,7 @@ def write_snapshot(folder: Path, contents: Contents, namespace_id: int, dims: in
     Raises:
         OSError: the disk is full or cannot be written.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(mode=0o700, parents=True)
     columns: dict[str, Any] = {}
     for name, dtype in _COLUMNS.items():
         values = np.ascontiguousarray(getattr(contents, name), dtype)
@@ -111,7 +111,7 @@ def _link(old: Path, new: Path, rows: Floats | None, approximate: Approximate | 
 
 
 def _write(path: Path, data: bytes | memoryview) -> None:
-    with path.open("wb") as file:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from memgpt_agent.private import private_folder, tighten
 from memgpt_agent.store.index.namespace_documents import Contents, Version
 from memgpt_agent.store.index.snapshot_files import (
     SnapshotUnusable,
@@ -121,8 +122,9 @@ class Snapshots:
     def _alone(self, name: str) -> Generator[bool]:
         """Hold a lock on writing this namespace's snapshot; the system lets go of it when the process dies."""
         try:
-            self.folder.mkdir(exist_ok=True)
-            handle = os.open(self.folder / f"{name}.lock", os.O_CREAT | os.O_RDWR, 0o644)
+            private_folder(self.folder)
+            tighten(self.folder)
+            handle = os.open(self.folder / f"{name}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
             logger.warning("no snapshot of an index was written beside %s: %s", self._database.path, error)
             yield False

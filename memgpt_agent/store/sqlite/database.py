@@ -5,11 +5,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from memgpt_agent.errors import StoreBusy, StoreClosed, StoreCorrupt, StoreError
+from memgpt_agent.private import new_private_file, tighten
 from memgpt_agent.store.sqlite.filter_sql import judge
 from memgpt_agent.store.sqlite.migrations import check_header, check_whole, migrate
 
@@ -41,6 +42,8 @@ class Database:
         self._reset()
         check_header(path)
         with self._translated():
+            with suppress(OSError):  # said by SQLite, in the words of a store
+                new_private_file(path)
             connection = self._retry(self._connect)
             try:
                 self._retry(lambda: migrate(connection, path))
@@ -49,6 +52,7 @@ class Database:
                 connection.close()
                 raise
             self._idle.append(connection)
+        tighten(path)
 
     def _reset(self) -> None:
         self._idle: list[sqlite3.Connection] = []

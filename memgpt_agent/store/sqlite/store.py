@@ -9,6 +9,7 @@ from typing import Any
 
 from langgraph.store.base import IndexConfig, TTLConfig
 
+from memgpt_agent.private import private_folder
 from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.embedding import indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
@@ -64,7 +65,7 @@ class FaissStore(BaseMemoryStore):
         self.path = (
             Path(self._temporary.name) / "store.sqlite" if self._temporary else Path(path).expanduser().absolute()
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.path.parent)
         self._database = Database(self.path, durable=self._temporary is None)
         kept = None if self._temporary else sizes.snapshot_docs
         self._cache = IndexCache(index_memory_bytes, self._database, chunk_rows=sizes.chunk_rows, snapshot_docs=kept)

@@ -1,0 +1,138 @@
+"""What is kept is its owner's alone: folder, databases, logs, snapshots, exports; and nothing is traced against the owner's word."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from memgpt_agent.agent import MemGPTAgent
+from memgpt_agent.agent_file import export_agent
+from memgpt_agent.cli.terminal import clean
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import StoreCorrupt
+from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.private import tighten
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.index.sizes import DEFAULT_SIZES
+from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
+
+posix = pytest.mark.skipif(os.name != "posix", reason="rights as on Unix")
+
+
+def agent_in(home: Path, *script: str) -> MemGPTAgent:
+    """An agent of this data folder."""
+    model = ScriptedModel([say(text) for text in script])
+    return MemGPTAgent(agent_id="ann", model=model, embedding=HashingEmbedder(), settings=Settings.load(home=home))
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """What in a folder, itself included, anybody else has a right to."""
+    return [str(p.relative_to(folder)) for p in (folder, *sorted(folder.rglob("*"))) if p.stat().st_mode & 0o077]
+
+
+@posix
+def test_a_new_home_is_its_owners_alone_while_it_is_open_and_after(tmp_path: Path) -> None:
+    """Whatever the shell's umask: the databases with their logs, and an export."""
+    home, before = tmp_path / "home", os.umask(0)
+    try:
+        with agent_in(home, "Hi.") as agent:
+            agent.step("Hello.")
+            assert {p.name for p in home.iterdir()} >= {"memory.db", "memory.db-wal", "memory.db-shm", "checkpoints.db"}
+            assert open_to_others(home) == []
+            export_agent("ann", home / "ann.json", settings=Settings.load(home=home), store=agent.memory.store)
+    finally:
+        os.umask(before)
+    assert open_to_others(home) == []
+
+
+@posix
+def test_a_home_of_before_becomes_private_when_it_is_opened(tmp_path: Path) -> None:
+    """Its files too; what else lies in the folder is not touched."""
+    home = tmp_path / "home"
+    with agent_in(home, "Hi.") as agent:
+        agent.step("Hello.")
+    (home / "mine.txt").write_text("unrelated")
+    for path in (home, *home.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    with agent_in(home):
+        assert open_to_others(home) == ["mine.txt"]
+
+
+@posix
+def test_a_folder_that_is_not_a_home_keeps_its_rights(tmp_path: Path) -> None:
+    """A store beside other files, a folder for many such as /tmp, a new folder that somebody prepared."""
+    shared = tmp_path / "project"
+    shared.mkdir(mode=0o755)
+    with FaissStore(shared / "memory.db"):
+        assert open_to_others(shared) == ["."]
+    sticky = tmp_path / "many"
+    sticky.mkdir()
+    sticky.chmod(0o1777)
+    tighten(sticky)
+    assert sticky.stat().st_mode & 0o7777 == 0o1777
+
+
+@posix
+def test_snapshots_of_indexes_are_private(tmp_path: Path) -> None:
+    """The vectors tell what was said."""
+    sizes, index = replace(DEFAULT_SIZES, snapshot_docs=2), {"embed": HashingEmbedder(), "dims": 64, "fields": ["text"]}
+    before = os.umask(0)
+    try:
+        with FaissStore(tmp_path / "own" / "memory.db", index=index, sizes=sizes) as store:
+            for nth in range(8):
+                store.put(("notes",), str(nth), {"text": f"note {nth}"})
+            store.find(("notes",), "note 3")
+    finally:
+        os.umask(before)
+    assert len(list((tmp_path / "own").rglob("*"))) > 2
+    assert open_to_others(tmp_path / "own") == []
+
+
+def test_an_empty_store_beside_conversations_is_not_taken_for_a_new_home(tmp_path: Path) -> None:
+    """It was lost: that is said, and nothing is written over it. An empty file without conversations is a beginning."""
+    home = tmp_path / "home"
+    with agent_in(home, "Hi.") as agent:
+        agent.step("Hello.")
+    for path in home.glob("memory.db*"):
+        path.unlink()
+    (home / "memory.db").touch()
+    with pytest.raises(StoreCorrupt, match=r"memory\.db is empty.*the memory was lost.*backup"):
+        agent_in(home)
+    assert (home / "memory.db").stat().st_size == 0
+    (home / "checkpoints.db").unlink()
+    open_configured_store(Settings.load(home=home), searches=False).close()
+
+
+@pytest.mark.parametrize(("said", "traced"), [("", "True"), ("off", "False")])
+def test_tracing_can_be_stopped_for_memgpt(tmp_path: Path, said: str, traced: str) -> None:
+    """LangChain's own variable sends conversations away; ours stops it, in whatever order they are read."""
+    source = (
+        "from memgpt_agent.config import Settings\nfrom memgpt_agent.memory.opening import open_configured_store\n"
+        "from memgpt_agent.private import is_traced\n"
+        "open_configured_store(Settings.load(), searches=False).close()\nprint(is_traced())"
+    )
+    environment = {**os.environ, "LANGSMITH_TRACING": "true", "MEMGPT_HOME": str(tmp_path), "MEMGPT_TRACING": said}
+    done = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == traced
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u200bb", "a<U+200B>b"),
+        ("pay\u202egnp.exe", "pay<U+202E>gnp.exe"),
+        ("hi\U000e0049\U000e0067", "hi<U+E0049><U+E0067>"),
+        ("\ufeffstart", "<U+FEFF>start"),
+        ("ab\u200dcd", "ab<U+200D>cd"),
+        ("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("\u2764\ufe0f \u00e9\u0301", "\u2764\ufe0f \u00e9\u0301"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown_by_its_number(text: str, shown: str) -> None:
+    """Instructions in tags, widths of zero, directions turned round. Joiners in emoji and Persian stay."""
+    assert clean(text) == shown
