@@ -141,6 +141,40 @@ def test_hidden_means_hidden_everywhere() -> None:
         assert keys(store) == {"a"}
 
 
+def seen(store: Any) -> dict[str, Any]:
+    """Whether each kind of read shows the item ``a``, which says ``red apple``; none of them refreshes it."""
+    return {
+        "get": store.get(NS, "a") is not None,
+        "search": "a" in keys(store),
+        "search with a query": "a" in keys(store, query="apple"),
+        "find": [item.key for item in store.find(NS, "apple")] == ["a"],
+        "find with a filter": [item.key for item in store.find(NS, "apple", filter={"n": 1})] == ["a"],
+        "find without words": [item.key for item in store.find(NS, "")] == ["a"],
+        "newest": [item.key for item in store.newest(NS)] == ["a"],
+        "count": store.count(NS) == 1,
+        "count with a filter": store.count(NS, {"n": 1}) == 1,
+        "items in the tally": store.tally(NS).items == 1,
+        "namespaces": store.list_namespaces() == [NS],
+        "put_if expects none": not store.put_if(NS, "a", {"n": 2}, expected=None),
+    }
+
+
+def test_an_item_lives_until_the_moment_of_its_end_and_not_in_it() -> None:
+    """A microsecond before, every read shows it and a sweep leaves it; at its end none does, and a sweep takes it."""
+    clock = Clock()
+    settings: Any = {"default_ttl": 10, "omit_expired": True, "refresh_on_read": False}
+    with FaissStore(":memory:", ttl=settings, clock=clock) as store:
+        store.put(NS, "a", {"text": "red apple", "n": 1})
+        clock.advance(minutes=10, microseconds=-1)
+        assert store.sweep_ttl() == 0
+        assert {what for what, shown in seen(store).items() if not shown} == set()
+        clock.advance(microseconds=1)
+        assert store.sweep_ttl() == 1
+        store.put(NS, "a", {"text": "red apple", "n": 1})
+        clock.advance(minutes=10)
+        assert {what for what, shown in seen(store).items() if shown} == set()
+
+
 def test_a_namespace_of_which_all_is_hidden_is_not_listed() -> None:
     """LangGraph's ``omit_expired``: not "included in namespace listings, even before a TTL sweep"."""
     for store, passed in faiss_aging({"default_ttl": 10, "omit_expired": True}):

@@ -1,11 +1,14 @@
 """Search and compare-and-set on stores that know neither."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent.store.plain import find, matches, newest, put_if
+from memgpt_agent.store import FaissStore
+from memgpt_agent.store.plain import best_or_newest, find, matches, newest, put_if
 from memgpt_agent.testing import HashingEmbedder
 
 PLACE = ("a", "recall")
@@ -38,6 +41,32 @@ def test_pages_follow_each_other_after_the_filter() -> None:
     wanted = {"tags": {"$any": ["x"]}}
     pages = [find(store, PLACE, "likes Alice", filter=wanted, limit=1, offset=n) for n in range(4)]
     assert [[i.key for i in page] for page in pages] == [["0"], ["1"], ["2"], []]
+
+
+@pytest.fixture(params=["plain", "faiss"])
+def either(request: pytest.FixtureRequest) -> Iterator[BaseStore]:
+    """Return a plain store, and one of ours."""
+    with FaissStore(":memory:") as ours:
+        yield ours if request.param == "faiss" else InMemoryStore()
+
+
+@pytest.mark.parametrize("query", ["apple", "...", ""])
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+def test_pages_of_the_best_or_newest_share_no_item_and_leave_none_out(
+    either: BaseStore, limit: int, query: str
+) -> None:
+    """Page by page gives what one page of all gives: the best, or the newest where nothing is asked for."""
+    for number in range(7):
+        either.put(PLACE, f"k{number}", {"text": "apple " * (number % 3 + 1), "time": f"2026-01-{number * 5 % 7:02}"})
+    every = [item.key for item in best_or_newest(either, PLACE, query, filter=None, limit=100, page=0)]
+    assert sorted(every) == [f"k{number}" for number in range(7)]
+    if not query.isalpha():
+        assert every == [f"k{number}" for number in (4, 1, 5, 2, 6, 3, 0)]
+    pages = [
+        [item.key for item in best_or_newest(either, PLACE, query, filter=None, limit=limit, page=page)]
+        for page in range(8)
+    ]
+    assert pages == [every[start : start + limit] for start in range(0, 8 * limit, limit)]
 
 
 def test_newest_come_first_by_their_own_time() -> None:
