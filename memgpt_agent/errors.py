@@ -89,6 +89,10 @@ class ToolError(MemGPTError):
     """A tool could not do what the model asked; the message tells the model how to correct itself."""
 
 
+class WriteConflict(StoreError, ToolError):
+    """Others changed an item before each attempt to change it; what they wrote stands, and trying again may succeed."""
+
+
 class UnknownBlock(ToolError, LookupError):
     """No core memory block has this label."""
 

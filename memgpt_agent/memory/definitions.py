@@ -6,12 +6,11 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import AgentNotFound, StoreError
+from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import Block, default_blocks
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import update
 
-_MAX_ATTEMPTS = 50
 _LISTED = ("tools", "threads", "groups", "rules", "tags")
 
 
@@ -66,31 +65,24 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
     What is stored keeps its day of making, its threads, and the names of its model and its embedding where none is given.
 
     Raises:
-        StoreError: others wrote it again and again in between.
+        WriteConflict: others wrote it before each attempt.
     """
-    for _ in range(_MAX_ATTEMPTS):
-        item = store.get(namespaces.AGENTS, definition.agent_id)
-        known = _read(item.value) if item else None
+
+    def merged(value: dict[str, Any] | None) -> dict[str, Any]:
+        known = _read(value) if value else None
         if known is None:
-            merged = definition
-        else:
-            threads = tuple(dict.fromkeys([*known.threads, *definition.threads]))
-            merged = replace(
-                definition,
-                created=known.created,
-                threads=threads,
-                model=definition.model or known.model,
-                embedding=definition.embedding or known.embedding,
-            )
-        listed = {name: list(getattr(merged, name)) for name in _LISTED}
-        value: dict[str, Any] = {**asdict(merged), **listed}
-        if known == merged or put_if(
-            store, namespaces.AGENTS, merged.agent_id, value, expected=item.value if item else None, index=False
-        ):
-            return merged
-    raise StoreError(
-        f"The definition of agent {definition.agent_id!r} changed {_MAX_ATTEMPTS} times while it was being saved; try again."
-    )
+            return _as_value(definition)
+        threads = tuple(dict.fromkeys([*known.threads, *definition.threads]))
+        kept = replace(
+            definition,
+            created=known.created,
+            threads=threads,
+            model=definition.model or known.model,
+            embedding=definition.embedding or known.embedding,
+        )
+        return value if value and kept == known else _as_value(kept)
+
+    return _read(update(store, namespaces.AGENTS, definition.agent_id, merged).after)
 
 
 def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:
@@ -133,6 +125,10 @@ def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
                 store.delete(item.namespace, item.key)
     store.delete(namespaces.AGENTS, agent_id)
     return definition
+
+
+def _as_value(definition: AgentDefinition) -> dict[str, Any]:
+    return {**asdict(definition), **{name: list(getattr(definition, name)) for name in _LISTED}}
 
 
 def _read(value: dict[str, Any]) -> AgentDefinition:

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
-from memgpt_agent.errors import BadDate, StoreError, ToolError
+from memgpt_agent.errors import BadDate, ToolError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import FORMS, range_filter, stamp
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import update
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
@@ -25,7 +25,6 @@ TASK_TAG = "task"
 _KEY = "list"
 _KEPT_CAUSES = 64
 _KEPT_CLOSED = 5
-_MAX_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,11 @@ class TaskList:
 
     def open(self) -> list[Task]:
         """Return the open tasks by priority, then by due date."""
-        return sorted(self._read()[0].open, key=lambda task: task.order)
+        return sorted(self._read().open, key=lambda task: task.order)
 
     def recent(self) -> list[Task]:
         """Return the few tasks that were closed last, newest first."""
-        return list(reversed(self._read()[0].closed))
+        return list(reversed(self._read().closed))
 
     def add(
         self,
@@ -195,11 +194,11 @@ class TaskList:
 
         self._change(leaves, cause)
         self.file()
-        return next((t for t in self._read()[0].closed if t.number == number), Task(number, "", how=how))
+        return next((t for t in self._read().closed if t.number == number), Task(number, "", how=how))
 
     def file(self) -> None:
         """File in archival memory what is closed and, because of a crash, not filed yet."""
-        for task in self._read()[0].leaving:
+        for task in self._read().leaving:
             self._memory.archival.insert(
                 _passage(task), [TASK_TAG, task.how], cause=f"{task.cause}/{task.number}/closed"
             )
@@ -220,21 +219,19 @@ class TaskList:
         except BadDate as error:
             raise BadDate(f"due {due!r} is not a date. Give {FORMS}.") from error
 
-    def _read(self) -> tuple[_List, dict[str, Any] | None]:
+    def _read(self) -> _List:
         item = self._memory.store.get(self._namespace, _KEY)
-        return (_List.of(item.value), item.value) if item else (_List(), None)
+        return _List.of(item.value) if item else _List()
 
     def _change(self, change: Callable[[_List], _List], cause: str) -> _List:
-        for _ in range(_MAX_ATTEMPTS):
-            tasks, stored = self._read()
+        def changed(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            tasks = _List.of(value) if value else _List()
             if cause and cause in tasks.causes:
-                return tasks
+                return None
             new = change(tasks)
-            new = replace(new, causes=(*new.causes, cause)[-_KEPT_CAUSES:]) if cause else new
-            value = _value(new)
-            if put_if(self._memory.store, self._namespace, _KEY, value, expected=stored, index=False):
-                return new
-        raise StoreError(f"The tasks changed {_MAX_ATTEMPTS} times while they were being edited; try again.")
+            return _value(replace(new, causes=(*new.causes, cause)[-_KEPT_CAUSES:]) if cause else new)
+
+        return _List.of(update(self._memory.store, self._namespace, _KEY, changed).after)
 
 
 def local_day(time: str, time_zone: str) -> str:

@@ -11,7 +11,7 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.tasks import MAX_TASKS, MAX_TITLE_CHARS, TaskList
 from memgpt_agent.prompts import REFLECT_NOW
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import update
 from memgpt_agent.tools.definition import memory_tool
 
 REFLECTION_TAG = "reflection"
@@ -64,19 +64,19 @@ def remind_to_reflect(turns: int) -> Callable[[AgentMemory, EventType], str]:
 
     def reminder(memory: AgentMemory, event: EventType) -> str:
         place, turn = namespaces.reflection(memory.agent_id), memory.cause.turn
-        for _ in range(20):
-            item = memory.store.get(place, _KEY)
-            known: dict[str, Any] = item.value if item else _NONE
+
+        def counted(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            known = value or _NONE
             if turn in known["seen"]:
-                return _words(known["asked"][turn]) if turn in known["asked"] else ""
+                return None
             count = known["count"] + 1
             asks = count % turns == 0 or (event == "heartbeat" and count > 1)
             asked = {**known["asked"], **({turn: count} if asks else {})}
             seen = [*known["seen"], turn][-_KEPT_TURNS:]
-            new = {"count": count, "seen": seen, "asked": {t: n for t, n in asked.items() if t in seen}}
-            if put_if(memory.store, place, _KEY, new, expected=item.value if item else None, index=False):
-                return _words(count) if asks else ""
-        return ""  # others are counting; the next turn asks
+            return {"count": count, "seen": seen, "asked": {t: n for t, n in asked.items() if t in seen}}
+
+        asked = update(memory.store, place, _KEY, counted).after["asked"]
+        return _words(asked[turn]) if turn in asked else ""
 
     return reminder
 
@@ -90,12 +90,7 @@ def _words(count: int) -> str:
 
 def _note_reflected(memory: AgentMemory) -> None:
     place = namespaces.reflection(memory.agent_id)
-    for _ in range(20):
-        item = memory.store.get(place, _KEY)
-        if item is None or put_if(
-            memory.store, place, _KEY, {**item.value, "count": 0}, expected=item.value, index=False
-        ):
-            return
+    update(memory.store, place, _KEY, lambda known: {**known, "count": 0} if known else None)
 
 
 def _ask(memory: AgentMemory, uncertain: Sequence[str]) -> bool:

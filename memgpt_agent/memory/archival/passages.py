@@ -12,7 +12,8 @@ from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.store.plain import Filter, best_or_newest, find, put_if
+from memgpt_agent.store.plain import Filter, best_or_newest, find
+from memgpt_agent.store.update import update
 from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
 from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
@@ -84,25 +85,20 @@ class StoreArchive:
 
         Raises:
             ToolError: the text is empty or longer than 50,000 characters.
+            WriteConflict: others wrote the passage before each attempt.
         """
         passage = Passage(passage_id(text), text, tuple(dict.fromkeys(tags)), stamp(self._clock()), source, cause)
         _check(text)
-        for _ in range(20):
-            item = self._store.get(self._namespace, passage.id)
-            known = _passage(item) if item else None
-            merged = (
-                passage if known is None else replace(known, tags=tuple(dict.fromkeys([*known.tags, *passage.tags])))
-            )
-            if known == merged or put_if(
-                self._store,
-                self._namespace,
-                passage.id,
-                _value(merged),
-                expected=item.value if item else None,
-                index=_index(text),
-            ):
-                return merged, known is None or (bool(cause) and known.cause == cause)
-        raise ToolError("The passage is being written by somebody else again and again; try once more.")
+
+        def merged(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            if value is None:
+                return _value(passage)
+            known = _passage_of(value)
+            tags = tuple(dict.fromkeys([*known.tags, *passage.tags]))
+            return None if tags == known.tags else _value(replace(known, tags=tags))
+
+        before, after = update(self._store, self._namespace, passage.id, merged, index=_index(text))
+        return _passage_of(after), before is None or (bool(cause) and _passage_of(before).cause == cause)
 
     def insert_many(
         self, texts: Sequence[str], tags: Sequence[str] = (), *, cause: str = "", sources: Sequence[str] = ()
@@ -136,7 +132,7 @@ class StoreArchive:
 
     def _get(self, ids: Sequence[str]) -> dict[str, Passage]:
         found = self._store.batch([GetOp(self._namespace, key) for key in dict.fromkeys(ids)]) if ids else []
-        return {item.key: _passage(item) for item in cast(list[Item | None], found) if item is not None}
+        return {item.key: _passage_of(item.value) for item in cast(list[Item | None], found) if item is not None}
 
     def search(
         self,
@@ -151,7 +147,7 @@ class StoreArchive:
         """Return passages; see :class:`ArchivalMemory`."""
         condition = passing(tags, match, dates)
         items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
-        return [_passage(item) for item in items]
+        return [_passage_of(item.value) for item in items]
 
     def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
         """Return earlier passages; see :class:`ArchivalMemory`. Costs one more search."""
@@ -161,7 +157,7 @@ class StoreArchive:
             found = find(self._store, self._namespace, passage.text, mode="words", limit=_LOOKED_AT)
         close: list[tuple[float, Passage]] = []
         for item in found:
-            other = _passage(item)
+            other = _passage_of(item.value)
             degree = closeness(passage.text, other.text) + (item.score or 0.0 if by_meaning else 0.0)
             earlier = other.id != passage.id and (other.time <= passage.time or not passage.time)
             if earlier and degree >= (CLOSE if by_meaning else CLOSE_BY_WORDS):
@@ -208,7 +204,7 @@ def _value(passage: Passage) -> dict[str, Any]:
 _FIELDS = frozenset(field.name for field in fields(Passage))
 
 
-def _passage(item: Item) -> Passage:
-    known: dict[str, Any] = {key: value for key, value in item.value.items() if key in _FIELDS}
-    known["tags"] = tuple(item.value.get("tags", ()))
+def _passage_of(value: dict[str, Any]) -> Passage:
+    known: dict[str, Any] = {key: one for key, one in value.items() if key in _FIELDS}
+    known["tags"] = tuple(value.get("tags", ()))
     return Passage(**known)

@@ -7,13 +7,14 @@ from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, SearchOp
 
-from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, StoreError, ToolError, UnknownBlock
+from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, ToolError, UnknownBlock
 from memgpt_agent.events import Clock
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.blocks import MAKING, Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import until_written
 
 MAX_BLOCKS = 100
 """An agent has this many blocks at once at most."""
@@ -21,7 +22,6 @@ MAX_LABELS = 500
 """Labels that may ever be used by an agent: a deleted block keeps its place in the history."""
 _KEPT_CAUSES = 64
 """A block remembers this many of the causes of its last edits, so that an edit done again is recognised."""
-MAX_ATTEMPTS = 50
 """Times that an edit is tried anew because somebody else edited the block in between."""
 
 
@@ -138,7 +138,8 @@ class BlockStore:
 
     def _changed(self, label: str, make: Make, cause: Cause, revision: int) -> StoredBlock:
         cause = replace(cause, key=cause.key or uuid.uuid4().hex)
-        for _ in range(MAX_ATTEMPTS):
+
+        def attempt() -> StoredBlock | None:
             stored = self.read()
             old = next((s for s in stored if s.label == label), None)
             if old is None:
@@ -151,7 +152,9 @@ class BlockStore:
                 trail = self._of_shared(old, trail)
             if self.write(old.block, trail, old.order, old):
                 return replace(old, block=_as_written(old.block, trail.last), trail=trail)
-        raise StoreError(f"Block {label!r} changed {MAX_ATTEMPTS} times while it was being edited; try again.")
+            return None
+
+        return until_written(f"block {label!r}", attempt)
 
     def _of_shared(self, old: StoredBlock, trail: Trail) -> Trail:
         """Return the trail of a shared block with who wrote it; refuse what an agent may not do to one."""

@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
-from memgpt_agent.errors import BlockExists, BlockInUse, StoreError, ToolError, UnknownBlock
+from memgpt_agent.errors import BlockExists, BlockInUse, ToolError, UnknownBlock
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.block_store import (
-    MAX_ATTEMPTS,
     BlockStore,
     StoredBlock,
     attached,
@@ -20,6 +19,7 @@ from memgpt_agent.memory.core.block_store import (
 from memgpt_agent.memory.core.blocks import Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import until_written, update
 
 MAX_ATTACHED = 500
 """A shared block is attached to this many agents at most: who has it is written with it at each edit."""
@@ -61,7 +61,11 @@ class SharedBlocks:
         found: list[Item] = []
         while page := self._store.search(namespaces.BLOCKS, limit=_PAGE, offset=len(found)):
             found += page
-        return [self._read(item) for item in sorted(found, key=lambda item: item.key) if "attached" in item.value]
+        return [
+            self._read(item.key, item.value)
+            for item in sorted(found, key=lambda item: item.key)
+            if "attached" in item.value
+        ]
 
     def get(self, block_id: str) -> SharedBlock:
         """Return one shared block.
@@ -69,7 +73,7 @@ class SharedBlocks:
         Raises:
             UnknownBlock: there is none of this id; the message names those there are.
         """
-        return self._read(_known(self._store, block_id))
+        return self._read(block_id, _known(self._store, block_id))
 
     def delete(self, block_id: str) -> None:
         """Delete a shared block that nobody has, with its history. There is no way back.
@@ -77,27 +81,27 @@ class SharedBlocks:
         Raises:
             UnknownBlock: there is none of this id. BlockInUse: agents have it; the message names them.
         """
-        for _ in range(MAX_ATTEMPTS):
-            item = _known(self._store, block_id)
-            if holders := self._read(item).attached:
+
+        def marked(value: dict[str, Any] | None) -> dict[str, Any]:
+            if holders := self._read(block_id, _listed(self._store, block_id, value)).attached:
                 names = ", ".join(f"{a.agent_id!r} (as {a.label!r})" for a in holders)
                 raise BlockInUse(f"The shared block {block_id!r} is attached to {names}. Detach it there first.")
-            # from here on nobody can attach it; a crash leaves a mark that is nobody's block
-            if put_if(self._store, namespaces.BLOCKS, block_id, {"deleted": True}, expected=item.value, index=False):
-                return _forget(self._store, block_id)
-        raise _contended(block_id)
+            return {"deleted": True}  # from here on nobody can attach it; a crash leaves a mark that is nobody's block
 
-    def _read(self, item: Item) -> SharedBlock:
+        update(self._store, namespaces.BLOCKS, block_id, marked)
+        _forget(self._store, block_id)
+
+    def _read(self, block_id: str, value: Mapping[str, Any]) -> SharedBlock:
         """An agent that was deleted is still in the block's list; it has the block no more."""
-        listed = cast(Mapping[str, Mapping[str, Any]], item.value["attached"])
+        listed = cast(Mapping[str, Mapping[str, Any]], value["attached"])
         reads = [GetOp(namespaces.core(agent), str(entry["label"])) for agent, entry in listed.items()]
         found = cast(list[Item | None], self._store.batch(reads)) if reads else []
         holders = [
             Attachment(agent, str(entry["label"]), bool(entry["read_only"]))
             for (agent, entry), own in zip(listed.items(), found, strict=True)
-            if own is not None and own.value.get("shared") == item.key
+            if own is not None and own.value.get("shared") == block_id
         ]
-        return SharedBlock(item.key, Block.from_value(item.value), tuple(holders))
+        return SharedBlock(block_id, Block.from_value(value), tuple(holders))
 
 
 class Sharing:
@@ -112,7 +116,8 @@ class Sharing:
 
     def share(self, label: str, block_id: str | None, cause: Cause) -> str:
         """Turn a block of the agent's own into a shared one; return its id."""
-        for _ in range(MAX_ATTEMPTS):
+
+        def attempt() -> str | None:
             old = self._blocks.get(label)
             if old.shared:
                 return old.shared
@@ -121,7 +126,9 @@ class Sharing:
             if self._stand_aside(label, old.order, old, new, cause):
                 return new
             _forget(self._store, new)  # it was edited in between: what was published is not the newest
-        raise _contended(label)
+            return None
+
+        return until_written(f"block {label!r}", attempt)
 
     def _publish(self, old: StoredBlock, block_id: str) -> None:
         """Store a shared block with the history of an agent's own, all of whose versions were made through this agent."""
@@ -140,12 +147,8 @@ class Sharing:
 
     def attach(self, block_id: str, label: str | None, cause: Cause, *, read_only: bool) -> Block:
         """Take a shared block into the agent's core memory, or change how it is attached."""
-        name = label or str(_known(self._store, block_id).value["label"])
-        for _ in range(MAX_ATTEMPTS):
-            if self._prepared(block_id, name, cause):
-                break
-        else:
-            raise _contended(name)
+        name = label or str(_known(self._store, block_id)["label"])
+        until_written(f"block {name!r}", lambda: self._prepared(block_id, name, cause) or None)
         try:
             self._enter(block_id, {"label": name, "read_only": read_only})
         except ToolError:
@@ -188,18 +191,16 @@ class Sharing:
 
     def _enter(self, block_id: str, entry: dict[str, Any] | None) -> None:
         """Write into a shared block's list how this agent has it, or that it does not."""
-        for _ in range(MAX_ATTEMPTS):
-            item = _known(self._store, block_id)
-            listed = {agent: known for agent, known in item.value["attached"].items() if agent != self._agent_id}
+
+        def entered(value: dict[str, Any] | None) -> dict[str, Any]:
+            known = _listed(self._store, block_id, value)
+            listed = {agent: one for agent, one in known["attached"].items() if agent != self._agent_id}
             if entry is not None:
                 listed[self._agent_id] = entry
                 self._check_holders(block_id, listed)
-            value = {**item.value, "attached": listed}
-            if value == item.value or put_if(
-                self._store, namespaces.BLOCKS, block_id, value, expected=item.value, index=False
-            ):
-                return
-        raise _contended(block_id)
+            return {**known, "attached": listed}
+
+        update(self._store, namespaces.BLOCKS, block_id, entered)
 
     def _check_holders(self, block_id: str, listed: Mapping[str, Any]) -> None:
         if len(listed) > MAX_ATTACHED:
@@ -216,16 +217,17 @@ class Sharing:
 
     def detach(self, label: str, cause: Cause, *, keep_copy: bool) -> Block | None:
         """Take a shared block out of the agent's core memory."""
-        for _ in range(MAX_ATTEMPTS):
+
+        def attempt() -> StoredBlock | None:
             now, old = self._blocks.get(label), self._blocks.own(label)
             if not now.shared or old is None:
                 raise ToolError(f"The block {label!r} is the agent's own, not shared; delete it if it is to go.")
             block = replace(now.block, read_only=bool(now.value["read_only"])) if keep_copy else old.block
             trail = self._next(label, old, now.block.value if keep_copy else None, cause)
-            if self._blocks.write(block, trail, old.order, old):
-                self._enter(now.shared, None)
-                return self._blocks.get(label).block if keep_copy else None
-        raise _contended(label)
+            return now if self._blocks.write(block, trail, old.order, old) else None
+
+        self._enter(until_written(f"block {label!r}", attempt).shared, None)
+        return self._blocks.get(label).block if keep_copy else None
 
 
 def as_own(store: BaseStore, agent_id: str, item: Item) -> dict[str, Any]:
@@ -249,12 +251,17 @@ def as_own(store: BaseStore, agent_id: str, item: Item) -> dict[str, Any]:
     return {**own, **block.as_value(), "trail": first_trail(made, undoable=False).as_value()}
 
 
-def _known(store: BaseStore, block_id: str) -> Item:
+def _known(store: BaseStore, block_id: str) -> dict[str, Any]:
     item = store.get(namespaces.BLOCKS, block_id)
-    if item is None or "attached" not in item.value:
+    return _listed(store, block_id, item.value if item else None)
+
+
+def _listed(store: BaseStore, block_id: str, value: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the value of a shared block; refuse what is none."""
+    if value is None or "attached" not in value:
         known = ", ".join(repr(found.key) for found in store.search(namespaces.BLOCKS, limit=20)) or "none"
         raise UnknownBlock(f"There is no shared block {block_id!r}. The shared blocks are: {known}.")
-    return item
+    return value
 
 
 def _forget(store: BaseStore, block_id: str) -> None:
@@ -263,7 +270,3 @@ def _forget(store: BaseStore, block_id: str) -> None:
     while items := store.search(place, limit=_PAGE):
         store.batch([PutOp(place, item.key, None) for item in items])
     store.delete(namespaces.BLOCKS, block_id)
-
-
-def _contended(name: str) -> StoreError:
-    return StoreError(f"Block {name!r} changed {MAX_ATTEMPTS} times in between; try again.")

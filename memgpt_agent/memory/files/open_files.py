@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph.store.base import BaseStore, GetOp
 
-from memgpt_agent.errors import FileNotAttached, InvalidArguments, ToolError
+from memgpt_agent.errors import FileNotAttached, InvalidArguments
 from memgpt_agent.memory.files.record import (
     FileRecord,
     bare_name,
@@ -16,7 +16,7 @@ from memgpt_agent.memory.files.record import (
     record_of,
 )
 from memgpt_agent.prompts import FILE_CUT, FILE_SHORTER, FILES_NOT_SHOWN, as_data
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import update
 
 _KEY = "views"
 MAX_OPEN = 10
@@ -150,14 +150,10 @@ class OpenFiles:
         return [(view, record_of(item.value)) for view, item in zip(views, records, strict=True) if item]
 
     def _change(self, change: Callable[[list[View]], list[View]]) -> None:
-        namespace = open_namespace(self._agent_id)
-        for _ in range(20):
-            stored = self._stored()
-            views = change([view for view, _ in self._opened(stored)])
-            value: dict[str, Any] = {"views": [asdict(view) for view in views]}
-            if put_if(self._store, namespace, _KEY, value, expected=stored, index=False):
-                return
-        raise ToolError("The open files are being changed by somebody else again and again; try once more.")
+        def changed(stored: dict[str, Any] | None) -> dict[str, Any]:
+            return {"views": [asdict(view) for view in change([view for view, _ in self._opened(stored)])]}
+
+        update(self._store, open_namespace(self._agent_id), _KEY, changed)
 
 
 def _around(elements: Sequence[str], left_out: int) -> str:

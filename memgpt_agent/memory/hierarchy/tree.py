@@ -9,7 +9,7 @@ from typing import Any, cast
 from langchain_core.messages import AnyMessage
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
-from memgpt_agent.errors import StoreError, ToolError
+from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, mark_of, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
@@ -17,6 +17,7 @@ from memgpt_agent.memory.hierarchy.nodes import INDEXED, LEVELS, Level, SummaryN
 from memgpt_agent.memory.main_context import as_lines
 from memgpt_agent.prompts import plain_digest
 from memgpt_agent.store.plain import Filter, best_or_newest, find, newest, put_if
+from memgpt_agent.store.update import update
 
 SESSION_GAP_HOURS = 4
 """A pause of this length between two messages of a conversation begins a new session."""
@@ -24,7 +25,6 @@ MAX_CHILDREN = 64
 """A summary has this many children at most; then a second one is begun beside it."""
 _DIGEST_CHARS = 2_000
 _PARTS = 1_000
-_MAX_ATTEMPTS = 50
 _DUE_LOOKED_AT = 200
 _WRITTEN_AT_ONCE = 2
 """Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait for ever."""
@@ -98,9 +98,12 @@ class SummaryTree:
 
     def _attach(self, child: SummaryNode, parent_id: str, level: Level, thread_id: str = "") -> None:
         """Put a summary under its parent, and that one under its own, up to the year."""
-        for _ in range(_MAX_ATTEMPTS):
-            known = self.get([parent_id]).get(parent_id)
+
+        def attached(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            known = SummaryNode.from_value(value) if value else None
             children = tuple(dict.fromkeys([*(known.children if known else ()), child.id]))
+            if known and known.by == "model" and known.children == children and child.by == "digest":
+                return None
             beneath = list({**self.get(children), child.id: child}.values())
             text = plain_digest(
                 [f"[{node.since[:10]}] {' '.join(node.text.split())}" for node in beneath], _DIGEST_CHARS
@@ -111,26 +114,11 @@ class SummaryTree:
             )  # fmt: skip
             if not parent.parent and level != "year":
                 parent = replace(parent, parent=self._above(parent))
-            if known is not None and (
-                known == parent or (known.by == "model" and known.children == children and child.by == "digest")
-            ):
-                break
-            if put_if(
-                self.store,
-                self._namespace,
-                parent_id,
-                parent.as_value(),
-                expected=known.as_value() if known else None,
-                index=INDEXED,
-            ):
-                known = parent
-                break
-        else:
-            raise StoreError(
-                f"The summary {parent_id!r} changed {_MAX_ATTEMPTS} times while it was being extended; try again."
-            )
-        if known.parent:
-            self._attach(known, known.parent, LEVELS[LEVELS.index(level) + 1])
+            return parent.as_value()
+
+        parent = SummaryNode.from_value(update(self.store, self._namespace, parent_id, attached, index=INDEXED).after)
+        if parent.parent:
+            self._attach(parent, parent.parent, LEVELS[LEVELS.index(level) + 1])
 
     def _above(self, node: SummaryNode) -> str:
         """The id of the week of a session, the month of a week, the year of a month: the first with room."""

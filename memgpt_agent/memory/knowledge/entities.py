@@ -7,16 +7,16 @@ from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, SearchItem
 
-from memgpt_agent.errors import StoreError, ToolError
+from memgpt_agent.errors import ToolError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.knowledge.words import MAX_NAME_CHARS, entity_id, normal_name
 from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import until_written
 
 MAX_NAMES = 200
 """One entity may have this many names."""
 _MAX_LINKS = 64
 """Names are followed over this many links at most; each link leads to a smaller id, so there is no circle."""
-_MAX_ATTEMPTS = 50
 _MENTION_WORDS = 4
 """A name of up to this many words is recognised within a question."""
 _MAX_QUESTION_WORDS = 40
@@ -132,7 +132,8 @@ class Entities:
         Raises:
             ToolError: a name cannot be one, or the entity would have more than 200 names.
         """
-        for _ in range(_MAX_ATTEMPTS):
+
+        def attempt() -> Entity | None:
             first, second = self.add(kept, time), self.add(other, time)
             shown = " ".join(kept.split())
             low, high = sorted((first, second), key=lambda e: e.id)
@@ -146,9 +147,9 @@ class Entities:
                 low.id == high.id or self._change(high, replace(high, same_as=low.id))
             ):
                 return joined
-        raise StoreError(
-            f"The entities {kept!r} and {other!r} changed {_MAX_ATTEMPTS} times while they were being merged; try again."
-        )
+            return None
+
+        return until_written(f"the entities {kept!r} and {other!r}", attempt)
 
     def _change(self, known: Entity, changed: Entity) -> bool:
         return put_if(

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import StoreError, ToolError
+from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
@@ -14,6 +15,7 @@ from memgpt_agent.memory.knowledge.entities import Entities, Entity
 from memgpt_agent.memory.knowledge.facts import FOREVER, Fact, valid_at
 from memgpt_agent.memory.knowledge.words import MAX_RELATION_CHARS, is_value, normal_name, slot_of
 from memgpt_agent.store.plain import Filter, find, put_if
+from memgpt_agent.store.update import until_written, update
 
 MAX_HOPS = 3
 MAX_FACTS = 200
@@ -23,7 +25,6 @@ _PER_HOP = 1_000
 _ENTITIES_PER_HOP = 32
 _PERIODS = 1_000
 """One fact may begin anew this many times."""
-_MAX_ATTEMPTS = 50
 _KEPT_CAUSES = 16
 
 
@@ -118,7 +119,8 @@ class KnowledgeGraph:
         """Store a period of a fact, or say more of the one that is known."""
         said = f"{wanted.subject_id}\x1f{wanted.slot}\x1f{wanted.object_id or normal_name(wanted.object)}"
         key = hashlib.sha256(said.encode()).hexdigest()[:16]
-        for _ in range(_MAX_ATTEMPTS):
+
+        def attempt() -> tuple[Fact, bool] | None:
             periods = self._periods(key)
             free = f"fact-{key}-{len(periods) + 1}"
             periods += [f for f in self._rivals(wanted) if f not in periods and self._same_object(f, wanted)]
@@ -128,15 +130,12 @@ class KnowledgeGraph:
             known = next((p for p in periods if _same_period(p, wanted, given_from=given_from)), None)
             if known is not None:
                 changed = _said_again(known, wanted, given_from=given_from)
-                if changed == known or self._change(known, changed):
-                    return changed, False
-                continue
+                return (changed, False) if changed == known or self._change(known, changed) else None
             made = replace(wanted, id=free)
-            if put_if(self._store, self._namespace, made.id, made.as_value(), expected=None, index=["text"]):
-                return made, True
-        raise StoreError(
-            f"The fact {wanted.subject!r} {wanted.relation!r} changed {_MAX_ATTEMPTS} times while it was inserted; try again."
-        )
+            written = put_if(self._store, self._namespace, made.id, made.as_value(), expected=None, index=["text"])
+            return (made, True) if written else None
+
+        return until_written(f"the fact {wanted.subject!r} {wanted.relation!r}", attempt)
 
     def _periods(self, key: str) -> list[Fact]:
         found: list[Fact] = []
@@ -178,15 +177,12 @@ class KnowledgeGraph:
         return len({root.id for root in roots.values()}) == 1
 
     def _close(self, key: str, by: Fact) -> Fact:
-        for _ in range(_MAX_ATTEMPTS):
-            known = self._read(key)
-            assert known is not None, "facts are never deleted"  # noqa: S101  the tier offers no way to
-            if known.valid_until <= by.valid_from:
-                return known
-            ended = known.ended(by.valid_from, by.id)
-            if self._change(known, ended):
-                return ended
-        raise StoreError(f"The fact {key!r} changed {_MAX_ATTEMPTS} times while it was being closed; try again.")
+        def closed(value: dict[str, Any] | None) -> dict[str, Any]:
+            assert value is not None, "facts are never deleted"  # noqa: S101  the tier offers no way to
+            known = Fact.from_value(value)
+            return value if known.valid_until <= by.valid_from else known.ended(by.valid_from, by.id).as_value()
+
+        return Fact.from_value(update(self._store, self._namespace, key, closed, index=["text"]).after)
 
     def merge(self, kept: str, other: str) -> Entity:
         """Make two names mean one entity, shown by ``kept``; facts that contradict each other then are put in a row."""

@@ -6,16 +6,15 @@ from typing import Any, Protocol, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchItem, SearchOp
 
-from memgpt_agent.errors import StoreError
 from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import update
 
 MAX_HOPS = 4
 """A letter that answers a letter that answers a letter: so many, and no further."""
 _AT_ONCE = 100
 """So many letters that wait are told in one turn; the others in the next."""
 _PAGE = 500
-_MAX_ATTEMPTS = 50
 _SORTED = "sorted"
 """The key of the note that every letter of before has been entered where it is looked for."""
 
@@ -155,15 +154,12 @@ class Inbox:
 
     def _tell(self, turn: str, ids: Sequence[str]) -> None:
         """Enter letters as told in a turn."""
-        for _ in range(_MAX_ATTEMPTS):
-            item = self._store.get(self._turns, turn)
-            known: list[str] = item.value["letters"] if item else []
-            letters = list(dict.fromkeys([*known, *ids]))
-            if letters == known or put_if(
-                self._store, self._turns, turn, {"letters": letters}, expected=item.value if item else None, index=False
-            ):
-                return
-        raise StoreError(f"What the turn {turn!r} was told changed {_MAX_ATTEMPTS} times meanwhile; try again.")
+        update(
+            self._store,
+            self._turns,
+            turn,
+            lambda known: {"letters": list(dict.fromkeys([*(known or {"letters": []})["letters"], *ids]))},
+        )
 
     def _records(self, ids: Iterable[str]) -> dict[str, Item]:
         operations = [GetOp(self._namespace, letter_id) for letter_id in ids]

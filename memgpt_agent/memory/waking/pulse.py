@@ -14,7 +14,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.namespaces import Namespace, encode_label
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.update import update
 
 _KEY = "state"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -142,16 +142,10 @@ class Pulse:
         return replace(state, next=stamp(due), interval_seconds=interval)
 
     def _change(self, change: Callable[[PulseState], PulseState]) -> PulseState:
-        changed = PulseState()
-        for _ in range(20):
-            item = self._store.get(self._namespace, _KEY)
-            changed = change(PulseState(**item.value) if item else PulseState())
-            value: dict[str, Any] = dict(changed.__dict__)
-            if (item and item.value == value) or put_if(
-                self._store, self._namespace, _KEY, value, expected=item.value if item else None, index=False
-            ):
-                break
-        return changed
+        def changed(value: dict[str, Any] | None) -> dict[str, Any]:
+            return dict(change(PulseState(**(value or {}))).__dict__)
+
+        return PulseState(**update(self._store, self._namespace, _KEY, changed).after)
 
     def _spent(self, state: PulseState, now: datetime) -> bool:
         budget = self.rhythm.tokens_a_day

@@ -6,11 +6,11 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.store.plain import newest, put_if
+from memgpt_agent.store.plain import newest
+from memgpt_agent.store.update import update
 
 _KEY = "state"
 _SCAN = 2_000
@@ -39,38 +39,38 @@ class SleepDiary:
 
     def begin(self, turn: str, limit_chars: int) -> Portion:
         """Return what to read in this turn: the oldest of what was not read, up to a length. The same turn reads the same."""
-        for _ in range(20):
-            item = self._store.get(self._namespace, _KEY)
-            state: dict[str, Any] = item.value if item else _NONE
+        portion = Portion((), 0)
+
+        def begun(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            nonlocal portion
+            state = value or _NONE
             reading = state["reading"]
             if reading and reading["turn"] == turn:
-                return self._portion(state, reading)
+                portion = self._portion(state, reading)
+                return None
             if reading and state["tries"] >= MAX_TRIES:
                 state = _behind(reading)
             found = self._unread(state)
             taken = _fitting(found, limit_chars)
+            portion = Portion(tuple(taken), len(found) - len(taken))
             if not taken:
-                return Portion((), 0)
+                return None
             until = taken[-1].time
             seen = [m.id for m in taken if m.time == until] + (state["seen"] if until == state["until"] else [])
-            reading = {"turn": turn, "until": until, "seen": seen}
-            changed = {**state, "reading": reading, "tries": state["tries"] + 1}
-            if put_if(self._store, self._namespace, _KEY, changed, expected=item.value if item else None, index=False):
-                return Portion(tuple(taken), len(found) - len(taken))
-        raise StoreError(
-            f"The sleep of {self._agent_id!r} is being begun by others again and again. Let one of them do it."
-        )
+            return {**state, "reading": {"turn": turn, "until": until, "seen": seen}, "tries": state["tries"] + 1}
+
+        update(self._store, self._namespace, _KEY, begun)
+        return portion
 
     def finish(self, turn: str) -> bool:
         """Count what was read in this turn as read; return whether there was such a turn."""
-        for _ in range(20):
-            item = self._store.get(self._namespace, _KEY)
-            reading = item.value["reading"] if item else None
-            if item is None or not reading or reading["turn"] != turn:
-                return False
-            if put_if(self._store, self._namespace, _KEY, _behind(reading), expected=item.value, index=False):
-                return True
-        return False
+
+        def finished(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            reading = value["reading"] if value else None
+            return _behind(reading) if reading and reading["turn"] == turn else None
+
+        before, after = update(self._store, self._namespace, _KEY, finished)
+        return after != (before or {})
 
     def unread(self) -> int:
         """Return how many messages were said since; 2,000 at most."""
