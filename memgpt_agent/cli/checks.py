@@ -96,9 +96,15 @@ def _privacy(terminal: Terminal) -> Check:
 
 
 def _store(terminal: Terminal) -> Check:
+    from memgpt_agent.memory.opening import open_configured_store
+
     agents = terminal.agents()
-    url = terminal.settings.store_url
-    return Check("store", "ok", f"{url} ({len(agents)} agent{'s' * (len(agents) != 1)})")
+    url, number = terminal.settings.store_url, f"{len(agents)} agent{'s' * (len(agents) != 1)}"
+    if not agents:
+        return Check("store", "ok", f"{url} ({number})")
+    with open_configured_store(terminal.settings, searches=False) as store:
+        sizes = store.sizes()
+    return Check("store", "ok", f"{url} ({number}, {sizes.items:,} items, {sizes.bytes / 1e6:,.1f} MB)")
 
 
 def _embedding(terminal: Terminal, *, ask: bool) -> Check:

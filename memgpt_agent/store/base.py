@@ -9,12 +9,11 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
-from langgraph.store.base import BaseStore, IndexConfig, Op, PutOp, Result, SearchItem, TTLConfig
+from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
-from memgpt_agent.store.embedding import TEXTS_AT_ONCE, Embedder, make_embedder
-from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.embedding import Embedder, make_embedder
 from memgpt_agent.store.operations import Find, Newest, Plan, Planner
 from memgpt_agent.store.protocol import (
     EmbeddingIdentity,
@@ -261,7 +260,8 @@ class BaseMemoryStore(BaseStore):
         embedder = self._engine.embedder
         known = _carried_vectors(items) if embedder and embedder.identity == vectors_by else {}
         missing = [text for text in plan.texts if text not in known]
-        self._engine.execute(plan, {**known, **_embedded(embedder, missing, progress)}, {})
+        made: Vectors = embedder.documents(missing, progress) if embedder else {}
+        self._engine.execute(plan, {**known, **made}, {})
 
     # Upkeep
 
@@ -354,35 +354,6 @@ def _tallied(namespace: Namespace, limit: int) -> tuple[Namespace, int]:
     return asked.namespace, asked.limit
 
 
-class StoreBackend(Protocol):
-    """How the stores of one kind of URL are opened."""
-
-    def open(
-        self,
-        url: str,
-        *,
-        index: IndexConfig | Mapping[str, Any] | None,
-        ttl: TTLConfig | None,
-        fields: Fields | None,
-        create: bool,
-    ) -> BaseMemoryStore:
-        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet.
-
-        Raises:
-            ConfigurationError: the URL names no store.
-            StoreError: it cannot be opened.
-        """
-        ...
-
-    def check(self) -> str:
-        """Return in a few words what the stores are kept by, ``SQLite 3.45.1 with FTS5``, if it works here. Makes no store.
-
-        Raises:
-            StoreError: it does not work; with what to do.
-        """
-        ...
-
-
 def _carried_vectors(items: Sequence[IndexedItem]) -> dict[str, Floats]:
     known: dict[str, Floats] = {}
     for item in items:
@@ -391,13 +362,3 @@ def _carried_vectors(items: Sequence[IndexedItem]) -> dict[str, Floats]:
                 if field.embed and field.path in item.vectors:
                     known[field.text] = np.frombuffer(item.vectors[field.path], dtype="<f4").astype(np.float32)
     return known
-
-
-def _embedded(embedder: Embedder | None, texts: Sequence[str], progress: Progress | None) -> dict[str, Floats]:
-    rows: dict[str, Floats] = {}
-    for start in range(0, len(texts) if embedder else 0, TEXTS_AT_ONCE):
-        assert embedder is not None  # noqa: S101  the range is empty without one
-        rows.update(embedder.documents(texts[start : start + TEXTS_AT_ONCE]))
-        if progress:
-            progress(min(start + TEXTS_AT_ONCE, len(texts)), len(texts))
-    return rows

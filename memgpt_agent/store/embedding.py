@@ -9,7 +9,7 @@ from langgraph.store.base import IndexConfig
 from memgpt_agent.embeddings.resolve import embedding_dims, embedding_name, resolve_embedding
 from memgpt_agent.errors import EmbeddingMismatch
 from memgpt_agent.store.arrays import Floats, unit
-from memgpt_agent.store.protocol import EmbeddingIdentity
+from memgpt_agent.store.protocol import EmbeddingIdentity, Progress
 
 TEXTS_AT_ONCE = 256
 """So many texts are given to the embedding in one call."""
@@ -24,7 +24,7 @@ class Embedder:
         self.dims = dims or embedding_dims(embeddings)
         self.identity = EmbeddingIdentity(self.name, self.dims)
 
-    def documents(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+    def documents(self, texts: Sequence[str], progress: Progress | None = None) -> Mapping[str, Floats]:
         """Return a unit row for each distinct text.
 
         Raises:
@@ -34,6 +34,8 @@ class Embedder:
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = list(texts[start : start + TEXTS_AT_ONCE])
             rows.update(zip(part, self._rows(self.embeddings.embed_documents(part), len(part)), strict=True))
+            if progress:
+                progress(start + len(part), len(texts))
         return rows
 
     async def adocuments(self, texts: Sequence[str]) -> Mapping[str, Floats]:

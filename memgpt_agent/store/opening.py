@@ -2,15 +2,45 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from langgraph.store.base import IndexConfig, TTLConfig
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.store.base import BaseMemoryStore, StoreBackend
+from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.sqlite.backend import SqliteBackend
+
+
+class StoreBackend(Protocol):
+    """How the stores of one kind of URL are opened."""
+
+    def open(
+        self,
+        url: str,
+        *,
+        index: IndexConfig | Mapping[str, Any] | None,
+        ttl: TTLConfig | None,
+        fields: Fields | None,
+        create: bool,
+    ) -> BaseMemoryStore:
+        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet.
+
+        Raises:
+            ConfigurationError: the URL names no store.
+            StoreError: it cannot be opened.
+        """
+        ...
+
+    def check(self) -> str:
+        """Return in a few words what the stores are kept by, ``SQLite 3.45.1 with FTS5``, if it works here. Makes no store.
+
+        Raises:
+            StoreError: it does not work; with what to do.
+        """
+        ...
+
 
 _BACKENDS: Mapping[str, StoreBackend] = {
     **dict.fromkeys(("", "sqlite", "memory"), SqliteBackend()),

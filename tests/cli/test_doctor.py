@@ -1,8 +1,11 @@
 """What the doctor finds."""
 
 import json
+import re
 
 import pytest
+
+from memgpt_agent.testing import say
 
 
 def test_a_model_that_is_not_there_fails_with_what_to_do(memgpt) -> None:
@@ -22,6 +25,15 @@ def test_all_is_well_where_a_model_is_configured(memgpt, monkeypatch: pytest.Mon
     shown = memgpt.ok("doctor")
     assert "ok     chat model: openai:gpt-5.4-mini is configured (not asked; --ask does)" in shown
     assert not memgpt.home.exists()
+
+
+def test_a_store_is_shown_with_what_it_holds(memgpt) -> None:
+    """Agents, items and size; the database that keeps it has a line of its own."""
+    memgpt.script(say("Hello."))
+    memgpt.ok("run", "Hi")
+    found = {check["name"]: check for check in json.loads(memgpt("doctor", "--json").stdout)}
+    assert re.search(r"memory\.db \(1 agent, \d+ items, \d+\.\d MB\)$", found["store"]["found"])
+    assert re.fullmatch(r"SQLite 3[\d.]+ with FTS5", found["database"]["found"])
 
 
 def test_a_store_that_is_damaged_is_found(memgpt, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from memgpt_agent.store.index.postings import PostingsCache
 from memgpt_agent.store.index.sizes import Sizes
 
 
-class Side:
+class Derived:
     """The two of one index. Both are derived from the file, and grow with the index."""
 
     def __init__(self, sizes: Sizes) -> None:
@@ -17,18 +17,18 @@ class Side:
         self.postings = PostingsCache(sizes.words_kept_from, sizes.words_bytes)
 
 
-class Sides:
-    """The sides of the indexes in memory; one goes when its index goes."""
+class DerivedCache:
+    """What is kept beside each index in memory; it goes when its index goes."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._sides: WeakKeyDictionary[NamespaceIndex, Side] = WeakKeyDictionary()
+        self._by_index: WeakKeyDictionary[NamespaceIndex, Derived] = WeakKeyDictionary()
         self._guard = threading.Lock()
 
-    def of(self, index: NamespaceIndex) -> Side:
-        """Return the side of an index."""
+    def of(self, index: NamespaceIndex) -> Derived:
+        """Return what is kept beside an index."""
         with self._guard:
-            side = self._sides.get(index)
-            if side is None:
-                side = self._sides[index] = Side(self._sizes)
-            return side
+            derived = self._by_index.get(index)
+            if derived is None:
+                derived = self._by_index[index] = Derived(self._sizes)
+            return derived

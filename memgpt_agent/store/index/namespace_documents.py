@@ -15,7 +15,7 @@ COMPACT_SHARE = 0.3
 _LOAD_ROWS = 4096
 
 
-class Version(NamedTuple):
+class IndexVersion(NamedTuple):
     """How far a namespace has come in the file: the highest ids, and a number that changes when ids do not tell."""
 
     generation: int
@@ -26,7 +26,7 @@ class Version(NamedTuple):
 class Contents(NamedTuple):
     """All that an index holds at one version, for a snapshot; unchanged while the index goes on."""
 
-    version: Version
+    version: IndexVersion
     docs: Ints
     items: Ints
     lengths: Ints
@@ -41,12 +41,12 @@ class IndexAhead(Exception):
     """The index in memory is newer than this transaction's snapshot: begin the transaction again."""
 
 
-def namespace_version(connection: sqlite3.Connection, namespace_id: int) -> Version:
+def namespace_version(connection: sqlite3.Connection, namespace_id: int) -> IndexVersion:
     """Return how far the namespace is in this transaction's snapshot."""
     row = connection.execute(
         "SELECT generation, doc_high, tombstone_high FROM namespaces WHERE id = ?", (namespace_id,)
     ).fetchone()
-    return Version(*row) if row else Version(0, 0, 0)
+    return IndexVersion(*row) if row else IndexVersion(0, 0, 0)
 
 
 def _integers(rows: sqlite3.Cursor) -> Ints:
@@ -72,9 +72,9 @@ class NamespaceDocuments:
         self.lock = SharedLock()
         self.beside_bytes = 0
         """How much memory is kept beside it for filters and words, by those who do: it is counted with the index."""
-        self._clear(Version(-1, 0, 0))
+        self._clear(IndexVersion(-1, 0, 0))
 
-    def _clear(self, version: Version) -> None:
+    def _clear(self, version: IndexVersion) -> None:
         nothing = np.empty(0, np.int64)
         self._fill(Contents(version, nothing, nothing, nothing, np.empty(0, np.bool_), nothing, [], []))
 
@@ -134,7 +134,7 @@ class NamespaceDocuments:
         dead = len(self.docs) - self.live
         return dead > 64 and dead > COMPACT_SHARE * len(self.docs)
 
-    def is_current(self, version: Version) -> bool:
+    def is_current(self, version: IndexVersion) -> bool:
         """Whether it shows exactly this version.
 
         Raises:
@@ -159,18 +159,18 @@ class NamespaceDocuments:
             self.version, self.docs, self.items, self.lengths, self.alive.copy(), self.vector_docs, chunks, counts
         )
 
-    def catch_up(self, connection: sqlite3.Connection, version: Version) -> None:
+    def catch_up(self, connection: sqlite3.Connection, version: IndexVersion) -> None:
         """Take in what was committed since; the caller holds the lock alone."""
         if self.is_current(version):
             return
         if self.version.generation != version.generation or (self.is_small and self.wasteful):
-            self._clear(Version(version.generation, 0, 0))
+            self._clear(IndexVersion(version.generation, 0, 0))
             self.version = self.version._replace(tombstone_high=version.tombstone_high)
         self._bury(connection, version)
         self._load(connection, self.version.doc_high)
         self.version = version
 
-    def _bury(self, connection: sqlite3.Connection, version: Version) -> None:
+    def _bury(self, connection: sqlite3.Connection, version: IndexVersion) -> None:
         if version.tombstone_high == self.version.tombstone_high or not len(self.docs):
             return
         places = self._gone(connection)

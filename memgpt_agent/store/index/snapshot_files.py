@@ -12,7 +12,7 @@ import numpy as np
 
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.index.approximate import Approximate, Depths
-from memgpt_agent.store.index.namespace_documents import Contents, Version
+from memgpt_agent.store.index.namespace_documents import Contents, IndexVersion
 from memgpt_agent.store.index.vectors import Chunk
 
 FORMAT = 1
@@ -144,7 +144,7 @@ def _block_bytes(data: memoryview) -> int:
     return max(len(data) // BLOCKS, 4096)
 
 
-def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: Version) -> Contents:
+def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: IndexVersion) -> Contents:
     """Return what a snapshot holds, its vectors mapped.
 
     Args:
@@ -163,7 +163,7 @@ def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: Ve
                 f"{folder} has format {header['format']}, namespace {header['namespace']} and {header['dims']} dimensions; "
                 f"{FORMAT}, {namespace_id} and {dims} are needed"
             )
-        known = Version(*header["version"])
+        known = IndexVersion(*header["version"])
         if known.generation != version.generation or known > version or known.tombstone_high > version.tombstone_high:
             raise SnapshotUnusable(f"{folder} shows {known}, and the database is at {version}")
         columns = {name: _column(folder, header["columns"][name], dtype) for name, dtype in _COLUMNS.items()}
@@ -185,7 +185,7 @@ def covers(folder: Path, contents: Contents) -> bool:
     """
     try:
         header = _header(folder)
-        known = Version(*header["version"])
+        known = IndexVersion(*header["version"])
         approximate = sum(one is not None for _, one in header["chunks"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
@@ -205,8 +205,8 @@ def _header(folder: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(text))
 
 
-def _column(folder: Path, told: Mapping[str, Any], dtype: Any) -> Any:
-    content = _checked(folder / told["file"], told["count"] * np.dtype(dtype).itemsize, told["crc"])
+def _column(folder: Path, column: Mapping[str, Any], dtype: Any) -> Any:
+    content = _checked(folder / column["file"], column["count"] * np.dtype(dtype).itemsize, column["crc"])
     return np.frombuffer(content, dtype)
 
 

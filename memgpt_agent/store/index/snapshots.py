@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memgpt_agent.private import private_folder, tighten
-from memgpt_agent.store.index.namespace_documents import Contents, Version
+from memgpt_agent.store.index.namespace_documents import Contents, IndexVersion
 from memgpt_agent.store.index.snapshot_files import (
     SnapshotUnusable,
     covers,
@@ -40,7 +40,7 @@ class Snapshots:
         self._unusable: set[str] = set()
 
     def read(
-        self, connection: sqlite3.Connection, namespace_id: int, dims: int | None, version: Version
+        self, connection: sqlite3.Connection, namespace_id: int, dims: int | None, version: IndexVersion
     ) -> Contents | None:
         """Return the contents of the snapshot that the file vouches for; None where there is none that can be used."""
         name = _name(namespace_id, dims)

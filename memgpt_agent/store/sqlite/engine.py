@@ -12,7 +12,7 @@ from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem
 from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.index.derived import Sides
+from memgpt_agent.store.index.derived import DerivedCache
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
@@ -20,15 +20,15 @@ from memgpt_agent.store.operations import Find, Newest, Plan
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force, known_identity
-from memgpt_agent.store.sqlite.reads import Reader, items_of
+from memgpt_agent.store.sqlite.reads import ItemReader, items_of
 from memgpt_agent.store.sqlite.reindex import Reindexing
 from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.searches import Searcher
-from memgpt_agent.store.sqlite.ttl import delete_expired, refresh
-from memgpt_agent.store.sqlite.writes import Writer
+from memgpt_agent.store.sqlite.writes import Writer, refresh
 
 T = TypeVar("T")
 _SNAPSHOT_TRIES = 8
+_SWEPT_AT_ONCE = 1_000
 
 
 class Engine:
@@ -49,7 +49,7 @@ class Engine:
         self._sizes = sizes
         self._database = database
         self._cache = cache
-        self._sides = Sides(sizes)
+        self._derived = DerivedCache(sizes)
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
 
@@ -77,7 +77,7 @@ class Engine:
         """Return what fits a query best; see ``MemoryStore.find``."""
         vector = vectors.get(asked.query)
 
-        def answer(reader: Reader) -> list[SearchItem]:
+        def answer(reader: ItemReader) -> list[SearchItem]:
             reader.refreshes = self._refreshes
             return reader.find(asked, vector)
 
@@ -86,7 +86,7 @@ class Engine:
     def newest(self, asked: Newest) -> list[SearchItem]:
         """Return items in the order of a field; see ``MemoryStore.newest``."""
 
-        def answer(reader: Reader) -> list[SearchItem]:
+        def answer(reader: ItemReader) -> list[SearchItem]:
             reader.refreshes = self._refreshes
             return reader.newest(asked)
 
@@ -120,7 +120,13 @@ class Engine:
 
     def sweep(self) -> int:
         """Delete what has expired; return how many items that were."""
-        return delete_expired(self._database, micros(self._clock()), self._sizes.tombstones_kept)
+        now, deleted = micros(self._clock()), 0
+        while True:
+            with self._database.write() as connection:
+                found = Writer(connection, now, self._sizes.tombstones_kept).delete_expired(_SWEPT_AT_ONCE)
+            deleted += found
+            if found < _SWEPT_AT_ONCE:
+                return deleted
 
     def embedding(self) -> EmbeddingIdentity | None:
         """Return the embedding in force."""
@@ -155,7 +161,7 @@ class Engine:
         return self._ttl.get("refresh_on_read", True)
 
     @staticmethod
-    def _answer(reader: Reader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
+    def _answer(reader: ItemReader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
         results: list[Result] = []
         for op in ops:
             if isinstance(op, GetOp):
@@ -170,7 +176,7 @@ class Engine:
                 results.append(None)
         return results
 
-    def _read(self, answer: Callable[[Reader], T], *, uses_vectors: bool = False) -> T:
+    def _read(self, answer: Callable[[ItemReader], T], *, uses_vectors: bool = False) -> T:
         """Answer in one snapshot; taken anew where another thread's search has seen more than it."""
         for attempt in range(_SNAPSHOT_TRIES + 1):
             # At the last try as the writer: nobody can be ahead of it.
@@ -189,11 +195,11 @@ class Engine:
             return result
         raise AssertionError("unreachable: a writer's snapshot is the newest")
 
-    def _reader(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> Reader:
+    def _reader(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> ItemReader:
         self._check(connection, uses_vectors=uses_vectors)
         now = micros(self._clock()) if self._ttl.get("omit_expired") else None
-        searcher = Searcher(connection, self._cache, self._sides, self._dims, now, self._sizes.whole_docs)
-        return Reader(connection, searcher, now)
+        searcher = Searcher(connection, self._cache, self._derived, self._dims, now, self._sizes.whole_docs)
+        return ItemReader(connection, searcher, now)
 
     def _dims(self, connection: sqlite3.Connection) -> int | None:
         """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""

@@ -14,7 +14,7 @@ from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import Condition, columns_in, to_sql
 from memgpt_agent.store.sqlite.rows import as_found, as_item, decode_value, namespace_of, path_of
-from memgpt_agent.store.sqlite.searches import Hit, Searcher
+from memgpt_agent.store.sqlite.searches import RankedItem, Searcher
 from memgpt_agent.store.sqlite.tag_index import among, most_used
 
 _COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
@@ -22,7 +22,7 @@ _ID, _TTL, _NS = 4, 5, 6
 _MANY = 500
 
 
-class Reader:
+class ItemReader:
     """Answers reads in one transaction's snapshot.
 
     Args:
@@ -58,8 +58,8 @@ class Reader:
         if query is None:
             return self._unranked(namespaces, op.filter, op.limit, op.offset)
         stop = op.offset + op.limit
-        hits: list[Hit] = []
-        rest: list[Hit] = []
+        hits: list[RankedItem] = []
+        rest: list[RankedItem] = []
         for namespace_id, _ in namespaces:
             found, without = self._searcher.closest(namespace_id, query, op.filter, stop)
             hits += found
@@ -174,14 +174,14 @@ class Reader:
     def _among(self, filter: Filter | None, namespace_id: int) -> Condition | None:
         return among(filter, namespace_id, known_fields(self._connection).listed) if filter else None
 
-    def _unindexed(self, namespace_id: int, filter: Filter | None, limit: int) -> list[Hit]:
+    def _unindexed(self, namespace_id: int, filter: Filter | None, limit: int) -> list[RankedItem]:
         where = f"FROM items WHERE items.ns = ? AND items.doc IS NULL AND {self._alive}"
         condition = self._condition(filter)
         sql = f"SELECT items.id {where} AND {condition.sql} ORDER BY items.id LIMIT ?"
         rows = self._execute(sql, [namespace_id, *condition.parameters, limit])
-        return [Hit(None, namespace_id, row[0]) for row in rows]
+        return [RankedItem(None, namespace_id, row[0]) for row in rows]
 
-    def _found(self, hits: Sequence[Hit]) -> list[SearchItem]:
+    def _found(self, hits: Sequence[RankedItem]) -> list[SearchItem]:
         rows: dict[int, Any] = {}
         for start in range(0, len(hits), _MANY):
             ids = [hit.item for hit in hits[start : start + _MANY]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.index import bm25 as words
-from memgpt_agent.store.index.derived import Side, Sides
+from memgpt_agent.store.index.derived import Derived, DerivedCache
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find
@@ -22,7 +22,7 @@ CANDIDATES = 200
 _Mask = NDArray[np.bool_]
 
 
-class Hit(NamedTuple):
+class RankedItem(NamedTuple):
     """An item found by a ranked search; ``score`` is None where nothing ranks it."""
 
     score: float | None
@@ -36,7 +36,7 @@ class Searcher:
     Args:
         connection: inside a transaction.
         cache: indexes of namespaces.
-        sides: what is kept beside them.
+        derived: what is kept beside them.
         dims: gives the length of the vectors, or None for words only.
         now: hide what expired before this (microseconds), or None to show all.
         whole_docs: see :class:`Sizes`.
@@ -46,25 +46,25 @@ class Searcher:
         self,
         connection: sqlite3.Connection,
         cache: IndexCache,
-        sides: Sides,
+        derived: DerivedCache,
         dims: Callable[[sqlite3.Connection], int | None],
         now: int | None,
         whole_docs: int,
     ) -> None:
         self._connection = connection
         self._cache = cache
-        self._sides = sides
+        self._derived = derived
         self._dims = dims
         self._now = now
         self._whole_docs = whole_docs
 
-    def closest(self, namespace_id: int, query: Floats, filter: Filter | None, k: int) -> tuple[list[Hit], list[Hit]]:
+    def closest(self, namespace_id: int, query: Floats, filter: Filter | None, k: int) -> tuple[list[RankedItem], list[RankedItem]]:
         """Return the ``k`` items closest to a vector, and, where there are fewer, the first ``k`` that have none."""
         with self._cache.current(self._connection, namespace_id, self._dims(self._connection)) as index:
-            allowed = self._allowed(index, self._sides.of(index), filter)
+            allowed = self._allowed(index, self._derived.of(index), filter)
             cosines, places = index.closest(query, k, allowed)
             hits = [
-                Hit(score, namespace_id, item)
+                RankedItem(score, namespace_id, item)
                 for score, item in zip(cosines.tolist(), index.items[places].tolist(), strict=True)
             ]
             if len(hits) >= k:
@@ -72,37 +72,37 @@ class Searcher:
             left = (index.alive if allowed is None else allowed).copy()
             left[places] = False
             items = np.sort(index.items[left])[:k].tolist()
-            return hits, [Hit(None, namespace_id, item) for item in items]
+            return hits, [RankedItem(None, namespace_id, item) for item in items]
 
-    def find(self, namespace_id: int, asked: Find, vector: Floats | None) -> list[Hit]:
+    def find(self, namespace_id: int, asked: Find, vector: Floats | None) -> list[RankedItem]:
         """Return the items of one namespace that fit a query best, by words, by meaning or by both."""
         stop = asked.offset + asked.limit
         terms = [] if asked.mode == "meaning" else words.query_terms(self._connection, namespace_id, asked.query)
         with self._cache.current(self._connection, namespace_id, self._dims(self._connection)) as index:
-            side = self._sides.of(index)
-            filtered = self._allowed(index, side, asked.filter)
+            derived = self._derived.of(index)
+            filtered = self._allowed(index, derived, asked.filter)
             allowed = index.alive if filtered is None else filtered
-            by_words = words.bm25(self._connection, terms, index, side.postings) if terms else None
+            by_words = words.bm25(self._connection, terms, index, derived.postings) if terms else None
             if vector is None or asked.mode == "words":
                 scores = ranked(by_words, None, allowed)
             elif len(index.docs) <= self._whole_docs:
                 scores = ranked(by_words, index.cosines(vector), allowed)
             else:
                 scores = _by_candidates(index, by_words, vector, filtered, max(CANDIDATES, 4 * stop))
-            sequences = side.facets.codes(self._connection, index, asked.near) if asked.near else None
+            sequences = derived.facets.codes(self._connection, index, asked.near) if asked.near else None
             if sequences is not None:
                 scores = with_neighbours(scores, sequences)
             best = _best(scores, index.items, stop)[asked.offset :]
-            return [Hit(float(scores[place]), namespace_id, int(index.items[place])) for place in best]
+            return [RankedItem(float(scores[place]), namespace_id, int(index.items[place])) for place in best]
 
-    def _allowed(self, index: NamespaceIndex, side: Side, filter: Filter | None) -> _Mask | None:
+    def _allowed(self, index: NamespaceIndex, derived: Derived, filter: Filter | None) -> _Mask | None:
         """Return which documents of the index pass the filter and have not expired; None where all that live do."""
         if not filter and self._now is None:
             return None
         allowed = index.alive.copy()
         left: Filter = {}
         for field, condition in (filter or {}).items():
-            passed = side.facets.passing(self._connection, index, field, condition)
+            passed = derived.facets.passing(self._connection, index, field, condition)
             if passed is None:
                 left[field] = condition
             else:

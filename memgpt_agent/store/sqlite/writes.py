@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memgpt_agent.store.arrays import Floats
@@ -16,6 +16,14 @@ from memgpt_agent.store.sqlite.tombstones import record
 
 MICROS_A_MINUTE = 60_000_000
 _KEYS_AT_ONCE = 256
+
+
+def refresh(connection: sqlite3.Connection, items: Sequence[int], now: int) -> None:
+    """Let the time of these items begin anew, where they have one; in the caller's write transaction."""
+    connection.executemany(
+        f"UPDATE items SET expires = CAST(? + ttl_minutes * {MICROS_A_MINUTE} AS INTEGER) WHERE id = ? AND ttl_minutes IS NOT NULL",
+        [(now, item) for item in items],
+    )
 
 
 class Writer:
@@ -62,14 +70,18 @@ class Writer:
                 self._delete(namespace_id, item)
         self._flush()
 
-    def delete_items(self, rows: Iterable[tuple[int, int, int | None]]) -> None:
-        """Delete items given as (id, namespace id, document id)."""
+    def delete_expired(self, limit: int) -> int:
+        """Delete what has expired, the first ``limit`` items; return how many."""
+        rows: list[tuple[int, int, int | None]] = self._connection.execute(
+            "SELECT id, ns, doc FROM items WHERE expires <= ? ORDER BY expires LIMIT ?", (self._now, limit)
+        ).fetchall()
         for item, namespace_id, doc in rows:
             if doc is not None:
                 self._buried.append((doc, namespace_id))
             self._with_lists.add(namespace_id)  # perhaps it has none
             self._delete(namespace_id, item)
         self._flush()
+        return len(rows)
 
     def _known(self, namespace: Namespace, keys: list[str]) -> tuple[int, dict[str, tuple[int, int | None]]]:
         """Return the namespace's id and, of these keys, those that are stored with their item and document."""
