@@ -69,6 +69,10 @@ class ModelFacts(TypedDict):
     """The provider's count of tokens for one of ours, 1.0 or more."""
     window: int
     """The true context window in tokens, as a refusal of the provider told it; 0 while it is unknown."""
+    fits: NotRequired[int]
+    """The tokens of a prompt that are assumed to fit after a refusal without figures, in the provider's count."""
+    refused: NotRequired[int]
+    """The tokens of the prompt that was refused so."""
 
 
 class TurnNotes(TypedDict):

@@ -1,9 +1,13 @@
-"""What a chat model's failure means, whoever the provider is: busy, a prompt too long, or of no use to try again."""
+"""What a chat model's failure means, whoever the provider is: busy, a prompt too long, a part refused, or of no use to try again."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+from memgpt_agent.models.length_refusals import LENGTH_REFUSALS, TOKENS_PER_REQUEST
 
 _BUSY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _BUSY_NAMES = frozenset(
@@ -13,22 +17,46 @@ _BUSY_NAMES = frozenset(
     }
 )  # fmt: skip
 """Names of the providers' own errors, and httpx's base of all that goes wrong on the way; no provider is imported to compare."""
+_STREAM_NAMES = frozenset({"APIError", "APIStatusError", "ResponseError"})
+"""Errors that the SDKs of OpenAI, Anthropic and Ollama raise for an error event within an answer whose status was 200."""
+_LASTING = re.compile(
+    r"insufficient_quota|invalid_request|authentication|permission|not_found|billing|credit|unauthori[sz]ed|content_filter|invalid_prompt"
+    r"|context_length"
+)
+"""Kinds of error that another try does not mend, also where they come within an answer."""
 
-_NUMBER = r"([\d,]{3,})"
-_TOO_LONG = re.compile(
-    r"context[_ ](?:length|window|size|limit)|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length"
-    r"|exceeds? the (?:maximum number of tokens|model's context)|maximum context|exceed_context_size",
+_MAX_CAUSES = 5
+_WAIT = re.compile(
+    r"(?:try again|retry)\D{0,20}?in (?:(?P<minutes>\d+)m(?!s))?\s?(?:(?P<number>\d+(?:\.\d+)?)\s?(?P<unit>ms|s\b|sec|m\b|min)?)?", re.IGNORECASE
+)
+_IN_SECONDS = {"ms": 0.001, "m": 60.0, "min": 60.0}
+
+_REFUSED_STATUS = frozenset({400, 413, 422})
+_NO_CONTENT = (
+    r"api[ _-]?key|credential|unauthori[sz]ed|permission|billing|credit|quota|balance|(?:region|location)\b.{0,30}not supported",
+    r"model_not_found|unknown model|invalid model",
+    r"(?:model|deployment)\b.{0,60}(?:not (?:exist|found)|does not exist|unknown|decommissioned)",
+    r"unsupported_(?:parameter|value)|unsupported parameter|unknown parameter|unrecognized request argument",
+    r"(?:temperature|top_p|max_(?:completion_)?tokens|tool_choice|reasoning_effort)\b.{0,60}(?:not supported|unsupported|must be|invalid|large)",
+    r"does not support (?:tools|function|chat|streaming|generat)|no endpoints found that support tool",
+    r"(?:tools?|functions?)(?:\[\d+\]|\.\d+)\.?(?:function|custom|input_schema|parameters|name)|invalid schema for function",
+)  # fmt: skip
+"""Refusals of the key, the account, the model, an option or a tool's schema: another prompt would be refused as well."""
+_ATTACHED = re.compile(
+    r"image|picture|photo|pixel|base64|media|mime|\bpdf\b|document|attachment|\bfiles?\b|file_id|audio|video|data[ -]?ur[li]|modalit|vision"
+    r"|multimodal|inline_data|download",
     re.IGNORECASE,
 )
-_WINDOW = [
-    rf"maximum context length (?:is|of) {_NUMBER}", rf"{_NUMBER} maximum context", rf"> ?{_NUMBER}", rf"context window of {_NUMBER}",
-    rf"context size \(?{_NUMBER}", rf"allowed \({_NUMBER}", rf"n_ctx\W+{_NUMBER}", rf"context (?:length|window|limit)[^\d]{{0,20}}{_NUMBER}",
-]  # fmt: skip
-_SENT = [
-    rf"resulted in {_NUMBER}", rf"requested {_NUMBER}", rf"Requested tokens \({_NUMBER}", rf"too long: {_NUMBER}", rf"count \({_NUMBER}",
-    rf"contains {_NUMBER}", rf"request \({_NUMBER}", rf"n_prompt_tokens\W+{_NUMBER}", rf"prompt of {_NUMBER}",
-]  # fmt: skip
-_MAX_CAUSES = 5
+_CONTENT = (
+    r"messages?(?:\[|\.|\b.{0,20}#?)\d+|(?:input|contents?)(?:\[|\.)\d+|message content|content_filter|invalid_prompt",
+    r"content[ _](?:block|part|type|field|list|filter|policy|management)",
+    r"usage polic|responsibleai|safety|moderation|data_inspection|inappropriate",
+    r"tool_use|tool_result|tool_call|tool message|\broles?\b|function_call|\bthought",
+    r"signature|reasoning item|function (?:call|response)",
+    r"surrogate|unicode|utf-?8|invalid char|control char|escape|\bjson\b|parse",
+)  # fmt: skip
+_OPAQUE_CHARS = 160
+"""A refusal this short that says nothing else is taken for one of the content, where there is something that may be to blame."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +70,52 @@ class TooLong:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether the same call may work a little later: rate limits, overload, timeouts, a lost connection."""
-    if _code(error) == "insufficient_quota":
-        return False
+    """Whether the same call may work a little later: rate limits, overload, timeouts, a lost connection, an error within a stream."""
     for cause in _causes(error):
-        status = _status(cause)
+        kinds, status = _kinds(cause), _status(cause)
+        if "insufficient_quota" in kinds:
+            return False
         if status is not None:
             return status in _BUSY_STATUS
-        if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & {
-            kind.__name__ for kind in type(cause).__mro__
-        }:
+        if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & _class_names(cause):
             return True
+        if type(cause).__name__ in _STREAM_NAMES:
+            return not _LASTING.search(kinds)
     return False
 
 
 def retry_after_seconds(error: BaseException) -> float | None:
-    """Return how long the provider asks to wait (its ``Retry-After`` header, in seconds); ``None`` where it does not say."""
+    """Return how long the provider asks to wait; ``None`` where it does not say.
+
+    It is read from ``retry-after-ms``, ``Retry-After`` (seconds or a date), Google's ``RetryInfo``, and sentences such as
+    "try again in 7.5s".
+    """
     for cause in _causes(error):
         headers: Any = getattr(getattr(cause, "response", None), "headers", None)
+        if (asked := _asked_in_headers(headers)) is not None:
+            return asked
+        text = str(cause)
+        if delay := re.search(r"retry_?delay\W{1,10}(?:seconds\W{1,3})?(\d+(?:\.\d+)?)", text, re.IGNORECASE):
+            return float(delay.group(1))
+        found = _WAIT.search(text)
+        if found and (found["number"] or found["minutes"]):
+            seconds = float(found["number"] or 0) * _IN_SECONDS.get((found["unit"] or "").lower(), 1.0)
+            return seconds + 60.0 * float(found["minutes"] or 0)
+    return None
+
+
+def _asked_in_headers(headers: Any) -> float | None:
+    if not hasattr(headers, "get"):
+        return None
+    for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        given = str(headers.get(name) or "").strip()
         try:
-            return max(0.0, float(headers.get("retry-after")))
-        except (AttributeError, TypeError, ValueError):
+            return max(0.0, float(given) * factor)
+        except ValueError:
+            pass
+        try:
+            return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
+        except (TypeError, ValueError):
             continue
     return None
 
@@ -70,20 +123,69 @@ def retry_after_seconds(error: BaseException) -> float | None:
 def too_long(error: BaseException) -> TooLong | None:
     """Return what a refusal says of the context window; ``None`` where the error is another one.
 
-    **Limits**: providers word it freely; those of OpenAI, Anthropic, Google, Mistral, Groq, vLLM and llama.cpp are known.
+    A limit on tokens a minute counts only where this one request is beyond it: no wait would help.
+
+    **Limits**: providers word it freely; those known stand in :data:`LENGTH_REFUSALS`.
     """
     for cause in _causes(error):
-        text = str(cause)
-        if _status(cause) != 429 and (_code(cause) == "context_length_exceeded" or _TOO_LONG.search(text)):
-            return TooLong(_first(_WINDOW, text), _first(_SENT, text))
+        text, limited = str(cause), _status(cause) == 429
+        if limited and "request too large" not in text.lower():
+            continue
+        for wording in LENGTH_REFUSALS:
+            if found := re.search(wording.pattern, text, re.IGNORECASE | re.DOTALL):
+                told = found.groupdict()
+                window, sent = _count(told.get("window")), _count(told.get("sent"))
+                return TooLong(window or _beside(text, "window"), sent or _beside(text, "sent"))
+        if not limited and ("context_length_exceeded" in _kinds(cause) or _status(cause) == 413):
+            return TooLong(None, None)
     return None
 
 
-def _first(patterns: list[str], text: str) -> int | None:
-    for pattern in patterns:
-        if found := re.search(pattern, text, re.IGNORECASE):
-            return int(found.group(1).replace(",", "") or 0) or None
+def _count(number: str | None) -> int | None:
+    return int((number or "").replace(",", "") or 0) or None
+
+
+def _beside(text: str, group: str) -> int | None:
+    for pattern in TOKENS_PER_REQUEST:
+        if f"<{group}>" in pattern and (found := re.search(pattern, text)):
+            return _count(found.group(group))
     return None
+
+
+def refuses_content(error: BaseException, *, attached: bool) -> bool:
+    """Whether a provider refused the prompt for good because of something in it, so that the prompt without it may be taken.
+
+    Args:
+        error: what was raised.
+        attached: whether something in the prompt may be to blame although the refusal does not name it: an attachment, a result
+            of a tool.
+
+    **Limits**: judged by words. What a key, an account, an option or a tool's schema is refused for is no content.
+    """
+    for cause in _causes(error):
+        status, text = _status(cause), str(cause)
+        if status is None or (status not in _REFUSED_STATUS and status != 500):
+            continue
+        if _says(_NO_CONTENT, text):
+            return False
+        named = bool(_ATTACHED.search(text))
+        if status == 500:  # Ollama and llama.cpp answer so to a picture that they cannot read
+            return named and attached
+        return named or _says(_CONTENT, text) or (attached and (status == 413 or len(str(_told(cause).get("message") or text)) <= _OPAQUE_CHARS))
+    return False
+
+
+def _says(patterns: tuple[str, ...], text: str) -> bool:
+    return any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in patterns)
+
+
+def is_filtered(error: BaseException) -> bool:
+    """Whether a provider refused the prompt for what it says, by its policy."""
+    return any(
+        re.search(r"content_filter|content management policy|data_inspection_failed|moderation_blocked", f"{_kinds(cause)} {cause}")
+        for cause in _causes(error)
+        if _status(cause) in _REFUSED_STATUS
+    )  # fmt: skip
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -95,13 +197,31 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
+def _class_names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
 def _status(error: BaseException) -> int | None:
-    for holder in (error, getattr(error, "response", None)):
-        status: Any = getattr(holder, "status_code", None)
-        if isinstance(status, int):
-            return status
+    """Return the HTTP status of a refusal; ``None`` where there is none, also where the answer had begun with 200."""
+    for holder in (error, getattr(error, "response", None), _told(error)):
+        for name in ("status_code", "code", "status"):
+            status: Any = cast(Mapping[str, Any], holder).get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+            if isinstance(status, int) and not isinstance(status, bool) and 300 <= status < 600:
+                return int(status)
     return None
 
 
-def _code(error: BaseException) -> str:
-    return str(getattr(error, "code", None) or "")
+def _told(error: BaseException) -> Mapping[str, Any]:
+    """Return what the provider's body says of the error."""
+    body: Any = getattr(error, "body", None)
+    if isinstance(body, Mapping):
+        inner: Any = cast(Mapping[str, Any], body).get("error")
+        return cast(Mapping[str, Any], inner if isinstance(inner, Mapping) else body)
+    return {}
+
+
+def _kinds(error: BaseException) -> str:
+    """Return the provider's names for the error: its code, type and status, in lower case."""
+    told = _told(error)
+    names = (getattr(error, "code", None), getattr(error, "type", None), told.get("code"), told.get("type"), told.get("status"))
+    return " ".join(str(name) for name in names if name).lower()

@@ -98,7 +98,7 @@ class _Step:
                 f"The provider refused the prompt as too long, also after it was made smaller {MAX_REFUSALS} times: "
                 f"{refused.__cause__}. Set context_window_tokens to the model's true window."
             ) from refused
-        learned = after_refusal(self.session, self.state, refused.told, self.counted)
+        learned = after_refusal(self.session, self.state, refused.told, self.counted, times)
         return {
             "messages": [], "turn": {**self.turn, "shrunk": times}, "model_facts": learned, "prompt": None,
             "heartbeat_reason": "context_too_long",

@@ -202,4 +202,5 @@ def _tokens(context: Context, model: BaseChatModel, facts: ModelFacts) -> tuple[
     answer = context.answer_tokens or min(4_096, window // 4)
     if answer >= window:
         raise ContextTooSmall(f"answer_tokens = {answer:,} leaves nothing of a window of {window:,} tokens; lower it.")
-    return window, answer, window - answer
+    budget = window - answer
+    return window, answer, min(budget, facts.get("fits") or budget)
