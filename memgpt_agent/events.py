@@ -58,6 +58,10 @@ class Mark(TypedDict, total=False):
     """For a reply: the id of the ``send_message`` call whose text it repeats."""
     page: int
     """For an event that begins a turn: the page of the queue on which its exchange stands."""
+    goes_on: str
+    """For an answer that its length limit cut: the id of the alert by which the model was asked for the rest."""
+    stopped: Literal["cut_off", "refused"]
+    """For a reply that is not whole: it reached its length limit, or the model or its provider refused."""
     stands_for: int
     """For the marker of a page that was taken out: how many messages it stands for."""
 

@@ -17,9 +17,10 @@ from typing_extensions import TypedDict
 
 from memgpt_agent.events import Event, EventType, mark_of
 
-HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "rule"]
+HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "cut_off", "rule"]
 """Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, gave none that can be used,
-its provider refused the prompt as too long, so that it is compiled anew, or a rule asks for another call."""
+its provider refused the prompt as too long, so that it is compiled anew, its reply was cut at its length limit, or a rule asks for
+another call."""
 
 
 class Turn(TypedDict):
@@ -47,6 +48,8 @@ class Turn(TypedDict):
     """Times in it so far that the provider refused the prompt as too long."""
     calls_left: NotRequired[bool]
     """Whether calls of the newest answer are still to be carried out: those without a result in the queue."""
+    continued: NotRequired[int]
+    """Times in it so far that the model was asked for the rest of a reply that its length limit cut."""
 
 
 class Summary(TypedDict):

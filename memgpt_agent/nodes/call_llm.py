@@ -1,6 +1,6 @@
 """The node that makes one model call, streams what is spoken, and reads the answer."""
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,17 +11,39 @@ from langgraph.runtime import Runtime
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ModelError
 from memgpt_agent.events import HIDDEN
-from memgpt_agent.nodes.answers import Growing, identified, spoken_text, why_unusable, written_calls
+from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
+from memgpt_agent.models.stops import Stop
+from memgpt_agent.nodes.answers import identified, unstripped_text, why_unusable
 from memgpt_agent.nodes.arrivals import alert, apology, remember
 from memgpt_agent.nodes.compile_context import stored_blocks
+from memgpt_agent.nodes.continuing import (
+    ask_for_rest,
+    cut_short,
+    joined,
+    kept,
+    may_go_on,
+    partial_of,
+    spoken_in,
+    without_request,
+)
+from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.main_context import compile_prompt
 from memgpt_agent.nodes.model_call import ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
-from memgpt_agent.nodes.profile_rules import ended, speech_writer
+from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.nodes.tool_rules import called_in
-from memgpt_agent.prompts import CUT_OFF_REPLY, NO_ANSWER_REPLY, STILL_REQUIRED
+from memgpt_agent.nodes.written_calls import Written, written_calls
+from memgpt_agent.prompts import (
+    CUT_CALL,
+    CUT_OFF_REPLY,
+    NO_ANSWER_REPLY,
+    REFUSED_MIDWAY,
+    REFUSED_REASON,
+    REFUSED_REPLY,
+    STILL_REQUIRED,
+)
 from memgpt_agent.state import AgentState, Turn
 
 MAX_REFUSALS = 3
@@ -36,28 +58,31 @@ def call_llm(
     Raises:
         ModelError: no model answered. The state is as it was before, so that the turn can go on later.
     """
-    step = _Step.of(state, config, runtime, resources)
-    if step.session.cut_off_twice:
-        return step.given_up()
-    try:
-        growing = step.call.run()
-    except PromptTooLong as refused:
-        return step.refused(refused)
-    return step.read(growing)
+    return finished(_called(SYNC, state, config, runtime, resources))
 
 
 async def acall_llm(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
     """The same for an asyncio loop, which is never held up."""
-    step = await asyncio.to_thread(_Step.of, state, config, runtime, resources)
+    return await _called(ON_LOOP, state, config, runtime, resources)
+
+
+async def _called(
+    face: Face, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources
+) -> dict[str, Any]:
+    step = await face.call(_Step.of, state, config, runtime, resources)
     if step.session.cut_off_twice:
-        return await asyncio.to_thread(step.given_up)
+        return await face.call(step.given_up)
     try:
-        growing = await step.call.arun()
+        growing = await step.call.answer(face)
     except PromptTooLong as refused:
         return step.refused(refused)
-    return await asyncio.to_thread(step.read, growing)
+    except ModelError:
+        if step.partial is None:
+            raise
+        return await face.call(step.give_up_rest, step.partial)
+    return await face.call(step.read, growing)
 
 
 @dataclass
@@ -69,6 +94,10 @@ class _Step:
     turn: Turn
     call: ModelCall
     counted: int
+    partial: AIMessage | None
+    """The reply whose rest this call is to bring."""
+    write: Callable[[Any], None]
+    """Writes to the stream of what is spoken."""
 
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":
@@ -80,10 +109,11 @@ class _Step:
             prompt, usage = compile_prompt(session, state, state["messages"], stored_blocks(session), turn)
         step = turn["step"]
         write = speech_writer(session, turn, runtime.stream_writer)
-        speech = SpeechStream(write, lambda nth: reply_id(session.thread_id, turn["id"], step, nth))
+        partial = partial_of(turn, state["messages"])
+        speech = SpeechStream(unheard if partial else write, lambda nth: reply_id(session.thread_id, turn["id"], step, nth))
         room = session.context.answer_tokens or max(session.answer_tokens, session.window_tokens - usage["total"])
         call = ModelCall(session, prompt, speech, config, room)
-        return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]))
+        return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]), partial, write)
 
     def given_up(self) -> dict[str, Any]:
         """End the turn: the process died twice in this model call."""
@@ -106,24 +136,94 @@ class _Step:
 
     def read(self, growing: Growing) -> dict[str, Any]:
         """Decide what an answer means: calls to carry out, a plain-text reply, inner thoughts, or nothing usable."""
-        answer, session = growing.message(), self.session
-        text, calls = spoken_text(answer.text), growing.calls()
-        if not calls and (written := written_calls(text, session.resources.tools.names)):
-            text, calls = "", written
+        answer, session, stop = growing.message(), self.session, growing.stop()
+        raw, calls = unstripped_text(answer.text), growing.calls()
+        written = written_calls(raw.strip(), self.call.prompt["tools"]) if not calls else Written(text=raw.strip())
+        if written.calls or written.unreadable:
+            raw, calls = written.text, written.calls
         names = self.call.tool_names
         calls = [replace(call, name=names.get(call.name, call.name)) for call in calls]
-        message = identified(answer, calls, text, session, self.turn)
-        self.call.speech.finish(message)
+        if stop.kind == "cut_off":
+            calls = [replace(call, error=CUT_CALL) if call.error else call for call in calls]
+        message = identified(answer, () if stop.kind == "refused" else calls, raw.strip(), session, self.turn)
         turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
-        update: dict[str, Any] = {
-            "turn": turn,
-            "prompt": None,
-            **after_answer(session, self.state, answer, self.counted),
-        }
+        learned = after_answer(session, self.state, answer, self.counted)
+        update: dict[str, Any] = {"turn": turn, "prompt": None, **learned}
+        if stop.kind == "refused":
+            return {**update, **self._refusal(message, raw, stop, turn)}
+        if turn["type"] == "user_message" and not written.unreadable and (self.partial or stop.kind):
+            part = spoken_in(raw, calls, growing, going_on=self.partial is not None)
+            if part is not None:
+                return {**update, **self._spoken_part(message, part, stop, turn)}
+        self.call.speech.finish(message)
         if message.tool_calls:
-            return {**update, "messages": [message]}
-        problem = why_unusable(text, session.resources.system_prompt, cut_off=growing.cut_off(answer))
+            return {**update, "messages": [*self._closed(), message]}
+        problem = why_unusable(
+            raw.strip(), session.resources.system_prompt, cut_off=stop.kind == "cut_off", unreadable=written.unreadable
+        )
         return {**update, **(self._unusable(problem, turn) if problem else self._text(message, turn))}
+
+    def _spoken_part(self, message: AIMessage, part: str, stop: Stop, turn: Turn) -> dict[str, Any]:
+        """Join a part of a reply to what came before; ask for the rest where it was cut again, else it is the reply."""
+        before = self.partial.text if self.partial else ""
+        whole = joined(before, part) if before else part.lstrip()
+        if self.partial:
+            message = message.model_copy(update={"id": self.partial.id})
+            self._show(message, before, whole)
+        elif streamed := self.call.speech.keep_partial(whole):
+            message = message.model_copy(update={"id": streamed})
+        else:
+            self._show(message, "", whole)
+        if may_go_on(self.session, turn, stop):
+            asked = ask_for_rest(self.session, turn, whole, message)
+            turn = {**turn, "continued": turn.get("continued", 0) + 1}
+            return {"messages": [*without_request(self.partial), *asked], "turn": turn, "heartbeat_reason": "cut_off"}
+        if stop.kind:
+            return self._stopped(message, whole, cut_short(whole), "cut_off", turn)
+        update = self._text(kept(self.session, turn, whole.strip(), message), turn)
+        return {**update, "messages": [*without_request(self.partial), *update["messages"]]}
+
+    def _show(self, message: AIMessage, before: str, whole: str) -> None:
+        """Stream what a reply has beyond what was streamed of it; take that back where it is another one now."""
+        rest = {"delta": whole[len(before) :]} if whole.startswith(before) else {"withdrawn": "the reply changed"}
+        self.write({"reply_id": str(message.id), **rest})
+
+    def give_up_rest(self, partial: AIMessage) -> dict[str, Any]:
+        """Give the user what has come of a reply whose rest could not be had."""
+        return {"prompt": None, **self._stopped(partial, partial.text, cut_short(partial.text), "cut_off", self.turn)}
+
+    def _closed(self) -> list[Any]:
+        """Return the reply whose rest did not come, as what it is, where the model does something else instead."""
+        if self.partial is None:
+            return []
+        whole = cut_short(self.partial.text)
+        self._show(self.partial, self.partial.text, whole)
+        closed = kept(self.session, self.turn, whole, self.partial, stopped="cut_off")
+        remember(self.session, [closed])
+        return [*without_request(self.partial), closed]
+
+    def _refusal(self, message: AIMessage, text: str, stop: Stop, turn: Turn) -> dict[str, Any]:
+        """Give the user a refusal as what it is; nothing that was called beside it is carried out."""
+        self.call.speech.withdraw("the model refused")
+        reason = stop.words.strip() or REFUSED_REASON.format(reason=stop.reason)
+        before = self.partial.text if self.partial else ""
+        said = joined(before, text).strip()
+        told = f"{said}\n\n{REFUSED_MIDWAY.format(reason=reason)}" if said else REFUSED_REPLY.format(reason=reason)
+        if self.partial:
+            message = message.model_copy(update={"id": self.partial.id})
+        return self._stopped(message, before, told, "refused", turn)
+
+    def _stopped(self, message: AIMessage, before: str, text: str, why: str, turn: Turn) -> dict[str, Any]:
+        """End the turn with a reply that is not the whole answer, marked so."""
+        reply = kept(self.session, turn, text, message, stopped=why)
+        spoken = turn["type"] == "user_message"
+        if spoken:
+            self._show(reply, before, text)
+            remember(self.session, [reply])
+        else:
+            reply = reply.model_copy(update={"id": f"{HIDDEN}{reply.id}"})
+        turn = ended(self.session, {**turn, "answered": turn["answered"] or spoken})
+        return {"messages": [*without_request(self.partial), reply], "turn": turn, "heartbeat_reason": None}
 
     def _text(self, message: AIMessage, turn: Turn) -> dict[str, Any]:
         """Plain text is the reply in a user's turn, and an inner thought in every other."""

@@ -23,10 +23,10 @@ from tenacity import (
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError, ModelError
-from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
+from memgpt_agent.faces import Face
 from memgpt_agent.models.dialects import Spoken, in_turn, speak
 from memgpt_agent.models.failures import TooLong, is_busy, retry_after_seconds, too_long
-from memgpt_agent.nodes.answers import Growing
+from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.session import Session, name_of
 from memgpt_agent.nodes.speech import SpeechStream
 from memgpt_agent.state import CompiledPrompt
@@ -49,7 +49,7 @@ class PromptTooLong(Exception):
 
 @dataclass
 class ModelCall:
-    """What one step's model call is made of; either face carries it out."""
+    """What one step's model call is made of."""
 
     session: Session
     prompt: CompiledPrompt
@@ -59,23 +59,15 @@ class ModelCall:
     tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The agent's own names of tools that the answering model was offered under another one."""
 
-    def run(self) -> Growing:
+    async def answer(self, face: Face) -> Growing:
         """Return the model's answer, or the fallback model's.
 
         Raises:
             PromptTooLong: the provider refused the prompt as too long for its model.
             ModelError: no model gave an answer; nothing of it is kept, and the same call can be made again.
         """
-        return finished(self.answer(SYNC))
-
-    async def arun(self) -> Growing:
-        """The same on an event loop, which is never held up."""
-        return await self.answer(ON_LOOP)
-
-    async def answer(self, face: Face) -> Growing:
-        """The one implementation of :meth:`run` and :meth:`arun`."""
         failures: list[tuple[str, Exception]] = []
-        pause = partial(face.either, time.sleep, _slept)
+        pause = partial(face.either, _sleep, _asleep)
         for given in self._candidates():
             try:
                 async for attempt in AsyncRetrying(**retry_policy(self.session.context), sleep=pause):
@@ -197,7 +189,11 @@ async def awithin(seconds: float, begin: Callable[[], AsyncIterator[_T]]) -> Asy
             yield item
 
 
-async def _slept(seconds: float) -> None:
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+async def _asleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 

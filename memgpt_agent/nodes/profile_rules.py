@@ -51,8 +51,8 @@ def drafts(session: Session, turn: Turn, step: int) -> bool:
 
 def speech_writer(session: Session, turn: Turn, write: Callable[[Any], None]) -> Callable[[Any], None]:
     """Return what streams speech in the coming step; a draft is not streamed, as the user is not to see it."""
-    return _unheard if drafts(session, turn, turn["step"] + 1) else write
+    return unheard if drafts(session, turn, turn["step"] + 1) else write
 
 
-def _unheard(_: Any) -> None:
+def unheard(_: Any) -> None:
     """Stream nothing."""

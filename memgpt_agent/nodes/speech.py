@@ -1,5 +1,6 @@
 """Streaming the reply: the text of send_message, taken from its arguments while they are still being generated."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
@@ -24,6 +25,7 @@ class GrowingCalls(Protocol):
         ...
 
 
+_ESCAPE_CHARS = 7
 _LOOKS = 50
 """A growing message is looked at again when it is a fiftieth longer: reading a long one at each piece took the square of
 its length (measured for 16,000 characters in pieces of 4: see ADR 0068)."""
@@ -51,7 +53,7 @@ class SpeechStream:
             ):
                 continue
             self._looked[ordinal] = len(arguments)
-            self._advance(ordinal, _message_so_far(arguments))
+            self._advance(ordinal, message_so_far(arguments))
 
     def _advance(self, ordinal: int, text: str) -> None:
         sent = self._sent.get(ordinal, "")
@@ -59,6 +61,13 @@ class SpeechStream:
         if len(whole) > len(sent) and whole.startswith(sent):
             self._sent[ordinal] = whole
             self._write({"reply_id": self._id_of(ordinal), "delta": whole[len(sent) :]})
+
+    def keep_partial(self, text: str) -> str:
+        """Bring what is streamed of the first call up to a text that is not the whole message; return its reply's id, empty if none is."""
+        if 0 not in self._sent:
+            return ""
+        self._advance(0, text)
+        return self._id_of(0)
 
     def finish(self, message: AIMessage) -> None:
         """Write what the complete message holds beyond what was streamed; withdraw what it does not hold."""
@@ -82,10 +91,14 @@ class SpeechStream:
         self._write({"reply_id": self._id_of(ordinal), "withdrawn": reason})
 
 
-def _message_so_far(arguments: str) -> str:
-    try:
-        parsed = parse_partial_json(arguments)
-    except ValueError:
-        return ""
-    text: Any = cast(dict[str, Any], parsed).get("message") if isinstance(parsed, dict) else None
-    return text if isinstance(text, str) else ""
+def message_so_far(arguments: str) -> str:
+    """Return what the arguments of a ``send_message`` call say, as far as they have come; a text never ends in half a character."""
+    for end in range(len(arguments), max(0, len(arguments) - _ESCAPE_CHARS), -1):  # it may have been cut within an escape
+        try:
+            parsed = parse_partial_json(arguments[:end])
+        except ValueError:
+            continue
+        text: Any = cast(dict[str, Any], parsed).get("message") if isinstance(parsed, dict) else None
+        if isinstance(text, str):
+            return re.sub("[\ud800-\udbff]\\Z", "", text)
+    return ""

@@ -50,6 +50,8 @@ class AgentResponse:
     """Whether messages left main context in this turn."""
     approval: Approval | None = None
     """The call that waits for a decision; the turn goes on when it is decided."""
+    stopped: Literal["", "cut_off", "refused"] = ""
+    """Why the message is not the whole answer: it reached the model's length limit, or the model or its provider refused."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class TurnReader:
         self._tokens = 0
         self._evicted = False
         self._approval: Approval | None = None
+        self._stopped: Literal["", "cut_off", "refused"] = ""
         self.began = False
         """Whether the model was asked: not where the event had been handled before."""
 
@@ -126,6 +129,7 @@ class TurnReader:
             tokens_used=self._tokens,
             evicted=self._evicted,
             approval=self._approval,
+            stopped=self._stopped,
         )
 
     def _spoken(self, piece: dict[str, str]) -> Iterator[StreamEvent]:
@@ -163,6 +167,9 @@ class TurnReader:
         thoughts = thoughts_of(message)
         for thought in thoughts:
             yield StreamEvent("thinking", text=thought)
+        if mark_of(message).get("goes_on"):
+            return  # the rest of the reply comes under the same id
+        self._stopped = mark_of(message).get("stopped", self._stopped)
         if not message.tool_calls and self._speaks:
             yield from self._reply(message)
         elif message.text.strip():

@@ -1,0 +1,89 @@
+"""A reply that its length limit cut: the rest is asked for and joined to it, a few times at most; else it is marked as cut."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage
+
+from memgpt_agent.events import MARK, Mark, mark_of
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.models.stops import Stop
+from memgpt_agent.nodes.arrivals import alert
+from memgpt_agent.nodes.growing import Growing
+from memgpt_agent.nodes.reading import ReadCall, clean
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.speech import message_so_far
+from memgpt_agent.prompts import CUT_GO_ON, CUT_NOTE
+from memgpt_agent.state import Turn
+from memgpt_agent.tools.messages import SEND_MESSAGE
+
+MAX_CONTINUED = 6
+"""Times in one turn that the rest of a reply is asked for."""
+_TAIL_CHARS = 60
+_LEAST_OVERLAP, _MOST_OVERLAP = 16, 400
+
+
+def partial_of(turn: Turn, queue: Sequence[AnyMessage]) -> AIMessage | None:
+    """Return the reply of a turn whose rest was asked for and has not come yet."""
+    for message in reversed(queue):
+        if isinstance(message, AIMessage):
+            mark = mark_of(message)
+            return message if mark.get("goes_on") and mark.get("turn") == turn["id"] else None
+    return None
+
+
+def spoken_in(text: str, calls: Sequence[ReadCall], growing: Growing, *, going_on: bool) -> str | None:
+    """Return the part of a reply that an answer is; None where it is something else.
+
+    Plain text, or a ``send_message`` that is the only call: one that broke off, or a whole one that goes on with a reply.
+    """
+    if not calls:
+        return text if text.strip() else None
+    if len(calls) != 1 or calls[0].name != SEND_MESSAGE:
+        return None
+    if calls[0].error:
+        chunks = growing.tool_call_chunks
+        said = message_so_far(chunks[0]["args"]) if len(chunks) == 1 else ""
+        return clean(said) or None
+    said: Any = calls[0].arguments.get("message")
+    return said if going_on and isinstance(said, str) else None
+
+
+def joined(before: str, rest: str) -> str:
+    """Return a text and its rest as one; what the rest repeats of the end stands there once."""
+    for size in range(min(len(before), len(rest), _MOST_OVERLAP), _LEAST_OVERLAP - 1, -1):
+        if before.endswith(rest[:size]):
+            return before + rest[size:]
+    spaced = before[-1:] in {".", "!", "?"} and rest[:1].isupper()
+    return f"{before} {rest}" if spaced else before + rest
+
+
+def may_go_on(session: Session, turn: Turn, stop: Stop) -> bool:
+    """Whether the rest of a cut reply is asked for; not of one that ran on without end."""
+    bounded = turn.get("continued", 0) < MAX_CONTINUED and turn["step"] < session.context.max_steps
+    return bounded and stop.kind in {"cut_off", "paused"} and stop.reason != "endless"
+
+
+def ask_for_rest(session: Session, turn: Turn, text: str, message: AIMessage) -> list[AnyMessage]:
+    """Return the part that has come, as it is kept meanwhile, and the alert by which the model is asked for the rest."""
+    told = alert(CUT_GO_ON.format(tail=text[-_TAIL_CHARS:]), session, turn, "cut")
+    return [kept(session, turn, text, message, goes_on=str(told.id)), told]
+
+
+def kept(session: Session, turn: Turn, text: str, message: AIMessage, **marked: str) -> AIMessage:
+    """Return a reply as plain text under the id of an answer, with that answer's figures."""
+    mark: dict[str, Any] = {"kind": "action", "time": stamp(session.resources.clock()), "turn": turn["id"], **marked}
+    return AIMessage(
+        text, id=message.id, additional_kwargs={MARK: cast(Mark, mark)}, usage_metadata=message.usage_metadata,
+        response_metadata=cast(dict[str, Any], message.response_metadata),
+    )  # fmt: skip
+
+
+def cut_short(text: str) -> str:
+    """Return a reply that is not whole, said so."""
+    return f"{text}\n\n{CUT_NOTE}"
+
+
+def without_request(partial: AIMessage | None) -> list[Any]:
+    """Return the removal of the alert by which the rest of a reply was asked for."""
+    return [RemoveMessage(id=mark_of(partial).get("goes_on", ""))] if partial is not None else []

@@ -1,0 +1,136 @@
+"""An answer while it comes, piece by piece: its calls told apart, its length counted by what it says."""
+
+import json
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.utils import message_chunk_to_message
+
+from memgpt_agent.models.stops import Stop, stop_of
+from memgpt_agent.nodes.reading import ReadCall, checked, read_call
+
+_CHARS_A_TOKEN = 8
+"""No tokenizer's tokens are longer on average: an answer of more characters has more tokens than it may have."""
+_SAID = ("text", "thinking", "reasoning", "refusal")
+"""Keys of content blocks under which a model's own words stand; signatures, ids and encrypted contents are no part of its answer."""
+
+
+class Growing:
+    """An answer while it comes; what has come so far is put together in time by its length."""
+
+    def __init__(self, limit_tokens: int) -> None:
+        self._chunks: list[AIMessageChunk] = []
+        self._whole: AIMessage | None = None
+        self._by_index: dict[int, dict[str, Any]] = {}
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._limit_chars = limit_tokens * _CHARS_A_TOKEN
+        self._chars = 0
+        self.tool_call_chunks: list[dict[str, Any]] = []
+        """Name, arguments and id of each call as far as they have come."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether the answer grew beyond what it may take, and was left."""
+        return self._chars > self._limit_chars
+
+    def add(self, piece: Any) -> bool:
+        """Take in a piece of the stream; return whether there may be more: not if the answer has grown beyond its limit."""
+        if not isinstance(piece, AIMessageChunk):  # a model that cannot stream gives its whole answer
+            self._whole = cast(AIMessage, piece)
+            whole = [{"name": c["name"], "args": json.dumps(c["args"], default=str)} for c in self._whole.tool_calls]
+            self.tool_call_chunks = whole + [{"name": c["name"] or "", "args": c["args"] or ""} for c in self._whole.invalid_tool_calls]
+            return True
+        self._chunks.append(piece)
+        self._chars += _said_chars(piece)
+        for part in piece.tool_call_chunks:
+            self._chars += len(part["args"] or "")
+            self._grow(part["index"], part["id"] or "", part["name"] or "", part["args"] or "")
+        return not self.endless
+
+    def _grow(self, index: int | None, call_id: str, name: str, arguments: str) -> None:
+        """Add a piece to the call that it belongs to, by its id, else by its index, else to the newest one."""
+        known = self._by_id.get(call_id)
+        if known is None:
+            known = self._by_index.get(index) if index is not None else None
+            if known is None and index is None and not name and not call_id and self.tool_call_chunks:
+                known = self.tool_call_chunks[-1]
+            if known is None or _begins_another(known, call_id, name, arguments):
+                name = name or (known["name"] if known else "")
+                known = {"name": "", "args": "", "id": call_id}
+                self.tool_call_chunks.append(known)
+        if call_id:
+            known["id"] = known["id"] or call_id
+            self._by_id[call_id] = known
+        if index is not None:
+            self._by_index[index] = known
+        if name and name != known["name"] and not known["args"]:  # a server may say it again with every piece
+            known["name"] = name if name.startswith(known["name"]) else known["name"] + name
+        known["args"] += arguments
+
+    def message(self) -> AIMessage:
+        """Return the answer as far as it has come."""
+        if self._whole is not None:
+            return self._whole
+        if not self._chunks:
+            return AIMessage("")
+        first, *rest = self._chunks
+        try:
+            whole = cast(AIMessageChunk, cast(Any, first) + rest) if rest else first
+            return cast(AIMessage, message_chunk_to_message(whole))
+        except RecursionError:  # LangChain reads the arguments too, and these are nested too deep
+            return AIMessage("".join(chunk.text for chunk in self._chunks))
+
+    def stop(self) -> Stop:
+        """Return how the answer ended, by the provider or by our own limit."""
+        told = stop_of([self._whole] if self._whole is not None else [*self._chunks])
+        return Stop("cut_off", "endless") if self.endless and told.kind != "refused" else told
+
+    def calls(self) -> list[ReadCall]:
+        """Return the calls in order; arguments that are no JSON object are an error.
+
+        LangChain completes JSON that breaks off, so that an answer cut short by its length would be carried out as
+        far as it went; a call that is not whole must fail instead.
+        """
+        if self._whole is None:
+            return [read_call(c["name"], c["args"]) for c in self.tool_call_chunks]
+        good = [checked(call["name"], call["args"]) for call in self._whole.tool_calls]
+        return good + [read_call(bad["name"] or "", bad["args"] or "") for bad in self._whole.invalid_tool_calls]
+
+
+def _said_chars(piece: AIMessageChunk) -> int:
+    """Return the length of what a piece says, without the wrapping in which it comes."""
+    kwargs = cast(dict[str, Any], piece.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+    chars = len(str(kwargs.get("reasoning_content") or ""))
+    if isinstance(piece.content, str):
+        return chars + len(piece.content)
+    for block in cast(list[Any], piece.content):
+        chars += len(block) if isinstance(block, str) else _block_chars(cast(dict[str, Any], block))
+    return chars
+
+
+def _block_chars(block: dict[str, Any]) -> int:
+    summary: Any = block.get("summary")
+    parts: list[Any] = cast(list[Any], summary) if isinstance(summary, list) else []
+    told = [block.get(key) for key in _SAID] + [p.get("text") for p in parts if isinstance(p, dict)]
+    return sum(len(said) for said in told if isinstance(said, str))
+
+
+def _begins_another(known: dict[str, Any], call_id: str, name: str, arguments: str) -> bool:
+    """Whether a piece at the place of a call begins another one: servers give every parallel call the index 0.
+
+    Others say name and id again with every piece of one call, the id even anew: such a piece goes on where its arguments do.
+    """
+    so_far: str = known["args"].strip()
+    anew = arguments.lstrip().startswith("{")
+    if call_id and known["id"] and call_id != known["id"]:
+        return not so_far or _is_whole(so_far) or not arguments or anew
+    return anew and bool(name or not call_id) and _is_whole(so_far)
+
+
+def _is_whole(arguments: str) -> bool:
+    if not arguments.endswith("}"):
+        return False
+    try:
+        return isinstance(json.loads(arguments, strict=False), dict)
+    except (ValueError, RecursionError):
+        return False
