@@ -265,7 +265,7 @@ class MemGPTAgent(Approvals, Background):
 
     def messages(self, limit: int = 100) -> list[Message]:
         """Return the newest messages of this conversation from recall memory, oldest first."""
-        items = newest(self._store, namespaces.recall(self.agent_id), filter={"thread_id": self.thread_id}, limit=limit)
+        items = newest(self._store, namespaces.of(self.agent_id, "recall"), filter={"thread_id": self.thread_id}, limit=limit)
         return [message_of(item) for item in reversed(items)]
 
     amessages = in_thread(messages)

@@ -369,7 +369,7 @@ def test_a_heartbeat_sent_again_is_handled_once(store: FaissStore, saver: Sqlite
 def test_ids_of_events_without_a_text_are_kept_in_bounds(store: FaissStore, saver: SqliteCheckpointer) -> None:
     """The newest 256 of each thread."""
     agent, _ = agent_of(store, saver, *["a thought"] * 3)
-    place = namespaces.events("a")
+    place = namespaces.of("a", "events")
     store.put(place, "a", {"ids": [[f"old{n}", "0"] for n in range(KEPT_EVENT_IDS)]}, index=False)
     agent.heartbeat(event_id="h1")
     kept = [i for i, _ in (store.get(place, "a") or pytest.fail("nothing is kept")).value["ids"]]

@@ -94,7 +94,7 @@ def _source(agent: ForeignAgent, agent_id: str, name: str, settings: Settings) -
     except MemGPTError as error:
         raise AgentFileError(f"{name}: {error} Nothing was imported.") from error
     rest = {"agent": agent.agent, "tools": agent.tools, "shared": agent.shared}
-    store.put(namespaces.agent_file(agent_id), ORIGINAL, rest, index=False)
+    store.put(namespaces.of(agent_id, "agent_file"), ORIGINAL, rest, index=False)
     profile = _profile(agent)
     rules, tools = read_rules(agent.agent.get("tool_rules")), [tool.name for tool in profile.tools]
     definition: dict[str, Any] = {

@@ -72,7 +72,7 @@ def _file(
     definition: AgentDefinition, store: BaseStore, checkpointer: BaseCheckpointSaver[Any], done: Exported
 ) -> Data:
     agent_id = definition.agent_id
-    item = store.get(namespaces.agent_file(agent_id), ORIGINAL)
+    item = store.get(namespaces.of(agent_id, "agent_file"), ORIGINAL)
     original: Data = item.value if item else {}
     blocks = CoreMemory(store, agent_id).blocks()
     prompt = next(
@@ -80,7 +80,7 @@ def _file(
     )
     kept = [block for block in blocks if block is not prompt]
     system = prompt.value if prompt else _own_prompt(definition)
-    stored = [Message(**_fields(item.value)) for item in items_of(store, namespaces.recall(agent_id))]
+    stored = [Message(**_fields(item.value)) for item in items_of(store, namespaces.of(agent_id, "recall"))]
     records = sorted(stored, key=lambda m: m.time)  # of one time in the order in which they were said
     conversation = read_conversation(create_graph(checkpointer=checkpointer, store=store), agent_id)
     in_view = {m["data"]["id"] for m in conversation.values.get("messages", [])} if conversation else set[str]()

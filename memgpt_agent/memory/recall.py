@@ -69,7 +69,7 @@ class RecallMemory:
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
-        self._namespace = namespaces.recall(agent_id)
+        self._namespace = namespaces.of(agent_id, "recall")
 
     def put_operation(self, message: Message, context: Sequence[str] = ()) -> PutOp:
         """Return the store operation that keeps a message; ``context`` are the lines said just before it, oldest first.

@@ -103,7 +103,7 @@ class TaskList:
 
     def __init__(self, memory: AgentMemory) -> None:
         self._memory = memory
-        self._namespace = namespaces.tasks(memory.agent_id)
+        self._namespace = namespaces.of(memory.agent_id, "tasks")
 
     def open(self) -> list[Task]:
         """Return the open tasks by priority, then by due date."""

@@ -115,14 +115,14 @@ def _is_past(record: Message, turn: Turn | None, session: Session) -> bool:
 
 
 def _ids_without_text(session: Session) -> dict[str, str]:
-    item = session.memory.store.get(namespaces.events(session.memory.agent_id), session.thread_id)
+    item = session.memory.store.get(namespaces.of(session.memory.agent_id, "events"), session.thread_id)
     return dict(item.value["ids"]) if item else {}
 
 
 def _remember_ids(session: Session, ids: Sequence[str]) -> None:
     if ids:
         kept = [*_ids_without_text(session).items(), *((i, session.checkpoint_id) for i in ids)][-KEPT_EVENT_IDS:]
-        place = namespaces.events(session.memory.agent_id)
+        place = namespaces.of(session.memory.agent_id, "events")
         session.memory.store.put(place, session.thread_id, {"ids": [list(pair) for pair in kept]}, index=False)
 
 

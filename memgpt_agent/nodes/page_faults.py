@@ -46,8 +46,8 @@ def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn) -> T
     if event is None or turn["type"] not in _TYPES:
         return notes
     memory, in_view = session.memory, {str(m.id) for m in messages}
-    recall = count(memory.store, namespaces.recall(memory.agent_id))
-    place = namespaces.archival(memory.agent_id)
+    recall = count(memory.store, namespaces.of(memory.agent_id, "recall"))
+    place = namespaces.of(memory.agent_id, "archival")
     filed = None if memory.archive else tally(memory.store, place, limit=_MAX_TAGS + 1)
     archival = filed is None or filed.items > 0  # another place may hold some
     if recall <= len(in_view & _kept(messages)) and not archival:

@@ -63,7 +63,7 @@ def remind_to_reflect(turns: int) -> Callable[[AgentMemory, EventType], str]:
     """
 
     def reminder(memory: AgentMemory, event: EventType) -> str:
-        place, turn = namespaces.reflection(memory.agent_id), memory.cause.turn
+        place, turn = namespaces.of(memory.agent_id, "reflection"), memory.cause.turn
 
         def counted(value: dict[str, Any] | None) -> dict[str, Any] | None:
             known = value or _NONE
@@ -89,7 +89,7 @@ def _words(count: int) -> str:
 
 
 def _note_reflected(memory: AgentMemory) -> None:
-    place = namespaces.reflection(memory.agent_id)
+    place = namespaces.of(memory.agent_id, "reflection")
     update(memory.store, place, _KEY, lambda known: {**known, "count": 0} if known else None)
 
 

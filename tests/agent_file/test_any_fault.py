@@ -70,7 +70,7 @@ def lived(where: Any) -> None:
         ann.heartbeat()
     Inbox(where.store, "ann").put(Letter("letter-9", "bob", "ann", "Still there?", "2026-04-01T10:00:00+00:00"))
     rest = {"agent": {"name": "Ann"}, "tools": [{"name": "note"}], "shared": {"metadata": {}}}
-    where.store.put(namespaces.agent_file("ann"), "original", rest, index=False)
+    where.store.put(namespaces.of("ann", "agent_file"), "original", rest, index=False)
 
 
 @pytest.fixture(scope="module")

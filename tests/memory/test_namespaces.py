@@ -35,6 +35,6 @@ def test_an_id_that_is_empty_or_too_long_is_refused(text: str) -> None:
 def test_each_tier_has_a_place_of_its_own_under_the_agent() -> None:
     """All of one agent's memory begins with its label."""
     agent = "ann.v2"
-    places = [f(agent) for f in (namespaces.core, namespaces.core_history, namespaces.recall, namespaces.archival)]
+    places = [namespaces.of(agent, tier) for tier in ("core", "core_history", "recall", "archival")]
     assert [p[0] for p in places] == ["ann%2Ev2"] * 4
     assert len(set(places)) == 4

@@ -278,7 +278,7 @@ def test_a_conversation_goes_on_with_the_memory_that_it_was_given() -> None:
         graph.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": thread}}, context=context or None)
 
     def heard(agent_id: str) -> list[str]:
-        items = store.search(namespaces.recall(agent_id), limit=100)
+        items = store.search(namespaces.of(agent_id, "recall"), limit=100)
         return sorted(item.value["text"] for item in items if item.value["role"] == "user")
 
     said("t1", "one", agent_id="ann")

@@ -42,7 +42,7 @@ class Served:
 
     def heard(self, agent: str) -> set[str]:
         """In which threads an agent was spoken to."""
-        found = self.store.search(namespaces.recall(agent), limit=100)
+        found = self.store.search(namespaces.of(agent, "recall"), limit=100)
         return {item.value["thread_id"] for item in found}
 
 

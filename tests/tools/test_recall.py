@@ -111,7 +111,7 @@ def test_files_that_were_loaded_and_summaries_are_found_too(memory: AgentMemory,
     node = SummaryNode(
         "span-1", "span", "They spoke of a zebra.", "2026-01-01T10:00:00+00:00", "2026-01-02T10:00:00+00:00", ("1", "2")
     )
-    memory.store.put(namespaces.summaries("ann"), node.id, node.as_value(), index=["indexed"])
+    memory.store.put(namespaces.of("ann", "summaries"), node.id, node.as_value(), index=["indexed"])
     for where in (memory, replace(memory, archive=StoreArchive(InMemoryStore(), "ann", memory.clock))):
         found = recall(where, "zebra")
         assert "- file zoo.txt" in found

@@ -77,7 +77,7 @@ class StoreArchive:
 
     def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
         self._store = store
-        self._namespace = namespaces.archival(agent_id)
+        self._namespace = namespaces.of(agent_id, "archival")
         self._clock = clock
 
     def insert(self, text: str, tags: Sequence[str] = (), *, cause: str = "", source: str = "") -> tuple[Passage, bool]:

@@ -9,7 +9,6 @@ from memgpt_agent.errors import ToolError, UnknownPassage
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.store.plain import newest
 
 
@@ -38,8 +37,8 @@ class RetiredPassages:
 
     def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
         self._store = store
-        self._archive = namespaces.archival(agent_id)
-        self._namespace = retired_namespace(agent_id)
+        self._archive = namespaces.of(agent_id, "archival")
+        self._namespace = namespaces.of(agent_id, "retired")
         self._clock = clock
 
     def retire(self, passage_id: str, reason: str, *, replaced_by: str = "", cause: str = "") -> Retired:
@@ -89,8 +88,3 @@ class RetiredPassages:
             raise UnknownPassage(f"No passage {passage_id!r} was retired.")
         back = PutOp(self._archive, passage_id, item.value["passage"], ["text"])
         self._store.batch([back, PutOp(self._namespace, passage_id, None)])
-
-
-def retired_namespace(agent_id: str) -> Namespace:
-    """The passages that were taken out of archival memory."""
-    return (encode_label(agent_id), "retired")

@@ -68,7 +68,7 @@ class BlockStore:
         self._store = store
         self._agent_id = agent_id
         self._clock = clock
-        self._namespace = namespaces.core(agent_id)
+        self._namespace = namespaces.of(agent_id, "core")
         self._history = history
 
     def read(self) -> list[StoredBlock]:

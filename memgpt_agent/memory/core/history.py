@@ -167,7 +167,7 @@ class BlockHistory:
     def __init__(self, store: BaseStore, agent_id: str, time_zone: str = "UTC") -> None:
         self._store = store
         self._agent_id = agent_id
-        self._namespace = namespaces.core_history(agent_id)
+        self._namespace = namespaces.of(agent_id, "core_history")
         self._zone = time_zone
 
     def record(self, version: Version) -> None:
@@ -250,7 +250,7 @@ class BlockHistory:
             revision, moment = int(edits[0].value["revision"]), str(edits[0].value["time"])
             # other agents number a shared block's edits too: there the time decides
             return lambda v: v.time <= moment if v.block else v.revision <= revision
-        said = newest(self._store, namespaces.recall(self._agent_id), filter={"turn": turn}, limit=1) if turn else []
+        said = newest(self._store, namespaces.of(self._agent_id, "recall"), filter={"turn": turn}, limit=1) if turn else []
         if said:
             until = str(said[0].value["time"])
             return lambda v: v.time <= until

@@ -94,7 +94,7 @@ class SharedBlocks:
     def _read(self, block_id: str, value: Mapping[str, Any]) -> SharedBlock:
         """An agent that was deleted is still in the block's list; it has the block no more."""
         listed = cast(Mapping[str, Mapping[str, Any]], value["attached"])
-        reads = [GetOp(namespaces.core(agent), str(entry["label"])) for agent, entry in listed.items()]
+        reads = [GetOp(namespaces.of(agent, "core"), str(entry["label"])) for agent, entry in listed.items()]
         found = cast(list[Item | None], self._store.batch(reads)) if reads else []
         holders = [
             Attachment(agent, str(entry["label"]), bool(entry["read_only"]))

@@ -20,11 +20,9 @@ from memgpt_agent.memory.files.record import (
     bare_name,
     every_record,
     file_id,
-    files_namespace,
     page_key,
     read_lines,
     record_of,
-    text_namespace,
     text_operations,
     value_of,
 )
@@ -58,7 +56,7 @@ class AttachedFiles:
         self._store = store
         self._agent_id = agent_id
         self._clock = clock
-        self._archive = namespaces.archival(agent_id)
+        self._archive = namespaces.of(agent_id, "archival")
 
     def load(
         self,
@@ -148,7 +146,7 @@ class AttachedFiles:
         return FileLoad(done, "changed" if old and old.sha256 else "new")
 
     def _put_record(self, record: FileRecord) -> None:
-        self._store.put(files_namespace(self._agent_id), record.id, value_of(record), index=False)
+        self._store.put(namespaces.of(self._agent_id, "files"), record.id, value_of(record), index=False)
 
     def _put_passage(self, passage: DocumentPassage, record: FileRecord) -> PutOp:
         value: dict[str, Any] = {
@@ -176,7 +174,7 @@ class AttachedFiles:
             offset += len(found) - len(gone)
 
     def _drop_text(self, identity: str, first: int, last: int) -> None:
-        namespace = text_namespace(self._agent_id)
+        namespace = namespaces.of(self._agent_id, "file_text")
         start = -(-first // PAGE_LINES) * PAGE_LINES
         self._store.batch([PutOp(namespace, page_key(identity, line), None) for line in range(start, last, PAGE_LINES)])
 
@@ -191,7 +189,7 @@ class AttachedFiles:
             FileNotAttached: there is none of this name; the message names those that come close.
         """
         named = bare_name(name)
-        found = self._store.search(files_namespace(self._agent_id), filter={"name": named}, limit=1)
+        found = self._store.search(namespaces.of(self._agent_id, "files"), filter={"name": named}, limit=1)
         if found:
             return record_of(found[0].value)
         records = self.records()
@@ -224,7 +222,7 @@ class AttachedFiles:
         for record in gone:
             self._drop_passages(record.id, set())
             self._drop_text(record.id, 0, record.lines)
-            self._store.delete(files_namespace(self._agent_id), record.id)
+            self._store.delete(namespaces.of(self._agent_id, "files"), record.id)
         return gone
 
     def lines(self, record: FileRecord, first: int, last: int) -> Iterator[tuple[int, str]]:

@@ -7,11 +7,10 @@ from typing import Any
 from langgraph.store.base import BaseStore, GetOp
 
 from memgpt_agent.errors import FileNotAttached, InvalidArguments
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.files.record import (
     FileRecord,
     bare_name,
-    files_namespace,
-    open_namespace,
     read_lines,
     record_of,
 )
@@ -137,7 +136,7 @@ class OpenFiles:
         return read_lines(self._store, self._agent_id, record, first, last)
 
     def _stored(self) -> Any:
-        item = self._store.get(open_namespace(self._agent_id), _KEY)
+        item = self._store.get(namespaces.of(self._agent_id, "open_files"), _KEY)
         return item.value if item else None
 
     def _opened(self, stored: Any) -> list[tuple[View, FileRecord]]:
@@ -146,14 +145,14 @@ class OpenFiles:
             return []
         known = {field.name for field in fields(View)}
         views = [View(**{k: v for k, v in view.items() if k in known}) for view in stored["views"]]
-        records: list[Any] = self._store.batch([GetOp(files_namespace(self._agent_id), view.id) for view in views])
+        records: list[Any] = self._store.batch([GetOp(namespaces.of(self._agent_id, "files"), view.id) for view in views])
         return [(view, record_of(item.value)) for view, item in zip(views, records, strict=True) if item]
 
     def _change(self, change: Callable[[list[View]], list[View]]) -> None:
         def changed(stored: dict[str, Any] | None) -> dict[str, Any]:
             return {"views": [asdict(view) for view in change([view for view, _ in self._opened(stored)])]}
 
-        update(self._store, open_namespace(self._agent_id), _KEY, changed)
+        update(self._store, namespaces.of(self._agent_id, "open_files"), _KEY, changed)
 
 
 def _around(elements: Sequence[str], left_out: int) -> str:

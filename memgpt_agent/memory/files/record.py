@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.memory.namespaces import Namespace, encode_label
+from memgpt_agent.memory import namespaces
 
 PAGE_LINES = 200
 """So many lines are kept in one item of the store."""
@@ -41,21 +41,6 @@ class FileRecord:
     """When it was loaded, ISO 8601, UTC."""
 
 
-def files_namespace(agent_id: str) -> Namespace:
-    """The records of an agent's files, by id."""
-    return (encode_label(agent_id), "files")
-
-
-def text_namespace(agent_id: str) -> Namespace:
-    """The text of an agent's files in pages of lines."""
-    return (encode_label(agent_id), "file_text")
-
-
-def open_namespace(agent_id: str) -> Namespace:
-    """Which of an agent's files are open."""
-    return (encode_label(agent_id), "open_files")
-
-
 def file_id(path: Path) -> str:
     """Return the id of a file, made from where it really is."""
     return f"file-{hashlib.sha256(str(path.resolve()).encode('utf-8', 'replace')).hexdigest()[:16]}"
@@ -81,14 +66,14 @@ def record_of(value: dict[str, Any]) -> FileRecord:
 def every_record(store: BaseStore, agent_id: str) -> Iterator[FileRecord]:
     """Yield the records of all of an agent's files, in the order in which they were first loaded."""
     offset = 0
-    while found := store.search(files_namespace(agent_id), limit=_SCAN, offset=offset):
+    while found := store.search(namespaces.of(agent_id, "files"), limit=_SCAN, offset=offset):
         yield from (record_of(item.value) for item in found)
         offset += len(found)
 
 
 def text_operations(agent_id: str, record_id: str, lines: Sequence[str]) -> list[PutOp]:
     """Return the operations that keep a file's lines."""
-    namespace = text_namespace(agent_id)
+    namespace = namespaces.of(agent_id, "file_text")
     pages = range(0, len(lines), PAGE_LINES)
     return [
         PutOp(namespace, page_key(record_id, start), {"lines": list(lines[start : start + PAGE_LINES])}, False)
@@ -105,7 +90,7 @@ def read_lines(store: BaseStore, agent_id: str, record: FileRecord, first: int, 
     """Yield a file's lines with their numbers, from ``first`` to ``last``, both counted from 1 and included."""
     first, last = max(1, first), min(last, record.lines)
     for start in range((first - 1) // PAGE_LINES * PAGE_LINES, last, PAGE_LINES):
-        item = store.get(text_namespace(agent_id), page_key(record.id, start))
+        item = store.get(namespaces.of(agent_id, "file_text"), page_key(record.id, start))
         for number, line in enumerate(item.value["lines"] if item else (), start=start + 1):
             if first <= number <= last:
                 yield number, line

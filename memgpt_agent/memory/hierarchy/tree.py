@@ -83,7 +83,7 @@ class SummaryTree:
 
     def _session_of(self, span: SummaryNode) -> str:
         """The running session of the conversation, or a new one after a pause or where the running one is full."""
-        heads = namespaces.summary_heads(self.agent_id)
+        heads = namespaces.of(self.agent_id, "summary_heads")
         head_key = span.thread_id
         head = self.store.get(heads, head_key)
         if head is not None:
@@ -208,7 +208,7 @@ class SummaryTree:
 
     @property
     def _namespace(self) -> tuple[str, ...]:
-        return namespaces.summaries(self.agent_id)
+        return namespaces.of(self.agent_id, "summaries")
 
 
 def keep_evicted(tree: SummaryTree, thread_id: str, evicted: Sequence[AnyMessage], write: Write | None = None) -> None:

@@ -64,7 +64,7 @@ class Entities:
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
-        self._namespace = namespaces.entities(agent_id)
+        self._namespace = namespaces.of(agent_id, "entities")
 
     def resolve(self, ids: Iterable[str]) -> dict[str, Entity]:
         """Return for each id the record that stands for its entity; unknown ids are left out."""

@@ -56,7 +56,7 @@ class KnowledgeGraph:
 
     def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
         self._store = store
-        self._namespace = namespaces.facts(agent_id)
+        self._namespace = namespaces.of(agent_id, "facts")
         self._clock = clock
         self.entities = Entities(store, agent_id)
 

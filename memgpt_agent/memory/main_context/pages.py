@@ -96,7 +96,7 @@ class QueueView:
 
 def keep_pages(store: BaseStore, agent_id: str, thread_id: str, pages: dict[int, list[AnyMessage]]) -> None:
     """Note which messages stood on these pages, so that each can be read again; doing it again changes nothing."""
-    namespace = _namespace(agent_id)
+    namespace = namespaces.of(agent_id, "pages")
     keys = {number: _key(thread_id, number) for number in pages}
     found = cast(list[Item | None], store.batch([GetOp(namespace, key) for key in keys.values()]))
     operations: list[Any] = []
@@ -115,7 +115,7 @@ def page_text(
     store: BaseStore, recall: RecallMemory, agent_id: str, thread_id: str, number: int, time_zone: str
 ) -> str:
     """Return what stood on a page that has left main context, one line for each thing said or done; empty if there is none."""
-    item = store.get(_namespace(agent_id), _key(thread_id, number))
+    item = store.get(namespaces.of(agent_id, "pages"), _key(thread_id, number))
     ids = cast(list[str], item.value["ids"]) if item else []
     records = recall.get(ids)
     lines: list[str] = []
@@ -123,10 +123,6 @@ def page_text(
         who = f"tool {record.tool}({record.arguments})" if record.tool else record.role
         lines.append(f"[{local_time(record.time, time_zone)}] {who}: {record.text}")
     return "\n".join(lines)
-
-
-def _namespace(agent_id: str) -> namespaces.Namespace:
-    return (namespaces.encode_label(agent_id), "pages")
 
 
 def _key(thread_id: str, number: int) -> str:

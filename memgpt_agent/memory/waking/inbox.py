@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchItem, SearchOp
 
-from memgpt_agent.memory.namespaces import Namespace, encode_label
+from memgpt_agent.memory import namespaces
 from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import update
 
@@ -66,10 +66,10 @@ class Inbox:
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
-        self._namespace = inbox_namespace(agent_id)
-        self._waiting = waiting_namespace(agent_id)
-        self._turns = told_namespace(agent_id)
-        self._notes = (encode_label(agent_id), "letters")
+        self._namespace = namespaces.of(agent_id, "inbox")
+        self._waiting = namespaces.of(agent_id, "letters_waiting")
+        self._turns = namespaces.of(agent_id, "letters_told")
+        self._notes = namespaces.of(agent_id, "letters")
 
     def put(self, letter: Letter) -> None:
         """Keep a letter; one that is there already stays as it is."""
@@ -167,22 +167,7 @@ class Inbox:
         return {item.key: item for item in found if item is not None}
 
 
-def inbox_namespace(agent_id: str) -> Namespace:
-    """Where an agent's letters are kept."""
-    return (encode_label(agent_id), "inbox")
-
-
-def waiting_namespace(agent_id: str) -> Namespace:
-    """The letters to an agent that may not have been read yet."""
-    return (encode_label(agent_id), "letters_waiting")
-
-
-def told_namespace(agent_id: str) -> Namespace:
-    """For each turn the ids of the letters that the agent may have been told in it."""
-    return (encode_label(agent_id), "letters_told")
-
-
-def _of(namespace: Namespace, items: Sequence[SearchItem]) -> list[SearchItem]:
+def _of(namespace: namespaces.Namespace, items: Sequence[SearchItem]) -> list[SearchItem]:
     """Leave out what lies in other namespaces of the same beginning: a store may search by prefix."""
     return [item for item in items if item.namespace == namespace]
 

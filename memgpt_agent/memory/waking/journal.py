@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.memory.namespaces import encode_label
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.recall import Message, RecallMemory
 
 
@@ -13,7 +13,7 @@ class Journal(RecallMemory):
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         super().__init__(store, agent_id)
-        self._namespace = (encode_label(agent_id), "journal")
+        self._namespace = namespaces.of(agent_id, "journal")
 
     def put_operation(self, message: Message, context: Sequence[str] = ()) -> PutOp:
         """Return the store operation that keeps a message."""

@@ -12,8 +12,8 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.store.update import update
 
 _KEY = "state"
@@ -92,7 +92,7 @@ class Pulse:
         self, store: BaseStore, agent_id: str, rhythm: Rhythm, clock: Clock = utc_now, dice: random.Random | None = None
     ) -> None:
         self._store = store
-        self._namespace = pulse_namespace(agent_id)
+        self._namespace = namespaces.of(agent_id, "pulse")
         self.rhythm = rhythm
         self._clock = clock
         self._dice = dice or random.Random()  # noqa: S311  spreads wake-ups, keeps no secret
@@ -172,11 +172,6 @@ class Pulse:
             if first <= local < last:
                 return last
         return moment
-
-
-def pulse_namespace(agent_id: str) -> Namespace:
-    """Where an agent's rhythm is kept."""
-    return (encode_label(agent_id), "pulse")
 
 
 def span_seconds(span: str | float | timedelta) -> float:

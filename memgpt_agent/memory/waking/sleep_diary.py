@@ -7,7 +7,6 @@ from typing import Any
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.namespaces import Namespace, encode_label
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.store.plain import newest
 from memgpt_agent.store.update import update
@@ -35,7 +34,7 @@ class SleepDiary:
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
         self._agent_id = agent_id
-        self._namespace = sleep_namespace(agent_id)
+        self._namespace = namespaces.of(agent_id, "sleep")
 
     def begin(self, turn: str, limit_chars: int) -> Portion:
         """Return what to read in this turn: the oldest of what was not read, up to a length. The same turn reads the same."""
@@ -87,7 +86,7 @@ class SleepDiary:
             "role": {"$in": ["user", "assistant"]},
             **({"time": {"$gte": state["until"]}} if state["until"] else {}),
         }
-        items = newest(self._store, namespaces.recall(self._agent_id), filter=said, limit=_SCAN)
+        items = newest(self._store, namespaces.of(self._agent_id, "recall"), filter=said, limit=_SCAN)
         return [message for item in reversed(items) if (message := _message(item.value)).id not in state["seen"]]
 
 
@@ -99,11 +98,6 @@ def _behind(reading: dict[str, Any]) -> dict[str, Any]:
 def _message(value: dict[str, Any]) -> Message:
     known = {field.name for field in fields(Message)}
     return Message(**{k: v for k, v in value.items() if k in known})
-
-
-def sleep_namespace(agent_id: str) -> Namespace:
-    """Where an agent's reading is kept."""
-    return (encode_label(agent_id), "sleep")
 
 
 def _fitting(messages: Sequence[Message], limit_chars: int) -> list[Message]:

@@ -257,9 +257,9 @@ def test_a_text_longer_than_todays_limit_is_not_restored(store: BaseStore) -> No
     core.overwrite("a", "x" * 2_000)
     core.overwrite("a", "")
     core.append("b", "1")
-    item = store.get(namespaces.core("ann"), "a")
+    item = store.get(namespaces.of("ann", "core"), "a")
     assert item is not None
-    store.put(namespaces.core("ann"), "a", {**item.value, "limit_chars": 10}, index=False)
+    store.put(namespaces.of("ann", "core"), "a", {**item.value, "limit_chars": 10}, index=False)
     with pytest.raises(CoreMemoryFull):
         core.restore(at=2)
     assert core["b"] == "1"
@@ -321,7 +321,7 @@ def test_time_in_the_history_never_runs_backwards(store: BaseStore) -> None:
 
 def test_a_history_from_before_there_was_undo_can_be_undone(store: BaseStore) -> None:
     """Blocks and versions without a trail are read as what they were."""
-    place = namespaces.core("ann")
+    place = namespaces.of("ann", "core")
     block = {**Block("a", "2", version=2, updated_at="2026-01-01T00:00:00.000000+00:00").as_value(), "order": 0}
     store.put(place, "a", block, index=False)
     for number in (1, 2):
@@ -329,7 +329,7 @@ def test_a_history_from_before_there_was_undo_can_be_undone(store: BaseStore) ->
             "label": "a", "version": number, "value": str(number), "time": f"2026-01-0{number}T00:00:00.000000+00:00",
             "actor": "agent", "tool": "t", "thinking": "", "turn": "",
         }  # fmt: skip
-        store.put(namespaces.core_history("ann"), f"a:{number:08d}", old, index=False)
+        store.put(namespaces.of("ann", "core_history"), f"a:{number:08d}", old, index=False)
     core = CoreMemory(store, "ann", Clock("2026-02-01T00:00:00+00:00"))
     core.append("a", "3")
     core.undo("a")
@@ -353,7 +353,7 @@ def test_an_undo_reads_no_more_after_thousands_of_versions(tmp_path: Path) -> No
     for versions in (30, 3_000):
         with Counting(tmp_path / f"{versions}.db") as store:
             core = core_of(store)
-            history = namespaces.core_history("ann")
+            history = namespaces.of("ann", "core_history")
             core.append("a", "x")
             newest = store.get(history, "a:00000002")
             assert newest is not None
@@ -361,12 +361,12 @@ def test_an_undo_reads_no_more_after_thousands_of_versions(tmp_path: Path) -> No
                 PutOp(history, f"a:{n:08d}", newest.value | {"version": n, "revision": n, "parent": n - 1}, index=False)
                 for n in range(3, versions)
             ])  # fmt: skip
-            item = store.get(namespaces.core("ann"), "a")
+            item = store.get(namespaces.of("ann", "core"), "a")
             assert item is not None
             trail: dict[str, Any] = dict(item.value["trail"])
             last: dict[str, Any] = dict(trail["last"]) | {"parent": versions - 2, "revision": versions - 1}
             trail |= {"at": [versions - 1, versions - 1, "k"], "last": last}
-            store.put(namespaces.core("ann"), "a", {**item.value, "version": versions - 1, "trail": trail}, index=False)
+            store.put(namespaces.of("ann", "core"), "a", {**item.value, "version": versions - 1, "trail": trail}, index=False)
             store.read = 0
             core.undo("a")
             undone, store.read = store.read, 0

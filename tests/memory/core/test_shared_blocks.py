@@ -291,9 +291,9 @@ def test_a_block_that_names_a_shared_one_without_being_in_its_list_gets_nothing(
     """As a forged file might: the agent does not see the text."""
     two(store)
     eve = core_of(store, "eve", Block("team", "hers"))
-    item = store.get(namespaces.core("eve"), "team")
+    item = store.get(namespaces.of("eve", "core"), "team")
     assert item is not None
-    store.put(namespaces.core("eve"), "team", {**item.value, "shared": "crew"}, index=False)
+    store.put(namespaces.of("eve", "core"), "team", {**item.value, "shared": "crew"}, index=False)
     assert eve["team"] == "hers"
     eve.append("team", "more")
     assert "more" not in str(SharedBlocks(store).get("crew").block.value)
@@ -411,19 +411,19 @@ def test_as_its_own_a_shared_block_can_be_carried_elsewhere(store: BaseStore) ->
     """The value of a block with the text of now, the same at each asking; an agent that gets it may edit and undo its own."""
     ann, ben = two(store)
     ben.append("team", "more")
-    item = store.get(namespaces.core("ann"), "team")
+    item = store.get(namespaces.of("ann", "core"), "team")
     assert item is not None
     value = as_own(store, "ann", item)
     assert value == as_own(store, "ann", item)
     assert "shared" not in value
     other = InMemoryStore()
-    other.put(namespaces.core("ann"), "team", value, index=False)
+    other.put(namespaces.of("ann", "core"), "team", value, index=False)
     carried = CoreMemory(other, "ann", Clock())
     assert carried["team"] == ann["team"]
     carried.append("team", "alone")
     carried.undo()
     assert carried["team"] == ann["team"]
-    plain = store.get(namespaces.core("ann"), "human")
+    plain = store.get(namespaces.of("ann", "core"), "human")
     assert plain is not None
     assert as_own(store, "ann", plain) == plain.value
     assert as_own(store, "eve", item)["value"] == ""

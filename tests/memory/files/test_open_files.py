@@ -11,9 +11,10 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.documents import find_files
 from memgpt_agent.errors import FileNotAttached, InvalidArguments
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.files import AttachedFiles, FileRecord, OpenFiles, View
 from memgpt_agent.memory.files.open_files import LINE_CHARS, MAX_OPEN
-from memgpt_agent.memory.files.record import files_namespace, text_operations, value_of
+from memgpt_agent.memory.files.record import text_operations, value_of
 from memgpt_agent.store import FaissStore
 
 
@@ -32,14 +33,14 @@ def opened(store: FaissStore | InMemoryStore, room: int = 10_000) -> OpenFiles:
 def keep(store: FaissStore | InMemoryStore, name: str, lines: list[str]) -> FileRecord:
     """Keep a file's lines under a name, as a load does."""
     record = FileRecord(f"file-{name}", name, f"/docs/{name}", lines=len(lines), sha256="x")
-    store.put(files_namespace("ann"), record.id, value_of(record), index=False)
+    store.put(namespaces.of("ann", "files"), record.id, value_of(record), index=False)
     store.batch(text_operations("ann", record.id, lines))
     return record
 
 
 def take_out(store: FaissStore, record: FileRecord) -> None:
     """Take a file out, as an unload does."""
-    store.delete(files_namespace("ann"), record.id)
+    store.delete(namespaces.of("ann", "files"), record.id)
 
 
 def names(files: OpenFiles) -> list[str]:

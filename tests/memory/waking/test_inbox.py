@@ -11,8 +11,8 @@ from langgraph.store.base import BaseStore, GetOp, Op, PutOp, Result, SearchOp
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.waking import Inbox, Letter
-from memgpt_agent.memory.waking.inbox import inbox_namespace
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, ScriptedModel, say
 from memgpt_agent.tools.groups import with_groups
@@ -88,7 +88,7 @@ def old_store(store: BaseStore, letters: Iterable[Letter]) -> None:
     """Letters as they were kept before: in one place, all that is known of them in their own record."""
     for one in letters:
         value = {**one.__dict__, "chain": list(one.chain)}
-        store.put(inbox_namespace("ben"), one.id, value, index=False)
+        store.put(namespaces.of("ben", "inbox"), one.id, value, index=False)
 
 
 def test_a_letter_is_told_in_one_turn_and_there_as_often_as_it_is_asked() -> None:
