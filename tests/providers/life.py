@@ -89,12 +89,12 @@ def agent_at(home: Path, model: Any, **options: Any) -> Generator[MemGPTAgent]:
         yield agent
 
 
-def say(agent: MemGPTAgent, n: int, runner: asyncio.Runner) -> str:
+def say(agent: MemGPTAgent, n: int, runner: asyncio.Runner | None) -> str:
     """Take one turn: by turns sync and async, every seventh with a picture."""
     text = f"This is turn {n}. {PADDING}"
     if n % 7 == 4:
         return _with_picture(agent, text, n)
-    if n % 3 == 1:
+    if runner is not None and n % 3 == 1:
         return runner.run(agent.astep(text)).message
     return agent.step(text).message
 
@@ -111,11 +111,11 @@ def odd(n: int, reply: str) -> str:
     return "" if reply == ANSWER.format(n=n).strip() else f"turn {n}: {reply[:200]!r}"
 
 
-def lived(home: Path, server: StrictServer, model: Callable[[], Any], turns: int, **options: Any) -> list[str]:
+def lived(home: Path, server: StrictServer, model: Callable[[], Any], turns: int, *, faces: int = 2, **options: Any) -> list[str]:
     """Live so many turns, with a restart in the middle; return what was odd: refused requests and replies."""
     found: list[str] = []
     with asyncio.Runner() as runner:
         for part in (range(turns // 2), range(turns // 2, turns)):
             with agent_at(home, model(), **options) as agent:
-                found += [odd(n, say(agent, n, runner)) for n in part]
+                found += [odd(n, say(agent, n, runner if faces == 2 else None)) for n in part]
     return [*map(str, server.refusals), *filter(None, found)]

@@ -23,6 +23,8 @@ class Provider:
     """Makes its client for an address."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     """Options of the agent."""
+    faces: int = 2
+    """1 where the client has no async face at this address."""
 
 
 def _openai(url: str, **given: Any) -> Any:
@@ -95,6 +97,7 @@ PROVIDERS: dict[str, Provider] = {
     "mistral": Provider(Mistral, _mistral),
     "ollama": Provider(Ollama, _ollama),
     "ollama-thinking": Provider(lambda: Ollama(thinks=True), _ollama, _NATIVE),
-    "gemini": Provider(Gemini, _gemini),
-    "gemini-native": Provider(Gemini, _gemini, _NATIVE),
+    # langchain-google-genai 3 speaks HTTP in its sync face only: its async one is gRPC
+    "gemini": Provider(Gemini, _gemini, faces=1),
+    "gemini-native": Provider(Gemini, _gemini, _NATIVE, faces=1),
 }

@@ -12,14 +12,14 @@ from tests.providers.makers import PROVIDERS, Provider
 from tests.providers.strict.server import StrictServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
-TURNS = int(os.environ.get("MEMGPT_TEST_TURNS", "70"))
+TURNS = int(os.environ.get("MEMGPT_TEST_TURNS", "28"))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_life_of_seventy_turns_is_never_refused(name: str, tmp_path: Path):
+def test_no_turn_of_a_life_is_refused(name: str, tmp_path: Path):
     """Several tools, a failing one, text beside a call, pictures, eviction, a restart; sync, async, streamed."""
     provider: Provider = PROVIDERS[name]
     with StrictServer(provider.wire(), Living()) as server:
         make: Callable[[], Any] = lambda: provider.model(server.url)  # noqa: E731  one line
-        assert lived(tmp_path, server, make, TURNS, **provider.options) == []
+        assert lived(tmp_path, server, make, TURNS, faces=provider.faces, **provider.options) == []
     assert len(server.requests) > TURNS

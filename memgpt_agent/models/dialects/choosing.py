@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableWithFallbacks
@@ -11,7 +10,7 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableWithFall
 from memgpt_agent.models.dialects.anthropic import Anthropic
 from memgpt_agent.models.dialects.compatible import Compatible
 from memgpt_agent.models.dialects.deepseek import DeepSeek
-from memgpt_agent.models.dialects.dialect import Dialect, name_of
+from memgpt_agent.models.dialects.dialect import Dialect, address_of, name_of
 from memgpt_agent.models.dialects.google_genai import Gemini
 from memgpt_agent.models.dialects.mistralai import Mistral
 from memgpt_agent.models.dialects.ollama import Ollama
@@ -100,19 +99,12 @@ def _of_openai(model: Any) -> Dialect:
     """OpenAI's client speaks to many servers: its address says to which, else the model's name."""
     if _speaks_responses(model):
         return OpenAIResponses()
-    host = host_of(model)
+    host = address_of(model).partition(":")[0]
     if "deepseek" in host or "deepseek" in name_of(model).lower():
         return DeepSeek()
     if not host or _OPENAI_HOSTS.search(host):
         return OpenAIChat()
     return Compatible()
-
-
-def host_of(model: Any) -> str:
-    """Return the host that OpenAI's client speaks to; empty for its own."""
-    client: Any = getattr(model, "root_client", None)
-    address = getattr(client, "base_url", None) or getattr(model, "openai_api_base", None) or getattr(model, "azure_endpoint", None) or ""
-    return (urlsplit(str(address)).hostname or "").lower()
 
 
 def _speaks_responses(model: Any) -> bool:

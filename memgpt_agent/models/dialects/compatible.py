@@ -17,7 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.models.dialects.attachments import expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, name_of, profile_of
+from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, address_of, name_of, profile_of
 from memgpt_agent.models.dialects.openai_chat import ALWAYS_REASONS, FITTING_ID, express_for
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
@@ -28,6 +28,7 @@ from memgpt_agent.models.dialects.sequence import (
     kwargs_of,
     merged,
     one_system,
+    origin,
     short_id,
     text_of,
     with_ids,
@@ -47,6 +48,9 @@ DETAILS = "reasoning_details"
 class Compatible(Dialect):
     """The strictest common form of OpenAI's Chat Completions."""
 
+    origins: tuple[str, ...] = ()
+    """LangChain's names of this provider, whose own client kept the reasoning of earlier answers."""
+
     def reasons(self, model: BaseChatModel) -> Reasons:
         """By LangChain's profile, else by the family's name."""
         name = name_of(model)
@@ -64,7 +68,8 @@ class Compatible(Dialect):
         tools, names = named(call.tools)
         fields = cast(dict[str, Any], call.model.__dict__)
         thinks = wanted.native or self.reasons(call.model) in {"always", "on"}
-        written = [self.written(m, thinks=thinks) for m in told]
+        here = f"openai@{address_of(call.model)}"
+        written = [self.written(m, own=thinks and isinstance(m, AIMessage) and origin(m) in {here, *self.origins}) for m in told]
         body: dict[str, Any] = {**(fields.get("extra_body") or {}), "messages": written}
         if wanted.native and self.reasons(call.model) == "able":
             body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), "enable_thinking": True}
@@ -77,7 +82,7 @@ class Compatible(Dialect):
         known = profile_of(model).get("image_inputs")
         return known is False or (known is None and bool(_BLIND.search(name_of(model))) and "vl" not in name_of(model).lower())
 
-    def written(self, message: BaseMessage, *, thinks: bool) -> dict[str, Any]:
+    def written(self, message: BaseMessage, *, own: bool) -> dict[str, Any]:
         """Return a message as it stands in the request."""
         if isinstance(message, ToolMessage):
             return {"role": "tool", "tool_call_id": message.tool_call_id, "content": text_of(message)}
@@ -89,17 +94,17 @@ class Compatible(Dialect):
                 {"id": c["id"], "type": "function", "function": {"name": c["name"], "arguments": json.dumps(c["args"], ensure_ascii=False)}}
                 for c in message.tool_calls
             ]
-        return {**put, **self.thoughts(message, thinks=thinks)}
+        return {**put, **(self.thoughts(message, own=own) if message.tool_calls else {})}
 
-    def thoughts(self, message: AIMessage, *, thinks: bool) -> dict[str, Any]:
-        """Return the reasoning that goes back with an answer: with a call only, and only where such a server sent it."""
+    def thoughts(self, message: AIMessage, *, own: bool) -> dict[str, Any]:
+        """Return the reasoning that goes back with an answer: with a call only, and only to the server that sent it."""
         kwargs = kwargs_of(message)
-        if not message.tool_calls:
+        if not own:
             return {}
         if kwargs.get(DETAILS):
             return {DETAILS: kwargs[DETAILS]}
         thought = kwargs.get(REASONING)
-        return {REASONING: str(thought)} if thought and thinks else {}
+        return {REASONING: str(thought)} if thought else {}
 
 
 def _listening(model: BaseChatModel) -> BaseChatModel:

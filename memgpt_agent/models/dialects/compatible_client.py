@@ -6,6 +6,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 
+from memgpt_agent.models.dialects.dialect import address_of
+
 
 class CompatibleChat(ChatOpenAI):
     """``ChatOpenAI`` that keeps ``reasoning_content`` (or ``reasoning``) and ``reasoning_details`` with the message.
@@ -32,20 +34,21 @@ class CompatibleChat(ChatOpenAI):
         whole = cast(dict[str, Any], chunk.get("chunk") or chunk)
         choices = cast(list[dict[str, Any]], whole.get("choices") or [])
         if made is not None and choices:
-            _note(cast(AIMessage, made.message), cast(dict[str, Any], choices[0].get("delta") or {}))
+            self._note(cast(AIMessage, made.message), cast(dict[str, Any], choices[0].get("delta") or {}))
         return made
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         result = super()._create_chat_result(response, generation_info)
         given = cast(dict[str, Any], response if isinstance(response, dict) else response.model_dump())
         for generation, choice in zip(result.generations, given.get("choices") or [], strict=False):
-            _note(cast(AIMessage, generation.message), choice.get("message") or {})
+            self._note(cast(AIMessage, generation.message), choice.get("message") or {})
         return result
 
-
-def _note(message: AIMessage, told: dict[str, Any]) -> None:
-    thought = told.get("reasoning_content") or told.get("reasoning")
-    if isinstance(thought, str) and thought:
-        message.additional_kwargs["reasoning_content"] = thought
-    if details := told.get("reasoning_details"):
-        message.additional_kwargs["reasoning_details"] = details
+    def _note(self, message: AIMessage, told: dict[str, Any]) -> None:
+        """Keep what was told of reasoning, and by which server: it goes back to that one only."""
+        message.response_metadata["model_provider"] = f"openai@{address_of(self)}"
+        thought = told.get("reasoning_content") or told.get("reasoning")
+        if isinstance(thought, str) and thought:
+            message.additional_kwargs["reasoning_content"] = thought
+        if details := told.get("reasoning_details"):
+            message.additional_kwargs["reasoning_details"] = details

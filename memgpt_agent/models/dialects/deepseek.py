@@ -9,17 +9,17 @@ import re
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
 
 from memgpt_agent.models.dialects.compatible import REASONING, Compatible
-from memgpt_agent.models.dialects.dialect import Reasons, name_of
-from memgpt_agent.models.dialects.sequence import kwargs_of
+from memgpt_agent.models.dialects.dialect import Call, Reasons, Wanted, name_of
 
 _THINKS = re.compile(r"reasoner|-r\d|-v[4-9]|deepseek-(?:flash|pro)", re.IGNORECASE)
 
 
 class DeepSeek(Compatible):
     """The strictest common form, with ``reasoning_content`` beside every call; the models take no pictures."""
+
+    origins = ("deepseek",)
 
     def reasons(self, model: BaseChatModel) -> Reasons:
         """The reasoner always thinks, the models since V4 unless it is switched off; ``deepseek-chat`` where it is switched on."""
@@ -34,7 +34,11 @@ class DeepSeek(Compatible):
         """DeepSeek's chat models take texts only."""
         return True
 
-    def thoughts(self, message: AIMessage, *, thinks: bool) -> dict[str, Any]:
-        """Return the reasoning of an answer that makes calls, empty where another model made them."""
-        kwargs = kwargs_of(message)
-        return {REASONING: str(kwargs.get(REASONING) or "")} if message.tool_calls and thinks else {}
+    def put(self, call: Call, wanted: Wanted) -> Call:
+        """Return the call; in thinking mode an answer that makes calls has its reasoning, empty where another model made it."""
+        put = super().put(call, wanted)
+        if self.reasons(call.model) in {"always", "on"}:
+            for message in put.options["extra_body"]["messages"]:
+                if message.get("tool_calls"):
+                    message.setdefault(REASONING, "")
+        return put

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -64,6 +65,13 @@ def name_of(model: Any) -> str:
     """Return the provider's name of a model."""
     fields = cast(dict[str, Any], getattr(model, "__dict__", {}))
     return str(fields.get("model_name") or fields.get("model") or "")
+
+
+def address_of(model: Any) -> str:
+    """Return the host, and the port if one is named, that OpenAI's client speaks to; empty for its own."""
+    client: Any = getattr(model, "root_client", None)
+    address = getattr(client, "base_url", None) or getattr(model, "openai_api_base", None) or getattr(model, "azure_endpoint", None)
+    return urlsplit(str(address or "")).netloc.rpartition("@")[2].lower()
 
 
 def sees(model: Any) -> bool:

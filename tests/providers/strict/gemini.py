@@ -70,8 +70,9 @@ class Gemini:
         for part in content["parts"]:
             if not set(part) & {"text", "inlineData", "functionCall", "functionResponse", "fileData"} or part.get("text") == "":
                 raise refused(f"Unable to submit request because it must have a text parameter. contents[{place}]")
-            if "inlineData" in part and not _MIMES.match(part["inlineData"].get("mimeType", "")):
-                raise refused(f"Unsupported MIME type: {part['inlineData'].get('mimeType')}")
+            inline = part.get("inlineData") or {}
+            if inline and not _MIMES.match(inline.get("mimeType") or inline.get("mime_type") or ""):
+                raise refused(f"Unsupported MIME type: {inline.get('mimeType')}")
         calls = [p["functionCall"]["name"] for p in content["parts"] if "functionCall" in p]
         answers = [p["functionResponse"]["name"] for p in content["parts"] if "functionResponse" in p]
         before = contents[place - 1] if place else {}

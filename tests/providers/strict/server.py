@@ -151,6 +151,7 @@ class StrictServer:
         handler.send_response(200)
         handler.send_header("content-type", self.wire.content_type)
         handler.send_header("transfer-encoding", "chunked")
+        handler.send_header("connection", "close")
         handler.end_headers()
         every = list(pieces)
         if reply.fault == "drop":
@@ -168,6 +169,7 @@ def _send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict
     handler.send_response(status)
     handler.send_header("content-type", "application/json")
     handler.send_header("content-length", str(len(raw)))
+    handler.send_header("connection", "close")  # or clients would leave sockets open at the tests' end
     for name, value in headers.items():
         handler.send_header(name, value)
     handler.end_headers()
