@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
-from memgpt_agent.config import Context, Settings
+from memgpt_agent.config import Context, Reasoning, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.faces import in_thread
@@ -76,6 +76,7 @@ class MemGPTAgent(Approvals, Background):
         llm_client: BaseChatModel | str | None = None,
         summarizer: BaseChatModel | str | None = None,
         context_window: int | None = None,
+        reasoning: Reasoning | None = None,
         embedding: Embeddings | str | None = None,
         profile: Profile | str | None = None,
         store: BaseStore | None = None,
@@ -103,7 +104,7 @@ class MemGPTAgent(Approvals, Background):
         self._settings = settings or Settings.load()
         self._clock, self._summarizer = clock, summarizer
         self._opened = ExitStack()
-        given = {"user_id": user_id, "context_window_tokens": context_window, **(context or {})}
+        given = {"user_id": user_id, "context_window_tokens": context_window, "reasoning": reasoning, **(context or {})}
         try:
             self._store = (
                 store

@@ -27,6 +27,7 @@ def chat(
     human: options.HumanText = None,
     embedding: options.Embedding = None,
     context_window: options.Window = None,
+    reasoning: options.Reasoning = None,
     user: options.User = None,
     tools: options.Tools = None,
     thoughts: options.Thoughts = None,
@@ -37,7 +38,7 @@ def chat(
     From a pipe, each line is one message, and the replies are printed.
     """
     terminal = terminal_of(context)
-    choices = _choices(thread, model, persona, human, embedding, context_window, user, tools)
+    choices = _choices(thread, model, persona, human, embedding, context_window, reasoning, user, tools)
     if sys.stdin.isatty() and sys.stdout.isatty():
         _interactive(terminal, agent, choices, thoughts is not False)
         return
@@ -69,6 +70,7 @@ def run(
     human: options.HumanText = None,
     embedding: options.Embedding = None,
     context_window: options.Window = None,
+    reasoning: options.Reasoning = None,
     user: options.User = None,
     tools: options.Tools = None,
     thoughts: options.Thoughts = None,
@@ -76,7 +78,7 @@ def run(
 ) -> None:
     """Say one thing to an agent and print its reply."""
     terminal = terminal_of(context)
-    choices = _choices(thread, model, persona, human, embedding, context_window, user, tools)
+    choices = _choices(thread, model, persona, human, embedding, context_window, reasoning, user, tools)
     text = sys.stdin.read() if message == "-" else message
     with terminal.open_agent(agent, **choices) as opened:
         if as_json:
@@ -94,13 +96,14 @@ def _choices(
     human: str | None,
     embedding: str | None,
     window: int | None,
+    reasoning: str | None,
     user: str | None,
     tools: str | None,
 ) -> dict[str, Any]:
     """Return what was given, by the names of the facade's arguments."""
     named = {
         "thread_id": thread, "model": model, "persona": persona, "human": human,
-        "embedding": embedding, "context_window": window, "user_id": user,
+        "embedding": embedding, "context_window": window, "reasoning": reasoning, "user_id": user,
         "tools": [name.strip() for name in tools.split(",") if name.strip()] if tools else None,
     }  # fmt: skip
     return {name: value for name, value in named.items() if value is not None}

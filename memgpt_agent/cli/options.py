@@ -24,6 +24,12 @@ Embedding = Annotated[
 Window = Annotated[
     int | None, typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent at most.")
 ]
+Reasoning = Annotated[
+    str | None,
+    typer.Option(
+        "--reasoning", metavar="MODE", help="Inner thoughts: auto, thinking (an argument of each tool), native (the model's own), or off."
+    ),
+]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is speaking; noted on what is said.")]
 Tools = Annotated[
     str | None,
