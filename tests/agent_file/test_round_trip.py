@@ -16,6 +16,7 @@ from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentExists, AgentNotFound
 from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import ScriptedModel, call, say
 from memgpt_agent.tools.knowledge import graph_of
 from memgpt_agent.tools.summaries import tree_of
@@ -154,6 +155,30 @@ def test_no_secret_leaves(full: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         "definition.context.api_key: it looks like a secret",
         "definition.context.url: it looks like a secret",
     ]
+
+
+def test_vectors_leave_with_the_agent_however_the_store_was_opened(full: Any) -> None:
+    """A store that is opened for words only has them all the same, and says by what they were made."""
+    file, _ = full.export("ann", vectors=True)
+    target = io.StringIO()
+    with FaissStore(full.store.path) as words_only:
+        done = export_agent("ann", target, vectors=True, store=words_only, checkpointer=full.checkpointer)
+    assert done.left_out == []
+    assert target.getvalue() == file.read_text()
+    assert json.loads(target.getvalue())["embedding"] == {"name": full.embedder.name, "dims": 64}
+    assert '"vectors"' in target.getvalue()
+
+
+def test_a_store_that_does_not_hand_over_its_vectors_says_so(full: Any) -> None:
+    """An export from a plain store has no vectors, and the list of what was left out names them."""
+    file, _ = full.export("ann", vectors=True)
+    plain, saver = InMemoryStore(), InMemorySaver()
+    [imported] = import_agents(file, store=plain, checkpointer=saver)
+    assert imported.not_carried == [
+        f"vectors: made by {full.embedder.name}, and here is no embedding; the texts are embedded anew"
+    ]
+    done = export_agent("ann", io.StringIO(), vectors=True, store=plain, checkpointer=saver)
+    assert done.left_out == ["vectors: this store does not give them"]
 
 
 def test_a_shared_block_is_taken_along_as_the_agents_own(full: Any, home: Callable[[str], Any]) -> None:

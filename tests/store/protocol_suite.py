@@ -321,6 +321,7 @@ class MemoryStoreContract:
                 lambda view=view: view.put_if(NS, "new", {"text": "late"}, expected=None),
                 lambda refused=refused: refused.batch([PutOp(NS, "a", {"text": "late"}), PutOp(NS, "pear", None)]),
                 lambda refused=refused: asyncio.run(refused.aput(NS, "b", {"text": "late"})),
+                lambda refused=refused: refused.put_items([IndexedItem(NS, "c", {"text": "late"}, None)]),
             ]
             for write in writes:
                 with pytest.raises(LeaseLost, match="taken over"):
