@@ -286,6 +286,7 @@ NOT_NOW = "{name} may not be called now. {why} You may call: {may}."
 """What the model is told of a call that a rule forbids."""
 STILL_REQUIRED = "Before this turn ends, call {tools}."
 REJECTED = "A person decided against this call: {reason}."
+WITHOUT_TEXT = "Returned without a text: {kinds}."
 EDITED = "A person changed the arguments of this call to {arguments}. {result}"
 
 LETTER = """\

@@ -17,10 +17,12 @@ from typing_extensions import TypedDict
 
 from memgpt_agent.events import Event, EventType, mark_of
 
-HeartbeatReason = Literal["requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "cut_off", "rule"]
+HeartbeatReason = Literal[
+    "requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "cut_off", "rule", "told",
+]  # fmt: skip
 """Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, gave none that can be used,
-its provider refused the prompt as too long, so that it is compiled anew, its reply was cut at its length limit, or a rule asks for
-another call."""
+its provider refused the prompt as too long, so that it is compiled anew, its reply was cut at its length limit, a rule asks for
+another call, or a tool told it something."""
 
 
 class Turn(TypedDict):
@@ -46,6 +48,10 @@ class Turn(TypedDict):
     """The id of the checkpoint at which its event was received: what was received up to then is in this conversation's past."""
     shrunk: NotRequired[int]
     """Times in it so far that the provider refused the prompt as too long."""
+    ends: NotRequired[bool]
+    """Whether a tool of the newest answer wants the turn to end."""
+    handoffs: NotRequired[list[dict[str, Any]]]
+    """Where in the parent graph to go on when the newest answer is done: each with ``goto`` and ``update``."""
     calls_left: NotRequired[bool]
     """Whether calls of the newest answer are still to be carried out: those without a result in the queue."""
     continued: NotRequired[int]

@@ -18,6 +18,7 @@ from memgpt_agent.config import Context, MemoryScope
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
+from memgpt_agent.graph.schemas import Schemas, check_injected_keys, with_keys_of
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.waking import Post
@@ -55,6 +56,7 @@ def create_graph(
     memory_scope: MemoryScope = "thread",
     clock: Clock = utc_now,
     name: str | None = None,
+    state_schema: type[Any] | None = None,
 ) -> AgentGraph:
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
 
@@ -73,25 +75,31 @@ def create_graph(
             ``thread``, or by the ``server``: the user where it authenticates its users, else the assistant. Without a server, the thread's.
         clock: Gives the time.
         name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if none is given.
+        state_schema: A ``TypedDict`` of more keys for the state, with their reducers, which tools read by ``InjectedState`` and write by
+            ``Command(update=)``. Keys that the agent has itself stay as they are.
 
     Raises:
-        ConfigurationError: there is no such profile, a tool cannot be taken, or a rule names one that is not there.
+        ConfigurationError: there is no such profile, a tool cannot be taken or reads a key that the state does not have, or a rule names
+            a tool that is not there.
     """
     if memory_scope not in get_args(MemoryScope):
         raise ConfigurationError(f"memory_scope={memory_scope!r} is unknown; it is one of {', '.join(map(repr, get_args(MemoryScope)))}.")
     chosen = profile_of(profile)
     registry = ToolRegistry(chosen.tools, tools)
+    schemas = with_keys_of(state_schema)
+    check_injected_keys((registry.get(one).tool for one in registry.names), schemas.keys)
     resources = Resources(
         tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
+        state_keys=schemas.added,
     )  # fmt: skip
-    return build(resources).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
+    return build(resources, schemas).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
 
 
-def build(resources: Resources) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:
+def build(resources: Resources, schemas: Schemas) -> StateGraph[AgentState, Context, AgentInput, AgentOutput]:
     """Return the graph of four nodes and three routers, not yet compiled."""
-    graph = StateGraph(AgentState, context_schema=Context, input_schema=AgentInput, output_schema=AgentOutput)
+    graph = StateGraph(schemas.state, context_schema=Context, input_schema=schemas.input, output_schema=schemas.output)
     add_node = cast(Callable[[str, Any], Any], cast(Any, graph).add_node)
     add_node(COMPILE_CONTEXT, partial(compile_context, resources=resources))
     add_node(SUMMARIZE_OVERFLOW, partial(summarize_overflow, resources=resources))

@@ -25,8 +25,8 @@ def route_after_call_llm(state: Registers) -> Literal["execute_tools", "compile_
 
 
 def route_after_execute_tools(state: Registers) -> Literal["execute_tools", "compile_context", "__end__"]:
-    """Back for the calls that are left; on to another step if there is a reason for one; else to the end."""
+    """Back for calls that are left and to hand over to the parent graph; on to another step if there is a reason; else to the end."""
     turn = state.get("turn")
-    if turn is not None and not turn["over"] and turn.get("calls_left"):
+    if turn is not None and (turn.get("handoffs") or (turn.get("calls_left") and not turn["over"])):
         return "execute_tools"
     return "compile_context" if state.get("heartbeat_reason") else "__end__"

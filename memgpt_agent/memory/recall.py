@@ -60,6 +60,8 @@ class Message:
     """Whether it repeats what memory holds (a memory search's result); found only when tools are asked for."""
     thinking: str = ""
     """The inner thoughts that came with it."""
+    beyond: str = ""
+    """For a tool result: what else the tool returned, encoded, so that a replay gives the same."""
     checkpoint: str = ""
     """For an event: the checkpoint at which it was received, to tell a retry from a second delivery."""
 

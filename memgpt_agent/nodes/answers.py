@@ -9,10 +9,11 @@ from langchain_core.messages import AIMessage, ToolCall
 
 from memgpt_agent.events import MARK
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.nodes.reading import ReadCall, clean
+from memgpt_agent.nodes.reading import ReadCall
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.prompts import CUT_OFF, ECHO, UNREADABLE_CALL, UNUSABLE
 from memgpt_agent.state import Turn
+from memgpt_agent.text.cleaning import clean
 
 _CALL_BLOCKS = {"tool_use", "tool_call", "function_call", "input_json_delta"}
 _THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)

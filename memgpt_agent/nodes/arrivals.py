@@ -23,6 +23,7 @@ from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.state import AgentState, Turn
+from memgpt_agent.text.cleaning import clean, clean_content
 from memgpt_agent.tools.messages import SENT
 
 KEPT_EVENT_IDS = 256
@@ -66,10 +67,13 @@ def no_turn() -> Turn:
 
 
 def _fresh(state: AgentState, session: Session, now: datetime) -> list[BaseMessage]:
-    fresh: list[BaseMessage] = [m for m in state["messages"] if not mark_of(m)]
+    fresh: list[BaseMessage] = [
+        m.model_copy(update={"content": clean_content(m.content)}) for m in state["messages"] if not mark_of(m)
+    ]
     event = state.get("event")
     if event:
-        text = event.get("text", "")
+        text = str(clean(event.get("text", "")))
+        event = cast(Event, {**event, "text": text}) if text else event
         event_id = event.get("id") or HIDDEN + key_of(session.thread_id, session.checkpoint_id, event["type"], text)
         if not any(m.id == event_id for m in state["messages"] if mark_of(m)):
             fresh.append(event_message(event, event_id=event_id, now=now))
@@ -169,7 +173,8 @@ def _settled(
     mark = Mark(kind="result", time=stamp(session.resources.clock()), turn=turn_id)
     spoken = done is not None and done.role == "assistant"
     result = ToolMessage(
-        SENT if spoken else done.text if done else INTERRUPTED, id=done.id if done else key_of(session.thread_id, "open", call["id"]),
+        INTERRUPTED if done is None else SENT if spoken and not done.tool else done.text,
+        id=done.id if done else key_of(session.thread_id, "open", call["id"]),
         name=call["name"], tool_call_id=call["id"] or "", status="success" if done and not done.failed else "error",
         additional_kwargs={MARK: mark},
     )  # fmt: skip

@@ -10,11 +10,12 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.models.stops import Stop
 from memgpt_agent.nodes.arrivals import alert
 from memgpt_agent.nodes.growing import Growing
-from memgpt_agent.nodes.reading import ReadCall, clean
+from memgpt_agent.nodes.reading import ReadCall
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.speech import message_so_far
 from memgpt_agent.prompts import CUT_GO_ON, CUT_NOTE
 from memgpt_agent.state import Turn
+from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 MAX_CONTINUED = 6

@@ -8,38 +8,46 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import set_config_context
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from memgpt_agent.config import Context
 from memgpt_agent.nodes.session import Resources, Session
-from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, for_tools, outcome_of, request
-from memgpt_agent.nodes.tool_calls.following import follow
+from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, failures_as_results, for_tools, request
+from memgpt_agent.nodes.tool_calls.following import follow, hand_over
 from memgpt_agent.nodes.tool_calls.judging import judge
 from memgpt_agent.nodes.tool_calls.noting import note
 from memgpt_agent.nodes.tool_calls.questions import with_own_answers
-from memgpt_agent.nodes.tool_calls.step import Call, Done, Step
+from memgpt_agent.nodes.tool_calls.reading import read_returned, refuse
+from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.state import AgentState
 
 
 def execute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
-) -> dict[str, Any]:
+) -> dict[str, Any] | Command[Any]:
     """Carry out the calls of the newest answer one after another; return their results and what follows.
 
     A run of the node ends with a call in which a person may be asked, and the node runs again for the calls behind it. So no answer can
     reach another call: LangGraph matches the answers of one run by the order of its questions.
     """
     begun = _begin(state, config, runtime, resources)
-    returned = begun.tool.invoke(begun.request, begun.config) if begun.tool else None
-    return _finish(begun, returned)
+    returned, failed = None, list[Outcome]()
+    if begun.tool:
+        with failures_as_results(failed):
+            returned = begun.tool.invoke(begun.request, begun.config)
+    return _finish(begun, returned, failed)
 
 
 async def aexecute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
-) -> dict[str, Any]:
+) -> dict[str, Any] | Command[Any]:
     """The same for an asyncio loop, which is never held up."""
     begun = await asyncio.to_thread(_begin, state, config, runtime, resources)
-    returned = await begun.tool.ainvoke(begun.request, begun.config) if begun.tool else None
-    return await asyncio.to_thread(_finish, begun, returned)
+    returned, failed = None, list[Outcome]()
+    if begun.tool:
+        with failures_as_results(failed):
+            returned = await begun.tool.ainvoke(begun.request, begun.config)
+    return await asyncio.to_thread(_finish, begun, returned, failed)
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,14 @@ class _Begun:
     call: Call | None = None
     tool: ToolNode | None = None
     request: dict[str, Any] | None = None
-    update: dict[str, Any] | None = None
+    update: dict[str, Any] | Command[Any] | None = None
 
 
 def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> _Begun:
     """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
-    step = Step.of(state, Session.of(runtime, config, resources, state), runtime.stream_writer)
+    step = Step.of(state, Session.of(runtime, config, resources, state), runtime)
+    if step.turn.get("handoffs") and not step.calls:
+        return _Begun(step, [], config, update=hand_over(step))
     config = for_tools(with_own_answers(config, runtime.execution_info), runtime, step.session)
     done: list[Done] = []
     for given in step.calls:
@@ -73,9 +83,11 @@ def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context],
     return _Begun(step, done, config, update=follow(step, done))
 
 
-def _finish(begun: _Begun, returned: Any) -> dict[str, Any]:
+def _finish(begun: _Begun, returned: Any, failed: list[Outcome]) -> dict[str, Any] | Command[Any]:
     """Note what the tool from elsewhere returned, and return the state's update."""
     if begun.call is None or begun.update is not None:
         return begun.update or {}
-    done = [*begun.done, note(begun.step, begun.call, outcome_of(returned), begun.done)]
-    return follow(begun.step, done)
+    outcome = failed[0] if failed else read_returned(begun.step, begun.call, returned)
+    done = note(begun.step, begun.call, outcome, begun.done)
+    refuse(begun.call, outcome)
+    return follow(begun.step, [*begun.done, done])

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-_MAX_DEPTH = 32
-_MAX_INT = 2**63 - 1
+from memgpt_agent.text.cleaning import clean
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,3 @@ def checked(name: str, arguments: Mapping[str, Any]) -> ReadCall:
         return ReadCall(name, cast(dict[str, Any], clean(dict(arguments))))
     except ValueError as error:
         return ReadCall(name, {}, str(error))
-
-
-def clean(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value that can be stored everywhere: no half characters, no NULs, whole numbers of 64 bits.
-
-    Raises:
-        ValueError: it is nested too deep, or holds a number that is too large.
-    """
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "")
-    if isinstance(value, int) and not -_MAX_INT <= value <= _MAX_INT:
-        raise ValueError(f"the number {str(value)[:20]}... is too large")
-    if depth > _MAX_DEPTH:
-        raise ValueError("nested too deep")
-    if isinstance(value, dict):
-        return {clean(str(k)): clean(v, depth + 1) for k, v in cast(dict[Any, Any], value).items()}
-    return [clean(v, depth + 1) for v in cast(list[Any], value)] if isinstance(value, list | tuple) else value

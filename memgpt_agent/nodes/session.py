@@ -77,6 +77,8 @@ class Resources:
     """The blocks of a new agent beside persona and human."""
     memory_scope: MemoryScope = "thread"
     """Whose memory a run uses where neither it nor its conversation names an agent."""
+    state_keys: frozenset[str] = frozenset()
+    """The keys that the user's state schema adds."""
     store: BaseStore | None = None
     """Where memory lives; ``None`` where the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)

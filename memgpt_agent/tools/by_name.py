@@ -7,6 +7,7 @@ from typing import Any
 
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
+from memgpt_agent.text.cleaning import clean_content
 from memgpt_agent.tools.registry import ToolRegistry, validated
 
 
@@ -49,6 +50,7 @@ class ToolsByName:
         arguments = {**dict(zip(parameters, positional, strict=False)), **named}
         if "section" in arguments and "section" not in parameters:
             arguments["label"] = arguments.pop("section")
+        arguments = {argument: clean_content(v) if isinstance(v, str) else v for argument, v in arguments.items()}
         if tool.act is None:
             return tool.tool.invoke(validated(tool, arguments))
         return self._registry.act_on_memory(name, self._memory.because(Cause(actor="user", tool=name)), arguments)

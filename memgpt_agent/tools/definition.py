@@ -108,4 +108,4 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
         raise ConfigurationError(
             f"The tool {tool.name!r} has an argument {taken[0]!r}, which the agent adds to every tool itself. Rename the argument."
         )
-    return AgentTool(with_sync_face(tool))
+    return AgentTool(with_sync_face(tool), ends_turn=tool.return_direct)

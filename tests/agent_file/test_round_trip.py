@@ -107,7 +107,7 @@ def test_under_another_id_it_is_another_agent_and_back_again_the_same_file(
 def test_a_turn_that_a_crash_cut_off_is_finished_where_it_is_imported(full: Any, home: Callable[[str], Any]) -> None:
     """The decision to call a tool was on disk; the call is carried out in the new place."""
 
-    class Killed(BaseException):
+    class Killed(KeyboardInterrupt):
         pass
 
     def dying(_messages: Any) -> Any:

@@ -202,7 +202,7 @@ def test_a_step_that_is_replayed_writes_nothing_new() -> None:
     assert sorted((i.namespace, i.key, str(i.value)) for i in after) == sorted((i.namespace, i.key, str(i.value)) for i in before)
 
 
-class Killed(BaseException):
+class Killed(KeyboardInterrupt):
     """Stands for the process's end in the middle of a tool."""
 
 

@@ -57,8 +57,12 @@ Cut = Callable[[str, str], str]
 
 
 def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
-    """Return the results of tool calls by the calls' ids."""
-    return {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+    """Return the results of tool calls by the calls' ids, without their artifacts: those are the program's, and the model is not sent them."""
+    return {m.tool_call_id: _without_artifact(m) for m in messages if isinstance(m, ToolMessage)}
+
+
+def _without_artifact(result: ToolMessage) -> ToolMessage:
+    return result if result.artifact is None else result.model_copy(update={"artifact": None})
 
 
 def seen_of(
@@ -91,8 +95,14 @@ def _with_text(message: AnyMessage, text: str) -> AnyMessage:
     """Return the message with another text, what else it holds behind it."""
     if isinstance(message.content, str):
         return message.model_copy(update={"content": text})
-    others = [b for b in cast(list[Any], message.content) if not (isinstance(b, str) or b.get("type") == "text")]
-    return message.model_copy(update={"content": [{"type": "text", "text": text}, *others]})
+    return message.model_copy(update={"content": [{"type": "text", "text": text}, *_other_blocks(message)]})
+
+
+def _other_blocks(message: AnyMessage) -> list[Any]:
+    """Return the content blocks that are no text."""
+    if isinstance(message.content, str):
+        return []
+    return [b for b in cast(list[Any], message.content) if not (isinstance(b, str) or b.get("type") == "text")]
 
 
 def _answer(message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
@@ -121,8 +131,10 @@ def _result(message: ToolMessage | None, name: str, call_id: str, time_zone: str
         "message": cut(message.text, str(message.id)) if message else INTERRUPTED,
         "time": local_time(mark_of(message).get("time", ""), time_zone) if message else "",
     }
+    text = json.dumps(told, ensure_ascii=False)
+    blocks = _other_blocks(message) if message else []
     return ToolMessage(
-        content=json.dumps(told, ensure_ascii=False),
+        content=[{"type": "text", "text": text}, *blocks] if blocks else text,
         name=name,
         tool_call_id=call_id,
         status="error" if failed else "success",

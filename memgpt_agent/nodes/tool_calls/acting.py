@@ -1,26 +1,32 @@
 """Carrying out a call: a memory tool right here, a tool from elsewhere by LangGraph's tool node."""
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
-from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, is_invalid_resume
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
-from langgraph.types import Command
 
 from memgpt_agent.config import Context
-from memgpt_agent.errors import InvalidArguments, ToolError
+from memgpt_agent.errors import InvalidArguments, MemGPTError, ToolError
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.nodes.answers import is_echo
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.tool_calls.step import Call, Outcome, Step
 from memgpt_agent.prompts import ECHO
 from memgpt_agent.state import AgentState
+from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.registry import validated
 
 _RUNTIME = "__pregel_runtime"
+_MISTAKES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What a memory tool that stumbles over its arguments raises. Any other exception comes from the store: the turn ends and can go on later."""
 
 
 def act(step: Step, call: Call) -> Outcome | ToolNode:
@@ -30,14 +36,18 @@ def act(step: Step, call: Call) -> Outcome | ToolNode:
         tool = session.resources.tools.get(call.name)
         if tool.act is None:
             validated(tool, call.parsed.arguments)
-            return ToolNode([tool.tool], handle_tool_errors=_explain)
+            return ToolNode([tool.tool], handle_tool_errors=_explained)
         if call.name == SEND_MESSAGE and is_echo(str(call.parsed.arguments.get("message", "")), session.resources.system_prompt):
             raise InvalidArguments(ECHO)
         cause = Cause(call.key, session.resources.profile.actor, call.name, call.parsed.thinking, step.turn["id"])
         text = session.resources.tools.act_on_memory(call.name, session.memory.because(cause), call.parsed.arguments)
-        return Outcome(text, said=str(call.parsed.arguments["message"]) if call.name == SEND_MESSAGE else "")
+        return Outcome(clean(text), said=str(call.parsed.arguments["message"]) if call.name == SEND_MESSAGE else "")
     except ToolError as error:
-        return Outcome(str(error), failed=True)
+        return Outcome(clean(str(error)), failed=True)
+    except _MISTAKES as error:
+        if isinstance(error, MemGPTError):
+            raise
+        return Outcome(_explain(error), failed=True)
 
 
 def change_queue_again(step: Step, call: Call, outcome: Outcome) -> None:
@@ -62,19 +72,24 @@ def for_tools(config: RunnableConfig, runtime: Runtime[Context], session: Sessio
     return {**config, "configurable": {**given, _RUNTIME: runtime.override(store=session.memory.store)}}
 
 
-def outcome_of(returned: Any) -> Outcome:
-    """Return the outcome of what the tool node returned.
+@contextmanager
+def failures_as_results(failed: list[Outcome]) -> Generator[None]:
+    """Turn whatever a tool raises into its result, put into ``failed``; what ends the run goes on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, GraphBubbleUp):
+        raise
+    except BaseException as error:
+        if is_invalid_resume(error):  # the person's answer does not fit the question: it can be answered again
+            raise
+        failed.append(Outcome(_explain(error), failed=True))
 
-    **Limits**: of a ``Command`` only the tool message is taken; its other updates and its target are not followed.
-    """
-    found: list[Any] = (
-        [returned] if isinstance(returned, dict) else [c.update or {} for c in returned if isinstance(c, Command)]
-    )
-    said = [m for update in found for m in update.get("messages", []) if isinstance(m, ToolMessage)]
-    return Outcome(said[-1].text, said[-1].status == "error") if said else Outcome("")
+
+def _explain(error: BaseException) -> str:
+    return clean(f"{type(error).__name__}: {error}")
 
 
-def _explain(error: Exception) -> str:
+def _explained(error: Exception) -> str:
     if isinstance(error, GraphBubbleUp):
         raise error
-    return f"{type(error).__name__}: {error}"
+    return _explain(error)

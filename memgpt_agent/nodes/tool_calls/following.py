@@ -1,15 +1,19 @@
 """What follows when the calls of an answer are done: results and replies for the queue, another step, or the turn's end."""
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import takewhile
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage, RemoveMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage, convert_to_messages
+from langgraph.types import Command
 
-from memgpt_agent.events import MARK, Mark, mark_of
+from memgpt_agent.events import MARK, Mark, is_event, mark_of
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.main_context import results_of
 from memgpt_agent.nodes.arrivals import alert, apology
 from memgpt_agent.nodes.profile_rules import ended
 from memgpt_agent.nodes.tool_calls.noting import times_failed
+from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Done, Step
 from memgpt_agent.prompts import (
     CHECK_ANSWER,
@@ -31,24 +35,31 @@ def follow(step: Step, done: Sequence[Done]) -> dict[str, Any]:
     ``done`` are the calls that were carried out in this run of the node. While others are left, the node runs again for them.
     """
     messages: list[Any] = []
+    turn: Turn = {**step.turn, "calls_left": len(done) < len(step.calls), "over": False}
+    values: dict[str, Any] = {}
     for one in done:
-        messages.append(_result(step, one))
-        if one.outcome.said:
-            messages.append(_reply(step, one))
-    answered = step.turn["answered"] or any(one.outcome.said for one in done)
-    left = len(done) < len(step.calls)
-    turn: Turn = {**step.turn, "answered": answered, "calls_left": left, "over": False}
-    if any(one.outcome.text == CHECK_ANSWER for one in done):
-        turn["checked"] = True
-    if left:
-        return {"messages": [*messages, *step.view.changes], "turn": turn, "heartbeat_reason": None}
-    return _decide(step, done, messages, turn)
+        beyond = one.outcome.beyond or Returned()
+        messages += [_result(step, one), *beyond.messages, *([_reply(step, one)] if one.outcome.said else [])]
+        values |= beyond.update
+        turn["answered"] = turn["answered"] or bool(one.outcome.said)
+        if beyond.ends:
+            turn["ends"] = True
+        if beyond.handoffs:
+            turn["handoffs"] = [*turn.get("handoffs", []), *beyond.handoffs]
+        if one.outcome.text == CHECK_ANSWER:
+            turn["checked"] = True
+    if turn["calls_left"]:
+        return {**values, "messages": [*messages, *step.view.changes], "turn": turn, "heartbeat_reason": None}
+    if turn.get("handoffs"):
+        return {**values, "messages": _reply_last(step, messages), "turn": ended(step.session, turn), "heartbeat_reason": None}
+    return {**values, **_decide(step, done, messages, turn)}
 
 
 def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -> dict[str, Any]:
     """Return the update after the last call of an answer: another step, or the end of the turn."""
     every = [*step.earlier, *done]
-    reason, told = _reason(step, every), []
+    reason, told = _reason(step, every, messages), []
+    turn["ends"] = False
     if reason is None:
         reason, told, turn = _still_owed(step, done, turn)
     farewell = _farewell(step, every, reason)
@@ -60,12 +71,17 @@ def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -
     return {"messages": messages, "turn": turn, "heartbeat_reason": reason}
 
 
-def _reason(step: Step, done: Sequence[Done]) -> HeartbeatReason | None:
+def _reason(step: Step, done: Sequence[Done], messages: Sequence[Any]) -> HeartbeatReason | None:
     tools, rules = step.session.resources.tools, step.session.resources.rules
     if any(outcome.failed for _, outcome in done):
         return "tool_failed"
+    if step.turn.get("ends") or any(outcome.beyond and outcome.beyond.ends for _, outcome in done):
+        return None
     if any(tools.get(call.name).ends_turn or rules.ends(call.name) for call, _ in done):
         return None
+    behind = takewhile(lambda m: m.id != step.answer.id, reversed(step.queue))
+    if any(is_event(m) for m in (*behind, *messages)):
+        return "told"
     if any(call.parsed.request_heartbeat or rules.goes_on(call.name) for call, _ in done):
         return "requested"
     return "memory_read" if all(tools.get(call.name).reads_memory for call, _ in done) else None
@@ -95,9 +111,12 @@ def _farewell(step: Step, done: Sequence[Done], reason: HeartbeatReason | None) 
 def _result(step: Step, done: Done) -> ToolMessage:
     call, outcome = done
     mark = Mark(kind="result", time=stamp(step.session.resources.clock()), turn=step.turn["id"])
+    beyond = outcome.beyond or Returned()
+    content: Any = [{"type": "text", "text": outcome.text}, *beyond.blocks] if beyond.blocks else outcome.text
     return ToolMessage(
-        outcome.text, id=call.key, name=call.name, tool_call_id=call.id,
+        content, id=call.key, name=call.name, tool_call_id=call.id,
         status="error" if outcome.failed else "success", additional_kwargs={MARK: mark},
+        artifact=beyond.artifact,
     )  # fmt: skip
 
 
@@ -114,3 +133,39 @@ def _reply_last(step: Step, messages: list[Any]) -> list[Any]:
     if new:
         return [*(m for m in messages if m is not new[-1]), new[-1]]
     return [*messages, RemoveMessage(id=str(old[-1].id)), old[-1]] if old else messages
+
+
+def hand_over(step: Step) -> Command[Any]:
+    """Return the command by which the parent graph goes on, once the turn's own state is stored.
+
+    The parent gets what the tools gave for it. Where that has a tool's message, its call stands before it, and what was said to the user
+    behind it: a result without its call is refused by providers, and a reply would be lost.
+    """
+    goto: list[Any] = []
+    update: list[tuple[str, Any]] = []
+    messages: list[BaseMessage] = []
+    for handoff in step.turn.get("handoffs", []):
+        goto += [place for place in handoff["goto"] if place not in goto]
+        given = handoff["update"]
+        for key, value in cast(dict[str, Any], given).items() if isinstance(given, dict) else list(given or []):
+            if key == "messages":
+                messages += convert_to_messages(cast(list[Any], value) if isinstance(value, list) else [value])
+            elif (key, value) not in update:  # a key without a reducer takes one value
+                update.append((key, value))
+    if messages:
+        update.append(("messages", _paired(step, messages)))
+    return Command(graph=Command.PARENT, goto=goto, update=update)
+
+
+def _paired(step: Step, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Return the messages for the parent with the answer's calls before their results, and the turn's replies behind them."""
+    results = results_of(step.queue)
+    told = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+    asked = {c["id"] for m in messages if isinstance(m, AIMessage) for c in m.tool_calls}
+    own = [c for c in step.answer.tool_calls if c["id"] in told - asked]
+    replies = [m for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
+    there = {m.id for m in messages}
+    shown = [results.get(m.tool_call_id, m) if isinstance(m, ToolMessage) else m for m in messages]
+    first = next((n for n, m in enumerate(shown) if isinstance(m, ToolMessage) and m.tool_call_id in told - asked), 0)
+    answer = [step.answer.model_copy(update={"tool_calls": own})] if own else []
+    return [*shown[:first], *answer, *shown[first:], *(m for m in replies if m.id not in there)]

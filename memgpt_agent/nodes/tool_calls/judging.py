@@ -6,6 +6,7 @@ from dataclasses import replace
 from memgpt_agent.errors import ToolError
 from memgpt_agent.nodes.approval import ask
 from memgpt_agent.nodes.profile_rules import is_draft
+from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.nodes.tool_rules import refusal
 from memgpt_agent.prompts import CHECK_ANSWER, CUT_OFF, INTERRUPTED, INVALID_CALL
@@ -20,8 +21,9 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
     """
     known = step.session.memory.journal.get([call.key]).get(call.key)
     if known:
-        spoken = known.role == "assistant"  # of what was spoken, recall holds the words
-        return call, Outcome(SENT if spoken else known.text, known.failed, True, known.text if spoken else "")
+        said = known.text if known.role == "assistant" else ""
+        text = SENT if said and not known.tool else known.text  # of what was spoken, recall holds the words
+        return call, Outcome(text, known.failed, done_before=True, said=said, beyond=Returned.decoded(known.beyond))
     if call.unread:
         return call, Outcome(INVALID_CALL.format(error=call.unread), failed=True)
     call, forbidden = _allowed(step, call, done)

@@ -39,13 +39,15 @@ def note(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Done
 def _remember(step: Step, done: Done) -> None:
     call, outcome = done
     session, tools, said = step.session, step.session.resources.tools, done.outcome.said
+    spoken = bool(said) and call.name == SEND_MESSAGE  # by another tool, what is said is its result
     reads = call.name in tools.names and tools.get(call.name).reads_memory
     record = Message(
         id=call.key, role="assistant" if said else "tool", text=said or outcome.text,
         time=stamp(session.resources.clock()), thread_id=session.thread_id, turn=step.turn["id"],
-        ordinal=call.ordinal, tool="" if said else call.name,
-        arguments="" if said else json.dumps(call.parsed.arguments, ensure_ascii=False, default=str),
+        ordinal=call.ordinal, tool="" if spoken else call.name,
+        arguments="" if spoken else json.dumps(call.parsed.arguments, ensure_ascii=False, default=str),
         failed=outcome.failed, echo=(reads and not outcome.failed) or outcome.text == CHECK_ANSWER, thinking=call.parsed.thinking,
+        beyond=outcome.beyond.encoded() if outcome.beyond else "",
     )  # fmt: skip
     lines = spoken_lines(step.queue)[-2:] if said else ()
     session.memory.store.batch([session.memory.journal.put_operation(record, lines)])

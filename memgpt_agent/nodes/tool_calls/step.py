@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
+from langgraph.runtime import Runtime
 
+from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.nodes.arrivals import call_key
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_rules import called_in
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
@@ -65,6 +68,10 @@ class Outcome:
     """Whether it was carried out earlier: the process died since, or the step is replayed."""
     said: str = ""
     """What the user is told by it: the text of a message that was sent."""
+    beyond: Returned | None = None
+    """What it returned beyond its text."""
+    refused: str = ""
+    """What of its result cannot be honoured, for the developer."""
     times_failed: int = 0
     """How often this very call has failed in the turn, this time included."""
 
@@ -96,9 +103,11 @@ class Step:
     """The queue as tools see and change it."""
     write: Callable[[Any], None]
     """Writes a ``custom`` stream event."""
+    nested: bool
+    """Whether the agent runs in a parent graph."""
 
     @classmethod
-    def of(cls, state: AgentState, session: Session, write: Callable[[Any], None]) -> Self:
+    def of(cls, state: AgentState, session: Session, runtime: Runtime[Context]) -> Self:
         """Read the newest answer of the queue, and which of its calls were carried out in runs of the node before this one."""
         answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
         turn = state.get("turn")
@@ -117,7 +126,8 @@ class Step:
         ]  # fmt: skip
         earlier = tuple(Done(call, _outcome_in(results[call.id])) for call in calls if call.id in results)
         left = tuple(call for call in calls if call.id not in results)
-        return cls(session, turn, state["messages"], answer, left, earlier, view, write)
+        nested = runtime.execution_info is not None and "|" in runtime.execution_info.checkpoint_ns
+        return cls(session, turn, state["messages"], answer, left, earlier, view, runtime.stream_writer, nested)
 
     def may_ask(self, call: Call) -> bool:
         """Whether a person may be asked in the middle of a call: by a tool from elsewhere, or because a rule wants an approval."""
