@@ -15,6 +15,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder, make_embedder
 from memgpt_agent.store.operations import Find, Newest, Plan, Planner
+from memgpt_agent.store.outage import CATCH_UP_DOCS, Outage
 from memgpt_agent.store.protocol import (
     EmbeddingIdentity,
     Guard,
@@ -86,6 +87,14 @@ class Engine(Protocol):
         """Embed everything anew, put the new vectors in force and use this embedder; see ``MemoryStore.reindex``."""
         ...
 
+    def pending(self) -> int:
+        """Answer ``MemoryStore.pending``."""
+        ...
+
+    def catch_up(self, limit: int) -> int:
+        """Embed at most ``limit`` documents that wait for their vectors; return how many that were."""
+        ...
+
     def compact(self) -> int:
         """Answer ``MemoryStore.compact``."""
         ...
@@ -111,6 +120,8 @@ class BaseMemoryStore(BaseStore):
         self._engine = engine
         self._planner = planner
         self._sweeper = Sweeper(engine.sweep)
+        self._outage = Outage()
+        self._outage.pending = engine.embedder is not None and engine.pending() > 0
 
     @abstractmethod
     def close(self) -> None:
@@ -121,14 +132,14 @@ class BaseMemoryStore(BaseStore):
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""
         plan = self._planner.plan(ops)
-        return self._engine.execute(plan, self._documents(plan.texts), self._queries(plan.queries))
+        return self._execute(plan, self._documents(plan.texts), self._queries(plan.queries))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do as :meth:`batch` does, without blocking the loop. Cancelled, a write that has begun is still finished."""
         plan = await asyncio.to_thread(self._planner.plan, list(ops))
         vectors = await self._adocuments(plan.texts)
         queries = await self._aqueries(plan.queries)
-        return await asyncio.to_thread(self._engine.execute, plan, vectors, queries)
+        return await asyncio.to_thread(self._execute, plan, vectors, queries)
 
     def find(
         self,
@@ -213,7 +224,7 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._planner.plan_put(namespace, key, value, index, self._default_ttl)
-        return self._engine.put_if(plan, self._documents(plan.texts), expected, durable=durable)
+        return self._put_if(plan, self._documents(plan.texts), expected, durable=durable)
 
     async def aput_if(
         self,
@@ -228,7 +239,7 @@ class BaseMemoryStore(BaseStore):
         """Do as :meth:`put_if` does, without blocking the loop."""
         plan = await asyncio.to_thread(self._planner.plan_put, namespace, key, value, index, self._default_ttl)
         vectors = await self._adocuments(plan.texts)
-        return await asyncio.to_thread(lambda: self._engine.put_if(plan, vectors, expected, durable=durable))
+        return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable))
 
     def guarded(self, guard: Guard) -> Self:
         """Return a view of this store whose writes are made only while the guard holds; see ``MemoryStore.guarded``."""
@@ -277,6 +288,10 @@ class BaseMemoryStore(BaseStore):
     ) -> int:
         """Do as :meth:`reindex` does, without blocking the loop; ``progress`` is called in another thread."""
         return await asyncio.to_thread(self.reindex, embedding, dims=dims, progress=progress)
+
+    def pending(self) -> int:
+        """Return how many items wait for their vectors; see ``MemoryStore.pending``."""
+        return self._engine.pending()
 
     def compact(self) -> int:
         """Give back the space of what was deleted; see ``MemoryStore.compact``."""
@@ -328,20 +343,48 @@ class BaseMemoryStore(BaseStore):
         return (self.ttl_config or {}).get("default_ttl")
 
     def _documents(self, texts: Sequence[str]) -> Vectors:
-        embedder = self._engine.embedder
-        return embedder.documents(texts) if embedder and texts else {}
+        if (embedder := self._asked(texts)) is not None:
+            with self._outage:
+                return embedder.documents(texts)
+        return {}
 
     async def _adocuments(self, texts: Sequence[str]) -> Vectors:
-        embedder = self._engine.embedder
-        return await embedder.adocuments(texts) if embedder and texts else {}
+        if (embedder := self._asked(texts)) is not None:
+            with self._outage:
+                return await embedder.adocuments(texts)
+        return {}
 
     def _queries(self, texts: Sequence[str]) -> Vectors:
-        embedder = self._engine.embedder
-        return embedder.queries(texts) if embedder and texts else {}
+        if (embedder := self._asked(texts)) is not None:
+            with self._outage:
+                return embedder.queries(texts)
+        return {}
 
     async def _aqueries(self, texts: Sequence[str]) -> Vectors:
-        embedder = self._engine.embedder
-        return await embedder.aqueries(texts) if embedder and texts else {}
+        if (embedder := self._asked(texts)) is not None:
+            with self._outage:
+                return await embedder.aqueries(texts)
+        return {}
+
+    def _asked(self, texts: Sequence[str]) -> Embedder | None:
+        """Return the embedding, if it is to be asked now."""
+        return None if not texts or self._outage.pauses else self._engine.embedder
+
+    def _execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+        results = self._engine.execute(plan, vectors, queries)
+        self._catch_up_after(vectors)
+        return results
+
+    def _put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+        written = self._engine.put_if(plan, vectors, expected, durable=durable)
+        self._catch_up_after(vectors)
+        return written
+
+    def _catch_up_after(self, vectors: Vectors) -> None:
+        """Embed some of what waits, once the embedding has answered again."""
+        if vectors and self._outage.pending:
+            with self._outage:
+                self._outage.pending = self._engine.catch_up(CATCH_UP_DOCS) > 0
 
 
 def _counted(namespace: Namespace, filter: dict[str, Any] | None) -> tuple[Namespace, dict[str, Any] | None]:

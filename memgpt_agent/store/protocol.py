@@ -306,6 +306,13 @@ class MemoryStore(Protocol):
         """
         ...
 
+    def pending(self) -> int:
+        """Return how many items wait for their vectors, because the embedding could not be asked when they were written.
+
+        They are found by words. A write that finds the embedding there again embeds some of them, the oldest first; ``reindex`` all.
+        """
+        ...
+
     def sizes(self) -> StoreSizes:
         """Return how much the store holds. It may look at every item: for people and monitoring, not for a turn."""
         ...

@@ -24,7 +24,7 @@ from memgpt_agent.store.sqlite.reads import ItemReader, items_of
 from memgpt_agent.store.sqlite.reindex import Reindexing
 from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.searches import Searcher
-from memgpt_agent.store.sqlite.writes import Writer, refresh
+from memgpt_agent.store.sqlite.writes import Writer, pending_docs, refresh
 
 T = TypeVar("T")
 _SNAPSHOT_TRIES = 8
@@ -145,6 +145,25 @@ class Engine:
         embedded = Reindexing(self._database, embedder).run(progress)
         self.embedder = embedder
         return embedded
+
+    def pending(self) -> int:
+        """Return how many documents wait for their vectors."""
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM pending JOIN docs ON docs.id = pending.doc").fetchone()[0])
+
+    def catch_up(self, limit: int) -> int:
+        """Embed documents that wait for their vectors, ``limit`` at most; return how many."""
+        if self.embedder is None:
+            return 0
+        with self._database.read() as connection:
+            docs = pending_docs(connection, limit) if is_in_force(connection, self.embedder.identity) else []
+        if not docs:
+            return 0
+        vectors = self.embedder.documents(list(dict.fromkeys(text for doc in docs for _, text in doc.texts)))
+        with self._database.write() as connection:
+            self._check_guard(connection)
+            self._check(connection, uses_vectors=True)
+            return Writer(connection, micros(self._clock()), self._sizes.tombstones_kept).embed_later(docs, vectors)
 
     def compact(self) -> int:
         """Give back the space of what was deleted; see ``MemoryStore.compact``."""

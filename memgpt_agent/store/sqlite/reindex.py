@@ -170,6 +170,7 @@ class Reindexing:
             connection.execute("UPDATE meta SET value = ? WHERE key = 'space'", (str(state.space),))
             connection.execute("UPDATE namespaces SET generation = generation + 1")
             connection.execute("DELETE FROM meta WHERE key = ?", (_STATE,))
+            connection.execute("DELETE FROM pending")
         return written
 
     def _discard(self) -> None:

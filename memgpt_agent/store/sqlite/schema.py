@@ -97,5 +97,9 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO meta (key, value)
         VALUES ('fields', '{"ordered": "time", "grouped": "thread_id", "counted": "tags", "listed": "ends"}');
     """,
+    # 6: documents whose texts wait for their vectors, because the embedding could not be asked when they were written.
+    """
+    CREATE TABLE pending (doc INTEGER PRIMARY KEY);
+    """,
 )
 """Each is run once, in order, in a transaction of its own; ``user_version`` counts them. Never edit one: append."""

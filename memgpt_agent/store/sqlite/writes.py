@@ -3,16 +3,18 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.index import bm25 as words
 from memgpt_agent.store.operations import Write
 from memgpt_agent.store.protocol import Namespace
 from memgpt_agent.store.sqlite.declared import columns_of, known_fields
-from memgpt_agent.store.sqlite.rows import path_of
+from memgpt_agent.store.sqlite.identity import known_identity
+from memgpt_agent.store.sqlite.rows import decode_value, path_of
 from memgpt_agent.store.sqlite.tag_index import HAS_LISTS, Lists
 from memgpt_agent.store.sqlite.tombstones import record
+from memgpt_agent.store.texts import texts_at
 
 MICROS_A_MINUTE = 60_000_000
 _KEYS_AT_ONCE = 256
@@ -24,6 +26,34 @@ def refresh(connection: sqlite3.Connection, items: Sequence[int], now: int) -> N
         f"UPDATE items SET expires = CAST(? + ttl_minutes * {MICROS_A_MINUTE} AS INTEGER) WHERE id = ? AND ttl_minutes IS NOT NULL",
         [(now, item) for item in items],
     )
+
+
+class PendingDoc(NamedTuple):
+    """A document that waits for its vectors, and the texts of it that are embedded, by path."""
+
+    id: int
+    namespace_id: int
+    item: int
+    paths: int
+    length: int
+    tokens: str
+    texts: list[tuple[str, str]]
+
+
+def pending_docs(connection: sqlite3.Connection, limit: int) -> list[PendingDoc]:
+    """Return documents that wait for their vectors, the oldest first."""
+    rows = connection.execute(
+        "SELECT docs.id, docs.ns, docs.item, docs.paths, docs.length, docs.tokens, items.value, path_sets.paths FROM pending"
+        " JOIN docs ON docs.id = pending.doc JOIN items ON items.doc = docs.id JOIN path_sets ON path_sets.id = docs.paths"
+        " ORDER BY docs.id LIMIT ?",
+        (limit,),
+    ).fetchall()
+    found: list[PendingDoc] = []
+    for doc, namespace_id, item, path_set, length, tokens, value, paths in rows:
+        fields = texts_at(decode_value(value), json.loads(paths))
+        texts = [(field.path, field.text) for field in fields if field.embed]
+        found.append(PendingDoc(doc, namespace_id, item, path_set, length, tokens, texts))
+    return found
 
 
 class Writer:
@@ -48,6 +78,7 @@ class Writer:
         self._doc_high: dict[int, int] = {}
         self._lists = Lists(connection, self._fields)
         self._with_lists: set[int] = set()
+        self._pending: list[tuple[int]] = []
 
     def _last_id(self, table: str) -> int:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
@@ -82,6 +113,25 @@ class Writer:
             self._delete(namespace_id, item)
         self._flush()
         return len(rows)
+
+    def embed_later(self, docs: Sequence[PendingDoc], vectors: Mapping[str, Floats]) -> int:
+        """Give documents that waited for their vectors new ids, under which every index learns of them; return how many.
+
+        As if their items had been put again, but for the items' own values and times.
+        """
+        moved: list[tuple[int, int]] = []
+        for old in docs:
+            if self._connection.execute("SELECT 1 FROM pending JOIN docs ON docs.id = doc WHERE doc = ?", (old.id,)).fetchone():
+                self._doc_id = doc = self._doc_id + 1
+                self._buried.append((old.id, old.namespace_id))
+                self._new_docs.append((doc, old.namespace_id, old.item, old.paths, old.length, old.tokens))
+                self._new_vectors += [(self._space, old.namespace_id, doc, path, vectors[text].tobytes()) for path, text in old.texts]
+                self._doc_high[old.namespace_id] = doc
+                moved.append((doc, old.item))
+        self._flush()
+        self._connection.executemany("UPDATE items SET doc = ? WHERE id = ?", moved)
+        self._connection.execute("DELETE FROM pending WHERE doc NOT IN (SELECT id FROM docs)")
+        return len(moved)
 
     def _known(self, namespace: Namespace, keys: list[str]) -> tuple[int, dict[str, tuple[int, int | None]]]:
         """Return the namespace's id and, of these keys, those that are stored with their item and document."""
@@ -148,6 +198,8 @@ class Writer:
                     self._new_vectors.append(
                         (self._space, namespace_id, doc, field.path, vectors[field.text].tobytes())
                     )
+        if any(field.embed and field.text not in vectors for field in write.texts):
+            self._pending.append((doc,))
         self._doc_high[namespace_id] = doc
         return doc
 
@@ -168,6 +220,8 @@ class Writer:
         many("INSERT INTO docs (id, ns, item, paths, length, tokens) VALUES (?,?,?,?,?,?)", self._new_docs)
         many("INSERT INTO words (rowid, tokens) VALUES (?, ?)", [(doc[0], doc[5]) for doc in self._new_docs])
         many("INSERT INTO vector_rows (space, ns, doc, path, vector) VALUES (?,?,?,?,?)", self._new_vectors)
+        if self._pending and known_identity(self._connection):
+            many("INSERT INTO pending (doc) VALUES (?)", self._pending)
         many("UPDATE namespaces SET items = items + ? WHERE id = ?", [(n, ns) for ns, n in self._counts.items()])
         many("UPDATE namespaces SET doc_high = ? WHERE id = ?", [(high, ns) for ns, high in self._doc_high.items()])
 
