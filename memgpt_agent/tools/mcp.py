@@ -1,7 +1,11 @@
 """Tools of MCP servers (Model Context Protocol), through langchain-mcp-adapters."""
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
@@ -13,17 +17,36 @@ from memgpt_agent.tools.untrusted import outside
 
 START_TIMEOUT_SECONDS = 60.0
 CALL_TIMEOUT_SECONDS = 120.0
+MAX_DESCRIPTION_CHARS = 1_024
+"""Of a tool; OpenAI takes no more."""
+MAX_ARGUMENT_CHARS = 300
+"""Of the description of one argument."""
+MAX_SCHEMA_CHARS = 20_000
+"""Of a tool's schema as JSON: about 5,000 tokens, which every model call would carry."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""The names that OpenAI, Anthropic and Google all take."""
+_ENDING_SECONDS = 10.0
+"""What ending a server that hangs may take beyond its time."""
+_log = logging.getLogger(__name__)
 
 
 def mcp_tools(
-    servers: Mapping[str, Mapping[str, Any]], *, timeout_seconds: float = CALL_TIMEOUT_SECONDS, prefix: bool = False
+    servers: Mapping[str, Mapping[str, Any]],
+    *,
+    timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    start_seconds: float = START_TIMEOUT_SECONDS,
+    prefix: bool = False,
 ) -> list[BaseTool]:
     """Return the tools of MCP servers, to be given to an agent; blocks until each server has listed its tools.
+
+    A name that not every provider takes is changed (``files/read`` to ``files_read``). Long descriptions are cut; a tool with a
+    huge schema is left out, with a warning in the log.
 
     Args:
         servers: by name, how each is reached, as langchain-mcp-adapters takes it: ``{"transport": "stdio", "command": ...,
             "args": [...]}`` or ``{"transport": "streamable_http", "url": ...}``.
         timeout_seconds: for one call.
+        start_seconds: for one server to start and list its tools; a server that takes longer is ended.
         prefix: put the server's name before each tool's, where two servers have tools of one name.
 
     Raises:
@@ -34,13 +57,17 @@ def mcp_tools(
     program is started for each call. What a tool returns is shown to 8,000 characters; of images and files only their kind.
     """
     return run_in_loop(
-        amcp_tools(servers, timeout_seconds=timeout_seconds, prefix=prefix),
-        START_TIMEOUT_SECONDS * max(1, len(servers)),
+        amcp_tools(servers, timeout_seconds=timeout_seconds, start_seconds=start_seconds, prefix=prefix),
+        (start_seconds + _ENDING_SECONDS) * max(1, len(servers)),
     )
 
 
 async def amcp_tools(
-    servers: Mapping[str, Mapping[str, Any]], *, timeout_seconds: float = CALL_TIMEOUT_SECONDS, prefix: bool = False
+    servers: Mapping[str, Mapping[str, Any]],
+    *,
+    timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    start_seconds: float = START_TIMEOUT_SECONDS,
+    prefix: bool = False,
 ) -> list[BaseTool]:
     """Do as :func:`mcp_tools` does, in an asyncio loop."""
     try:
@@ -54,14 +81,60 @@ async def amcp_tools(
     found: list[BaseTool] = []
     for name in servers:
         try:
-            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+            async with asyncio.timeout(start_seconds):
                 tools = await client.get_tools(server_name=name)
+        except TimeoutError as error:
+            raise ConfigurationError(
+                f"The MCP server {name!r} did not list its tools within {start_seconds:g} seconds and was ended. Start it by hand to see why."
+            ) from error
         except Exception as error:
             raise ConfigurationError(
                 f"The MCP server {name!r} did not list its tools: {_cause(error)}. Check how it is reached."
             ) from error
-        found += [_bounded(tool, name, timeout_seconds) for tool in tools]
+        for tool in tools:
+            if (small := _with_small_schema(tool, name)) is not None:
+                taken = {other.name for other in found}
+                found.append(_bounded(small.model_copy(update={"name": usable_name(small.name, taken)}), name, timeout_seconds))
     return found
+
+
+def usable_name(name: str, taken: Collection[str] = ()) -> str:
+    """Return a name like this one that every provider takes: a letter, then letters, digits, ``_`` and ``-``, 64 characters at most.
+
+    A usable name stays as it is, unless it is taken. A name that is cut or taken ends in a mark of the whole name.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    plain = plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"
+    if _NAME.fullmatch(plain) and plain not in taken:
+        return plain
+    return f"{plain[:55]}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def _with_small_schema(tool: BaseTool, server: str) -> BaseTool | None:
+    """Return the tool with its descriptions cut; ``None`` where its schema is too long all the same."""
+    given: Any = tool.args_schema
+    schema = _cut(given) if isinstance(given, dict) else given
+    length = len(json.dumps(tool.args if schema is None or not isinstance(schema, dict) else schema, default=str))
+    if length > MAX_SCHEMA_CHARS:
+        _log.warning("The tool %r of the MCP server %r is left out: its schema has %d characters.", tool.name, server, length)
+        return None
+    return tool.model_copy(update={"description": _shortened(tool.description, MAX_DESCRIPTION_CHARS), "args_schema": schema})
+
+
+def _cut(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_cut(one) for one in cast(list[Any], schema)]
+    if not isinstance(schema, dict):
+        return schema
+    fields = cast(dict[str, Any], schema)
+    return {
+        key: _shortened(value, MAX_ARGUMENT_CHARS) if key == "description" and isinstance(value, str) else _cut(value)
+        for key, value in fields.items()
+    }
+
+
+def _shortened(text: str, limit_chars: int) -> str:
+    return text if len(text) <= limit_chars else text[: limit_chars - 1] + "…"
 
 
 def _bounded(tool: BaseTool, server: str, timeout_seconds: float) -> BaseTool:

@@ -1,16 +1,20 @@
 """Tools of a real MCP server, a process started from its own package: listed, called from both faces, bounded, failing well."""
 
 import asyncio
+import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.testing import ScriptedModel, call, say
-from memgpt_agent.tools.mcp import mcp_tools
+from memgpt_agent.tools.mcp import amcp_tools, mcp_tools, usable_name
 
 TIME_SERVER = {
     "transport": "stdio",
@@ -112,3 +116,71 @@ def test_a_server_that_cannot_be_reached_is_named() -> None:
     """The error says which one and why."""
     with pytest.raises(ConfigurationError, match="MCP server 'gone' did not list its tools"):
         mcp_tools({"gone": {"transport": "stdio", "command": "/no/such/program", "args": []}})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_server_that_hangs_at_its_start_is_named_and_ended(tmp_path: Path, face: str) -> None:
+    """It does not stay behind, although it ignores being asked to end."""
+    number = tmp_path / "pid"
+    script = f"trap '' TERM; echo $$ > '{number}'; exec sleep 600"
+    servers = {"sleepy": {"transport": "stdio", "command": "sh", "args": ["-c", script]}}
+
+    def start() -> object:
+        if face == "sync":
+            return mcp_tools(servers, start_seconds=3)
+        return asyncio.run(amcp_tools(servers, start_seconds=3))
+
+    with pytest.raises(ConfigurationError, match="server 'sleepy' did not list its tools within 3 seconds and was ended"):
+        start()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
+
+
+WORDY = """
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.types import TextContent, Tool
+import asyncio
+
+server = Server("wordy")
+SMALL = {"type": "object", "properties": {"x": {"type": "string", "description": "d" * 5_000}}}
+HUGE = {"type": "object", "properties": {f"field_{n}": {"type": "string"} for n in range(2_000)}}
+
+@server.list_tools()
+async def tools():
+    return [Tool(name=name, description="d" * 9_000, inputSchema=schema) for name, schema in
+            [("files/read.all", SMALL), ("files_read_all", SMALL), ("9lives", SMALL), ("n" * 90, SMALL), ("huge", HUGE)]]
+
+@server.call_tool()
+async def call(name, arguments):
+    return [TextContent(type="text", text=name)]
+
+async def main():
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+asyncio.run(main())
+"""
+
+
+def test_names_and_lengths_are_what_providers_take(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A mapped tool is called at its server by its own name; one with a huge schema is left out, and that is said."""
+    source = tmp_path / "wordy.py"
+    source.write_text(WORDY)
+    tools = mcp_tools({"wordy": {"transport": "stdio", "command": sys.executable, "args": [str(source)]}})
+    assert [tool.name for tool in tools][:3] == ["files_read_all", usable_name("files_read_all", {"files_read_all"}), "_9lives"]
+    assert len({tool.name for tool in tools}) == 4
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", tool.name) for tool in tools)
+    assert all(len(tool.description) <= 1_024 for tool in tools)
+    assert all(len(tool.args["x"]["description"]) <= 300 for tool in tools)
+    assert "'huge' of the MCP server 'wordy' is left out" in caplog.text
+    assert "files/read.all" in tools[0].invoke({"x": "1"})
+
+
+@given(st.text(max_size=100))
+def test_every_name_becomes_one_that_providers_take(name: str) -> None:
+    """Whatever a server calls its tool; a usable name stays."""
+    changed = usable_name(name)
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", changed)
+    assert usable_name(changed) == changed
