@@ -12,7 +12,7 @@ from memgpt_agent.store.arrays import Floats, unit
 from memgpt_agent.store.protocol import EmbeddingIdentity, Progress
 
 TEXTS_AT_ONCE = 256
-"""So many texts are given to the embedding in one call."""
+"""How many texts to give the embedding in one call."""
 
 
 class Embedder:

@@ -271,7 +271,7 @@ class MemoryStore(Protocol):
         """Put items in their order, and ``also`` after them, in one transaction: all of it or nothing.
 
         The vectors that the items carry are stored if ``vectors_by`` is the embedding with which this store was opened. Every
-        other text is embedded before the transaction begins; ``progress`` is told of these texts. TTL: the items have none.
+        other text is embedded before the transaction begins; ``progress`` counts these texts. The items get no TTL.
         """
         ...
 
@@ -289,7 +289,7 @@ class MemoryStore(Protocol):
             embedding: a name, a LangChain embedding or a function; None for the store's own, which then only embeds
                 what was stored without one.
             dims: the length of its vectors, where it does not say so itself.
-            progress: told how many documents are done, of how many.
+            progress: called with the number of documents done, and of all.
 
         Raises:
             ConfigurationError: no embedding was given and the store has none.

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 Scores = NDArray[np.float64]
 
 REACH = 4
-"""So many items on either side speak for one; 3 to 6 find as much (ADR 0051)."""
+"""How many items on either side count as neighbours; 3 to 6 find as much (ADR 0051)."""
 SPAN = 32
 """Further apart in the order of storing, two are no neighbours, whatever is left out between them."""
 BEST = 3
-"""The mean of so many of the best scores around an item, its own among them, is what they say."""
+"""How many of the best scores around an item, its own among them, are averaged."""
 NEAR_WEIGHT = 0.5
 """What it counts beside the item's own score; 0.25 to 1 find as much (ADR 0051)."""
 

@@ -14,7 +14,7 @@ from memgpt_agent.store.index.growing_array import GrowingArray
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 
 MAX_FIELDS = 16
-"""So many fields of a namespace are kept, those used last."""
+"""How many fields of a namespace to keep: those used last."""
 MAX_VALUES_BYTES = 16 << 20
 """A field whose distinct values are larger together (a text, say) is not kept: the file is scanned for it."""
 _MAX_CONDITIONS = 32

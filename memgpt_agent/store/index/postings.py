@@ -15,7 +15,7 @@ from memgpt_agent.store.index.namespace_index import NamespaceIndex
 KEPT_FROM = 512
 """A word in fewer documents is read from the file each time: 0.3 microseconds for each place."""
 MAX_BYTES = 32 << 20
-"""So much memory the frequent words of one namespace may take; eight bytes for each document one stands in."""
+"""How much memory the frequent words of one namespace may take: eight bytes for each document that a word stands in."""
 _MAX_NEW = 2_000
 
 

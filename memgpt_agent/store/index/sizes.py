@@ -9,7 +9,7 @@ from memgpt_agent.store.index.vectors import CHUNK_ROWS
 from memgpt_agent.store.sqlite.tombstones import KEPT
 
 WHOLE_DOCS = 50_000
-"""Up to so many documents ``find`` takes the cosine of every one; beyond, of the candidates by words and by meaning."""
+"""The most documents of which ``find`` takes every cosine; beyond, it takes those of the candidates by words and by meaning."""
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,19 @@ class Sizes:
     """What a store answers is the same for all of them, but for the approximation beyond ``chunk_rows`` and ``whole_docs``."""
 
     chunk_rows: int = CHUNK_ROWS
-    """So many vectors have an approximate index of their own."""
+    """How many vectors share one approximate index."""
     snapshot_docs: int = SNAPSHOT_DOCS
-    """A snapshot is written after so many changes."""
+    """How many changes to collect before a snapshot is written."""
     whole_docs: int = WHOLE_DOCS
-    """Up to so many documents the cosine of every one is taken."""
+    """The most documents of which every cosine is taken."""
     facet_bytes: int = MAX_VALUES_BYTES
     """A field whose distinct values are larger together is read from the file."""
     words_kept_from: int = KEPT_FROM
     """A word in fewer documents is read from the file each time."""
     words_bytes: int = MAX_BYTES
-    """So much memory the places of words may take in one namespace."""
+    """How much memory the places of words may take in one namespace."""
     tombstones_kept: int = KEPT
-    """So many tombstones of a namespace are kept at least."""
+    """How many tombstones of a namespace to keep at least."""
 
 
 DEFAULT_SIZES = Sizes()

@@ -18,7 +18,7 @@ from memgpt_agent.store.index.vectors import Chunk
 FORMAT = 1
 HEADER = "header.json"
 BLOCKS = 128
-"""A file of vectors has so many checksums; the first, the middle and the last are compared when it is opened."""
+"""How many checksums a file of vectors has; opening it compares the first, the middle and the last."""
 _COLUMNS: Mapping[str, Any] = {
     "docs": np.int64,
     "items": np.int64,

@@ -18,7 +18,7 @@ from memgpt_agent.store.sqlite.database import Database
 
 logger = logging.getLogger(__name__)
 SNAPSHOT_DOCS = 20_000
-"""A snapshot is written when so many documents were added or deleted since the last: reading them takes about 0.2 s."""
+"""How many documents must be added or deleted before the next snapshot is written: reading them takes about 0.2 s."""
 CLOSE_SECONDS = 60.0
 
 
@@ -28,7 +28,7 @@ class Upkeep:
     Args:
         database: the file.
         replace: puts a compacted index in the place of the former; None in its place drops it.
-        resized: is told that an index takes more or less memory than before.
+        resized: called when an index takes more or less memory than before.
         snapshot_docs: see ``SNAPSHOT_DOCS``; None keeps no snapshots.
     """
 

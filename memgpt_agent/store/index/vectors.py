@@ -14,7 +14,7 @@ CHUNK_ROWS = 32_768
 SPARSE_SHARE = 0.25
 """Where a filter leaves less than this share of a chunk, those rows alone are multiplied: exact, and faster as well."""
 _WHOLE_K = 100
-"""Up to so many each chunk is asked for all that are wanted."""
+"""Up to how many wanted hits each chunk is asked for all of them."""
 
 
 def products(rows: Floats, query: Floats) -> Floats:

@@ -19,7 +19,7 @@ IDLE_CONNECTIONS = 16
 PAGE_BYTES = 8_192
 """Of a new file: five vectors of 384 dimensions to a page, where SQLite's own 4,096 bytes take two; the file is 15 % smaller."""
 CHECKPOINT_PAGES = 2_000
-"""The log is brought into the file when it has so many pages (16 MB): in a bulk load a page is then copied less often."""
+"""How many pages (16 MB) the log may hold before it is copied into the file: more of them copy a page less often in a bulk load."""
 WAL_KEPT_BYTES = 64 << 20
 """A log that a long reader has let grow beyond this is cut back."""
 T = TypeVar("T")

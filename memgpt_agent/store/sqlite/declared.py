@@ -33,8 +33,10 @@ def columns_of(value: Mapping[str, Any], fields: Fields) -> tuple[str | float | 
 def declare(database: Database, fields: Fields) -> None:
     """Make the file's columns of these fields; from every value anew where the file had others.
 
-    It is one transaction: interrupted, the file is as before, and readers meanwhile see it as before. A million items take
-    about as long as reading them once; writers wait.
+    It is one transaction: interrupted, it changes nothing, and until its end readers see the file as before.
+
+    **Limits**: writers wait; 100,000 items of 200 characters took 6 s on a busy machine. With millions, a writer in another process
+    may give up (StoreBusy after a minute) and has to try again.
     """
     with database.read() as connection:
         if known_fields(connection) == fields:

@@ -81,13 +81,13 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         version = _version(connection)
 
 
-def check_whole(connection: sqlite3.Connection, path: Path, *, always: bool = False) -> None:
-    """Let SQLite check the file; only a small one unless ``always``.
+def check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite check the file, if it is a small one.
 
     Raises:
         StoreCorrupt: the check found damage.
     """
-    if not always and path.exists() and path.stat().st_size > CHECKED_WHOLE_BYTES:
+    if path.exists() and path.stat().st_size > CHECKED_WHOLE_BYTES:
         return
     found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
     if found != ["ok"]:

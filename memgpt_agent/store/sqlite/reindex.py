@@ -15,10 +15,10 @@ from memgpt_agent.store.sqlite.rows import decode_value
 from memgpt_agent.store.texts import texts_at
 
 DOCS_AT_ONCE = 256
-"""So many documents are embedded and written in one transaction; what an interruption loses at most."""
+"""How many documents to embed and write in one transaction: the most that an interruption loses."""
 _STATE = "reindex"
 _TRIES = 20
-"""After so many batches more than there were at the beginning, the writers wait for the rest."""
+"""How many batches to do beyond those there were at the beginning, before writers have to wait for the rest."""
 _ROWS_AT_ONCE = 2_000
 
 

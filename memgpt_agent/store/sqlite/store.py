@@ -28,8 +28,8 @@ INDEX_MEMORY_BYTES = 1 << 30
 class FaissStore(BaseMemoryStore):
     """A LangGraph store in one SQLite file, for any number of threads, event loops and processes.
 
-    Every operation behaves as ``InMemoryStore``'s; beyond it the store keeps what it is told (a write is acknowledged
-    when it is on disk), forgets by TTL, and finds by words and meaning together (:meth:`find`).
+    Every operation behaves as ``InMemoryStore``'s. Beyond that, a write returns when it is on disk, items expire by TTL, and
+    :meth:`find` searches by words and meaning together.
 
     Args:
         path: the file; its folder is made. ``":memory:"`` is a temporary file that ends with the store.
@@ -40,7 +40,7 @@ class FaissStore(BaseMemoryStore):
             makes a new file with the usual ones. Others than the file's are read anew from every value, in one transaction.
         index_memory_bytes: about how much memory the indexes of namespaces may take together.
         clock: the time, for tests.
-        sizes: at which a thing is done another way, for tests.
+        sizes: the sizes at which the store changes its methods, for tests.
 
     Raises:
         StoreCorrupt: the file is damaged or another program's. It is left as it is.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 KEPT = 4096
-"""So many tombstones of a namespace are kept at least, and half as many as it has items where that is more."""
+"""How many tombstones of a namespace to keep at least; half the number of its items if that is more."""
 
 
 def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]], kept: int) -> None:
