@@ -179,6 +179,11 @@ def _says(patterns: tuple[str, ...], text: str) -> bool:
     return any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in patterns)
 
 
+def is_oversized(error: BaseException) -> bool:
+    """Whether a request was refused for its bytes (413), which are those of attachments where it has any."""
+    return any(_status(cause) == 413 for cause in _causes(error))
+
+
 def is_filtered(error: BaseException) -> bool:
     """Whether a provider refused the prompt for what it says, by its policy."""
     return any(

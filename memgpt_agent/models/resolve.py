@@ -14,6 +14,12 @@ from memgpt_agent.models.pull import DEFAULT_MODEL, list_models, model_path
 DEFAULT_OPENAI_MODEL = "gpt-5.4-mini"
 """Used where a key is set and no model is named: tool calls, reasoning, and a modest price."""
 
+_ONE_ATTEMPT = {"anthropic": 0, "deepseek": 0, "groq": 0, "xai": 0, "together": 0, "google_genai": 1, "mistralai": 1}
+"""The ``max_retries`` by which a client tries once: the agent tries again itself. Google's and Mistral's count attempts.
+
+Ollama's client has none. A model that is given as an object keeps its own setting: with OpenAI's and Anthropic's default each of the
+agent's tries is up to three requests."""
+
 _EXAMPLES = "'openai:gpt-5.4-mini', 'anthropic:claude-sonnet-4-5', 'local' or 'local:/path/to/file.gguf'"
 
 
@@ -113,7 +119,7 @@ def _openai(name: str, options: dict[str, Any]) -> BaseChatModel:
             "that needs none, or use the embedded model: memgpt model pull, then model 'local'."
         )
     # A server of one's own asks for no key, but the client insists on having one.
-    given: dict[str, Any] = {"stream_usage": True, **options, "model": name, "api_key": key or "none-needed"}
+    given: dict[str, Any] = {"stream_usage": True, "max_retries": 0, **options, "model": name, "api_key": key or "none-needed"}
     if base_url:
         given["base_url"] = base_url
     return ChatOpenAI(**given)
@@ -127,6 +133,8 @@ def _other(provider: str, name: str, options: dict[str, Any]) -> BaseChatModel:
             f"Model '{provider}:{name}' needs the package langchain, which is not installed. "
             f'Run: pip install "memgpt-agent[providers]" langchain-{provider.replace("_", "-")}'
         ) from error
+    once = _ONE_ATTEMPT.get(provider)
+    options = options if once is None else {"max_retries": once, **options}
     try:
         return cast(BaseChatModel, init_chat_model(name, model_provider=provider, **options))
     except ImportError as error:

@@ -1,17 +1,19 @@
 """The node that makes one model call, streams what is spoken, and reads the answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ModelError
-from memgpt_agent.events import HIDDEN
+from memgpt_agent.events import HIDDEN, MARK, Mark, mark_of
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.models.failures import is_filtered
 from memgpt_agent.models.stops import Stop
 from memgpt_agent.nodes.answers import identified, unstripped_text, why_unusable
 from memgpt_agent.nodes.arrivals import alert, apology, remember
@@ -27,17 +29,20 @@ from memgpt_agent.nodes.continuing import (
     without_request,
 )
 from memgpt_agent.nodes.growing import Growing
-from memgpt_agent.nodes.main_context import compile_prompt
-from memgpt_agent.nodes.model_call import ModelCall, PromptTooLong
+from memgpt_agent.nodes.main_context import compile_prompt, squeeze
+from memgpt_agent.nodes.model_call import ContentRefused, ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
-from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.nodes.reading import clean
+from memgpt_agent.nodes.refused_parts import reductions, told_of, withheld_event
+from memgpt_agent.nodes.session import Resources, Session, key_of
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.nodes.tool_rules import called_in
 from memgpt_agent.nodes.written_calls import Written, written_calls
 from memgpt_agent.prompts import (
     CUT_CALL,
     CUT_OFF_REPLY,
+    LEFT_OUT_NOTICE,
     NO_ANSWER_REPLY,
     REFUSED_MIDWAY,
     REFUSED_REASON,
@@ -46,6 +51,7 @@ from memgpt_agent.prompts import (
 )
 from memgpt_agent.state import AgentState, Turn
 
+_REASON_CHARS = 300
 MAX_REFUSALS = 3
 """Times in one turn that the provider may refuse the prompt as too long."""
 
@@ -78,11 +84,28 @@ async def _called(
         growing = await step.call.answer(face)
     except PromptTooLong as refused:
         return step.refused(refused)
+    except ContentRefused as refused:
+        return await _without_what_is_refused(face, step, refused)
     except ModelError:
         if step.partial is None:
             raise
         return await face.call(step.give_up_rest, step.partial)
     return await face.call(step.read, growing)
+
+
+async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRefused) -> dict[str, Any]:
+    """Try smaller prompts; if none is taken, nothing is changed and the refusal is raised."""
+    if is_filtered(refused.refusal):
+        return await face.call(step.filtered, refused)
+    for marked in reductions(step.state["messages"], step.turn):
+        smaller = await face.call(step.without, marked, refused)
+        try:
+            return await face.call(smaller.read, await smaller.call.answer(face))
+        except PromptTooLong as too_long:
+            return smaller.refused(too_long)
+        except ContentRefused:
+            continue
+    raise refused.failure from refused.refusal
 
 
 @dataclass
@@ -98,6 +121,8 @@ class _Step:
     """The reply whose rest this call is to bring."""
     write: Callable[[Any], None]
     """Writes to the stream of what is spoken."""
+    left_out: tuple[AnyMessage, ...] = ()
+    """The messages of which the provider refused a part, marked, with what the user is told of it behind them."""
 
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":
@@ -134,7 +159,42 @@ class _Step:
             "heartbeat_reason": "context_too_long",
         }  # fmt: skip
 
+    def without(self, marked: Sequence[AnyMessage], refused: ContentRefused) -> "_Step":
+        """Return this step with a prompt that leaves out what is marked."""
+        by_id = {m.id: m for m in marked}
+        messages = [by_id.get(m.id, m) for m in self.state["messages"]]
+        state: AgentState = {**self.state, "messages": messages}
+        prompt, usage = compile_prompt(self.session, state, messages, stored_blocks(self.session), self.turn)
+        if usage["total"] > usage["budget"]:
+            prompt, usage = squeeze(self.session, state, prompt, usage, messages)
+        notice: list[AnyMessage] = []
+        if self.turn["type"] == "user_message":
+            reason = str(refused.refusal)[:_REASON_CHARS]
+            mark = Mark(kind="reply", time=stamp(self.session.resources.clock()), turn=self.turn["id"], call_id="")
+            notice_id = key_of("left out", self.session.thread_id, self.turn["id"], self.turn["step"])
+            text = LEFT_OUT_NOTICE.format(what=told_of(marked), reason=clean(reason))
+            notice = [AIMessage(text, id=notice_id, additional_kwargs={MARK: mark})]
+        call = replace(self.call, prompt=prompt)
+        return replace(self, state=state, call=call, left_out=(*marked, *notice))
+
+    def filtered(self, refused: ContentRefused) -> dict[str, Any]:
+        """Give the user a refusal by policy as what it is; what was asked is not sent again."""
+        turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
+        reason = REFUSED_REASON.format(reason=clean(str(refused.refusal)[:_REASON_CHARS]))
+        message = AIMessage("", id=key_of("filtered", self.session.thread_id, turn["id"], turn["step"]))
+        ended = self._stopped(message, "", REFUSED_REPLY.format(reason=reason), "refused", turn)
+        held = withheld_event(self.state["messages"], turn)
+        return {**ended, "prompt": None, "messages": [*held, *ended["messages"]]}
+
     def read(self, growing: Growing) -> dict[str, Any]:
+        """Decide what an answer means, with what was left out to get it before what follows from it."""
+        update = self._read(growing)
+        if self.left_out:
+            remember(self.session, [m for m in self.left_out if mark_of(m).get("kind") == "reply"])
+            update["messages"] = [*self.left_out, *update["messages"]]
+        return update
+
+    def _read(self, growing: Growing) -> dict[str, Any]:
         """Decide what an answer means: calls to carry out, a plain-text reply, inner thoughts, or nothing usable."""
         answer, session, stop = growing.message(), self.session, growing.stop()
         raw, calls = unstripped_text(answer.text), growing.calls()
@@ -150,7 +210,9 @@ class _Step:
         learned = after_answer(session, self.state, answer, self.counted)
         update: dict[str, Any] = {"turn": turn, "prompt": None, **learned}
         if stop.kind == "refused":
-            return {**update, **self._refusal(message, raw, stop, turn)}
+            refusal = self._refusal(message, raw, stop, turn)
+            held = withheld_event(self.state["messages"], turn) if stop.of_the_prompt else []
+            return {**update, **refusal, "messages": [*held, *refusal["messages"]]}
         if turn["type"] == "user_message" and not written.unreadable and (self.partial or stop.kind):
             part = spoken_in(raw, calls, growing, going_on=self.partial is not None)
             if part is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from tenacity import (
@@ -25,7 +26,7 @@ from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError, ModelError
 from memgpt_agent.faces import Face
 from memgpt_agent.models.dialects import Spoken, in_turn, speak
-from memgpt_agent.models.failures import TooLong, is_busy, retry_after_seconds, too_long
+from memgpt_agent.models.failures import TooLong, is_busy, is_oversized, refuses_content, retry_after_seconds, too_long
 from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.session import Session, name_of
 from memgpt_agent.nodes.speech import SpeechStream
@@ -47,6 +48,14 @@ class PromptTooLong(Exception):
         self.told = told
 
 
+class ContentRefused(Exception):
+    """The provider refused the prompt for good because of something in it; carries what is raised if no smaller one is taken."""
+
+    def __init__(self, failure: Exception, refusal: Exception) -> None:
+        super().__init__(str(failure))
+        self.failure, self.refusal = failure, refusal
+
+
 @dataclass
 class ModelCall:
     """What one step's model call is made of."""
@@ -64,6 +73,7 @@ class ModelCall:
 
         Raises:
             PromptTooLong: the provider refused the prompt as too long for its model.
+            ContentRefused: the provider refused the prompt for something in it.
             ModelError: no model gave an answer; nothing of it is kept, and the same call can be made again.
         """
         failures: list[tuple[str, Exception]] = []
@@ -76,7 +86,16 @@ class ModelCall:
                         return await self._heard(face, model)
             except Exception as error:  # noqa: BLE001  whatever a provider raises
                 self._note(failures, given, error)
+        refusals = [error for _, error in failures if refuses_content(error, attached=self._attached)]
+        if refusals:
+            raise ContentRefused(_failure(failures), refusals[0])
         raise _failure(failures)
+
+    @property
+    def _attached(self) -> bool:
+        """Whether the prompt holds something of others' making that may be what the provider refuses."""
+        messages = self.prompt["messages"]
+        return isinstance(messages[-1], ToolMessage) or any(m.type == "human" and isinstance(m.content, list) for m in messages)
 
     def _candidates(self) -> list[Any]:
         """The models to ask, in order: the chat model, those that it is wrapped to fall back to, and the one that the context names."""
@@ -98,7 +117,7 @@ class ModelCall:
         if isinstance(error, AssertionError | GraphBubbleUp):
             raise error
         told = too_long(error)
-        if told and not failures:
+        if told and not failures and not (is_oversized(error) and self._attached):
             raise PromptTooLong(told) from error
         failures.append((given if isinstance(given, str) else name_of(given), error))
 

@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from memgpt_agent.events import begins_turn, mark_of
 from memgpt_agent.memory.main_context import results_of, seen_of
+from memgpt_agent.nodes.refused_parts import without_refused
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.view_cache import Results, Seen
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
@@ -50,7 +51,10 @@ def _call_ids(message: AnyMessage) -> list[str]:
 
 def _seen(session: Session, message: AnyMessage, results: Results, limit: int, told: dict[str, Any]) -> Seen:
     """What the model sees of one message and of the results of its calls."""
-    own = {i: cast(ToolMessage, _lighter(session, results[i], limit)) for i in _call_ids(message) if i in results}
+    message = without_refused(message)
+    own = {
+        i: cast(ToolMessage, _lighter(session, without_refused(results[i]), limit)) for i in _call_ids(message) if i in results
+    }
     whole = seen_of(
         _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=told
     )

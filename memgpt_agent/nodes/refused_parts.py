@@ -1,0 +1,96 @@
+"""Parts of the queue that a provider refuses: which they may be, and what stands in the prompt in their place.
+
+The queue keeps them, marked, and recall memory keeps what was said; only what is sent leaves them out, also after a restart.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+
+from memgpt_agent.events import Mark, begins_turn, mark_of, with_mark
+from memgpt_agent.models.dialects import read
+from memgpt_agent.prompts import LEFT_OUT_PART, LEFT_OUT_TEXT
+from memgpt_agent.state import Turn
+
+WHOLE = -1
+"""The place that stands for all of a message's content."""
+
+Parts = dict[str, tuple[AnyMessage, list[int]]]
+"""Messages by their ids, with the places of the content blocks to be left out."""
+
+
+def reductions(queue: Sequence[AnyMessage], turn: Turn) -> list[list[AnyMessage]]:
+    """Return the messages to put in place of their own, marked, for each of at most two smaller prompts.
+
+    First without the newest attachment or result of a tool. Then without any attachment, without the results of this turn's tools,
+    and with answers as plain text. Where there is neither, without what the turn's event says.
+    """
+    attached: Parts = {str(m.id): (m, places) for m in queue if (places := _attachments(m))}
+    results: Parts = {
+        str(m.id): (m, [WHOLE]) for m in queue if isinstance(m, ToolMessage) and mark_of(m).get("turn") == turn["id"]
+    }
+    native: Parts = {str(m.id): (m, [WHOLE]) for m in queue if isinstance(m, AIMessage) and isinstance(m.content, list)}
+    parts = {**attached, **results}
+    if not parts and not native:
+        return [[_marked(m, [WHOLE]) for m in queue if m.id == turn["id"]]]
+    newest = next((str(m.id) for m in reversed(queue) if str(m.id) in parts), "")
+    first = [_marked(parts[newest][0], parts[newest][1][-1:])] if newest else []
+    everything = [_marked(message, places) for message, places in {**native, **parts}.values()]
+    return [tried for tried in (first, everything) if tried]
+
+
+def without_refused(message: AnyMessage) -> AnyMessage:
+    """Return a message with a sentence in the place of each part that was refused."""
+    places = mark_of(message).get("left_out", [])
+    if not places:
+        return message
+    if isinstance(message, AIMessage):
+        return message.model_copy(update={"content": message.text})
+    if WHOLE in places or isinstance(message.content, str):
+        return message.model_copy(update={"content": LEFT_OUT_TEXT.format(chars=len(message.text), id=message.id)})
+    blocks = cast(list[Any], message.content)
+    shown = [{"type": "text", "text": LEFT_OUT_PART.format(what=_named(b))} if n in places else b for n, b in enumerate(blocks)]
+    return message.model_copy(update={"content": shown})
+
+
+def withheld_event(queue: Sequence[AnyMessage], turn: Turn) -> list[AnyMessage]:
+    """Return the turn's event, marked to be left out of what is sent from now on."""
+    return [_marked(m, [WHOLE]) for m in queue if m.id == turn["id"] and begins_turn(m)]
+
+
+def told_of(marked: Sequence[AnyMessage]) -> str:
+    """Return what was left out, in words for the user."""
+    names: list[str] = []
+    for message in marked:
+        places = mark_of(message).get("left_out", [])
+        if isinstance(message, ToolMessage):
+            names.append(f"the result of {message.name}")
+        elif isinstance(message, HumanMessage):
+            blocks = cast(list[Any], message.content) if isinstance(message.content, list) else []
+            names += [_named(blocks[n]) for n in places if n != WHOLE] or ["your message"]
+    return ", ".join(dict.fromkeys(names)) or "parts of earlier answers"
+
+
+def _marked(message: AnyMessage, places: list[int]) -> Any:
+    known = mark_of(message).get("left_out", [])
+    mark: Mark = {**mark_of(message), "left_out": sorted({*known, *places})}
+    return with_mark(message, mark)
+
+
+def _attachments(message: AnyMessage) -> list[int]:
+    """Return the places of a user's attachments that are still sent."""
+    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+        return []
+    gone = mark_of(message).get("left_out", [])
+    blocks = cast(list[Any], message.content)
+    return [n for n, b in enumerate(blocks) if not isinstance(b, str) and b.get("type") != "text" and n not in gone]
+
+
+def _named(block: Any) -> str:
+    found = read(block)
+    if found is None:
+        return "an attachment"
+    kind = f"an {found.kind}" if found.kind[:1] in "aeiou" else f"a {found.kind or 'file'}"
+    about = ", ".join(filter(None, [found.name, found.mime]))
+    return f"{kind} ({about})" if about else kind
