@@ -1,8 +1,8 @@
 """A conversation on a terminal: its loop, and the commands that begin with a slash."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -14,6 +14,7 @@ from memgpt_agent.errors import MemGPTError
 
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
+    from memgpt_agent.turns.questions import Question
     from memgpt_agent.turns.turn_reader import Approval, StreamEvent
 
 _SEARCH_LIMIT = 5
@@ -61,8 +62,8 @@ class Conversation:
                 return
             if line.strip() in ("/exit", "/quit"):
                 return
-            if not asked and (waiting := self._agent.approval) is not None:
-                self._decide(waiting)
+            if not asked:
+                self._ask(self._agent.interrupts)
             asked = True
             self._line(line)
 
@@ -78,14 +79,33 @@ class Conversation:
     def _turn(self, begin: "Callable[[], Iterator[StreamEvent]]") -> None:
         try:
             response = self._view.show(begin())
-            if response.approval is not None:
-                self._decide(response.approval)
+            self._ask(response.interrupts)
         except KeyboardInterrupt:
             self._agent.end_turn()
             self._note("(stopped)")
         except MemGPTError:
             self._agent.end_turn()  # else the next line would first repeat what has just failed
             raise
+
+    def _ask(self, questions: "Sequence[Question]") -> None:
+        """Put the questions that wait to the user; said nothing, they go on waiting."""
+        if not questions:
+            return
+        from memgpt_agent.turns.turn_reader import approval_of
+
+        if (approval := approval_of(questions)) is not None:
+            self._decide(approval)
+            return
+        given: dict[str, Any] = {}
+        for question in questions:
+            self._out.print(plain(f"{question.tool} asks: {question.value}", "yellow"), soft_wrap=True)
+            try:
+                given[question.id] = self._read().strip()
+            except (EOFError, KeyboardInterrupt):
+                return
+            if not given[question.id]:
+                return
+        self._turn(lambda: self._agent.answering(given))
 
     def _decide(self, waiting: "Approval") -> None:
         """Ask what is to become of a call that waits; said nothing, it goes on waiting."""

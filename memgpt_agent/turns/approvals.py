@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any
 
-from memgpt_agent.turns.deliveries import alast, decided, last
+from memgpt_agent.turns.deliveries import alast, answered, decided, last
+from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.turns.turns import Turns
 from memgpt_agent.turns.waking import Waking
@@ -22,6 +23,38 @@ class Approvals:
     def approval(self) -> Approval | None:
         """The tool call that waits for a decision; ``None`` where none does."""
         return self._turns.waiting()
+
+    @property
+    def interrupts(self) -> list[Question]:
+        """The questions that wait for a person's answer."""
+        return self._turns.questions()
+
+    def answer(self, answer: Any) -> AgentResponse:
+        """Answer what waits, and let the turn go on: one value, or a mapping of values by the questions' ids.
+
+        An approval is answered by a decision, as :meth:`decide` takes one.
+
+        Raises:
+            NothingToDecide: no question waits, or not one that the mapping names.
+            ConfigurationError: one value for several questions, or no decision for an approval; all still wait.
+        """
+        return last(self.answering(answer))
+
+    def answering(self, answer: Any) -> Generator[StreamEvent]:
+        """Answer as :meth:`answer` does, and yield what happens as :meth:`stream` does."""
+        return self._waking.take(answered(answer))
+
+    async def ainterrupts(self) -> list[Question]:
+        """Return what :attr:`interrupts` is, in an asyncio loop."""
+        return await asyncio.to_thread(self._turns.questions)
+
+    async def aanswer(self, answer: Any) -> AgentResponse:
+        """The same as :meth:`answer` in an asyncio loop."""
+        return await alast(self.aanswering(answer))
+
+    def aanswering(self, answer: Any) -> AsyncGenerator[StreamEvent]:
+        """The same as :meth:`answering` in an asyncio loop."""
+        return self._waking.atake(answered(answer))
 
     def approve(self, call_id: str | None = None) -> AgentResponse:
         """Let the call that waits be carried out, and the turn go on.

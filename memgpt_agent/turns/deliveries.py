@@ -1,7 +1,7 @@
 """What is delivered to an agent: a message, a heartbeat or another event, each under an id, or a decision; and the end of a turn."""
 
 import uuid
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple, cast
 
@@ -12,7 +12,8 @@ from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.events import Event
 from memgpt_agent.faces import Unsuspended, finished
 from memgpt_agent.nodes.approval import decision_of
-from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
+from memgpt_agent.turns.questions import Question, answers_by_id
+from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 
 
 class Delivery(NamedTuple):
@@ -26,22 +27,30 @@ class Delivery(NamedTuple):
     """Whether the caller gave the id, so that it may have been delivered before."""
     call_id: str | None = None
     """Which call is decided on; ``None``: the one that waits."""
+    answers: bool = False
+    """Whether it answers questions; else a command is a decision on a call."""
 
-    def check(self, waiting: Approval | None, thread_id: str) -> None:
-        """Look whether a decision can be taken, before anything is done.
+    def checked(self, waiting: Sequence[Question], thread_id: str) -> dict[str, Any] | Command[Any]:
+        """Return the graph's input, an answer under the id of its question, before anything is done.
 
         Raises:
-            NothingToDecide: it is on a call that does not wait.
-            ConfigurationError: it is no decision; the call still waits.
+            NothingToDecide: it is on a call or a question that does not wait.
+            ConfigurationError: it is no decision, or not an answer for all that wait; the call still waits.
         """
         if not isinstance(self.input, Command):
-            return
-        if waiting is None or self.call_id not in (None, waiting.call_id):
+            return self.input
+        answer = cast(Any, self.input.resume)
+        if self.answers:
+            return Command(resume=answers_by_id(answer, waiting, thread_id))
+        asked = next((question for question in waiting if question.is_approval), None)
+        call_id = asked.value["call_id"] if asked else ""
+        if asked is None or self.call_id not in (None, call_id):
             raise NothingToDecide(
-                f"{'No call' if waiting is None else f'Another call ({waiting.call_id}), not {self.call_id!r},'} of {thread_id!r} waits for a "
+                f"{'No call' if asked is None else f'Another call ({call_id}), not {self.call_id!r},'} of {thread_id!r} waits for a "
                 "decision. It may have been decided already, or given up because something else was said."
             )
-        decision_of(cast(Any, self.input.resume), waiting.tool)
+        decision_of(answer, asked.value["action_requests"][0]["name"])
+        return Command(resume={asked.id: answer})
 
 
 def said(text: str, event_id: str | None) -> Delivery:
@@ -70,6 +79,11 @@ def sent(event: Event) -> Delivery:
 def decided(decision: dict[str, Any], call_id: str | None) -> Delivery:
     """Return the delivery of a decision, in the form of LangChain's human-in-the-loop."""
     return Delivery(Command(resume={"decisions": [decision]}), call_id=call_id)
+
+
+def answered(answer: Any) -> Delivery:
+    """Return the delivery of a person's answer to the questions that wait."""
+    return Delivery(Command(resume=answer), answers=True)
 
 
 def last(events: Generator[StreamEvent]) -> AgentResponse:

@@ -14,6 +14,7 @@ from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
 from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import parse_call
+from memgpt_agent.turns.questions import Question
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class AgentResponse:
     """Whether messages left main context in this turn."""
     approval: Approval | None = None
     """The call that waits for a decision; the turn goes on when it is decided."""
+    interrupts: list[Question] = field(default_factory=list[Question])
+    """The questions that wait for a person's answer, an approval among them; the turn goes on when they are answered."""
     stopped: Literal["", "cut_off", "refused"] = ""
     """Why the message is not the whole answer: it reached the model's length limit, or the model or its provider refused."""
 
@@ -90,6 +93,10 @@ class TurnReader:
         self._tokens = 0
         self._evicted = False
         self._approval: Approval | None = None
+        self.waits = False
+        """Whether the turn stopped for a person."""
+        self.questions: list[Question] = []
+        """What the person is asked, once it was read from the state."""
         self._stopped: Literal["", "cut_off", "refused"] = ""
         self.began = False
         """Whether the model was asked: not where the event had been handled before."""
@@ -129,6 +136,7 @@ class TurnReader:
             tokens_used=self._tokens,
             evicted=self._evicted,
             approval=self._approval,
+            interrupts=self.questions,
             stopped=self._stopped,
         )
 
@@ -151,6 +159,7 @@ class TurnReader:
             yield from self._action(message)
 
     def _waits(self, interrupts: Sequence[Any]) -> Iterator[StreamEvent]:
+        self.waits = True
         self._approval = approval_of(interrupts)
         if self._approval:
             yield StreamEvent("approval", text=self._approval.thinking, name=self._approval.tool, arguments=self._approval.arguments)

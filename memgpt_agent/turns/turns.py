@@ -2,7 +2,7 @@
 
 import logging
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -24,6 +24,7 @@ from memgpt_agent.node_names import EXECUTE_TOOLS
 from memgpt_agent.nodes.arrivals import no_turn
 from memgpt_agent.nodes.session import CUT_OFF_STEP
 from memgpt_agent.turns.deliveries import Delivery
+from memgpt_agent.turns.questions import Question, questions_of
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
 
 _Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
@@ -91,13 +92,15 @@ class Turns:
                 pending = await face.call(self._routed_again, graph, config, pending)
             if pending.cut_off and lease.took_over:
                 config = await face.call(self._with_given_up, config, lease, pending)
-            delivery.check(pending.waiting, self.thread_id)
+            read: Any = (questions_of, pending.interrupts, pending.values, self.memory, self.thread_id)
+            waiting: list[Question] = await face.call(*read) if pending.interrupts else []
+            given: Any = delivery.checked(waiting, self.thread_id)
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 run: Any = (graph.invoke, graph.ainvoke)
                 await face.either(*run, None, config, context=self.context, durability="sync")
             streams: Any = (graph.stream, graph.astream)
-            given = None if resumes else delivery.input
+            given = None if resumes else given
             async with face.stream(*streams, given, config, context=self.context, **_STREAM) as stream:
                 async for mode, chunk in cast(AsyncGenerator[Any], stream):
                     for event in reader.feed(mode, chunk):
@@ -110,9 +113,12 @@ class Turns:
 
     def waiting(self) -> Approval | None:
         """Return the call that waits for a decision."""
-        return approval_of(
-            cast(Any, self.graph().get_state({"configurable": {"thread_id": self.thread_id}})).interrupts
-        )
+        return approval_of(self.questions())
+
+    def questions(self) -> list[Question]:
+        """Return the questions that wait for a person's answer."""
+        state: Any = self.graph().get_state({"configurable": {"thread_id": self.thread_id}})
+        return questions_of(state.interrupts, state.values, self.memory, self.thread_id)
 
     def end(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
@@ -180,8 +186,10 @@ class Turns:
         known = None
         if delivery.may_be_known and (resumed or not reader.began):
             known = response_of(self.memory.journal.of_turn(delivery.event_id))
+        if reader.waits:
+            reader.questions = self.questions()
         self._prune()
-        if isinstance(self.saver, SqliteCheckpointer) and reader.began and reader.response().approval is None:
+        if isinstance(self.saver, SqliteCheckpointer) and reader.began and not reader.waits:
             self._end_checkpoint = self.saver.newest_id(self.thread_id)
         return known
 
@@ -228,8 +236,10 @@ class _Pending:
     """The ids of the events that it is about."""
     cancelled_step: str = ""
     """The step that was cancelled while what it wrote was being stored."""
-    waiting: Approval | None = None
-    """The call that waits for a decision."""
+    interrupts: tuple[Any, ...] = ()
+    """What waits for a person."""
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The state."""
     checkpoint: str = ""
     """The checkpoint from which the unfinished step runs."""
 
@@ -249,9 +259,8 @@ class _Pending:
         # A call that waits for a decision is not cut off; what is said instead takes its place.
         cut_off = all(_unsaid(task.error) and not task.interrupts for task in tasks)
         cancelled = [task.name for task in tasks if task.error is not None] if cut_off and not state.next else []
-        waiting = approval_of(cast(Any, state).interrupts)
         checkpoint = str(state.config.get("configurable", {}).get("checkpoint_id", ""))
-        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""), waiting, checkpoint)
+        return cls(cut_off, frozenset(events - {""}), next(iter(cancelled), ""), cast(Any, state).interrupts, values, checkpoint)
 
 
 def _unsaid(error: object) -> bool:

@@ -41,8 +41,8 @@ class Waking:
             self._pulse.spoken_to()
 
     def _after(self, event: StreamEvent) -> None:
-        # A turn that waits for a decision is not over: it counts when it was decided.
-        if event.response is not None and event.response.approval is None:
+        # A turn that waits for a person is not over: it counts when it was answered.
+        if event.response is not None and not event.response.interrupts:
             self._sleeper.turn_taken(evicted=event.response.evicted)
 
     def by_the_clock(
