@@ -119,7 +119,7 @@ REPEATED_REPLY = "I am sorry, I am stuck: the same step failed {times} times. Pl
 INVALID_CALL = "The arguments of your call could not be read: {error}. Call the tool again with valid JSON."
 LAST_STEP = "This is the last step of this turn; you can only speak now."
 INTERRUPTED = "Interrupted: this call was not carried out."
-CUT_OFF = (
+CALL_GIVEN_UP = (
     "Given up: the process that carried out this call was cut off in it twice. The call may have had an effect. "
     "Do not repeat it as it was; find another way, or tell the user."
 )

@@ -10,7 +10,7 @@ from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.events import mark_of
-from memgpt_agent.prompts import CUT_OFF, CUT_OFF_REPLY, INTERRUPTED
+from memgpt_agent.prompts import CALL_GIVEN_UP, CUT_OFF_REPLY, INTERRUPTED
 from memgpt_agent.testing import HashingEmbedder, Reply, ScriptedModel, call, say
 from memgpt_agent.turns.repairing import repair_agent
 
@@ -71,8 +71,8 @@ def test_a_tool_that_ends_the_process_is_tried_twice_and_then_given_up(tmp_path:
     assert (home / "deaths").read_text() == "xx"
     with opened(home) as agent:
         results = [m.text for m in agent.graph.get_state({"configurable": {"thread_id": "ann"}}).values["messages"] if m.type == "tool"]
-        assert [CUT_OFF in text for text in results].count(True) == 1
-        assert results[1:3] == [CUT_OFF, INTERRUPTED]
+        assert [CALL_GIVEN_UP in text for text in results].count(True) == 1
+        assert results[1:3] == [CALL_GIVEN_UP, INTERRUPTED]
         assert [m.text for m in agent.messages() if m.role == "assistant"] == ["I gave it up.", "Here I am."]
         assert agent.core_memory["human"].count("Likes risk.") == 1
         assert "Never written." not in agent.core_memory["human"]

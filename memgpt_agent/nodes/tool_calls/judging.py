@@ -9,7 +9,7 @@ from memgpt_agent.nodes.profile_rules import is_draft
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.nodes.tool_rules import refusal
-from memgpt_agent.prompts import CHECK_ANSWER, CUT_OFF, INTERRUPTED, INVALID_CALL
+from memgpt_agent.prompts import CALL_GIVEN_UP, CHECK_ANSWER, INTERRUPTED, INVALID_CALL
 from memgpt_agent.tools.messages import SENT
 from memgpt_agent.tools.registry import validated
 
@@ -32,8 +32,8 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
     if is_draft(step.session, step.turn, call.name, call.parsed.arguments):
         return call, Outcome(CHECK_ANSWER, failed=True)
     if step.session.cut_off_twice:  # the process died in the first call that was not noted; those behind it were not begun
-        begun = any(one.outcome.text == CUT_OFF for one in done)
-        return call, Outcome(INTERRUPTED if begun else CUT_OFF, failed=True)
+        begun = any(one.outcome.text == CALL_GIVEN_UP for one in done)
+        return call, Outcome(INTERRUPTED if begun else CALL_GIVEN_UP, failed=True)
     return call, None
 
 
