@@ -80,14 +80,16 @@ async def amcp_tools(
     client = MultiServerMCPClient(connections, tool_name_prefix=prefix)
     found: list[BaseTool] = []
     for name in servers:
+        limit = asyncio.timeout(start_seconds)
         try:
-            async with asyncio.timeout(start_seconds):
+            async with limit:
                 tools = await client.get_tools(server_name=name)
-        except TimeoutError as error:
-            raise ConfigurationError(
-                f"The MCP server {name!r} did not list its tools within {start_seconds:g} seconds and was ended. Start it by hand to see why."
-            ) from error
         except Exception as error:
+            if limit.expired():  # whatever the client raised when it was broken off
+                raise ConfigurationError(
+                    f"The MCP server {name!r} did not list its tools within {start_seconds:g} seconds and was ended. "
+                    "Start it by hand to see why."
+                ) from error
             raise ConfigurationError(
                 f"The MCP server {name!r} did not list its tools: {_cause(error)}. Check how it is reached."
             ) from error
@@ -149,14 +151,15 @@ def _bounded(tool: BaseTool, server: str, timeout_seconds: float) -> BaseTool:
     coroutine = tool.coroutine
 
     async def call(**arguments: Any) -> str:
+        limit = asyncio.timeout(timeout_seconds)
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with limit:
                 answer = await coroutine(**arguments)
-        except TimeoutError as error:
-            raise ToolException(f"{tool.name} did not answer within {timeout_seconds:g} seconds.") from error
-        except ToolException:
-            raise
         except Exception as error:
+            if limit.expired():  # whatever the client raised when it was broken off
+                raise ToolException(f"{tool.name} did not answer within {timeout_seconds:g} seconds.") from error
+            if isinstance(error, ToolException):
+                raise
             raise ToolException(f"{tool.name} failed: {_cause(error)}") from error
         content: Any = cast(tuple[Any, Any], answer)[0] if tool.response_format == "content_and_artifact" else answer
         return outside(_text(content), f"MCP server {server}, tool {tool.name}")
