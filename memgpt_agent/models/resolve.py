@@ -20,7 +20,12 @@ _ONE_ATTEMPT = {"anthropic": 0, "deepseek": 0, "groq": 0, "xai": 0, "together": 
 Ollama's client has none. A model that is given as an object keeps its own setting: with OpenAI's and Anthropic's default each of the
 agent's tries is up to three requests."""
 
-_EXAMPLES = "'openai:gpt-5.4-mini', 'anthropic:claude-sonnet-4-5', 'local' or 'local:/path/to/file.gguf'"
+_OTHER_NAMES = {
+    "gemini": "google_genai", "google": "google_genai", "mistral": "mistralai", "vertex_ai": "google_vertexai", "ollama_chat": "ollama",
+    "together_ai": "together", "fireworks_ai": "fireworks", "azure": "azure_openai", "claude": "anthropic",
+}  # fmt: skip
+"""LiteLLM's names of providers, and what people call them, where LangChain's differ. Source: docs.litellm.ai/docs/providers."""
+_EXAMPLES = "'openai:gpt-5.4-mini', 'anthropic:claude-sonnet-5', 'local' or 'local:/path/to/file.gguf'"
 
 
 def default_model_name(settings: Settings | None = None) -> str:
@@ -55,6 +60,7 @@ def resolve_chat_model(
     if name == "local":
         return _local("", settings, options)
     provider, _, rest = _split(name)
+    provider = _OTHER_NAMES.get(provider, provider)
     if not rest:
         raise ConfigurationError(f"Model {name!r} has no provider. Write provider:model, such as {_EXAMPLES}.")
     if provider == "local":

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, ToolCall
 
 from memgpt_agent.events import MARK
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.models.dialects import BRIDGE
 from memgpt_agent.nodes.reading import ReadCall
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.prompts import CUT_OFF, ECHO, UNREADABLE_CALL, UNUSABLE
@@ -34,7 +35,7 @@ def unstripped_text(text: str) -> str:
 
 def is_echo(text: str, system_prompt: str) -> bool:
     """Whether a text repeats what the model was sent: an event, a tool's result or the system prompt."""
-    if len(text) >= _ECHO_CHARS and system_prompt.startswith(text[:_ECHO_CHARS]):
+    if text.strip() == BRIDGE or (len(text) >= _ECHO_CHARS and system_prompt.startswith(text[:_ECHO_CHARS])):
         return True
     if not text.startswith("{"):
         return False
@@ -66,7 +67,8 @@ def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session:
     unread: dict[str, str] = {}
     for ordinal, call in enumerate(calls):
         call_id = f"call_{key_of(message_id, ordinal).replace('-', '')[:24]}"
-        name = re.sub(r"[^a-zA-Z0-9_-]", "_", call.name)[:64] or "unnamed"
+        known = call.name in session.resources.tools.names
+        name = call.name if known else re.sub(r"[^a-zA-Z0-9_-]", "_", call.name)[:64] or "unnamed"
         made.append(ToolCall(name=name, args=call.arguments, id=call_id, type="tool_call"))
         if call.error:
             unread[call_id] = call.error
@@ -76,12 +78,20 @@ def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session:
     mark |= _as_given(answer, [call["id"] or "" for call in made])
     given = cast(dict[str, Any], answer.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
     kwargs = clean({k: v for k, v in given.items() if k != "tool_calls"})
+    if "reasoning_content" not in kwargs and (tagged := _tagged_thoughts(answer.text)):
+        kwargs["reasoning_content"] = tagged
     return answer.model_copy(
         update={
             "id": message_id, "tool_calls": made, "invalid_tool_calls": [], "content": _content(answer, text),
             "additional_kwargs": {**kwargs, MARK: mark},
         }
     )  # fmt: skip
+
+
+def _tagged_thoughts(text: str) -> str:
+    """Return the thoughts that stand between tags in an answer's text, as some servers leave them."""
+    found = [re.sub(r"</?(?:think|thinking|thought)>", "", m[0], flags=re.IGNORECASE) for m in _THOUGHT.finditer(text)]
+    return "\n\n".join(thought.strip() for thought in found if thought.strip())
 
 
 def _as_given(answer: AIMessage, ids: Sequence[str]) -> dict[str, Any]:

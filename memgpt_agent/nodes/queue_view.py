@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from memgpt_agent.events import begins_turn, mark_of
 from memgpt_agent.memory.main_context import results_of, seen_of
+from memgpt_agent.models.dialects import REASONING
 from memgpt_agent.nodes.refused_parts import without_refused
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.view_cache import Results, Seen
@@ -17,6 +18,7 @@ from memgpt_agent.state import TurnNotes
 _ESCAPED = 1.1
 """A text is counted as JSON where that makes it so much longer."""
 _TRIES = 4
+_THOUGHTS_LIMITS = 2
 _EVENT_TYPES = {"human", "system"}
 
 
@@ -59,7 +61,13 @@ def _seen(session: Session, message: AnyMessage, results: Results, limit: int, t
         _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=told
     )
     shown = tuple(_narrowed(session, m, limit) for m in whole)
-    return Seen(shown, tuple(map(session.counter.count_message, shown)))
+    return Seen(shown, tuple(session.counter.count_message(m) + _beside_tokens(session, m) for m in shown))
+
+
+def _beside_tokens(session: Session, message: BaseMessage) -> int:
+    """The tokens of reasoning that some clients keep beside an answer's content; its provider may want it back."""
+    beside = _kwargs(message).get(REASONING) if message.type == "ai" else None
+    return session.counter.count_text(beside) if isinstance(beside, str) else 0
 
 
 def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
@@ -105,10 +113,17 @@ def _beside(session: Session, notes: TurnNotes | None) -> Callable[[BaseMessage]
 
 
 def _lighter(session: Session, message: AnyMessage, limit_tokens: int) -> AnyMessage:
-    """Return the message without attachments beyond the limit, said so; an answer's blocks beyond it become plain text."""
+    """Return the message without attachments beyond the limit, said so; an answer's blocks far beyond it become plain text.
+
+    Thoughts among these blocks are signed, and are shown whole or not at all: up to twice the limit they stay.
+    """
+    if message.type == "ai" and _beside_tokens(session, message) > _THOUGHTS_LIMITS * limit_tokens:
+        message = message.model_copy(update={"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != REASONING}})
     if isinstance(message.content, str) or session.counter.count_message(message) <= limit_tokens:
         return message
     if message.type == "ai":
+        if session.counter.count_message(message) <= _THOUGHTS_LIMITS * limit_tokens:
+            return message
         return message.model_copy(update={"content": message.text})
     kept: list[Any] = []
     room, count = limit_tokens, 0
@@ -122,6 +137,10 @@ def _lighter(session: Session, message: AnyMessage, limit_tokens: int) -> AnyMes
     return message.model_copy(
         update={"content": [*kept, {"type": "text", "text": LEFT_OUT.format(count=count)}] if count else kept}
     )
+
+
+def _kwargs(message: BaseMessage) -> dict[str, Any]:
+    return cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _narrowed(session: Session, message: BaseMessage, limit_tokens: int) -> BaseMessage:

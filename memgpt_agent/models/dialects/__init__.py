@@ -2,12 +2,13 @@
 
 from memgpt_agent.models.dialects.attachments import Attachment, read
 from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, in_turn, is_model, unwrapped
+from memgpt_agent.models.dialects.compatible import REASONING
 from memgpt_agent.models.dialects.dialect import Dialect, Reasons, Wanted, name_of, profile_of
 from memgpt_agent.models.dialects.sequence import BRIDGE
 from memgpt_agent.models.dialects.speaking import Spoken, speak
 from memgpt_agent.models.dialects.thoughts import thoughts_of
 
 __all__ = [
-    "BRIDGE", "Attachment", "Dialect", "Reasons", "Spoken", "Wanted", "bound_options", "dialect_of", "in_turn", "is_model", "name_of",
-    "profile_of", "read", "speak", "thoughts_of", "unwrapped",
+    "BRIDGE", "REASONING", "Attachment", "Dialect", "Reasons", "Spoken", "Wanted", "bound_options", "dialect_of", "in_turn", "is_model",
+    "name_of", "profile_of", "read", "speak", "thoughts_of", "unwrapped",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.events import MARK
+from memgpt_agent.models.dialects.schemas import fitting_name
 
 BRIDGE = "(end of turn)"
 """Stands as the assistant's where a provider takes no user's message behind a tool's result."""
@@ -71,6 +72,20 @@ def with_ids(messages: Sequence[BaseMessage], fit: Callable[[str], str]) -> list
             changed.append(message.model_copy(update={"tool_calls": calls}))
         elif isinstance(message, ToolMessage):
             changed.append(message.model_copy(update={"tool_call_id": fit(message.tool_call_id)}))
+        else:
+            changed.append(message)
+    return changed
+
+
+def with_fitting_names(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Return the messages with each tool under the name under which providers are offered it."""
+    changed: list[BaseMessage] = []
+    for message in messages:
+        if isinstance(message, AIMessage) and any(fitting_name(c["name"]) != c["name"] for c in message.tool_calls):
+            calls = [{**call, "name": fitting_name(call["name"])} for call in message.tool_calls]
+            changed.append(message.model_copy(update={"tool_calls": calls}))
+        elif isinstance(message, ToolMessage) and message.name and fitting_name(message.name) != message.name:
+            changed.append(message.model_copy(update={"name": fitting_name(message.name)}))
         else:
             changed.append(message)
     return changed

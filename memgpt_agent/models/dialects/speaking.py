@@ -8,7 +8,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, unwrapped
-from memgpt_agent.models.dialects.dialect import Call, Wanted
+from memgpt_agent.models.dialects.dialect import Call, Dialect, Wanted
+from memgpt_agent.models.dialects.sequence import with_fitting_names
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ def speak(
     """Return the call in the dialect of a model, which may be wrapped in bindings; what is given stays as it is."""
     options, config = bound_options(model)
     client = unwrapped(model)
-    call = Call(client, list(messages), [dict(tool) for tool in tools])
-    put = dialect_of(client).put(call, wanted or Wanted())
+    dialect = dialect_of(client)
+    said = list(messages) if type(dialect) is Dialect else with_fitting_names(messages)
+    put = dialect.put(Call(client, said, [dict(tool) for tool in tools]), wanted or Wanted())
     spoken: Runnable[Any, Any] = put.model.bind_tools(put.tools) if put.tools else put.model
     given = {**put.options, **options}
     if "extra_body" in put.options and "extra_body" in options:

@@ -1,0 +1,55 @@
+"""Which dialect a model speaks."""
+
+import pytest
+from langchain_anthropic import ChatAnthropic
+from langchain_deepseek import ChatDeepSeek
+from langchain_mistralai import ChatMistralAI
+from langchain_ollama import ChatOllama
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
+
+from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.models.dialects import dialect_of, in_turn, is_model, speak
+from memgpt_agent.testing import ScriptedModel
+
+
+def _openai(**given) -> ChatOpenAI:
+    return ChatOpenAI(**{"model": "gpt-4.1-mini", "api_key": "k", **given})
+
+
+@pytest.mark.parametrize(
+    ("model", "dialect"),
+    [
+        (_openai(), "OpenAIChat"),
+        (_openai(use_responses_api=True), "OpenAIResponses"),
+        (_openai(base_url="http://localhost:8080/v1"), "Compatible"),
+        (_openai(base_url="https://api.deepseek.com"), "DeepSeek"),
+        (_openai(base_url="http://localhost:1/v1", model="deepseek-v4-pro"), "DeepSeek"),
+        (AzureChatOpenAI(azure_endpoint="https://x.openai.azure.com", api_key="k", api_version="v1", azure_deployment="d"), "OpenAIChat"),
+        (ChatAnthropic(model="claude-haiku-4-5", api_key="k"), "Anthropic"),
+        (ChatMistralAI(model="mistral-small", api_key="k"), "Mistral"),
+        (ChatOllama(model="llama3.2"), "Ollama"),
+        (ChatDeepSeek(model="deepseek-chat", api_key="k"), "DeepSeek"),
+        (ScriptedModel(), "Dialect"),
+        (_openai(base_url="http://localhost:8080/v1").bind(temperature=0).with_config(tags=["a"]), "Compatible"),
+        (ChatAnthropic(model="claude-haiku-4-5", api_key="k").with_fallbacks([_openai()]), "Anthropic"),
+    ],
+)
+def test_a_dialect_follows_from_class_address_and_name(model, dialect: str):
+    """Also through what a model is wrapped in."""
+    assert is_model(model)
+    assert type(dialect_of(model)).__name__ == dialect
+
+
+def test_fallbacks_are_tried_in_turn_each_with_the_options_bound_around_them():
+    """Options that are bound to a model go along with the call."""
+    first, second = _openai(), ChatOllama(model="llama3.2")
+    assert in_turn(first.with_fallbacks([second])) == [first, second]
+    spoken = speak(first.bind(temperature=0.25), [])
+    assert spoken.client.kwargs["temperature"] == 0.25  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", ["mistral/mistral-small-latest", "mistralai:mistral-small-latest"])
+def test_a_provider_may_stand_before_a_slash_and_under_its_common_name(name: str, monkeypatch: pytest.MonkeyPatch):
+    """As LiteLLM writes it."""
+    monkeypatch.setenv("MISTRAL_API_KEY", "k")
+    assert type(resolve_chat_model(name)).__name__ == "ChatMistralAI"

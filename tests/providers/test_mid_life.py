@@ -1,0 +1,124 @@
+"""What changes in mid-life: thinking is switched on, stored items are gone, answers stem from an older version."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from memgpt_agent.models.dialects import Wanted, speak
+from tests.providers.life import Living, agent_at, odd, say
+from tests.providers.makers import PROVIDERS
+from tests.providers.strict.anthropic import Anthropic
+from tests.providers.strict.server import Heard, Reply, StrictServer
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
+
+
+def test_thinking_can_be_switched_on_and_off_in_mid_life(tmp_path: Path):
+    """Claude refuses a call without a signed thought once thinking is on: what was called before is told in words."""
+    with StrictServer(Anthropic(), Living()) as server:
+        for n, name in enumerate(["anthropic", "anthropic", "anthropic-thinking", "anthropic-thinking", "anthropic", "anthropic-thinking"]):
+            with agent_at(tmp_path, PROVIDERS[name].model(server.url)) as agent:
+                assert odd(n, say(agent, n, None)) == ""
+    assert server.refusals == []
+
+
+def test_a_thought_that_is_too_long_for_the_window_never_blocks_the_conversation(tmp_path: Path):
+    """It is shown whole or not at all, and its call is not left without it."""
+
+    def long(heard: list[Heard]) -> Reply:
+        if heard[-1].role == "tool" or "Its result:" in heard[-1].text:
+            return Reply(calls=(("send_message", {"message": "done", "request_heartbeat": False}),), thinking="Short.")
+        look = ("conversation_search", {"query": "x", "request_heartbeat": True})
+        return Reply(calls=(look,), thinking="A very long thought indeed. " * 700)
+
+    with StrictServer(Anthropic(), long) as server, agent_at(tmp_path, PROVIDERS["anthropic-thinking"].model(server.url)) as agent:
+        for _ in range(3):
+            assert agent.step("Go on.").message == "done"
+    assert server.refusals == []
+
+
+def test_native_thoughts_are_shown_and_are_why_memory_changed(tmp_path: Path):
+    """Without a thinking argument the model's own reasoning is the cause in core memory's history."""
+
+    def edits(heard: list[Heard]) -> Reply:
+        if heard[-1].role == "tool":
+            return Reply(calls=(("send_message", {"message": "noted", "request_heartbeat": False}),))
+        note = {"label": "human", "content": "Likes tea.", "request_heartbeat": True}
+        return Reply(calls=(("core_memory_append", note),), thinking="Tea matters to them.")
+
+    provider = PROVIDERS["anthropic-native"]
+    with StrictServer(Anthropic(), edits) as server, agent_at(tmp_path, provider.model(server.url), reasoning="native") as agent:
+        events = list(agent.stream("I like tea."))
+        assert "Tea matters to them." in [event.text for event in events if event.type == "thinking"]
+        assert "Tea matters to them." in str(agent.core_memory.history("human")[-1])
+        assert "thinking" not in server.requests[0]["tools"][0]["input_schema"]["properties"]
+
+
+def _answered(answer: AIMessage) -> list[Any]:
+    result = ToolMessage("ok", name="look", tool_call_id=answer.tool_calls[0]["id"] or "")
+    return [SystemMessage("You are."), HumanMessage("Go."), answer, result]
+
+
+def _reply(model: Any, answer: AIMessage) -> Any:
+    return speak(model, _answered(answer), [], Wanted(native=True, window_tokens=8_192)).invoke({})
+
+
+def test_items_that_only_the_server_stored_are_left_out():
+    """An ``rs_`` id that the server does not know is a refused request; its call goes without it."""
+    call = {"name": "look", "args": {}, "id": "call_1"}
+    blocks = [{"type": "reasoning", "id": "rs_old", "summary": []}, {"type": "text", "text": "Hm.", "id": "msg_old"}]
+    answer = AIMessage(blocks, tool_calls=[call], response_metadata={"model_provider": "openai", "id": "resp_old"})
+    with StrictServer(PROVIDERS["responses"].wire(), lambda _: Reply(text="fine")) as server:
+        assert _reply(PROVIDERS["responses"].model(server.url), answer).text == "fine"
+    assert [item["type"] for item in server.requests[0]["input"]] == [
+        "message", "message", "message", "function_call", "function_call_output",
+    ]  # fmt: skip
+
+
+def test_signatures_of_an_older_version_find_their_calls_by_their_order():
+    """Where the provider's ids were not noted, the first signature belongs to the first call."""
+    from memgpt_agent.models.dialects.google_genai import SIGNATURES
+    from tests.providers.strict.gemini import _signature  # pyright: ignore[reportPrivateUsage]
+
+    signature = _signature({"name": "look", "args": {}})
+    call = {"name": "look", "args": {}, "id": "call_ours"}
+    kwargs = {SIGNATURES: {"theirs": signature}}
+    answer = AIMessage("", tool_calls=[call], additional_kwargs=kwargs, response_metadata={"model_provider": "google_genai"})
+    with StrictServer(PROVIDERS["gemini"].wire(), lambda _: Reply(text="fine")) as server:
+        assert _reply(PROVIDERS["gemini"].model(server.url), answer).text == "fine"
+    assert server.requests[0]["contents"][1]["parts"][0]["thoughtSignature"] == signature
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "mistral", "llama.cpp", "ollama", "gemini", "deepseek", "responses"])
+def test_a_tool_of_any_name_is_offered_called_and_answered(name: str, tmp_path: Path):
+    """A name that the provider refuses is another one on the wire only."""
+    from langchain_core.tools import StructuredTool
+
+    def count(text: str) -> str:
+        """Count letters."""
+        return str(len(text))
+
+    tool = StructuredTool.from_function(count, name="text.tools/count letters")
+
+    def counts(heard: list[Heard]) -> Reply:
+        if heard[-1].role == "tool":
+            return Reply(calls=(("send_message", {"message": f"{heard[-1].text.count('Failed')} failed", "request_heartbeat": False}),))
+        names = [made["name"] for made in _tools(server.requests[-1])]
+        named = next(n for n in names if n.startswith("text_tools"))
+        return Reply(calls=((named, {"text": "abc", "request_heartbeat": True}),))
+
+    with (
+        StrictServer(PROVIDERS[name].wire(), counts) as server,
+        agent_at(tmp_path, PROVIDERS[name].model(server.url), tools=[tool]) as agent,
+    ):
+        assert [agent.step(text).message for text in ("Count.", "Again.")] == ["0 failed", "0 failed"]
+    assert server.refusals == []
+
+
+def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
+    tools = body["tools"]
+    if "functionDeclarations" in tools[0]:
+        return tools[0]["functionDeclarations"]
+    return [tool.get("function", tool) for tool in tools]
