@@ -7,8 +7,8 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.leases import LEASES, Leases
-from memgpt_agent.memory import definitions
+from memgpt_agent.leases import Leases
+from memgpt_agent.memory import definitions, deletion
 from memgpt_agent.memory.opening import open_configured_store
 
 
@@ -38,8 +38,8 @@ def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
         with ExitStack() as held:
             for thread_id in threads:
                 held.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))
-            definitions.delete(store, agent_id)
+            deletion.delete(store, agent_id)
             for thread_id in threads:
                 checkpointer.delete_thread(thread_id)
         for thread_id in threads:
-            store.delete(LEASES, thread_id)
+            deletion.forget_thread(store, thread_id)

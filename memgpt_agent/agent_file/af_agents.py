@@ -21,12 +21,11 @@ from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, StoreArchive
 from memgpt_agent.memory.core import SYSTEM_DESCRIPTION, Block, Cause, CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.memory.tiers import ORIGINAL
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.tools.profiles import PROFILES, Profile
 from memgpt_agent.tools.rules import rules_to_data
 
-ORIGINAL = "original"
-"""The key under which the rest of the file is kept."""
 _DEFAULT_LIMIT_CHARS = 5_000
 _SYSTEM_LIMIT_CHARS = 20_000
 _FILE_PART_CHARS = 2_000

@@ -9,7 +9,6 @@ from typing import Any, TextIO
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.agent_file.af_agents import ORIGINAL
 from memgpt_agent.agent_file.af_rules import written_rules
 from memgpt_agent.agent_file.conversation import read_conversation
 from memgpt_agent.agent_file.exporting import Exported, write_whole
@@ -22,13 +21,13 @@ from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.tiers import ORIGINAL, TIERS
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.store.plain import count
 from memgpt_agent.store.transfer import items_of
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.profiles import PROFILES
 
-_CARRIED = {"core", "recall", "agent_file"}
 _SYSTEM_LABELS = ("system", "system_prompt", "system_instructions", "agent_file_system")
 _TYPES = {"send_message": "letta_core", "conversation_search": "letta_core", "archival_memory_insert": "letta_core",
           "archival_memory_search": "letta_core", "core_memory_append": "letta_memory_core", "core_memory_replace": "letta_memory_core",
@@ -218,7 +217,7 @@ def _list_left_out(store: BaseStore, agent_id: str, done: Exported, state: Data)
     for namespace in sorted(store.list_namespaces(prefix=(root,), limit=10_000)):
         tier = "/".join(namespace[1:])
         held = count(store, namespace)
-        if tier not in _CARRIED and held:
+        if held and not (tier in TIERS and TIERS[tier].in_agent_file):
             done.left_out.append(f"{held:,} {tier}: an Agent File has no place for them; the json form holds them")
     if state.get("summary"):
         done.left_out.append("the conversation's summary: an Agent File has no place for it; the json form holds it")

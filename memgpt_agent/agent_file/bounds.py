@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
-from memgpt_agent.agent_file.checking import damaged
 from memgpt_agent.agent_file.document import AgentDocument, StoredItem
+from memgpt_agent.memory.checking import damaged
 from memgpt_agent.memory.core.block_store import MAX_LABELS
 
 MAX_DEPTH = 100

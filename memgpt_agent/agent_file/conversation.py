@@ -6,11 +6,11 @@ from typing import Any, cast
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
 from langchain_core.runnables import RunnableConfig
 
-from memgpt_agent.agent_file.checking import check_as
 from memgpt_agent.agent_file.document import Conversation
 from memgpt_agent.errors import AgentFileError, MemGPTError
 from memgpt_agent.events import MARK, Event, Mark, mark_of
 from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.memory.checking import check_as
 from memgpt_agent.node_names import CALL_LLM, COMPILE_CONTEXT, EXECUTE_TOOLS, SUMMARIZE_OVERFLOW
 from memgpt_agent.state import HeartbeatReason, ModelFacts, Summary, Turn, TurnNotes
 

@@ -22,6 +22,7 @@ from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core.shared_blocks import as_own
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.tiers import index_of
 from memgpt_agent.store.transfer import embedding_of, items_of
 
 MAX_TIERS = 10_000
@@ -126,7 +127,7 @@ class _Reading:
 
     def _items(self, namespace: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         tier = "/".join(namespace[1:])
-        for item in items_of(self._store, namespace, vectors_by=self._vectors_by):
+        for item in items_of(self._store, namespace, vectors_by=self._vectors_by, index_of=index_of):
             self.done.items[tier] = self.done.items.get(tier, 0) + 1
             value = item.value
             if tier == "core" and value.get("shared") and (kept := self._store.get(namespace, item.key)) is not None:

@@ -12,27 +12,24 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.agent_file.bounds import check_bounds
-from memgpt_agent.agent_file.checking import check_as, damaged
 from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
 from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
 from memgpt_agent.agent_file.reading import read_json
-from memgpt_agent.agent_file.tiers import check_item
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError, MissingDependency
 from memgpt_agent.graph.builder import create_graph
-from memgpt_agent.memory import definitions, namespaces
+from memgpt_agent.memory import definitions, deletion, namespaces
+from memgpt_agent.memory.checking import check_as, damaged
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.tiers import TIERS
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
 from memgpt_agent.store.transfer import embedding_of, put_all
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_from_data
 from memgpt_agent.turns.sleeper import thread_of
-
-_KEYED_BY_THREAD = {"events", "pages", "summary_heads"}
-"""Tiers whose keys are a conversation's id, or begin with it and a colon."""
 
 
 @dataclass
@@ -138,7 +135,7 @@ def _moved(tier: str, item: StoredItem, new: dict[str, str]) -> StoredItem:
     named = {name: str(item.value[name]) for name in ("thread_id", "thread") if isinstance(item.value.get(name), str)}
     renamed = {name: new.get(thread, thread) for name, thread in named.items()}
     key = item.key
-    if tier in _KEYED_BY_THREAD:
+    if tier in TIERS and TIERS[tier].keyed_by == "thread":
         old = next((thread for thread in new if key == thread or key.startswith(f"{thread}:")), "")
         key = f"{new.get(old, '')}{key[len(old) :]}"
     return item.model_copy(update={"key": key, "value": {**item.value, **renamed}})
@@ -188,7 +185,8 @@ class _Writing:
     def _item(self, tier: str, place: int, item: StoredItem, name: str) -> IndexedItem:
         if not all(label and "." not in label for label in tier.split("/")):
             raise AgentFileError(f"{name}: memory has a tier {tier!r}, which is no namespace. Nothing was imported.")
-        check_item(tier, item, f"{name}: memory.{tier}[{place}]")
+        if tier in TIERS:
+            TIERS[tier].check(item.key, item.value, f"{name}: memory.{tier}[{place}]")
         try:
             vectors = {path: base64.b64decode(text, validate=True) for path, text in item.vectors.items()}
         except binascii.Error as error:
@@ -262,7 +260,7 @@ class _Writing:
 
     def take_back(self) -> None:
         """Delete the agent again that this import has made, because another of the same file could not be made."""
-        definitions.delete(self._store, self.done.agent_id)
+        deletion.delete(self._store, self.done.agent_id)
         self._take_threads_back()
 
     def _take_threads_back(self) -> None:

@@ -112,21 +112,6 @@ def every(store: BaseStore) -> list[AgentDefinition]:
     return sorted(found, key=lambda d: (d.created, d.agent_id))
 
 
-def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
-    """Delete an agent's definition and all its memory but blocks that are shared; return what the definition was.
-
-    Raises:
-        AgentNotFound: there is no such agent; nothing was deleted.
-    """
-    definition = existing(store, agent_id)
-    for namespace in store.list_namespaces(prefix=(namespaces.encode_label(agent_id),), limit=1_000):
-        while items := store.search(namespace, limit=500):
-            for item in items:
-                store.delete(item.namespace, item.key)
-    store.delete(namespaces.AGENTS, agent_id)
-    return definition
-
-
 def _as_value(definition: AgentDefinition) -> dict[str, Any]:
     return {**asdict(definition), **{name: list(getattr(definition, name)) for name in _LISTED}}
 

@@ -1,6 +1,6 @@
 """Recall memory: every message of an agent's conversations, in the store, searchable and never deleted by eviction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -66,6 +66,16 @@ class Message:
     """For an event: the checkpoint at which it was received, to tell a retry from a second delivery."""
 
 
+def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return what of a stored message is searched: the message with its day and speaker, and what stands beside it."""
+    if value.get("echo"):
+        return None
+    indexed, beside = value.get("indexed", ""), (BESIDE,) if "beside" in value else ()
+    if not isinstance(indexed, list):
+        return ("indexed", *beside)
+    return ("indexed[*]", *(("words:text",) if len(cast(list[str], indexed)) == MAX_PARTS else ()), *beside)
+
+
 class RecallMemory:
     """All that was said to, by and around one agent."""
 
@@ -84,12 +94,8 @@ class RecallMemory:
         parts = [head + part for part in embedded_parts(message.text)]
         beside = "\n".join([spoken_day(message.time), *_filling(message.text, context)]).strip()
         value = {**asdict(message), "indexed": parts if len(parts) > 1 else parts[0], "beside": beside}
-        index = [
-            "indexed" if len(parts) == 1 else "indexed[*]",
-            *(["words:text"] if len(parts) == MAX_PARTS else []),
-            BESIDE,
-        ]
-        return PutOp(self._namespace, message.id, value, index=False if message.echo else index)
+        paths = index_of_message(value)
+        return PutOp(self._namespace, message.id, value, index=list(paths) if paths else False)
 
     def add(self, messages: Sequence[Message]) -> None:
         """Keep messages, oldest first, each with the lines before it; one that is kept already (by id) is left as it is."""

@@ -1,6 +1,6 @@
 """Items that move to another store: value, what of it is indexed, and on demand its vectors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
@@ -8,6 +8,12 @@ from langgraph.store.base import BaseStore, PutOp
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, MemoryStore, Namespace, Progress
 
 _PAGE = 1_000
+IndexOf = Callable[[Namespace, Mapping[str, Any]], tuple[str, ...] | None]
+"""Says what of a value is searched, where the store does not."""
+
+
+def _nothing(_: Namespace, __: Mapping[str, Any]) -> None:
+    return None
 
 
 def embedding_of(store: BaseStore) -> EmbeddingIdentity | None:
@@ -19,13 +25,13 @@ def embedding_of(store: BaseStore) -> EmbeddingIdentity | None:
 
 
 def items_of(
-    store: BaseStore, namespace: Namespace, *, vectors_by: EmbeddingIdentity | None = None
+    store: BaseStore, namespace: Namespace, *, vectors_by: EmbeddingIdentity | None = None, index_of: IndexOf = _nothing
 ) -> Iterator[IndexedItem]:
     """Yield the items of exactly this namespace in the order in which they were first stored; see ``MemoryStore.items``.
 
     Searches put what is otherwise equal in this order: whoever stores the items again in it finds them as before.
 
-    **Limits**: a plain ``BaseStore`` does not say what of a value is indexed: that is inferred from its fields. It gives
+    **Limits**: a plain ``BaseStore`` does not say what of a value is indexed: ``index_of`` does. It gives
     no vectors, and is read page by page, not in one state.
     """
     if isinstance(store, MemoryStore):
@@ -37,19 +43,7 @@ def items_of(
         offset += len(page)
         found.update({item.key: item.value for item in page if item.namespace == namespace})
     for key, value in found.items():
-        yield IndexedItem(namespace, key, value, usual_index(value))
-
-
-def usual_index(value: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the paths that the tiers index of such a value, where the store does not say."""
-    if value.get("echo") is True:
-        return None
-    if "indexed" in value:
-        whole = "indexed[*]" if isinstance(value["indexed"], list) else "indexed"
-        return (whole, "words:beside") if "beside" in value else (whole,)
-    if isinstance(value.get("text"), str):
-        return ("text",)
-    return ("name",) if "same_as" in value else None
+        yield IndexedItem(namespace, key, value, index_of(namespace, value))
 
 
 def put_all(

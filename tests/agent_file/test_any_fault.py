@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memgpt_agent.agent_file.tiers import TIERS
 from memgpt_agent.documents import find_files
 from memgpt_agent.errors import AgentFileError, NothingToUndo, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival import RetiredPassages
 from memgpt_agent.memory.tasks import TaskList
+from memgpt_agent.memory.tiers import TIERS
 from memgpt_agent.memory.waking import Inbox, Letter, Pulse, Rhythm
 from memgpt_agent.testing import Clock, ScriptedModel, call, say
 from memgpt_agent.tools.rules import ConditionalRule, MaxCountRule, ParentRule

@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Protocol, cast
 
@@ -97,7 +97,7 @@ class StoreArchive:
             tags = tuple(dict.fromkeys([*known.tags, *passage.tags]))
             return None if tags == known.tags else _value(replace(known, tags=tags))
 
-        before, after = update(self._store, self._namespace, passage.id, merged, index=_index(text))
+        before, after = update(self._store, self._namespace, passage.id, merged, index=_index(_value(passage)))
         return _passage_of(after), before is None or (bool(cause) and _passage_of(before).cause == cause)
 
     def insert_many(
@@ -125,8 +125,9 @@ class StoreArchive:
         ]
         known = self._get([passage.id for passage in given])
         new = {passage.id: passage for passage in reversed(given) if passage.id not in known}
+        values = {i: _value(passage) for i, passage in new.items()}
         self._store.batch(
-            [PutOp(self._namespace, i, _value(passage), _index(passage.text)) for i, passage in reversed(new.items())]
+            [PutOp(self._namespace, i, value, _index(value)) for i, value in reversed(values.items())]
         )
         return [(new[p.id], new[p.id] is p) if p.id in new else self.insert(p.text, labels, cause=cause) for p in given]
 
@@ -191,9 +192,14 @@ def _check(text: str) -> None:
         )
 
 
-def _index(text: str) -> list[str]:
-    count = len(embedded_parts(text))
-    return ["text"] if count == 1 else ["parts[*]", *(["words:text"] if count == MAX_PARTS else [])]
+def index_of_passage(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what of a stored passage is searched: its text, or the parts of a long one."""
+    parts = value.get("parts")
+    return ("parts[*]", *(("words:text",) if len(parts) == MAX_PARTS else ())) if parts else ("text",)
+
+
+def _index(value: Mapping[str, Any]) -> list[str]:
+    return list(index_of_passage(value))
 
 
 def _value(passage: Passage) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from memgpt_agent.errors import (
     ToolError,
     UnknownBlock,
 )
-from memgpt_agent.memory import definitions, namespaces
+from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.core.shared_blocks import MAX_ATTACHED, Attachment, SharedBlocks, as_own
 from memgpt_agent.memory.definitions import AgentDefinition
@@ -278,7 +278,7 @@ def test_deleting_an_agent_leaves_its_shared_blocks(store: BaseStore) -> None:
     """With their whole history; who was deleted holds them no longer, and a new agent of the same name does not have them."""
     _, ben = two(store)
     definitions.save(store, AgentDefinition("ann", "2026-01-01"))
-    definitions.delete(store, "ann")
+    deletion.delete(store, "ann")
     assert [v.agent for v in ben.log("team")] == ["ann"]
     assert [a.agent_id for a in SharedBlocks(store).get("crew").attached] == ["ben"]
     again = core_of(store, "ann", Block("team", "fresh"))

@@ -162,3 +162,18 @@ class OriginalItem:
     agent: dict[str, Any]
     tools: tuple[dict[str, Any], ...]
     shared: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SharedItem(Block):
+    """A shared block, with the agents that have it."""
+
+    attached: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    trail: "TrailItem | None" = None
+
+
+@dataclass(frozen=True)
+class ImportItem:
+    """An import that has begun."""
+
+    threads: Texts
