@@ -130,7 +130,7 @@ class Life:
             context=context or self.agent.context,
             durability="exit",
         )
-        store, namespace = self.agent.memory.store, namespaces.recall(self.agent.agent_id)
+        store, namespace = self.agent.memory.store, namespaces.of(self.agent.agent_id, "recall")
         for item in store.search(namespace, filter={"turn": ASKED}, limit=100):
             store.delete(namespace, item.key)
         self._back_to(fork)

@@ -55,8 +55,8 @@ def check(folder: Path) -> Checked:
     told = read_journal(folder)
     assert all(t.done for t in told[:-1]), "only the last message can be in flight"
     with open_store(folder) as store, open_checkpointer(folder / "checkpoints.db") as saver:
-        records = [item.value for item in _all(store, namespaces.recall(AGENT))]
-        passages = Counter(item.value["text"] for item in _all(store, namespaces.archival(AGENT)))
+        records = [item.value for item in _all(store, namespaces.of(AGENT, "recall"))]
+        passages = Counter(item.value["text"] for item in _all(store, namespaces.of(AGENT, "archival")))
         agent = open_agent(folder, store, saver)
         history = [version["value"] for version in agent.core_memory.history("notes")]
         queue: list[Any] = agent.graph.get_state({"configurable": {"thread_id": AGENT}}).values.get("messages", [])

@@ -61,7 +61,7 @@ def indexed_texts(store: BaseMemoryStore, turns: Sequence[Turn]) -> list[str]:
     """Return what the agent's store has indexed of each turn: the message with its day and speaker, and what stands beside it."""
     texts: list[str] = []
     for turn in turns:
-        item = store.get(namespaces.recall(AGENT), f"{turn.thread}/{turn.id}")
+        item = store.get(namespaces.of(AGENT, "recall"), f"{turn.thread}/{turn.id}")
         assert item is not None, f"turn {turn.id} was not kept"
         own = item.value["indexed"]
         texts.append("\n".join([*([own] if isinstance(own, str) else own), item.value["beside"]]))
@@ -70,7 +70,7 @@ def indexed_texts(store: BaseMemoryStore, turns: Sequence[Turn]) -> list[str]:
 
 def by_store(store: BaseMemoryStore, mode: SearchMode) -> Search:
     """Return the store's own search by one of its two sides alone, over the very index that the tool uses."""
-    place = namespaces.recall(AGENT)
+    place = namespaces.of(AGENT, "recall")
     return lambda question, limit: [
         i.key.rpartition("/")[2] for i in store.find(place, question, mode=mode, limit=limit)
     ]
@@ -80,5 +80,5 @@ def by_plain_store(embed: Cached, turns: Sequence[Turn]) -> Search:
     """Return the search of LangGraph's ``InMemoryStore`` with the same embedding, filled the same way."""
     store = InMemoryStore(index={"dims": 384, "embed": embed, "fields": ["$"]})
     hear(store, turns)
-    place = namespaces.recall(AGENT)
+    place = namespaces.of(AGENT, "recall")
     return lambda question, limit: [i.key.rpartition("/")[2] for i in find(store, place, question, limit=limit)]
