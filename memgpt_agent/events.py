@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NotRequired, cast
 from zoneinfo import ZoneInfo
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from typing_extensions import TypedDict
 
 EventType = Literal["user_message", "heartbeat", "system_alert", "login", "agent_message"]
@@ -66,6 +66,10 @@ class Mark(TypedDict, total=False):
     """For a message of which the provider refused a part: the places of its content blocks that are not sent; -1 for all of it."""
     stands_for: int
     """For the marker of a page that was taken out: how many messages it stands for."""
+    agent: str
+    """Which agent of the conversation noted this; missing in what earlier versions wrote."""
+    also: dict[str, Any]
+    """What other agents of the conversation note on the message, by agent."""
 
 
 def utc_now() -> datetime:
@@ -83,6 +87,31 @@ def with_mark(message: BaseMessage, mark: Mark) -> BaseMessage:
     """Return a copy of the message that carries ``mark``."""
     kwargs: dict[str, Any] = {**message.additional_kwargs, MARK: dict(mark)}  # pyright: ignore[reportUnknownMemberType]
     return message.model_copy(update={"additional_kwargs": kwargs})
+
+
+def merged_marks(old: Mark, new: Mark) -> Mark:
+    """Return the notes of both: an agent's newer note takes the place of its older one, and nobody else's is lost."""
+    if not old or not new:
+        return new or old
+    first, second = old.get("agent", ""), new.get("agent", "")
+    notes: dict[str, Any] = {**(old.get("also") or {}), **(new.get("also") or {})}
+    latest = {k: v for k, v in new.items() if k != "also"}
+    if first == second:
+        main = latest
+    else:
+        main = {k: v for k, v in old.items() if k != "also"}
+        notes[second] = latest
+    notes.pop(first, None)
+    return cast(Mark, {**main, "also": notes} if notes else main)
+
+
+def told_text(message: BaseMessage) -> str:
+    """Return what an event says. Of another agent's or node's message, its tool calls are told as text as well."""
+    if isinstance(message, ToolMessage):
+        return f"result of {message.name or 'a tool'}: {message.text}"
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    told = [f"called {c['name']}({json.dumps(c['args'], ensure_ascii=False, default=str)})" for c in calls]
+    return "\n".join(filter(None, [message.text, *told]))
 
 
 def is_event(message: BaseMessage) -> bool:

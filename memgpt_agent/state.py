@@ -15,7 +15,7 @@ from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTy
 from langgraph.graph.message import add_messages  # pyright: ignore[reportMissingTypeStubs]
 from typing_extensions import TypedDict
 
-from memgpt_agent.events import Event, EventType, mark_of
+from memgpt_agent.events import Event, EventType, Mark, mark_of, merged_marks, with_mark
 
 HeartbeatReason = Literal[
     "requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "cut_off", "rule", "told",
@@ -46,6 +46,8 @@ class Turn(TypedDict):
     """Whether a draft of the answer was put to the model to be checked."""
     received: NotRequired[str]
     """The id of the checkpoint at which its event was received: what was received up to then is in this conversation's past."""
+    agent: NotRequired[str]
+    """Which agent of the conversation plays it; missing in what earlier versions wrote."""
     shrunk: NotRequired[int]
     """Times in it so far that the provider refused the prompt as too long."""
     ends: NotRequired[bool]
@@ -111,8 +113,9 @@ def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
     """Return the queue with new messages added, replaced by id, or removed.
 
     It is LangGraph's ``add_messages`` but for two things. A message that the agent has received stands as it is
-    when a client sends it again without the agent's mark, so that resending a whole history changes nothing. And
-    a message removed and given again in one update moves to the end.
+    when a client sends it again without the agent's mark, so that resending a whole history changes nothing. A message
+    that one agent receives keeps what the others have noted on it. And a message removed and given again in one update
+    moves to the end.
     """
     given = cast(list[BaseMessage], right if isinstance(right, list) else [right])
     if all(type(m) in _WHOLE and m.id for m in given):  # whole messages with ids; where all are new they are just added
@@ -121,6 +124,8 @@ def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
             return [*left, *cast(list[AnyMessage], given)]
     received = {m.id for m in left if mark_of(m)}
     fresh = [m for m in given if not (_id(m) in received and not isinstance(m, RemoveMessage) and not _marked(m))]
+    there = {m.id: mark_of(m) for m in left}
+    fresh = [_with_notes(m, there.get(m.id)) if _marked(m) else m for m in fresh]
     removed = {m.id for m in fresh if isinstance(m, RemoveMessage)}
     moved = [m for m in fresh if not isinstance(m, RemoveMessage) and _id(m) in removed]
     if moved:
@@ -128,6 +133,11 @@ def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
         left = cast(list[AnyMessage], add_messages(cast(Any, left), cast(Any, fresh)))
         fresh = moved
     return cast(list[AnyMessage], add_messages(cast(Any, left), cast(Any, fresh)))
+
+
+def _with_notes(message: Any, noted: Mark | None) -> Any:
+    """Return a message that replaces one, with what other agents noted on that."""
+    return with_mark(message, merged_marks(noted, mark_of(message))) if noted else message
 
 
 def _id(message: Any) -> str | None:

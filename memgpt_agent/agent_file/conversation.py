@@ -1,6 +1,7 @@
 """A conversation's state as JSON and back: the queue's messages, the summary and the registers."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
@@ -8,7 +9,7 @@ from langchain_core.runnables import RunnableConfig
 
 from memgpt_agent.agent_file.document import Conversation
 from memgpt_agent.errors import AgentFileError, MemGPTError
-from memgpt_agent.events import MARK, Event, Mark, mark_of
+from memgpt_agent.events import MARK, Event, Mark, mark_of, with_mark
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.memory.checking import check_as
 from memgpt_agent.node_names import CALL_LLM, COMPILE_CONTEXT, EXECUTE_TOOLS, SUMMARIZE_OVERFLOW
@@ -46,6 +47,8 @@ def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
             "Let it finish, or give it up with end_turn(), and export again."
         )
     values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items() if name != _WHOSE}
+    if "turn" in values:
+        values["turn"] = _without_agent(values["turn"])
     try:
         json.dumps(values)
     except (TypeError, ValueError) as error:
@@ -69,12 +72,25 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
         raise AgentFileError(f"{name}: a message of thread {thread_id!r} has no id.")
     for place, message in enumerate(values["messages"]):
         check_as(Mark, mark_of(message), f"{name}: threads.{thread_id}.values.messages.{place}.{MARK}")
+    # The agent may get another id here: what names none is its own.
+    values["messages"] = [_unsigned(m) for m in values["messages"]]
+    if isinstance(values.get("turn"), dict):
+        values["turn"] = _without_agent(values["turn"])
     for register, kind in _REGISTERS.items():
         if register in values:
             check_as(kind, values[register], f"{name}: threads.{thread_id}.values.{register}")
     if _node_before(tuple(conversation.next), values) is None:
         raise AgentFileError(f"{name}: thread {thread_id!r} stands at an unknown step: {', '.join(conversation.next)}.")
     return values
+
+
+def _unsigned(message: BaseMessage) -> BaseMessage:
+    mark = mark_of(message)
+    return with_mark(message, cast(Mark, _without_agent(mark))) if mark else message
+
+
+def _without_agent(noted: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in noted.items() if name not in {"agent", "also"}}
 
 
 def write_conversation(graph: AgentGraph, thread_id: str, values: dict[str, Any], pending: list[str]) -> None:
@@ -107,7 +123,7 @@ def _config(thread_id: str) -> RunnableConfig:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, BaseMessage):
-        return message_to_dict(value)
+        return message_to_dict(_unsigned(value))
     if isinstance(value, list):
         return [_as_json(one) for one in cast(list[Any], value)]
     return value

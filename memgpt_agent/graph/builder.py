@@ -89,7 +89,7 @@ def create_graph(
     schemas = with_keys_of(state_schema)
     check_injected_keys((registry.get(one).tool for one in registry.names), schemas.keys)
     resources = Resources(
-        tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
+        name=name, tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
         state_keys=schemas.added,

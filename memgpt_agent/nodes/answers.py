@@ -11,7 +11,7 @@ from memgpt_agent.events import MARK
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.models.dialects import BRIDGE
 from memgpt_agent.nodes.reading import ReadCall
-from memgpt_agent.nodes.session import Session, key_of
+from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.prompts import CUT_OFF, ECHO, UNREADABLE_CALL, UNUSABLE
 from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean
@@ -62,7 +62,7 @@ def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session:
     """
     calls = list(calls)
     said = json.dumps([text, [(c.name, c.arguments, c.error) for c in calls]], sort_keys=True, default=str)
-    message_id = key_of(session.thread_id, turn["id"], turn["step"], said)
+    message_id = key_of(session.thread_id, turn_key(turn), turn["step"], said)
     made: list[ToolCall] = []
     unread: dict[str, str] = {}
     for ordinal, call in enumerate(calls):

@@ -19,7 +19,8 @@ from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, event_mess
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
-from memgpt_agent.nodes.session import Session, key_of
+from memgpt_agent.nodes.company import Others, as_event
+from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.state import AgentState, Turn
@@ -30,7 +31,7 @@ KEPT_EVENT_IDS = 256
 """Of events without a text, which recall memory does not keep, this many ids are kept for each thread."""
 
 
-def receive(state: AgentState, session: Session) -> tuple[list[AnyMessage], Turn | None]:
+def receive(state: AgentState, session: Session, others: Others) -> tuple[list[AnyMessage], Turn | None]:
     """Return the updates to the queue that take in what is new, and the turn that is to go on; ``None`` if there is none.
 
     Every new message is marked and kept in recall memory. An event that was handled before, here or in an earlier part of
@@ -38,7 +39,7 @@ def receive(state: AgentState, session: Session) -> tuple[list[AnyMessage], Turn
     where they had been carried out, else that they were interrupted.
     """
     now = session.resources.clock()
-    fresh, running = _fresh(state, session, now), state.get("turn")
+    fresh, running = _fresh(state, session, now, others), state.get("turn")
     known = _known(fresh, session)
     handled = {i for i, record in known.items() if _is_past(record, running, session)}
     news = [m for m in fresh if m.id not in handled]
@@ -49,14 +50,18 @@ def receive(state: AgentState, session: Session) -> tuple[list[AnyMessage], Turn
         marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in news]
         goes_on = running if running and not running["over"] and not gone else None
         return cast(list[AnyMessage], [*gone, *marked]), goes_on
-    turn_id = str(wakers[-1].id)
+    waker = next((m for m in reversed(wakers) if not isinstance(m, AIMessage | ToolMessage)), wakers[-1])
+    turn_id = str(waker.id)
     received = [_received(m, turn_id, now) for m in news]
     remember(session, [m for m in received if m.id not in known], earlier=state["messages"])
     given = {*here, (state.get("event") or {}).get("id")}  # one that was made here follows from the checkpoint: nobody sends it again
     _remember_ids(session, [str(m.id) for m in received if not m.text and m.id in given and m.id not in known])
     kind: EventType = mark_of(next(m for m in received if m.id == turn_id)).get("type", "user_message")
-    turn: Turn = {**no_turn(), "id": turn_id, "type": kind, "received": session.checkpoint_id}
-    settled = settle(state, session)
+    if isinstance(waker, AIMessage | ToolMessage):
+        kind = "user_message"  # the graph that called this agent waits for its answer
+    turn: Turn = {**no_turn(), "id": turn_id, "type": kind, "received": session.checkpoint_id, "agent": session.agent}
+    foreign = {m.id for m in wakers}
+    settled = settle({**state, "messages": [m for m in state["messages"] if m.id not in foreign]}, session)
     behind: list[Any] = [RemoveMessage(id=str(m.id)) for m in received if m.id in here] if settled else []
     return cast(list[AnyMessage], [*gone, *settled, *behind, *received]), turn
 
@@ -66,9 +71,13 @@ def no_turn() -> Turn:
     return Turn(id="", type="user_message", step=0, answered=False, reminded=False, unusable=0, over=False)
 
 
-def _fresh(state: AgentState, session: Session, now: datetime) -> list[BaseMessage]:
+def _fresh(state: AgentState, session: Session, now: datetime, others: Others) -> list[BaseMessage]:
+    new = [m.model_copy(update={"content": clean_content(m.content)}) for m in state["messages"] if not mark_of(m)]
+    last_said = max((place for place, m in enumerate(new) if isinstance(m, HumanMessage)), default=-1)
+    own = {call["id"] for m in state["messages"] if isinstance(m, AIMessage) and mark_of(m) for call in m.tool_calls}
     fresh: list[BaseMessage] = [
-        m.model_copy(update={"content": clean_content(m.content)}) for m in state["messages"] if not mark_of(m)
+        m if isinstance(m, ToolMessage) and m.tool_call_id in own else as_event(m, others, session, earlier=place < last_said)
+        for place, m in enumerate(new)
     ]
     event = state.get("event")
     if event:
@@ -137,7 +146,7 @@ def call_key(thread_id: str, turn: Turn, ordinal: int, call: ToolCall) -> str:
     """Return the key of one call of the newest answer: the same call of the same step has it in every process and replay."""
     return key_of(
         thread_id,
-        turn["id"],
+        turn_key(turn),
         turn["step"],
         ordinal,
         call["name"],
@@ -181,7 +190,7 @@ def _settled(
     if done is None or not spoken:
         return [result]
     said = Mark(kind="reply", time=done.time, turn=turn_id, call_id=call["id"] or "")
-    reply = reply_id(session.thread_id, turn_id, turn["step"] - 1, ordinal)
+    reply = reply_id(session.thread_id, turn_key(turn), turn["step"] - 1, ordinal)
     return [result, AIMessage(done.text, id=reply, additional_kwargs={MARK: said})]
 
 
@@ -203,9 +212,10 @@ def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequenc
         if role is None or not text:
             continue
         mark = mark_of(message)
+        author = (mark.get("sender") if isinstance(message, AIMessage) else message.name) or user
         record = Message(
             id=str(message.id), role=role, text=text, time=_utc(mark.get("time", ""), session), thread_id=session.thread_id,
-            turn=mark.get("turn", ""), ordinal=ordinal, user_id=(message.name or user) if role == "user" else "",
+            turn=mark.get("turn", ""), ordinal=ordinal, user_id=author if role == "user" else "",
             checkpoint=session.checkpoint_id,
         )  # fmt: skip
         operations.append(
@@ -233,13 +243,15 @@ def spoken_lines(messages: Sequence[BaseMessage], user: str = "", until: str = "
     lines: list[str] = []
     for message in reversed(messages):
         mark = mark_of(message)
-        if not message.text or not (message.type == "human" or mark.get("kind") == "reply"):
+        other = isinstance(message, AIMessage) and mark.get("kind") == "event"
+        if not message.text or not (message.type == "human" or mark.get("kind") == "reply" or other):
             continue
         time = mark.get("time", "")
         if len(lines) == CONTEXT_LINES or is_pause(time, until or time):
             break
         until = time
-        speaker = message.name or user or "user" if message.type == "human" else "assistant"
+        own = mark.get("sender", "") if other else "assistant"
+        speaker = message.name or user or "user" if message.type == "human" else own
         lines.append(line_of(speaker, message.text))
     return lines[::-1]
 
@@ -248,14 +260,14 @@ def _role(message: BaseMessage) -> Role | None:
     if isinstance(message, HumanMessage):
         return "user"
     if isinstance(message, AIMessage):
-        return "assistant"
+        return "user" if mark_of(message).get("kind") == "event" else "assistant"
     return None if isinstance(message, ToolMessage) else "system"
 
 
 def alert(text: str, session: Session, turn: Turn, why: str) -> Any:
     """Return the message by which the system tells the agent something within a turn; the user does not see it."""
     event = Event(type="system_alert", text=text)
-    event_id = HIDDEN + key_of(session.thread_id, turn["id"], turn["step"], why)
+    event_id = HIDDEN + key_of(session.thread_id, turn_key(turn), turn["step"], why)
     return event_message(event, event_id=event_id, now=session.resources.clock(), turn=turn["id"])
 
 
@@ -264,6 +276,6 @@ def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
     if turn["type"] != "user_message" or turn["answered"]:
         return []
     mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"])
-    message = AIMessage(text, id=key_of("apology", session.thread_id, turn["id"]), additional_kwargs={MARK: mark})
+    message = AIMessage(text, id=key_of("apology", session.thread_id, turn_key(turn)), additional_kwargs={MARK: mark})
     remember(session, [message])
     return [message]

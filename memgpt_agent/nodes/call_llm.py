@@ -17,6 +17,7 @@ from memgpt_agent.models.failures import is_filtered
 from memgpt_agent.models.stops import Stop
 from memgpt_agent.nodes.answers import identified, unstripped_text, why_unusable
 from memgpt_agent.nodes.arrivals import alert, apology, remember
+from memgpt_agent.nodes.company import own_view, signed
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.continuing import (
     ask_for_rest,
@@ -35,7 +36,7 @@ from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
 from memgpt_agent.nodes.refused_parts import reductions, told_of, withheld_event
-from memgpt_agent.nodes.session import Resources, Session, key_of
+from memgpt_agent.nodes.session import Resources, Session, key_of, turn_key
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.nodes.tool_rules import called_in
 from memgpt_agent.nodes.written_calls import Written, written_calls
@@ -79,18 +80,18 @@ async def _called(
 ) -> dict[str, Any]:
     step = await face.call(_Step.of, state, config, runtime, resources)
     if step.session.cut_off_twice:
-        return await face.call(step.given_up)
+        return signed(await face.call(step.given_up), step.session)
     try:
         growing = await step.call.answer(face)
     except PromptTooLong as refused:
-        return step.refused(refused)
+        return signed(step.refused(refused), step.session)
     except ContentRefused as refused:
-        return await _without_what_is_refused(face, step, refused)
+        return signed(await _without_what_is_refused(face, step, refused), step.session)
     except ModelError:
         if step.partial is None:
             raise
-        return await face.call(step.give_up_rest, step.partial)
-    return await face.call(step.read, growing)
+        return signed(await face.call(step.give_up_rest, step.partial), step.session)
+    return signed(await face.call(step.read, growing), step.session)
 
 
 async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRefused) -> dict[str, Any]:
@@ -127,6 +128,7 @@ class _Step:
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":
         session = Session.of(runtime, config, resources, state)
+        state, _ = own_view(state, session)
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
         prompt, usage = state.get("prompt"), state.get("context_usage", {})
@@ -135,7 +137,7 @@ class _Step:
         step = turn["step"]
         write = speech_writer(session, turn, runtime.stream_writer)
         partial = partial_of(turn, state["messages"])
-        speech = SpeechStream(unheard if partial else write, lambda nth: reply_id(session.thread_id, turn["id"], step, nth))
+        speech = SpeechStream(unheard if partial else write, lambda nth: reply_id(session.thread_id, turn_key(turn), step, nth))
         room = session.context.answer_tokens or max(session.answer_tokens, session.window_tokens - usage["total"])
         call = ModelCall(session, prompt, speech, config, room)
         return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]), partial, write)

@@ -12,6 +12,7 @@ from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Block, Cause, default_blocks
 from memgpt_agent.memory.main_context import PAGE_SHARE, choose_evicted, next_page, pages_of
 from memgpt_agent.nodes.arrivals import alert, apology, no_turn, receive
+from memgpt_agent.nodes.company import Others, own_view, signed
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.page_faults import notes_for
 from memgpt_agent.nodes.profile_rules import ended, reminders
@@ -28,11 +29,16 @@ def compile_context(
 ) -> dict[str, Any]:
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
     session = Session.of(runtime, config, resources, state)
+    state, others = own_view(state, session)
+    return signed(_compiled(state, session, others), session)
+
+
+def _compiled(state: AgentState, session: Session, others: Others) -> dict[str, Any]:
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
     whose = session.memory.agent_id
     if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
         update["agent_id"] = whose
-    received, turn = receive(state, session)
+    received, turn = receive(state, session, others)
     if turn is not None and session.cut_off_twice:
         sorry = apology(CUT_OFF_REPLY, session, turn)
         return {**update, "messages": [*received, *sorry], "turn": ended(session, turn), "prompt": None}

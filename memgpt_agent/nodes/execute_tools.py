@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memgpt_agent.config import Context
+from memgpt_agent.nodes.company import own_view, signed
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, failures_as_results, for_tools, request
 from memgpt_agent.nodes.tool_calls.following import follow, hand_over
@@ -65,7 +66,9 @@ class _Begun:
 
 def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> _Begun:
     """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
-    step = Step.of(state, Session.of(runtime, config, resources, state), runtime)
+    session = Session.of(runtime, config, resources, state)
+    seen, _ = own_view(state, session)
+    step = Step.of(seen, session, runtime)
     if step.turn.get("handoffs") and not step.calls:
         return _Begun(step, [], config, update=hand_over(step))
     config = for_tools(with_own_answers(config, runtime.execution_info), runtime, step.session)
@@ -86,8 +89,8 @@ def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context],
 def _finish(begun: _Begun, returned: Any, failed: list[Outcome]) -> dict[str, Any] | Command[Any]:
     """Note what the tool from elsewhere returned, and return the state's update."""
     if begun.call is None or begun.update is not None:
-        return begun.update or {}
+        return begun.update if isinstance(begun.update, Command) else signed(begun.update or {}, begun.step.session)
     outcome = failed[0] if failed else read_returned(begun.step, begun.call, returned)
     done = note(begun.step, begun.call, outcome, begun.done)
     refuse(begun.call, outcome)
-    return follow(begun.step, [*begun.done, done])
+    return signed(follow(begun.step, [*begun.done, done]), begun.step.session)

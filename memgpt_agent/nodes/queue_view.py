@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from memgpt_agent.events import begins_turn, mark_of
+from memgpt_agent.events import begins_turn, is_event, mark_of
 from memgpt_agent.memory.main_context import results_of, seen_of
 from memgpt_agent.models.dialects import REASONING
 from memgpt_agent.nodes.refused_parts import without_refused
@@ -100,7 +100,7 @@ def _beside(session: Session, notes: TurnNotes | None) -> Callable[[BaseMessage]
     pages = "page_out" in session.resources.tools.names
 
     def beside(message: BaseMessage) -> dict[str, Any]:
-        if message.type not in _EVENT_TYPES:
+        if message.type not in _EVENT_TYPES and not is_event(message):
             return {}
         page = mark_of(message).get("page") if pages else None
         told: dict[str, Any] = {"page": page} if page and begins_turn(message) else {}

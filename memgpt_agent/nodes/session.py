@@ -22,7 +22,7 @@ from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
-from memgpt_agent.state import AgentState, ModelFacts
+from memgpt_agent.state import AgentState, ModelFacts, Turn
 from memgpt_agent.tokens import TokenCounter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
@@ -49,6 +49,12 @@ def key_of(*parts: object) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
 
 
+def turn_key(turn: Turn) -> str:
+    """Return what names a turn among all turns of a conversation: several agents may each have one about the same event."""
+    agent = turn.get("agent")
+    return f"{agent}/{turn['id']}" if agent else turn["id"]
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a graph was built with; shared by all its runs."""
@@ -57,6 +63,8 @@ class Resources:
     """The tools of its profile and those that were added."""
     system_prompt: str
     """The profile's system prompt."""
+    name: str | None = None
+    """The graph's own name, where it was given one: it tells its agent from others in one conversation."""
     model: BaseChatModel | str | None = None
     """The chat model where a run names none."""
     summarizer: BaseChatModel | str | None = None
@@ -115,6 +123,8 @@ class Session:
     """What the model may be sent, in its provider's count: the window without the room for its answer."""
     budget_tokens: int
     """The same in our count of its tokens."""
+    agent: str
+    """Which agent of the conversation this is: its graph's name, or its place in a parent graph, and whose memory it uses."""
     cut_off_twice: bool
     """Whether the process died twice in this very step: it is given up, with a word to the model or the user."""
 
@@ -154,6 +164,7 @@ class Session:
         )  # fmt: skip
         return cls(
             resources, context, thread_id, checkpoint or "", memory, model, counter, facts, window, answer, budget, own_budget,
+            agent=_agent_of(resources, context, config, state, agent_id),
             cut_off_twice=bool(checkpoint) and config.get("configurable", {}).get(CUT_OFF_STEP) == checkpoint,
         )  # fmt: skip
 
@@ -191,6 +202,20 @@ def _whose(
     if scope in ("assistant", "server") and server.assistant_id:
         return f"assistant:{server.assistant_id}"
     return thread_id
+
+
+def _agent_of(resources: Resources, context: Context, config: RunnableConfig, state: AgentState, agent_id: str) -> str:
+    """Return which agent of the conversation a run is of; in a copy of the conversation it is the one of the original."""
+    path = "/".join(
+        part.partition(":")[0]
+        for part in str(config.get("configurable", {}).get("checkpoint_ns") or "").split("|")[:-1]
+        if not part.isdigit()
+    )
+    place = resources.name or "@".join(filter(None, (resources.profile.name, path)))
+    before = (state.get("turn") or {}).get("agent", "")
+    if before.rpartition(":")[0] == place and context.agent_id in {None, state.get("agent_id")}:
+        return before
+    return f"{place}:{key_of('agent', agent_id)[:8]}"
 
 
 def _tokens(context: Context, model: BaseChatModel, facts: ModelFacts) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
+from memgpt_agent.nodes.company import own_view
 from memgpt_agent.nodes.main_context import MESSAGE_SHARE
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.rolling_up import roll_up
@@ -28,6 +29,7 @@ def summarize_overflow(
     They are in recall memory already. Where the model cannot summarise, a plain digest stands in.
     """
     session = Session.of(runtime, config, resources, state)
+    state, _ = own_view(state, session)
     usage = state.get("context_usage", {})
     to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AnyMessage, ToolMessage
 
-from memgpt_agent.events import mark_of
+from memgpt_agent.events import is_event, mark_of
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import NOT_NOW
 from memgpt_agent.state import Turn
@@ -18,7 +18,7 @@ def called_in(turn: Turn | None, queue: Sequence[AnyMessage]) -> list[Called]:
     return [
         Called(str(m.name), m.text, m.status == "error")
         for m in queue
-        if isinstance(m, ToolMessage) and mark_of(m).get("turn") == turn["id"]
+        if isinstance(m, ToolMessage) and mark_of(m).get("turn") == turn["id"] and not is_event(m)
     ]
 
 

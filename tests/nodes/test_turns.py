@@ -288,5 +288,5 @@ def test_a_conversation_goes_on_with_the_memory_that_it_was_given() -> None:
     said("t1", "five")
     assert heard("ann") == ["one", "two"]
     assert heard("t2") == ["three"]
-    assert heard("ben") == ["five", "four"]
+    assert heard("ben") == ["five", "four", "ok", "ok", "one", "two"]  # all of it was new to him, the other agent's replies too
     assert heard("t1") == []

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
-from memgpt_agent.events import begins_turn, is_event, local_time, mark_of, put_to_model
+from memgpt_agent.events import MARK, begins_turn, is_event, local_time, mark_of, put_to_model, told_text
 from memgpt_agent.prompts import INTERRUPTED
 
 Exchange = list[AnyMessage]
@@ -20,7 +20,7 @@ def split_exchanges(messages: Sequence[AnyMessage]) -> list[Exchange]:
 
 def split_steps(exchange: Exchange) -> list[Exchange]:
     """Part one exchange before each answer of the model, so that a call stays with its results."""
-    return _split(exchange, lambda m: isinstance(m, AIMessage) and mark_of(m).get("kind") != "reply")
+    return _split(exchange, lambda m: isinstance(m, AIMessage) and mark_of(m).get("kind") not in {"reply", "event"})
 
 
 def _split(messages: Sequence[AnyMessage], starts: Callable[[AnyMessage], bool]) -> list[Exchange]:
@@ -79,6 +79,8 @@ def seen_of(
         cut: shortens what is too long.
         extra: what is told with an event.
     """
+    if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's
+        message = HumanMessage(told_text(message), id=message.id, additional_kwargs={MARK: mark_of(message)})
     if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
         return
     if isinstance(message, AIMessage):
@@ -108,7 +110,7 @@ def _other_blocks(message: AnyMessage) -> list[Any]:
 def _answer(message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
     if not message.tool_calls and not message.text:
         return
-    shown: dict[str, Any] = {}
+    shown: dict[str, Any] = {"name": None}
     if isinstance(message.content, str):
         shown["content"] = cut(message.content, "" if message.tool_calls else str(message.id))
     shown["tool_calls"] = [_call(call, results.get(call["id"] or ""), cut) for call in message.tool_calls]
@@ -147,7 +149,9 @@ def as_lines(messages: Sequence[AnyMessage]) -> list[str]:
     for message in messages:
         if mark_of(message).get("kind") == "reply":
             continue
-        if isinstance(message, AIMessage):
+        if isinstance(message, AIMessage | ToolMessage) and is_event(message):
+            lines.append(f"{mark_of(message).get('sender', 'another agent')}: {told_text(message)}")
+        elif isinstance(message, AIMessage):
             lines += [f"assistant: {message.text}"] if message.text else []
             lines += [_call_line(call["name"], call["args"]) for call in message.tool_calls]
         elif isinstance(message, ToolMessage):

@@ -9,11 +9,11 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
-from memgpt_agent.events import mark_of
+from memgpt_agent.events import is_event, mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.nodes.arrivals import call_key
-from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.session import Session, turn_key
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_rules import called_in
@@ -109,7 +109,7 @@ class Step:
     @classmethod
     def of(cls, state: AgentState, session: Session, runtime: Runtime[Context]) -> Self:
         """Read the newest answer of the queue, and which of its calls were carried out in runs of the node before this one."""
-        answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
+        answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls and not is_event(m))
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
         view = QueueView(
@@ -137,7 +137,7 @@ class Step:
     def reply_id(self, call: Call) -> str:
         """Return the id of the reply that a call speaks."""
         step = self.turn["step"] - 1  # the step in which the model spoke; the count has moved on since
-        return reply_id(self.session.thread_id, self.turn["id"], step, call.ordinal)
+        return reply_id(self.session.thread_id, turn_key(self.turn), step, call.ordinal)
 
     def called(self, done: Sequence[Done]) -> list[Called]:
         """Return the calls that were carried out in this turn; ``done`` are those of this run of the node, which come last."""

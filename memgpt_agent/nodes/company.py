@@ -1,0 +1,119 @@
+"""A conversation in which several agents take part: which agent this is, and the conversation as that agent sees it."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+
+from memgpt_agent.events import HIDDEN, MARK, Mark, mark_of, with_mark
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.state import AgentState
+
+Others = Mapping[str, Mark]
+"""What other agents noted on the messages that are new to this one, by the messages' ids."""
+
+
+def own_view(state: AgentState, session: Session) -> tuple[AgentState, Others]:
+    """Return the state as the session's agent sees it, and what other agents noted on messages that are new to it.
+
+    A message carries a note of each agent that has received it. This agent's own notes stand alone in what is returned; without
+    one, a message is new. The actions, results, alerts and thoughts of other memory agents are left out: only what they say is
+    for everybody. The registers of another agent's turn are left out too.
+
+    **Limits**: a parent graph may lose notes: it drops them, or it runs agents in parallel and keeps the notes of one. What stands
+    before this agent's own last message then counts as received.
+    """
+    turn = state.get("turn")
+    own_turn = turn is not None and turn.get("agent", session.agent) == session.agent
+    marks = [mark_of(m) for m in state["messages"]]
+    if own_turn and all(m.get("agent", session.agent) == session.agent for m in marks if m):
+        return state, {}
+    own = [_own(mark, session.agent) for mark in marks]
+    if not own_turn and not _vouched(state["messages"], own, session):
+        own = [Mark() for _ in own]
+    last = max((place for place, m in enumerate(state["messages"]) if _wrote(m, own[place], session)), default=-1)
+    answered = {mark.get("turn") for mark in own}
+    seen: list[AnyMessage] = []
+    others: dict[str, Mark] = {}
+    for place, (message, mark) in enumerate(zip(state["messages"], marks, strict=True)):
+        if own[place]:
+            seen.append(message if own[place] is mark else cast(AnyMessage, with_mark(message, own[place])))
+        elif place < last and isinstance(message, HumanMessage) and (mark or not own_turn):
+            begun = str(message.id) if message.id in answered else ""
+            lost = Mark(kind="event", type="user_message", time=mark.get("time", ""), turn=begun, agent=session.agent)
+            seen.append(cast(AnyMessage, with_mark(message, lost)))
+        elif not mark:
+            seen.append(message)
+        elif _for_everybody(message, mark):
+            seen.append(cast(AnyMessage, _without_mark(message)))
+            others[str(message.id)] = mark
+    registers = state if own_turn else {k: v for k, v in state.items() if k not in {"turn", "turn_notes"}}
+    return cast(AgentState, {**registers, "messages": seen}), others
+
+
+def signed(update: dict[str, Any], session: Session) -> dict[str, Any]:
+    """Return a node's update with the agent's name on each of its notes, and on what it says if its graph has a name of its own."""
+    messages = [_signed(m, session) for m in cast(list[Any], update.get("messages") or [])]
+    turn = update.get("turn")
+    return {
+        **update, **({"messages": messages} if "messages" in update else {}),
+        **({"turn": {**turn, "agent": session.agent}} if turn else {}),
+    }  # fmt: skip
+
+
+def as_event(message: BaseMessage, others: Others, session: Session, *, earlier: bool) -> BaseMessage:
+    """Return a new message of another agent or node as the event that it is; a message that is none is returned as it is.
+
+    Args:
+        message: one that this agent has not received.
+        others: what other agents noted on such messages.
+        session: the agent's session.
+        earlier: whether a person's new message stands behind it. What such a message finds is history that a client tells,
+            unless the message names its author.
+    """
+    noted = others.get(str(message.id))
+    author = message.name if isinstance(message, AIMessage) else None  # of a result, the name is its tool's
+    if isinstance(message, HumanMessage | SystemMessage) or (author and author == session.resources.name):
+        return message
+    if noted is None and earlier and not author:
+        return message
+    sender = author or (noted or {}).get("sender") or (noted or {}).get("agent", "").partition(":")[0]
+    mark = Mark(kind="event", type="agent_message", sender=sender or "another agent", agent=session.agent)
+    return with_mark(message, mark)
+
+
+def _own(mark: Mark, agent: str) -> Mark:
+    noted = (mark.get("also") or {}).get(agent)
+    return cast(Mark, noted) if noted else mark if mark.get("agent", agent) == agent else Mark()
+
+
+def _vouched(messages: list[AnyMessage], own: list[Mark], session: Session) -> bool:
+    """Whether notes in this agent's name are its own, where no turn of its own says so: its recall memory then knows the events."""
+    events = [str(m.id) for m, mark in zip(messages, own, strict=True) if mark.get("kind") == "event" and m.text]
+    return not events or bool(session.memory.journal.get(events))
+
+
+def _wrote(message: AnyMessage, own: Mark, session: Session) -> bool:
+    by_name = session.resources.name is not None and isinstance(message, AIMessage) and message.name == session.resources.name
+    return by_name or own.get("kind") in {"action", "result", "reply"}
+
+
+def _for_everybody(message: AnyMessage, noted: Mark) -> bool:
+    """Whether a message that another memory agent received or wrote is for the others too."""
+    if noted.get("kind") in {"action", "result"}:
+        return isinstance(message, AIMessage) and not message.tool_calls and not str(message.id).startswith(HIDDEN)
+    return not isinstance(message, SystemMessage)
+
+
+def _without_mark(message: BaseMessage) -> BaseMessage:
+    given = cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+    return message.model_copy(update={"additional_kwargs": {k: v for k, v in given.items() if k != MARK}})
+
+
+def _signed(message: Any, session: Session) -> Any:
+    if not isinstance(message, BaseMessage) or not (mark := mark_of(message)):
+        return message
+    if mark.get("agent") != session.agent:
+        message = with_mark(message, {**mark, "agent": session.agent})
+    says = isinstance(message, AIMessage) and mark.get("kind") in {"reply", "action"} and not message.tool_calls
+    return message.model_copy(update={"name": session.resources.name}) if says and session.resources.name else message

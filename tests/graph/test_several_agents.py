@@ -1,0 +1,210 @@
+"""Several memory agents in one app: as nodes, subgraphs, tools, under a supervisor, in a swarm; each answers what is new to it."""
+
+import operator
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.store.memory import InMemoryStore
+from langgraph.types import Send
+from langgraph_supervisor import create_supervisor
+from langgraph_swarm import create_handoff_tool, create_swarm
+from typing_extensions import TypedDict
+
+from memgpt_agent import create_graph
+from memgpt_agent.events import MARK
+from memgpt_agent.state import AgentState
+from memgpt_agent.testing import ScriptedModel, say
+
+HERE: Any = {"configurable": {"thread_id": "t"}}
+
+
+def agent(name: str | None, replies: int = 3, **more: Any) -> tuple[Any, ScriptedModel]:
+    """Return an agent that answers with its name and a number, and its model."""
+    model = ScriptedModel([say(f"{name} {n}") for n in range(1, replies + 1)])
+    return create_graph(name=name, model=model, **more), model
+
+
+def row(agents: list[Any], schema: Any = MessagesState) -> Any:
+    """Return a graph that runs agents one after another."""
+    graph = StateGraph(schema)
+    for place, one in enumerate(agents):
+        graph.add_node(f"n{place}", one)
+        graph.add_edge(f"n{place - 1}" if place else START, f"n{place}")
+    return graph.compile(checkpointer=InMemorySaver())
+
+
+def heard(model: ScriptedModel, call: int) -> str:
+    """What a model was told in one of its calls, without the system message."""
+    return "\n".join(m.text for m in model.calls[call][1:])
+
+
+def spoken(messages: list[BaseMessage]) -> list[str]:
+    """All texts that people and agents said."""
+    return [m.text for m in messages if m.type in {"human", "ai"} and m.text]
+
+
+def pairs_hold(messages: list[BaseMessage]) -> bool:
+    """Whether each call has its result, and each result its call."""
+    calls = [c["id"] for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
+    return sorted(map(str, calls)) == sorted(m.tool_call_id for m in messages if isinstance(m, ToolMessage))
+
+
+@pytest.mark.parametrize("names", [("ann", "bob"), (None, None)])
+@pytest.mark.parametrize("checkpointer", [None, True])
+@pytest.mark.parametrize("schema", [MessagesState, AgentState])
+@pytest.mark.parametrize("shared", [True, False])
+def test_each_agent_in_a_row_answers_every_message(names: Any, checkpointer: Any, schema: Any, shared: bool) -> None:
+    """With a memory of their own or one for both; the second is told what the first said, and each reply stands there once."""
+    stores = [InMemoryStore()] * 2 if shared else [InMemoryStore(), InMemoryStore()]
+    made = [agent(name, store=store, checkpointer=checkpointer) for name, store in zip(names, stores, strict=True)]
+    graph = row([one for one, _ in made], schema)
+    one, two = (str(name) for name in names)
+    for turn in ("hello", "again"):
+        values = graph.invoke({"messages": [("user", turn)]}, HERE)
+        assert values["messages"][-1].text.startswith(two)
+    assert spoken(values["messages"]) == ["hello", f"{one} 1", f"{two} 1", "again", f"{one} 2", f"{two} 2"]
+    assert [len(model.calls) for _, model in made] == [2, 2]
+    assert f'"message": "{one} 1", "from"' in heard(made[1][1], 0)
+    assert f'"message": "{two} 1", "from"' in heard(made[0][1], 1)
+    assert heard(made[0][1], 1).count("hello") == 1
+    ids = [m.id for m in values["messages"]]
+    assert len(ids) == len(set(ids))
+    assert pairs_hold(values["messages"])
+
+
+def test_the_same_agent_again_is_woken_by_what_another_said() -> None:
+    """Draft, review, draft: what it said itself is not new to it."""
+    ann, model = agent("ann", store=InMemoryStore())
+    graph = row([ann, lambda _: {"messages": [AIMessage("Make it shorter.", name="reviewer")]}, ann])
+    values = graph.invoke({"messages": [("user", "Write.")]}, HERE)
+    assert spoken(values["messages"]) == ["Write.", "ann 1", "Make it shorter.", "ann 2"]
+    assert '"message": "Make it shorter.", "from": "reviewer"' in heard(model, 1)
+
+
+def test_a_conversation_handed_to_another_app_is_answered_there() -> None:
+    """Under another thread or the same one: another store means another agent."""
+    ann, _ = agent(None, store=InMemoryStore(), checkpointer=InMemorySaver())
+    given = ann.invoke({"messages": [("user", "Who wrote Faust?")]}, HERE)["messages"][:1]
+    for thread in ("t", "u"):
+        other, model = agent(None, store=InMemoryStore(), checkpointer=InMemorySaver())
+        values = other.invoke({"messages": given}, {"configurable": {"thread_id": thread}})
+        assert (values["messages"][-1].text, len(model.calls)) == ("None 1", 1)
+
+
+@pytest.mark.filterwarnings("ignore:create_react_agent:DeprecationWarning")  # langgraph-supervisor 0.0.31 itself uses it
+@pytest.mark.parametrize("mode", ["last_message", "full_history"])
+def test_a_supervisor_calls_one_agent_after_another(mode: Any) -> None:
+    """Each answers; the calls by which the supervisor hands over are none of theirs."""
+
+    def to(name: str) -> AIMessage:
+        return AIMessage("", tool_calls=[{"name": f"transfer_to_{name}", "args": {}, "id": f"h-{name}"}])
+
+    (ann, ann_model), (bob, bob_model) = agent("ann", store=InMemoryStore()), agent("bob", store=InMemoryStore())
+    boss = ScriptedModel([to("ann"), to("bob"), AIMessage("done")])
+    team = create_supervisor([ann, bob], model=boss, output_mode=mode).compile(checkpointer=InMemorySaver())
+    values = team.invoke({"messages": [("user", "hello")]}, HERE)
+    texts = spoken(values["messages"])
+    assert [t for t in texts if t in {"ann 1", "bob 1", "done"}] == ["ann 1", "bob 1", "done"]
+    assert (len(ann_model.calls), len(bob_model.calls)) == (1, 1)
+    assert '"message": "ann 1", "from": "ann"' in heard(bob_model, 0)
+    assert not any(m.type == "tool" for m in bob_model.calls[0])
+    assert pairs_hold(values["messages"])
+
+
+def test_a_swarm_hands_a_conversation_over_and_back() -> None:
+    """By a handoff tool of a plain agent; a handoff alone, with nothing said, wakes the memory agent too."""
+    ann, ann_model = agent("ann", store=InMemoryStore())
+    hand = create_handoff_tool(agent_name="ann")
+
+    def bob(state: MessagesState) -> Any:
+        call = {"name": hand.name, "args": {}, "id": f"h{len(state['messages'])}", "type": "tool_call"}
+        asked = AIMessage("", tool_calls=[call], name="bob")
+        return hand.invoke({**call, "args": {"state": {"messages": [*state["messages"], asked]}}})
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", bob)
+    graph.add_edge(START, "ask")
+    swarm = create_swarm([graph.compile(name="bob"), ann], default_active_agent="bob").compile(checkpointer=InMemorySaver())
+    values = swarm.invoke({"messages": [("user", "hello")]}, HERE)
+    assert values["messages"][-1].text == "ann 1"
+    assert "transferred to ann" in heard(ann_model, 0)
+    values = swarm.invoke({"messages": [("user", "more")]}, HERE)
+    assert (values["messages"][-1].text, values["active_agent"]) == ("ann 2", "ann")
+    assert pairs_hold(values["messages"])
+    assert not any(m.type == "tool" and "transferred" in m.text for c in ann_model.calls for m in c)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_agents_that_a_parent_runs_in_parallel_each_answer_every_turn(keeps: bool) -> None:
+    """By ``Send``; the parent keeps the notes of one of them only, or none at all: nobody answers a message twice."""
+    (ann, ann_model), (bob, bob_model) = agent("ann", store=InMemoryStore()), agent("bob", store=InMemoryStore())
+
+    class Plain(TypedDict):
+        messages: Annotated[list[AnyMessage], add_messages]
+        runs: Annotated[list[str], operator.add]
+
+    def run(one: Any) -> Any:
+        def node(state: Any) -> Any:
+            said = one.invoke({"messages": state["messages"]})["messages"]
+            if not keeps:
+                said = [m.model_copy(update={"additional_kwargs": {}}) for m in said]
+            return {"messages": said, "runs": [one.name]}
+
+        return node
+
+    graph = StateGraph(Plain)
+    graph.add_node("ann", run(ann))
+    graph.add_node("bob", run(bob))
+    graph.add_conditional_edges(START, lambda s: [Send("ann", s), Send("bob", s)], ["ann", "bob"])
+    both = graph.compile(checkpointer=InMemorySaver())
+    both.invoke({"messages": [HumanMessage("hello")]}, HERE)
+    values = both.invoke({"messages": [HumanMessage("again")]}, HERE)
+    assert sorted(t for t in spoken(values["messages"]) if t[0] in "ab" and t[-1] in "12") == ["ann 1", "ann 2", "bob 1", "bob 2"]
+    assert (len(ann_model.calls), len(bob_model.calls)) == (2, 2)
+    assert pairs_hold(values["messages"])
+
+
+def test_agents_are_tools_of_another_agent() -> None:
+    """Two memory agents behind two tools of a third: each is asked, and each answers."""
+    (ann, ann_model), (bob, bob_model) = agent("ann", store=InMemoryStore()), agent("bob", store=InMemoryStore())
+
+    def ask_ann(question: str) -> str:
+        """Ask Ann."""
+        return ann.invoke({"messages": [("user", question)]})["messages"][-1].text
+
+    def ask_bob(question: str) -> str:
+        """Ask Bob."""
+        return bob.invoke({"messages": [("user", question)]})["messages"][-1].text
+
+    calls = [
+        {"name": name, "args": {"thinking": "", "question": "hello", "request_heartbeat": True}, "id": name, "type": "tool_call"}
+        for name in ("ask_ann", "ask_bob")
+    ]
+    model = ScriptedModel([AIMessage("", tool_calls=calls), say("both asked")])
+    chief = create_graph(name="chief", model=model, tools=[ask_ann, ask_bob], checkpointer=InMemorySaver())
+    messages = chief.invoke({"messages": [("user", "Ask both.")]}, HERE)["messages"]
+    assert [m.text for m in messages if isinstance(m, ToolMessage)][:2] == ["ann 1", "bob 1"]
+    assert (messages[-1].text, len(ann_model.calls), len(bob_model.calls)) == ("both asked", 1, 1)
+
+
+def test_notes_of_earlier_versions_count_as_received() -> None:
+    """They name no agent: the conversation's own agent wrote them, and answers only what comes after."""
+    store, saver = InMemoryStore(), InMemorySaver()
+    ann, model = agent(None, store=store, checkpointer=saver)
+    ann.invoke({"messages": [("user", "hello")]}, HERE)
+
+    def unsigned(message: Any) -> Any:
+        mark = {k: v for k, v in message.additional_kwargs.get(MARK, {}).items() if k != "agent"}
+        return message.model_copy(update={"additional_kwargs": {MARK: mark}})
+
+    state = ann.get_state(HERE).values
+    turn = {k: v for k, v in state["turn"].items() if k != "agent"}
+    old: Any = {"configurable": {"thread_id": "old"}}
+    ann.update_state(old, {"messages": [unsigned(m) for m in state["messages"]], "turn": turn}, as_node="execute_tools")
+    values = ann.invoke({"messages": [("user", "again")]}, old)
+    assert spoken(values["messages"]) == ["hello", "None 1", "again", "None 2"]
+    assert "agent_message" not in heard(model, 1)
