@@ -231,14 +231,14 @@ class MemGPTAgent(Approvals, Background):
 
         The conversation is held until the last event, or until the iterator is closed.
         """
-        return self._waking.take(said(text, event_id))
+        return self._waking.deliver(said(text, event_id))
 
     def send(self, event: Event) -> Generator[StreamEvent]:
         """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
 
         Sent again with the same ``id``, it is handled once.
         """
-        return self._waking.take(sent(event))
+        return self._waking.deliver(sent(event))
 
     async def astep(self, text: str, *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`step` in an asyncio loop."""
@@ -250,11 +250,11 @@ class MemGPTAgent(Approvals, Background):
 
     def astream(self, text: str, *, event_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`stream` in an asyncio loop."""
-        return self._waking.atake(said(text, event_id))
+        return self._waking.adeliver(said(text, event_id))
 
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""
-        return self._waking.atake(sent(event))
+        return self._waking.adeliver(sent(event))
 
     def end_turn(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""

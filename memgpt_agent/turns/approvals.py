@@ -42,7 +42,7 @@ class Approvals:
 
     def answering(self, answer: Any) -> Generator[StreamEvent]:
         """Answer as :meth:`answer` does, and yield what happens as :meth:`stream` does."""
-        return self._waking.take(answered(answer))
+        return self._waking.deliver(answered(answer))
 
     async def ainterrupts(self) -> list[Question]:
         """Return what :attr:`interrupts` is, in an asyncio loop."""
@@ -54,7 +54,7 @@ class Approvals:
 
     def aanswering(self, answer: Any) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`answering` in an asyncio loop."""
-        return self._waking.atake(answered(answer))
+        return self._waking.adeliver(answered(answer))
 
     def approve(self, call_id: str | None = None) -> AgentResponse:
         """Let the call that waits be carried out, and the turn go on.
@@ -79,7 +79,7 @@ class Approvals:
             NothingToDecide: no call waits, or not the one of ``call_id``.
             ConfigurationError: it is no decision; the call still waits.
         """
-        return self._waking.take(decided(decision, call_id))
+        return self._waking.deliver(decided(decision, call_id))
 
     async def aapproval(self) -> Approval | None:
         """Return what :attr:`approval` is, in an asyncio loop."""
@@ -99,7 +99,7 @@ class Approvals:
 
     def adecide(self, decision: dict[str, Any], call_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`decide` in an asyncio loop."""
-        return self._waking.atake(decided(decision, call_id))
+        return self._waking.adeliver(decided(decision, call_id))
 
 
 def _approval() -> dict[str, Any]:

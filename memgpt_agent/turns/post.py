@@ -18,7 +18,7 @@ from memgpt_agent.turns.turn_reader import StreamEvent
 _log = logging.getLogger(__name__)
 
 
-class Reader(Protocol):
+class Recipient(Protocol):
     """What the post asks of an agent."""
 
     def send(self, event: Event) -> Generator[StreamEvent]:
@@ -39,7 +39,7 @@ class LocalPost:
     """
 
     def __init__(
-        self, open_agent: Callable[[str], AbstractContextManager[Reader]], store: BaseStore, wait_seconds: float
+        self, open_agent: Callable[[str], AbstractContextManager[Recipient]], store: BaseStore, wait_seconds: float
     ) -> None:
         self._open = open_agent
         self._store = store

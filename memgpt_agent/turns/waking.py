@@ -20,12 +20,12 @@ class Waking:
         self._sleeper = sleeper
         self._pulse: Pulse | None = None
 
-    def take(self, delivery: Delivery) -> Generator[StreamEvent]:
-        """Take a turn as :meth:`Turns.take` does."""
+    def deliver(self, delivery: Delivery) -> Generator[StreamEvent]:
+        """Wake the agent, and take a turn as :meth:`Turns.take` does."""
         return iterated(self._turn(SYNC, delivery))
 
-    def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`take` in an asyncio loop."""
+    def adeliver(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same as :meth:`deliver` in an asyncio loop."""
         return self._turn(ON_LOOP, delivery)
 
     async def _turn(self, face: Face, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
@@ -54,4 +54,4 @@ class Waking:
         return Heartbeats(self._beat, self._pulse, told=told, scheduler=scheduler)
 
     def _beat(self, text: str) -> AgentResponse:
-        return last(self.take(sent(heartbeat(text, None))))
+        return last(self.deliver(sent(heartbeat(text, None))))
