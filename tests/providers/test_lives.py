@@ -12,7 +12,7 @@ from tests.providers.makers import PROVIDERS, Provider
 from tests.providers.strict.server import StrictServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
-TURNS = int(os.environ.get("MEMGPT_TEST_TURNS", "28"))
+TURNS = int(os.environ.get("MEMGPT_TEST_TURNS", "21"))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -22,4 +22,4 @@ def test_no_turn_of_a_life_is_refused(name: str, tmp_path: Path):
     with StrictServer(provider.wire(), Living()) as server:
         make: Callable[[], Any] = lambda: provider.model(server.url)  # noqa: E731  one line
         assert lived(tmp_path, server, make, TURNS, faces=provider.faces, **provider.options) == []
-    assert len(server.requests) > TURNS
+    assert any("tools" not in body for body in server.requests), "nothing was evicted and summarised"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
 from memgpt_agent.models.dialects import Wanted, speak
 from tests.providers.life import Living, agent_at, odd, say
@@ -67,8 +67,8 @@ def _reply(model: Any, answer: AIMessage) -> Any:
 
 def test_items_that_only_the_server_stored_are_left_out():
     """An ``rs_`` id that the server does not know is a refused request; its call goes without it."""
-    call = {"name": "look", "args": {}, "id": "call_1"}
-    blocks = [{"type": "reasoning", "id": "rs_old", "summary": []}, {"type": "text", "text": "Hm.", "id": "msg_old"}]
+    call = ToolCall(name="look", args={}, id="call_1", type="tool_call")
+    blocks: list[Any] = [{"type": "reasoning", "id": "rs_old", "summary": []}, {"type": "text", "text": "Hm.", "id": "msg_old"}]
     answer = AIMessage(blocks, tool_calls=[call], response_metadata={"model_provider": "openai", "id": "resp_old"})
     with StrictServer(PROVIDERS["responses"].wire(), lambda _: Reply(text="fine")) as server:
         assert _reply(PROVIDERS["responses"].model(server.url), answer).text == "fine"
@@ -83,7 +83,7 @@ def test_signatures_of_an_older_version_find_their_calls_by_their_order():
     from tests.providers.strict.gemini import _signature  # pyright: ignore[reportPrivateUsage]
 
     signature = _signature({"name": "look", "args": {}})
-    call = {"name": "look", "args": {}, "id": "call_ours"}
+    call = ToolCall(name="look", args={}, id="call_ours", type="tool_call")
     kwargs = {SIGNATURES: {"theirs": signature}}
     answer = AIMessage("", tool_calls=[call], additional_kwargs=kwargs, response_metadata={"model_provider": "google_genai"})
     with StrictServer(PROVIDERS["gemini"].wire(), lambda _: Reply(text="fine")) as server:

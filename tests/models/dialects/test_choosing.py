@@ -1,5 +1,7 @@
 """Which dialect a model speaks."""
 
+from typing import Any
+
 import pytest
 from langchain_anthropic import ChatAnthropic
 from langchain_deepseek import ChatDeepSeek
@@ -13,7 +15,28 @@ from memgpt_agent.testing import ScriptedModel
 
 
 def _openai(**given) -> ChatOpenAI:
-    return ChatOpenAI(**{"model": "gpt-4.1-mini", "api_key": "k", **given})
+    options: dict[str, Any] = {"model": "gpt-4.1-mini", "api_key": "k", **given}
+    return ChatOpenAI(**options)
+
+
+def _anthropic() -> ChatAnthropic:
+    options: dict[str, Any] = {"model": "claude-haiku-4-5", "api_key": "k"}
+    return ChatAnthropic(**options)
+
+
+def _azure() -> AzureChatOpenAI:
+    options: dict[str, Any] = {"azure_endpoint": "https://x.openai.azure.com", "api_key": "k", "api_version": "v1", "azure_deployment": "d"}
+    return AzureChatOpenAI(**options)
+
+
+def _mistral() -> ChatMistralAI:
+    options: dict[str, Any] = {"model": "mistral-small", "api_key": "k"}
+    return ChatMistralAI(**options)
+
+
+def _deepseek() -> ChatDeepSeek:
+    options: dict[str, Any] = {"model": "deepseek-chat", "api_key": "k"}
+    return ChatDeepSeek(**options)
 
 
 @pytest.mark.parametrize(
@@ -24,14 +47,14 @@ def _openai(**given) -> ChatOpenAI:
         (_openai(base_url="http://localhost:8080/v1"), "Compatible"),
         (_openai(base_url="https://api.deepseek.com"), "DeepSeek"),
         (_openai(base_url="http://localhost:1/v1", model="deepseek-v4-pro"), "DeepSeek"),
-        (AzureChatOpenAI(azure_endpoint="https://x.openai.azure.com", api_key="k", api_version="v1", azure_deployment="d"), "OpenAIChat"),
-        (ChatAnthropic(model="claude-haiku-4-5", api_key="k"), "Anthropic"),
-        (ChatMistralAI(model="mistral-small", api_key="k"), "Mistral"),
+        (_azure(), "OpenAIChat"),
+        (_anthropic(), "Anthropic"),
+        (_mistral(), "Mistral"),
         (ChatOllama(model="llama3.2"), "Ollama"),
-        (ChatDeepSeek(model="deepseek-chat", api_key="k"), "DeepSeek"),
+        (_deepseek(), "DeepSeek"),
         (ScriptedModel(), "Dialect"),
         (_openai(base_url="http://localhost:8080/v1").bind(temperature=0).with_config(tags=["a"]), "Compatible"),
-        (ChatAnthropic(model="claude-haiku-4-5", api_key="k").with_fallbacks([_openai()]), "Anthropic"),
+        (_anthropic().with_fallbacks([_openai()]), "Anthropic"),
     ],
 )
 def test_a_dialect_follows_from_class_address_and_name(model, dialect: str):
