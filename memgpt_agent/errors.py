@@ -1,8 +1,8 @@
 """The exceptions of the package: one tree, each error saying what, the value, and what to do next."""
 
 
-class MemGPTError(Exception):
-    """Base of every error that this package raises on purpose."""
+class MemGPTError(RuntimeError):
+    """Base of every error that this package raises on purpose. A RuntimeError, since LangGraph Server hands on the words of those."""
 
 
 class ConfigurationError(MemGPTError, ValueError):

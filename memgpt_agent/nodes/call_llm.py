@@ -173,7 +173,7 @@ class _Step:
         if self.turn["type"] == "user_message":
             reason = str(refused.refusal)[:_REASON_CHARS]
             mark = Mark(kind="reply", time=stamp(self.session.resources.clock()), turn=self.turn["id"], call_id="")
-            notice_id = key_of("left out", self.session.thread_id, self.turn["id"], self.turn["step"])
+            notice_id = key_of("left out", self.session.thread_id, turn_key(self.turn), self.turn["step"])
             text = LEFT_OUT_NOTICE.format(what=told_of(marked), reason=clean(reason))
             notice = [AIMessage(text, id=notice_id, additional_kwargs={MARK: mark})]
         call = replace(self.call, prompt=prompt)
@@ -183,7 +183,7 @@ class _Step:
         """Give the user a refusal by policy as what it is; what was asked is not sent again."""
         turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
         reason = REFUSED_REASON.format(reason=clean(str(refused.refusal)[:_REASON_CHARS]))
-        message = AIMessage("", id=key_of("filtered", self.session.thread_id, turn["id"], turn["step"]))
+        message = AIMessage("", id=key_of("filtered", self.session.thread_id, turn_key(turn), turn["step"]))
         ended = self._stopped(message, "", REFUSED_REPLY.format(reason=reason), "refused", turn)
         held = withheld_event(self.state["messages"], turn)
         return {**ended, "prompt": None, "messages": [*held, *ended["messages"]]}
