@@ -69,6 +69,10 @@ class TooLong:
     """The tokens that the prompt had by the provider's count, where it names them."""
 
 
+_BUSY_CODE = re.compile(r"(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b: ")
+"""So begins the ``ValueError`` in which langchain-openai gives an error event of the Responses API: its code and its message."""
+
+
 def is_busy(error: BaseException) -> bool:
     """Whether the same call may work a little later: rate limits, overload, timeouts, a lost connection, an error within a stream."""
     for cause in _causes(error):
@@ -78,6 +82,8 @@ def is_busy(error: BaseException) -> bool:
         if status is not None:
             return status in _BUSY_STATUS
         if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & _class_names(cause):
+            return True
+        if isinstance(cause, ValueError) and _BUSY_CODE.match(str(cause)):
             return True
         if type(cause).__name__ in _STREAM_NAMES:
             return not _LASTING.search(kinds)
