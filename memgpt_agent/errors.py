@@ -151,3 +151,7 @@ class UnknownPassage(ToolError, LookupError):
 
 class NothingToDecide(MemGPTError, LookupError):
     """No tool call waits for the decision that was given."""
+
+
+class MissingEmbedding(UserWarning):
+    """A store's embedding is not installed: it is searched by words only until it is; the message names the command."""

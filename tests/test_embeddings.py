@@ -13,7 +13,13 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 import memgpt_agent.embeddings
-from memgpt_agent.embeddings import MiniLMEmbeddings, embedding_dims, embedding_name, resolve_embedding
+from memgpt_agent.embeddings import (
+    MiniLMEmbeddings,
+    MultilingualEmbeddings,
+    embedding_dims,
+    embedding_name,
+    resolve_embedding,
+)
 from memgpt_agent.embeddings.minilm import _read_checked
 from memgpt_agent.errors import ConfigurationError, MissingCredential, ModelError
 from memgpt_agent.testing import HashingEmbedder
@@ -161,7 +167,8 @@ def test_importing_and_resolving_loads_no_model() -> None:
 
 def test_the_default_and_its_name_are_one_object() -> None:
     """However often it is asked for, the model stands in memory once."""
-    assert resolve_embedding() is resolve_embedding(" MiniLM ") is resolve_embedding(None)
+    assert resolve_embedding() is resolve_embedding(" Multilingual ") is resolve_embedding(None)
+    assert resolve_embedding("minilm") is resolve_embedding("all-MiniLM-L6-v2-int8")
 
 
 def test_an_embedding_passes_through() -> None:
@@ -213,7 +220,7 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
 @pytest.mark.parametrize("wrong", ["nothing", "openai:", "", 7])
 def test_an_unknown_name_is_refused_with_the_names_there_are(wrong: str) -> None:
     """The error repeats the value and lists what would be taken."""
-    with pytest.raises(ConfigurationError, match=r"'minilm'"):
+    with pytest.raises(ConfigurationError, match=r"'multilingual'"):
         resolve_embedding(wrong)
 
 
@@ -230,3 +237,36 @@ def test_an_embedding_that_answers_no_vector_is_an_error() -> None:
     with pytest.raises(ModelError, match="instead of a vector"):
         embedding_dims(Empty())
     assert embedding_name(Empty()).endswith("Empty")
+
+
+@pytest.fixture(scope="module")
+def multilingual() -> MultilingualEmbeddings:
+    """The default embedding, loaded once for this file."""
+    embedding = resolve_embedding()
+    assert isinstance(embedding, MultilingualEmbeddings)
+    return embedding
+
+
+def test_multilingual_vectors_have_512_numbers_and_unit_length(multilingual: MultilingualEmbeddings) -> None:
+    """Any text, an empty or a very long one or half a character too; no texts give no vectors."""
+    vectors = multilingual.embed_array(["A line.", "", "word " * 5_000, "日本語 😀", "\ud83d half an emoji"])
+    assert vectors.shape == (5, 512)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert multilingual.embed_documents([]) == []
+
+
+def test_a_sentence_is_nearest_to_what_it_means_in_another_language(multilingual: MultilingualEmbeddings) -> None:
+    """The example of the model's published card: three sentences in English, Italian and Japanese."""
+    english = ["dog", "Puppies are nice.", "I enjoy taking long walks along the beach with my dog."]
+    italian = ["cane", "I cuccioli sono carini.", "Mi piace fare lunghe passeggiate lungo la spiaggia con il mio cane."]
+    japanese = ["犬", "子犬はいいです", "私は犬と一緒にビーチを散歩するのが好きです"]
+    for other in (italian, japanese):
+        scores = multilingual.embed_array(english) @ multilingual.embed_array(other).T
+        assert scores.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_a_multilingual_vector_does_not_depend_on_its_batch(multilingual: MultilingualEmbeddings) -> None:
+    """A text alone and among others is the same vector."""
+    texts = [f"{'länger ' * (n % 23)}Text Nummer {n}" for n in range(30)]
+    alone = np.array([multilingual.embed_query(text) for text in texts])
+    assert multilingual.embed_array(texts) == pytest.approx(alone, abs=1e-4)

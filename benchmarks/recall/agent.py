@@ -59,7 +59,7 @@ def opened_store(embed: Embeddings) -> Generator[BaseMemoryStore]:
 def hear(store: BaseStore, turns: Sequence[Turn]) -> AgentMemory:
     """Have the agent remember turns, one after another, as the graph does when they arrive; return its memory."""
     memory = AgentMemory(store, AGENT)
-    resources = Resources(ToolRegistry([]), "", ScriptedModel())
+    resources = Resources(tools=ToolRegistry([]), system_prompt="", model=ScriptedModel())
     queues: dict[str, list[Any]] = {}
     for turn in turns:
         runtime = Runtime(context=Context(agent_id=AGENT), store=store)

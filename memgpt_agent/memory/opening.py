@@ -1,13 +1,14 @@
 """Opening the store that the process is configured with."""
 
 import time
+import warnings
 from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.config import Settings
-from memgpt_agent.embeddings import embedding_dims, resolve_embedding
-from memgpt_agent.errors import StoreCorrupt
+from memgpt_agent.embeddings import embedding_dims, how_to_install, is_available, resolve_embedding
+from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreCorrupt, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import BaseMemoryStore, Fields, open_store
 
@@ -21,7 +22,8 @@ _LOOKS, _LOOK_SECONDS = 20, 0.05
 def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> BaseMemoryStore:
     """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
 
-    Where nothing is to be searched or indexed (``searches=False``), no embedding is made and none has to fit the file.
+    Where no embedding is named, it is the one that made the store's vectors; a new store gets the default. Where nothing is to be searched
+    or indexed (``searches=False``), no embedding is made and none has to fit the file.
 
     Raises:
         StoreCorrupt: the file is damaged; it is left as it is.
@@ -32,9 +34,44 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
     _open_home(settings)
     if not searches:
         return open_store(settings.store_url, fields=TIER_FIELDS)
-    embed = resolve_embedding(embedding if embedding is not None else settings.embedding)
-    index = {"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]}
+    embed = _embedding(settings, embedding if embedding is not None else settings.embedding)
+    index = {"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]} if embed is not None else None
     return open_store(settings.store_url, index=index, fields=TIER_FIELDS)
+
+
+def _embedding(settings: Settings, given: Embeddings | str | None) -> Embeddings | None:
+    """Return the embedding to open the store with: the one given, else the one that made its vectors, else the default.
+
+    None where that one's package is missing: the store is then searched by words, and a warning names the package.
+    """
+    if given is not None:
+        return resolve_embedding(given)
+    known = _embedding_in(settings.store_url)
+    if known is None:
+        return resolve_embedding()
+    try:
+        found = resolve_embedding(known)
+        if is_available(found):
+            return found
+        missing = f"{known} is not installed. {how_to_install(found)}"
+    except ConfigurationError:  # an object's class, which has no name that can be resolved: the store refuses another one
+        return resolve_embedding()
+    warnings.warn(
+        f"The memories in {settings.store_url} were embedded by {missing} Until then they are searched by words only.",
+        MissingEmbedding,
+        stacklevel=4,
+    )
+    return None
+
+
+def _embedding_in(url: str) -> str | None:
+    """Return the name of the embedding that made a store's vectors; None where there is no store or no vector."""
+    try:
+        with open_store(url, fields=TIER_FIELDS, create=False) as store:
+            identity = store.embedding()
+    except StoreError:  # there is none, or it cannot be read: opening it says so
+        return None
+    return identity.name if identity else None
 
 
 def _open_home(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from langgraph.store.base import BaseStore, Item, PutOp
 
 from memgpt_agent.memory import namespaces
 from memgpt_agent.store.plain import Filter, best_or_newest, newest
+from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
 
 Role = Literal["user", "assistant", "tool", "system"]
@@ -21,6 +22,9 @@ CONTEXT_CHARS = 600
 """A message is filled up to so many characters with the lines before it: a long one explains itself (ADR 0050)."""
 PAUSE = timedelta(hours=6)
 """What was said before a longer silence is not of the same talk: it is no context of what is said after it."""
+DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="user_id")
+"""By which of a message's fields a search tells the likelier ones."""
+_QUESTION_MARKS = "?？؟"
 _LINE_CHARS = 500
 _TURN_MESSAGES = 1_000
 """More of one turn is not read again: a turn has 500 steps at most."""
@@ -93,7 +97,10 @@ class RecallMemory:
         head = f"[{message.time[:10]}] {speaker[:_LINE_CHARS]}: "
         parts = [head + part for part in embedded_parts(message.text)]
         beside = "\n".join([spoken_day(message.time), *_filling(message.text, context)]).strip()
-        value = {**asdict(message), "indexed": parts if len(parts) > 1 else parts[0], "beside": beside}
+        value = {
+            **asdict(message), "indexed": parts if len(parts) > 1 else parts[0], "beside": beside,
+            "chars": len(message.text), "asks": any(mark in message.text for mark in _QUESTION_MARKS),
+        }  # fmt: skip
         paths = index_of_message(value)
         return PutOp(self._namespace, message.id, value, index=list(paths) if paths else False)
 
@@ -148,7 +155,7 @@ class RecallMemory:
         if without_event:
             condition["id"] = {"$ne": without_event}
         items = best_or_newest(
-            self._store, self._namespace, query, filter=condition, limit=limit, page=page, near="thread_id"
+            self._store, self._namespace, query, filter=condition, limit=limit, page=page, near=DIALOGUE
         )
         return [message_of(item) for item in items]
 

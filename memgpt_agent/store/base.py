@@ -17,6 +17,7 @@ from memgpt_agent.store.embedding import Embedder, make_embedder
 from memgpt_agent.store.operations import Find, Newest, Plan, Planner
 from memgpt_agent.store.outage import CATCH_UP_DOCS, Outage
 from memgpt_agent.store.protocol import (
+    Dialogue,
     EmbeddingIdentity,
     Guard,
     IndexedItem,
@@ -150,7 +151,7 @@ class BaseMemoryStore(BaseStore):
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
-        near: str | None = None,
+        near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
         """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
@@ -165,7 +166,7 @@ class BaseMemoryStore(BaseStore):
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
-        near: str | None = None,
+        near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()

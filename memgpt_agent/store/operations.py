@@ -8,9 +8,9 @@ from langgraph.store.base import validate_op_namespace as check_labels
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.filters import Filter, check_filter, is_plain_key
-from memgpt_agent.store.protocol import Namespace, SearchMode
+from memgpt_agent.store.protocol import Dialogue, Namespace, SearchMode
 from memgpt_agent.store.texts import FieldText, texts_at
-from memgpt_agent.text.words import tokens
+from memgpt_agent.text.words import terms_of
 
 
 class Write(NamedTuple):
@@ -25,7 +25,9 @@ class Write(NamedTuple):
     texts: Sequence[FieldText] = ()
     """The texts there."""
     words: Sequence[str] = ()
-    """Their words, in order."""
+    """What they are found by words with."""
+    length: int = 0
+    """How many words they have."""
     ttl_minutes: float | None = None
     """How long it lives."""
     fields: Mapping[str, Any] = {}
@@ -50,7 +52,7 @@ class Find(NamedTuple):
     filter: Filter | None
     limit: int
     offset: int
-    near: str | None = None
+    near: str | Dialogue | None = None
 
     def checked(self) -> "Find":
         """Return it if it can be answered.
@@ -62,10 +64,9 @@ class Find(NamedTuple):
         _check(self.namespace, self.filter, self.limit, self.offset)
         if self.mode not in ("hybrid", "words", "meaning"):
             raise ConfigurationError(f"A search has no mode {self.mode!r}. Use 'hybrid', 'words' or 'meaning'.")
-        if self.near is not None and not is_plain_key(self.near):
-            raise ConfigurationError(
-                f"Items cannot stand near each other by {self.near!r}. Give the name of a field of the value."
-            )
+        for name in (self.near,) if isinstance(self.near, str) else self.near or ():
+            if not is_plain_key(name):
+                raise ConfigurationError(f"Items cannot stand near each other by {name!r}. Give the name of a field of the value.")
         return self
 
     @property
@@ -163,8 +164,8 @@ class Planner:
         paths = () if op.index is False else self._fields if op.index is None else tuple(op.index)
         text = self._encode(op.value)
         texts = texts_at(op.value, paths) if paths else ()
-        words = tokens("\n".join([field.text for field in texts])) if texts else ()
-        return Write(op.namespace, op.key, text, paths, texts, words, op.ttl, _first_level(op.value))
+        words, length = terms_of("\n".join([field.text for field in texts])) if texts else ((), 0)
+        return Write(op.namespace, op.key, text, paths, texts, words, length, op.ttl, _first_level(op.value))
 
 
 def _first_level(value: Mapping[str, Any]) -> Mapping[str, Any]:

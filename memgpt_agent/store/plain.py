@@ -12,7 +12,7 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
-from memgpt_agent.store.protocol import Guard, MemoryStore, SearchMode, Tally
+from memgpt_agent.store.protocol import Dialogue, Guard, MemoryStore, SearchMode, Tally
 
 __all__ = ["Filter", "best_or_newest", "count", "find", "guarded", "matches", "newest", "put_if", "tally"]
 SCAN_LIMIT = 10_000
@@ -30,7 +30,7 @@ def find(
     limit: int = 10,
     offset: int = 0,
     mode: SearchMode = "hybrid",
-    near: str | None = None,
+    near: str | Dialogue | None = None,
 ) -> list[SearchItem]:
     """Return the best items of one namespace for ``query``, best first; see ``MemoryStore.find``.
 
@@ -118,7 +118,7 @@ def best_or_newest(
     filter: Filter | None,
     limit: int,
     page: int,
-    near: str | None = None,
+    near: str | Dialogue | None = None,
 ) -> list[SearchItem]:
     """Return one page (from 0) of the items that fit ``query`` best, or of the newest where it holds no word."""
     if re.search(r"\w", query):

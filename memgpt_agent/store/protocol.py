@@ -50,6 +50,23 @@ class StoreSizes(NamedTuple):
     """Bytes on disk: items, vectors and indexes."""
 
 
+class Dialogue(NamedTuple):
+    """The fields of a namespace that holds what was said, by which ``find`` tells the likelier sayings from the others.
+
+    Beside what ``near`` does for a sequence: of sayings that fit alike, the longer one comes first, an answer before a question, what follows
+    a question that fits, and what the one person said whom the query names. An item without such a field counts as the mean.
+    """
+
+    sequence: str
+    """Equal values make a conversation."""
+    chars: str
+    """The length of what was said, in characters."""
+    asks: str
+    """``True`` where it asks something."""
+    speaker: str
+    """The name of who said it."""
+
+
 class Tally(NamedTuple):
     """What one namespace holds."""
 
@@ -112,7 +129,7 @@ class MemoryStore(Protocol):
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
-        near: str | None = None,
+        near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
         """Return the items of one namespace (exactly this one) that fit ``query`` best, best first.
 
@@ -126,7 +143,8 @@ class MemoryStore(Protocol):
 
         ``near`` names a field whose equal values make a sequence in the order of storing (``thread_id``: a conversation).
         An item is then raised by those that stand up to four before and after it in its sequence, as far as they fit
-        the query and pass the filter: what is looked for often stands beside what names it. It does not change which items are hits.
+        the query and pass the filter: what is looked for often stands beside what names it. A :class:`Dialogue` names what else tells one saying
+        from another. Neither changes which items are hits.
         """
         ...
 
@@ -201,7 +219,7 @@ class MemoryStore(Protocol):
         filter: dict[str, Any] | None = None,
         limit: int = 10,
         offset: int = 0,
-        near: str | None = None,
+        near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
         ...

@@ -15,6 +15,18 @@ BEST = 3
 """How many of the best scores around an item, its own among them, are averaged."""
 NEAR_WEIGHT = 0.5
 """What it counts beside the item's own score; 0.25 to 1 find as much (ADR 0051)."""
+WORDS_WEIGHT = 0.5
+"""What the score by words counts beside the one by meaning (ADR 0142)."""
+DEVIATION = 1 / 2.6
+"""The unit of the following: so much of the deviation of the hits' scores (ADR 0142)."""
+LONG = 0.6
+"""What a saying gains for each deviation by which the logarithm of its length is above the mean."""
+ASKS = -1.0
+"""What a question gains: who looks for an answer does not look for questions."""
+SPEAKS = 1.5
+"""What the sayings of the one person gain whom the query names."""
+ANSWERS = 0.2
+"""The share of a question's own score that the saying right behind it gains."""
 
 
 class Spread(NamedTuple):
@@ -42,7 +54,7 @@ def ranked(
     """Return one score for each document; minus infinity where it is not a hit.
 
     By one of the two alone: its own score. By both: the sum of the scores, each standardised over the documents that
-    the filter allows, which finds more than either alone (ADR 0050).
+    the filter allows, which finds more than either alone (ADR 0050); words count half (ADR 0142).
 
     Args:
         by_words: (n,) BM25, 0 where no word of the query stands.
@@ -67,7 +79,7 @@ def ranked(
     hits = allowed & (vectored | (by_words > 0))
     meaning = np.where(vectored, by_meaning, over[1].mean if over else np.nanmean(by_meaning[allowed]))
     words_over, meaning_over = over or (Spread.of(by_words[allowed]), Spread.of(meaning[allowed]))
-    out[hits] = (words_over.standard(by_words) + meaning_over.standard(meaning))[hits]
+    out[hits] = (WORDS_WEIGHT * words_over.standard(by_words) + meaning_over.standard(meaning))[hits]
     return out
 
 
@@ -98,4 +110,40 @@ def with_neighbours(scores: Scores, sequences: NDArray[np.int32]) -> Scores:
     counted = np.isfinite(best)
     out = scores.copy()
     out[order] += NEAR_WEIGHT * np.where(counted, best, 0.0).sum(axis=0) / counted.sum(axis=0)
+    return out
+
+
+def in_dialogue(
+    scores: Scores,
+    sequences: NDArray[np.int32],
+    *,
+    chars: NDArray[np.float64],
+    asks: NDArray[np.bool_],
+    speaks: NDArray[np.bool_] | None,
+) -> Scores:
+    """Return the scores of sayings as a conversation makes some likelier to be meant than others. What is no hit stays none.
+
+    Args:
+        scores: (n,) as :func:`with_neighbours` gives them, in the order of storing.
+        sequences: (n,) a number for each conversation.
+        chars: (n,) how long each is, in characters; NaN where that is unknown, which counts as the mean.
+        asks: (n,) whether it asks something.
+        speaks: (n,) whether the person said it whom the query names; None where it names nobody, or several.
+    """
+    hits = np.flatnonzero(scores > -np.inf)
+    if not len(hits):
+        return scores
+    own = scores[hits]
+    logarithm = np.log1p(chars[hits])
+    known = np.isfinite(logarithm)
+    length = np.where(known, logarithm, logarithm[known].mean() if known.any() else 0.0)
+    raised = LONG * Spread.of(length).standard(length) + ASKS * asks[hits]
+    if speaks is not None:
+        raised = raised + SPEAKS * speaks[hits]
+    out = scores.copy()
+    out[hits] = own + DEVIATION * own.std() * raised
+    order = hits[np.argsort(sequences[hits], kind="stable")]
+    before, after = order[:-1], order[1:]
+    follows = (sequences[before] == sequences[after]) & (after - before <= SPAN) & asks[before]
+    out[after[follows]] += ANSWERS * np.maximum(scores[before[follows]], 0.0)
     return out

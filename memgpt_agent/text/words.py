@@ -2,6 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
+from typing import NamedTuple
+
+from memgpt_agent.text.languages import FUNCTION_WORDS, kin_of, languages_of, mark_of, stemmed
+from memgpt_agent.text.signs import signs
 
 MAX_TERM_CHARS = 64
 
@@ -19,7 +24,52 @@ _CODE = re.compile(r"[\d@_]")
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
-_MARKS = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u064b-\u0655]")
+_HANGUL = re.compile(r"[\uac00-\ud7af]{3,}")
+_MARKS = re.compile(r"[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u0655]")
+
+
+class Terms(NamedTuple):
+    """What a text is found by."""
+
+    words: list[str]
+    """Its words, in order, and behind them what else it is looked up by."""
+    length: int
+    """How many of these are words."""
+
+
+def terms_of(text: str) -> Terms:
+    """Return what a text is indexed by: its words, its signs, and by its language stems, parts of compounds and single characters."""
+    words = tokens(text)
+    found = [*words, *signs(text)]
+    if not text.isascii():
+        folded = fold(text)
+        found += [char for run in _UNSPACED.findall(folded) if len(run) > 1 for char in run]
+        found += _hangul_pairs(folded)
+    for language in languages_of(text, words):
+        found += [mark_of(language), *stemmed(words, language)]
+    return Terms(found, len(words))
+
+
+def looked_up(query: str, languages: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the distinct words of a query, each with the terms that it is looked up by; function words only where there is nothing else.
+
+    Args:
+        query: any text.
+        languages: those that texts among which is searched are in, beside English.
+    """
+    words = list(dict.fromkeys(tokens(query)))
+    asked_in = languages_of(query, words)
+    own = FUNCTION_WORDS["en"].union(*(FUNCTION_WORDS.get(one, ()) for one in asked_in))
+    words = [word for word in words if word not in own] or words
+    known = [one for one in languages if one in asked_in or not asked_in]
+    found = [(word, *kin_of(word, known)) for word in words]
+    beside = signs(query) + (_hangul_pairs(fold(query)) if not query.isascii() else [])
+    return list(dict.fromkeys([*found, *((term,) for term in beside)]))
+
+
+def _hangul_pairs(folded: str) -> list[str]:
+    """Return the pairs of syllables of Korean words: particles stand at their ends."""
+    return [run[at : at + 2] for run in _HANGUL.findall(folded) for at in range(len(run) - 1)]
 
 
 def tokens(text: str) -> list[str]:
@@ -48,12 +98,20 @@ def tokens(text: str) -> list[str]:
     return found
 
 
+def the_one_named(text: str, names: Collection[str]) -> str | None:
+    """Return the name that stands in a text, whole, where exactly one of several does; None otherwise."""
+    words = set(tokens(text))
+    found = [name for name in names if (parts := tokens(name)) and words.issuperset(parts)]
+    return found[0] if len(found) == 1 else None
+
+
 def fold(text: str) -> str:
     """Return the text in small letters, compatibility forms resolved, accents of European and Semitic scripts off."""
     if text.isascii():
         return text.lower()
     text = text.encode("utf-8", "replace").decode("utf-8")  # half an emoji cannot be stored
-    return unicodedata.normalize("NFKC", _MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold())
+    text = _MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold().replace("ı", "i")  # Turkish: I is the capital of a dotless i
+    return unicodedata.normalize("NFKC", text)
 
 
 def _pairs(word: str) -> list[str]:

