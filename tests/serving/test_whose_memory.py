@@ -73,7 +73,8 @@ def test_where_a_server_authenticates_its_users_each_has_a_memory(start_server: 
         ann, bob = (get_sync_client(url=server.url, headers={"authorization": name}) for name in ("ann", "bob"))
         with ann, bob:
             thread, _ = talk(ann, "Hi, I'm Alice")
-            assert ann.threads.get_state(thread)["values"]["agent_id"] == "user:ann"
+            values: Any = ann.threads.get_state(thread)["values"]
+            assert values["agent_id"] == "user:ann"
             assert "Name: Alice" in talk(ann, "What do you know?")[1]
             assert "Alice" not in talk(bob, "What do you know?")[1]
             talk(ann, "say likes honey")

@@ -73,7 +73,7 @@ def is_model(given: Any) -> bool:
 
 
 def dialect_of(model: Any) -> Dialect:
-    """Return the dialect of a chat model; one that changes nothing where nobody knows it."""
+    """Return the dialect of a chat model; the plain one where nobody knows it."""
     model = unwrapped(model)
     found = _by_class(model)
     if found is None:

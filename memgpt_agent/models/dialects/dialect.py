@@ -6,9 +6,11 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
+from memgpt_agent.events import MARK
 from memgpt_agent.models.dialects.schemas import Schema
+from memgpt_agent.models.dialects.sequence import each_answer, kwargs_of
 
 Reasons = Literal["always", "on", "able", "never"]
 """Whether a model thinks by itself before it answers: it cannot help it, it is switched on, it could, or it cannot."""
@@ -45,7 +47,7 @@ class Wanted:
 
 
 class Dialect:
-    """One provider's rules. This one changes nothing: it serves a model in this process, and one that nobody knows."""
+    """One provider's rules. This one only takes the agent's notes off its answers: it serves a model in this process, and an unknown one."""
 
     def reasons(self, model: BaseChatModel) -> Reasons:
         """Return whether the model thinks by itself."""
@@ -53,7 +55,12 @@ class Dialect:
 
     def put(self, call: Call, wanted: Wanted) -> Call:
         """Return the call as the provider takes it."""
-        return call
+        return call.but(messages=each_answer(call.messages, _unmarked))
+
+
+def _unmarked(message: AIMessage) -> AIMessage:
+    kwargs = {key: value for key, value in kwargs_of(message).items() if key != MARK}
+    return message.model_copy(update={"additional_kwargs": kwargs})
 
 
 def profile_of(model: Any) -> Mapping[str, Any]:

@@ -17,7 +17,8 @@ from memgpt_agent.tools.registry import validated
 def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome | None]:
     """Return the call, with its arguments as a person may have edited them, and its outcome where it is not to be carried out.
 
-    It stops the graph where a person has to decide. ``done`` are the calls of this run of the node before it.
+    It stops the graph where a person has to decide. ``done`` are the calls of this run of the node before it. Behind a call that was given
+    up, in this run or an earlier one, no call is begun.
     """
     known = step.session.memory.journal.get([call.key]).get(call.key)
     if known:
@@ -26,14 +27,15 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
         return call, Outcome(text, known.failed, done_before=True, said=said, beyond=Returned.decoded(known.beyond))
     if call.unread:
         return call, Outcome(INVALID_CALL.format(error=call.unread), failed=True)
+    if any(one.outcome.text == CALL_GIVEN_UP for one in (*step.earlier, *done)):  # nobody is asked about what is not to be begun
+        return call, Outcome(INTERRUPTED, failed=True)
     call, forbidden = _allowed(step, call, done)
     if forbidden:
         return call, Outcome(forbidden, failed=True)
     if is_draft(step.session, step.turn, call.name, call.parsed.arguments):
         return call, Outcome(CHECK_ANSWER, failed=True)
-    if step.session.cut_off_twice:  # the process died in the first call that was not noted; those behind it were not begun
-        begun = any(one.outcome.text == CALL_GIVEN_UP for one in done)
-        return call, Outcome(INTERRUPTED if begun else CALL_GIVEN_UP, failed=True)
+    if step.session.cut_off_twice:  # the process died in the first call that was not noted
+        return call, Outcome(CALL_GIVEN_UP, failed=True)
     return call, None
 
 

@@ -109,10 +109,11 @@ def test_long_texts_are_cut_wherever_they_stand() -> None:
     assert json.loads(shown[2].text)["message"] == "wwwww"
 
 
-def test_what_the_agent_notes_on_its_answers_is_not_sent() -> None:
-    """A provider's own keyword arguments are."""
-    noted = answer("c").model_copy(update={"additional_kwargs": {"memgpt": {"kind": "action"}, "reasoning_content": "hm"}})
-    assert seen([noted, result("c")])[0].additional_kwargs == {"reasoning_content": "hm"}
+def test_an_answer_keeps_its_notes_for_the_dialect() -> None:
+    """The dialect finds the provider's own ids in them, and takes them off."""
+    notes = {"memgpt": {"kind": "action", "given": {"c": "toolu_1"}}, "reasoning_content": "hm"}
+    noted = answer("c").model_copy(update={"additional_kwargs": notes})
+    assert seen([noted, result("c")])[0].additional_kwargs == notes
 
 
 _IDS = st.sampled_from(["c1", "c2", "c3", "c4"])

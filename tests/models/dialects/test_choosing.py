@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from langchain_anthropic import ChatAnthropic
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_deepseek import ChatDeepSeek
 from langchain_mistralai import ChatMistralAI
 from langchain_ollama import ChatOllama
@@ -76,3 +77,21 @@ def test_a_provider_may_stand_before_a_slash_and_under_its_common_name(name: str
     """As LiteLLM writes it."""
     monkeypatch.setenv("MISTRAL_API_KEY", "k")
     assert type(resolve_chat_model(name)).__name__ == "ChatMistralAI"
+
+
+@pytest.mark.parametrize("model", [ScriptedModel(), _anthropic(), _mistral(), _deepseek(), ChatOllama(model="llama3.2"), _openai()])
+def test_what_the_agent_notes_on_its_answers_is_not_sent(model: Any) -> None:
+    """Whatever the client: one that nobody knows might send all that stands beside the text."""
+    call = {"name": "look", "args": {}, "id": "abcdefghi", "type": "tool_call"}
+    notes = {"memgpt": {"kind": "action", "given": {"abcdefghi": "x"}}}
+    messages = [HumanMessage("Hi"), AIMessage("", tool_calls=[call], additional_kwargs=notes), ToolMessage("OK", tool_call_id="abcdefghi")]
+    sent = [m for m in speak(model, messages).messages if isinstance(m, AIMessage)]
+    assert sent
+    assert not any("memgpt" in m.additional_kwargs for m in sent)
+    assert messages[1].additional_kwargs == notes
+
+
+def test_an_unknown_client_is_given_its_own_reasoning_back() -> None:
+    """Only the agent's notes are taken off."""
+    answer = AIMessage("Hm.", additional_kwargs={"memgpt": {"kind": "action"}, "reasoning_content": "hm"})
+    assert speak(ScriptedModel(), [answer]).messages[0].additional_kwargs == {"reasoning_content": "hm"}
