@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -23,6 +23,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 from typing_extensions import override
 
+from memgpt_agent.checkpoints.fence import FENCE, FENCES, Fence, pass_fence
 from memgpt_agent.checkpoints.message_table import (
     ROW_TYPE,
     TABLE,
@@ -38,34 +39,12 @@ from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 BUSY_TIMEOUT_SECONDS = 30.0
 """How long a write waits for another process's."""
 
-FENCE = "__memgpt_fence"
-"""The key of a config's ``configurable`` for the :class:`Fence` that each write has to pass."""
-_FENCES = "CREATE TABLE IF NOT EXISTS fences (thread_id TEXT PRIMARY KEY, number INTEGER NOT NULL)"
-"""The highest fencing number that has written to each thread."""
-
 _READS = 3
 """Times that a checkpoint is read: another process may prune it between its row and its messages."""
 _KNOWN_ROWS = 1_024
 """Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-class Fence(Protocol):
-    """What a writer shows for its right to write: a lease, whose number rises whenever somebody takes it."""
-
-    name: str
-    """The conversation."""
-    number: int
-    """The number under which it is held."""
-
-    def check(self) -> None:
-        """Raise where the right may have run out and is lost."""
-        ...
-
-    def confirm(self) -> None:
-        """Ask anew whether the right is still held, and raise where it is not."""
-        ...
 
 
 class SqliteCheckpointer(SqliteSaver):
@@ -117,7 +96,7 @@ class SqliteCheckpointer(SqliteSaver):
             try:
                 self.conn.execute("PRAGMA synchronous=FULL")
                 super().setup()
-                self.conn.execute(_FENCES)
+                self.conn.execute(FENCES)
                 self.conn.execute(TABLE)  # last: a file in which only this stands would be somebody else's
                 return
             except sqlite3.OperationalError as error:
@@ -136,7 +115,7 @@ class SqliteCheckpointer(SqliteSaver):
                 self.setup()
                 with closing(self.conn.cursor()) as cursor:
                     try:
-                        _pass_fence(cursor, getattr(self._writing, "fenced", None))
+                        pass_fence(cursor, getattr(self._writing, "fenced", None))
                         yield cursor
                     except BaseException:
                         self.conn.rollback()
@@ -377,22 +356,6 @@ def _stands(cursor: sqlite3.Cursor, thread_id: str, namespace: str, checkpoint_i
     key = (thread_id, namespace, checkpoint_id)
     sql = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
     return cursor.execute(sql, key).fetchone() is not None
-
-
-def _pass_fence(cursor: sqlite3.Cursor, fenced: tuple[str, Fence] | None) -> None:
-    """Raise the thread's number to the writer's in the transaction that now begins, or refuse it."""
-    if fenced is None:
-        return
-    thread_id, fence = fenced
-    cursor.execute(
-        "INSERT INTO fences (thread_id, number) VALUES (?, ?)"
-        " ON CONFLICT (thread_id) DO UPDATE SET number = excluded.number WHERE excluded.number > number",
-        fenced_row := (thread_id, fence.number),
-    )
-    (number,) = cursor.execute("SELECT number FROM fences WHERE thread_id = ?", (thread_id,)).fetchone()
-    if number > fence.number:
-        fence.confirm()  # the store knows better: it may have been restored from an older copy than this file
-        cursor.execute("INSERT OR REPLACE INTO fences (thread_id, number) VALUES (?, ?)", fenced_row)
 
 
 def explained(error: Exception, path: str) -> StoreError:

@@ -15,7 +15,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder, make_embedder
 from memgpt_agent.store.operations import Find, Newest, Plan, Planner
-from memgpt_agent.store.outage import CATCH_UP_DOCS, Outage
+from memgpt_agent.store.outage import Outage
 from memgpt_agent.store.protocol import (
     Dialogue,
     EmbeddingIdentity,
@@ -133,13 +133,15 @@ class BaseMemoryStore(BaseStore):
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""
         plan = self._planner.plan(ops)
-        return self._execute(plan, self._documents(plan.texts), self._queries(plan.queries))
+        vectors = self._outage.documents(self._engine.embedder, plan.texts)
+        queries = self._outage.queries(self._engine.embedder, plan.queries)
+        return self._execute(plan, vectors, queries)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do as :meth:`batch` does, without blocking the loop. Cancelled, a write that has begun is still finished."""
         plan = await asyncio.to_thread(self._planner.plan, list(ops))
-        vectors = await self._adocuments(plan.texts)
-        queries = await self._aqueries(plan.queries)
+        vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
+        queries = await self._outage.aqueries(self._engine.embedder, plan.queries)
         return await asyncio.to_thread(self._execute, plan, vectors, queries)
 
     def find(
@@ -155,7 +157,7 @@ class BaseMemoryStore(BaseStore):
     ) -> list[SearchItem]:
         """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
-        return self._engine.find(asked, self._queries(asked.texts))
+        return self._engine.find(asked, self._outage.queries(self._engine.embedder, asked.texts))
 
     async def afind(
         self,
@@ -170,7 +172,7 @@ class BaseMemoryStore(BaseStore):
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
-        vectors = await self._aqueries(asked.texts)
+        vectors = await self._outage.aqueries(self._engine.embedder, asked.texts)
         return await asyncio.to_thread(self._engine.find, asked, vectors)
 
     def newest(
@@ -225,7 +227,7 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._planner.plan_put(namespace, key, value, index, self._default_ttl)
-        return self._put_if(plan, self._documents(plan.texts), expected, durable=durable)
+        return self._put_if(plan, self._outage.documents(self._engine.embedder, plan.texts), expected, durable=durable)
 
     async def aput_if(
         self,
@@ -239,7 +241,7 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
         plan = await asyncio.to_thread(self._planner.plan_put, namespace, key, value, index, self._default_ttl)
-        vectors = await self._adocuments(plan.texts)
+        vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
         return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable))
 
     def guarded(self, guard: Guard) -> Self:
@@ -343,49 +345,15 @@ class BaseMemoryStore(BaseStore):
     def _default_ttl(self) -> float | None:
         return (self.ttl_config or {}).get("default_ttl")
 
-    def _documents(self, texts: Sequence[str]) -> Vectors:
-        if (embedder := self._asked(texts)) is not None:
-            with self._outage:
-                return embedder.documents(texts)
-        return {}
-
-    async def _adocuments(self, texts: Sequence[str]) -> Vectors:
-        if (embedder := self._asked(texts)) is not None:
-            with self._outage:
-                return await embedder.adocuments(texts)
-        return {}
-
-    def _queries(self, texts: Sequence[str]) -> Vectors:
-        if (embedder := self._asked(texts)) is not None:
-            with self._outage:
-                return embedder.queries(texts)
-        return {}
-
-    async def _aqueries(self, texts: Sequence[str]) -> Vectors:
-        if (embedder := self._asked(texts)) is not None:
-            with self._outage:
-                return await embedder.aqueries(texts)
-        return {}
-
-    def _asked(self, texts: Sequence[str]) -> Embedder | None:
-        """Return the embedding, if it is to be asked now."""
-        return None if not texts or self._outage.pauses else self._engine.embedder
-
     def _execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
         results = self._engine.execute(plan, vectors, queries)
-        self._catch_up_after(vectors)
+        self._outage.catch_up_after(vectors, self._engine.catch_up)
         return results
 
     def _put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         written = self._engine.put_if(plan, vectors, expected, durable=durable)
-        self._catch_up_after(vectors)
+        self._outage.catch_up_after(vectors, self._engine.catch_up)
         return written
-
-    def _catch_up_after(self, vectors: Vectors) -> None:
-        """Embed some of what waits, once the embedding has answered again."""
-        if vectors and self._outage.pending:
-            with self._outage:
-                self._outage.pending = self._engine.catch_up(CATCH_UP_DOCS) > 0
 
 
 def _counted(namespace: Namespace, filter: dict[str, Any] | None) -> tuple[Namespace, dict[str, Any] | None]:

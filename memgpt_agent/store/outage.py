@@ -3,12 +3,15 @@
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from memgpt_agent.errors import MemGPTError
+from memgpt_agent.store.arrays import Floats
+from memgpt_agent.store.embedding import Embedder
 
 CATCH_UP_DOCS = 64
-"""So many documents are embedded after the fact with each write that finds the embedding there again."""
+"""How many waiting documents each write embeds once the embedding answers again."""
 _SLOW_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _log = logging.getLogger(__name__)
@@ -33,6 +36,45 @@ class Outage:
     def pauses(self) -> bool:
         """Whether the embedding is not asked now."""
         return time.monotonic() < self._asked_again_at
+
+    def documents(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Return a vector for each document; none where there is no embedding, or where it fails or pauses."""
+        if embedder and texts and not self.pauses:
+            with self:
+                return embedder.documents(texts)
+        return {}
+
+    async def adocuments(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Do as :meth:`documents` does, without blocking the loop."""
+        if embedder and texts and not self.pauses:
+            with self:
+                return await embedder.adocuments(texts)
+        return {}
+
+    def queries(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Return a vector for each query; none where there is no embedding, or where it fails or pauses."""
+        if embedder and texts and not self.pauses:
+            with self:
+                return embedder.queries(texts)
+        return {}
+
+    async def aqueries(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
+        """Do as :meth:`queries` does, without blocking the loop."""
+        if embedder and texts and not self.pauses:
+            with self:
+                return await embedder.aqueries(texts)
+        return {}
+
+    def catch_up_after(self, vectors: Mapping[str, Floats], catch_up: Callable[[int], int]) -> None:
+        """Embed some of the documents that wait, once the embedding has answered again.
+
+        Args:
+            vectors: what a write has just been given.
+            catch_up: embeds at most so many documents, and returns how many that were.
+        """
+        if vectors and self.pending:
+            with self:
+                self.pending = catch_up(CATCH_UP_DOCS) > 0
 
     def __enter__(self) -> None:
         self._asking.since = time.monotonic()
