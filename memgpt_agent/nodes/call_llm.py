@@ -33,6 +33,7 @@ from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.model_call import ContentRefused, ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
+from memgpt_agent.nodes.pieces import speaker
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
 from memgpt_agent.nodes.refused_parts import reductions, told_of, withheld_event
@@ -135,7 +136,7 @@ class _Step:
         if prompt is None:  # not checkpointed: this process took over after another one died
             prompt, usage = compile_prompt(session, state, state["messages"], stored_blocks(session), turn)
         step = turn["step"]
-        write = speech_writer(session, turn, runtime.stream_writer)
+        write = speech_writer(session, turn, speaker(runtime.stream_writer, config))
         partial = partial_of(turn, state["messages"])
         speech = SpeechStream(unheard if partial else write, lambda nth: reply_id(session.thread_id, turn_key(turn), step, nth))
         room = session.context.answer_tokens or max(session.answer_tokens, session.window_tokens - usage["total"])
@@ -248,9 +249,12 @@ class _Step:
         return {**update, "messages": [*without_request(self.partial), *update["messages"]]}
 
     def _show(self, message: AIMessage, before: str, whole: str) -> None:
-        """Stream what a reply has beyond what was streamed of it; take that back where it is another one now."""
-        rest = {"delta": whole[len(before) :]} if whole.startswith(before) else {"withdrawn": "the reply changed"}
-        self.write({"reply_id": str(message.id), **rest})
+        """Stream what a reply has beyond what was streamed of it; take that back where it is another one now, and stream the new one."""
+        reply_id = str(message.id)
+        if not whole.startswith(before):
+            self.write({"reply_id": reply_id, "withdrawn": "the reply changed"})
+            before = ""
+        self.write({"reply_id": reply_id, "delta": whole[len(before) :]})
 
     def give_up_rest(self, partial: AIMessage) -> dict[str, Any]:
         """Give the user what has come of a reply whose rest could not be had."""

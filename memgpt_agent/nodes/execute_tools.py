@@ -68,7 +68,7 @@ def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context],
     """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
     session = Session.of(runtime, config, resources, state)
     seen, _ = own_view(state, session)
-    step = Step.of(seen, session, runtime)
+    step = Step.of(seen, session, config, runtime)
     if step.turn.get("handoffs") and not step.calls:
         return _Begun(step, [], config, update=hand_over(step))
     config = for_tools(with_own_answers(config, runtime.execution_info), runtime, step.session)

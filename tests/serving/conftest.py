@@ -26,6 +26,23 @@ SLOW_SECONDS = 2.0
 """The model takes so long to answer a message that says ``slowly``."""
 
 
+class Held:
+    """Lets a test stop the model in the middle of its answer to a message that says ``held``, and let it go on."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.told = False
+        """Whether the test let the model go on; else the model waited in vain."""
+
+    def wait(self) -> None:
+        """Wait, in the middle of the answer, until the test has seen enough."""
+        self.told = self.go_on.wait(30)
+
+
+HELD: list[Held] = []
+"""Of the test that is running, if it holds the model."""
+
+
 def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Decide as a small rule-following model would: note a name, then greet; else say what core memory holds."""
     system, last = request["messages"][0]["content"], request["messages"][-1]
@@ -39,6 +56,8 @@ def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         goes_on = "quietly" not in said  # quietly: it notes the name and forgets to answer
         line = {"thinking": "a name", "label": "human", "content": f"Name: {name[1]}", "request_heartbeat": goes_on}
         return "core_memory_append", line
+    if "say nonsense" in said:  # with an argument that there is not, so that it is rejected
+        return "send_message", {"thinking": "", "message": "A draft of nonsense", "tone": "odd", "request_heartbeat": False}
     if word := re.search(r"say (\w+)", said):
         return "send_message", {"thinking": "", "message": f"re {word[1]}", "request_heartbeat": False}
     if note := re.search(r"file (.+)", said):
@@ -82,18 +101,22 @@ class _Model(BaseHTTPRequestHandler):
         pieces += [
             {"tool_calls": [{"index": 0, "function": {"arguments": text[i : i + 6]}}]} for i in range(0, len(text), 6)
         ]
-        body = b""
+        lines: list[bytes] = []
         for piece in [*pieces, {}]:
             choice = {"index": 0, "delta": piece, "finish_reason": None if piece else "tool_calls"}
             chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "rules", "choices": [choice]}
-            body += b"data: " + json.dumps(chunk).encode() + b"\n\n"
-        body += b"data: [DONE]\n\n"
+            lines.append(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        lines.append(b"data: [DONE]\n\n")
+        half = len(lines) // 2
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(sum(map(len, lines))))
         self.end_headers()
         with suppress(BrokenPipeError):  # a run that was cancelled has hung up
-            self.wfile.write(body)
+            self.wfile.write(b"".join(lines[:half]))
+            if HELD and "held" in str(request["messages"][-1]["content"]):
+                HELD[-1].wait()
+            self.wfile.write(b"".join(lines[half:]))
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +129,14 @@ def model_url() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    """Holds the model in the middle of its answer to a message that says ``held``."""
+    HELD.append(Held())
+    yield HELD[-1]
+    HELD.pop().go_on.set()
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
@@ -13,6 +14,7 @@ from memgpt_agent.events import is_event, mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.nodes.arrivals import call_key
+from memgpt_agent.nodes.pieces import speaker
 from memgpt_agent.nodes.session import Session, turn_key
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.nodes.tool_calls.returned import Returned
@@ -102,12 +104,12 @@ class Step:
     view: QueueView
     """The queue as tools see and change it."""
     write: Callable[[Any], None]
-    """Writes a ``custom`` stream event."""
+    """Writes to the streams of what is spoken."""
     nested: bool
     """Whether the agent runs in a parent graph."""
 
     @classmethod
-    def of(cls, state: AgentState, session: Session, runtime: Runtime[Context]) -> Self:
+    def of(cls, state: AgentState, session: Session, config: RunnableConfig, runtime: Runtime[Context]) -> Self:
         """Read the newest answer of the queue, and which of its calls were carried out in runs of the node before this one."""
         answer = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls and not is_event(m))
         turn = state.get("turn")
@@ -127,7 +129,8 @@ class Step:
         earlier = tuple(Done(call, _outcome_in(results[call.id])) for call in calls if call.id in results)
         left = tuple(call for call in calls if call.id not in results)
         nested = runtime.execution_info is not None and "|" in runtime.execution_info.checkpoint_ns
-        return cls(session, turn, state["messages"], answer, left, earlier, view, runtime.stream_writer, nested)
+        write = speaker(runtime.stream_writer, config)
+        return cls(session, turn, state["messages"], answer, left, earlier, view, write, nested)
 
     def may_ask(self, call: Call) -> bool:
         """Whether a person may be asked in the middle of a call: by a tool from elsewhere, or because a rule wants an approval."""
