@@ -22,4 +22,4 @@ def test_no_turn_of_a_life_is_refused(name: str, tmp_path: Path):
     with StrictServer(provider.wire(), Living()) as server:
         make: Callable[[], Any] = lambda: provider.model(server.url)  # noqa: E731  one line
         assert lived(tmp_path, server, make, TURNS, faces=provider.faces, **provider.options) == []
-    assert any("tools" not in body for body in server.requests), "nothing was evicted and summarised"
+    assert any(not body.get("tools") for body in server.requests), "nothing was evicted and summarised"

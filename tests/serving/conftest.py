@@ -50,7 +50,7 @@ def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return asleep(last)
     if last["role"] == "tool":
         return "send_message", {"thinking": "noted", "message": "Nice to meet you!", "request_heartbeat": False}
-    event = json.loads(last["content"])
+    event = json.loads(last["content"].splitlines()[-1])  # messages in a row reach a compatible server as one, an event a line
     said = event["message"] if event["type"] == "user_message" else ""
     if name := re.search(r"I'm (\w+)", said):
         goes_on = "quietly" not in said  # quietly: it notes the name and forgets to answer
