@@ -10,6 +10,7 @@ from langgraph.store.base import IndexConfig, TTLConfig
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.postgres.backend import PostgresBackend
 from memgpt_agent.store.sqlite.backend import SqliteBackend
 
 
@@ -44,6 +45,7 @@ class StoreBackend(Protocol):
 
 _BACKENDS: Mapping[str, StoreBackend] = {
     **dict.fromkeys(("", "sqlite", "memory"), SqliteBackend()),
+    **dict.fromkeys(("postgresql", "postgres"), PostgresBackend()),
 }
 """What opens the stores of each kind of URL; ``""`` is a path."""
 
@@ -56,7 +58,7 @@ def open_store(
     fields: Fields | None = None,
     create: bool = True,
 ) -> BaseMemoryStore:
-    """Open the store that a URL names: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``memory://``, or a path.
+    """Open the store that a URL names: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://...``, ``memory://``, or a path.
 
     Args:
         url: where it is.
@@ -85,11 +87,6 @@ def check_store_backend(url: str | Path) -> str:
 def _backend(url: str | Path) -> StoreBackend:
     text = str(url)
     scheme = urlsplit(text).scheme if "://" in text else ""
-    if scheme in ("postgresql", "postgres"):
-        raise ConfigurationError(
-            f"{scheme}:// is not served yet: a store on Postgres under the same tiers is the next round's work. "
-            "Use sqlite:///FILE today."
-        )
     if scheme not in _BACKENDS:
-        raise ConfigurationError(f"No store answers to {scheme}://. Use sqlite:///FILE or memory://.")
+        raise ConfigurationError(f"No store answers to {scheme}://. Use sqlite:///FILE, postgresql://HOST/DATABASE or memory://.")
     return _BACKENDS[scheme]

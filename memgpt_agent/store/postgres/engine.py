@@ -1,0 +1,253 @@
+"""The store's work on Postgres, one call at a time and without embedding."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem, SearchOp, TTLConfig
+
+from memgpt_agent.errors import EmbeddingMismatch, LeaseLost
+from memgpt_agent.store.base import Vectors
+from memgpt_agent.store.embedding import Embedder
+from memgpt_agent.store.operations import Find, Newest, Plan
+from memgpt_agent.store.postgres.columns import Meta, as_bytes, read_meta
+from memgpt_agent.store.postgres.database import Database, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.reads import ItemReader, items_of
+from memgpt_agent.store.postgres.reindex import reindex
+from memgpt_agent.store.postgres.schema import TABLES
+from memgpt_agent.store.postgres.writes import Writer, complete_vectors, lock_namespaces, refresh
+from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
+from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
+
+T = TypeVar("T")
+_SWEPT_AT_ONCE = 1_000
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+class PostgresEngine:
+    """Answers and writes in transactions of one schema; see ``memgpt_agent.store.base.Engine``."""
+
+    def __init__(
+        self, database: Database, embedder: Embedder | None, ttl: TTLConfig | None, clock: Callable[[], datetime] | None
+    ) -> None:
+        self.embedder = embedder
+        self.guard: Guard | None = None
+        """What must hold for a write to be made."""
+        self._database = database
+        self._ttl: TTLConfig = ttl or {}
+        self._clock = clock
+
+    def guarded(self, guard: Guard) -> "PostgresEngine":
+        """Return this engine with a guard: another view of the same database."""
+        view = copy.copy(self)
+        view.guard = guard
+        return view
+
+    def now(self, connection: Rows) -> int:
+        """Return the database's time in microseconds since 1970."""
+        if self._clock is not None:
+            return micros(self._clock())
+        row = connection.execute(_NOW).fetchone()
+        return int(row[0]) if row else 0
+
+    def clock_seconds(self) -> float:
+        """Return the database's time in seconds since 1970."""
+        with self._database.alone() as connection:
+            return self.now(connection) / 1e6
+
+    def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+        """Answer all reads of a batch from the state before it, then make all its writes or none."""
+        if not plan.writes:
+            return self._read(lambda reader: self._answer(reader, plan.ops, queries), uses_vectors=bool(queries))
+
+        def change(connection: Rows) -> list[Result]:
+            meta, now = self._begin(connection, uses_vectors=bool(queries or vectors))
+            reader = ItemReader(connection, meta, self._hidden_from(now))
+            results = self._answer(reader, plan.ops, queries)
+            if reader.touched:
+                refresh(connection, reader.touched, now)
+            Writer(connection, now, meta).apply(plan.writes, vectors)
+            return results
+
+        return self._database.write(change, snapshot=len(plan.ops) - len(plan.writes) > 1)
+
+    def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
+        """Return what fits a query best; see ``MemoryStore.find``."""
+        vector = vectors.get(asked.query)
+        return self._read(lambda reader: reader.find(asked, vector), uses_vectors=vector is not None, refreshes=True)
+
+    def newest(self, asked: Newest) -> list[SearchItem]:
+        """Return items in the order of a field; see ``MemoryStore.newest``."""
+        return self._read(lambda reader: reader.newest(asked), refreshes=True)
+
+    def count(self, namespace: Namespace, filter: dict[str, Any] | None) -> int:
+        """Return how many items a namespace holds; see ``MemoryStore.count``."""
+        return self._read(lambda reader: reader.count(namespace, filter))
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items a namespace holds and its tags; see ``MemoryStore.tally``."""
+        return self._read(lambda reader: reader.tally(namespace, limit))
+
+    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+        """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
+        wanted = None if expected is None else decode_value(encode_value(expected))
+        write = plan.writes[0]
+
+        def change(connection: Rows) -> bool:
+            meta, now = self._begin(connection, uses_vectors=bool(vectors))
+            namespace_id = lock_namespaces(connection, [write.namespace])[write.namespace]
+            row = connection.execute(
+                "SELECT value, expires FROM items WHERE ns = %s AND sha256(key) = sha256(%s)",
+                [namespace_id, as_bytes(write.key)],
+            ).fetchone()
+            hidden = row is not None and self._ttl.get("omit_expired") and row[1] is not None and row[1] <= now
+            if (decode_value(row[0]) if row and not hidden else None) != wanted:
+                return False
+            Writer(connection, now, meta).apply(plan.writes, vectors)
+            return True
+
+        return self._database.write(change, durable=durable)
+
+    def sweep(self) -> int:
+        """Delete what has expired; return how many items that were."""
+
+        def change(connection: Rows) -> int:
+            meta, now = self._begin(connection, uses_vectors=False)
+            return Writer(connection, now, meta).delete_expired(_SWEPT_AT_ONCE)
+
+        deleted = 0
+        while True:
+            found = self._database.write(change)
+            deleted += found
+            if found < _SWEPT_AT_ONCE:
+                return deleted
+
+    def embedding(self) -> EmbeddingIdentity | None:
+        """Return the embedding in force."""
+        with self._database.read() as connection:
+            return read_meta(connection).identity or (self.embedder.identity if self.embedder else None)
+
+    def items(self, namespace: Namespace, vectors_by: EmbeddingIdentity | None) -> Iterator[IndexedItem]:
+        """Yield the items of a namespace in the order of storing; see ``MemoryStore.items``."""
+        with self._database.read() as connection:
+            meta = read_meta(connection)
+            if vectors_by is not None:
+                self._check_in_force(meta, vectors_by)
+            yield from items_of(connection, namespace, None if vectors_by is None else meta.space)
+
+    def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        """Embed everything anew and use this embedder from then on; see ``MemoryStore.reindex``."""
+        embedded = reindex(self._database, embedder, progress)
+        self.embedder = embedder
+        return embedded
+
+    def pending(self) -> int:
+        """Return how many items wait for their vectors."""
+        with self._database.read() as connection:
+            if read_meta(connection).identity is None:
+                return 0
+            row = connection.execute("SELECT count(*) FROM items WHERE space IS NULL AND paths IS NOT NULL").fetchone()
+        return int(row[0]) if row else 0
+
+    def catch_up(self, limit: int) -> int:
+        """Embed items that wait for their vectors, ``limit`` at most; return how many."""
+        if self.embedder is None:
+            return 0
+        with self._database.read() as connection:
+            meta = read_meta(connection)
+            rows = connection.execute(
+                "SELECT id, ns, value, paths FROM items WHERE space IS NULL AND paths IS NOT NULL ORDER BY id LIMIT %s", [limit]
+            ).fetchall()
+        if not rows or meta.identity not in (None, self.embedder.identity):
+            return 0
+        write = complete_vectors(meta.space, rows, self.embedder.documents)
+
+        def change(connection: Rows) -> int:
+            self._begin(connection, uses_vectors=True)
+            return write(connection)
+
+        return self._database.write(change)
+
+    def compact(self) -> int:
+        """Give back the space of what was deleted; see ``MemoryStore.compact``."""
+        before = self._database.size_bytes()
+        with self._database.alone() as connection:
+            connection.execute(f"VACUUM (FULL, ANALYZE) {', '.join(TABLES)}".encode())
+        return before - self._database.size_bytes()
+
+    def sizes(self) -> StoreSizes:
+        """Return how much the schema holds."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT coalesce(sum(items), 0)::bigint FROM namespaces").fetchone()
+        return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes())
+
+    @staticmethod
+    def _answer(reader: ItemReader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
+        results: list[Result] = []
+        for op in ops:
+            if isinstance(op, GetOp):
+                reader.refreshes = op.refresh_ttl
+                results.append(reader.get(op))
+            elif isinstance(op, SearchOp):
+                reader.refreshes = op.refresh_ttl
+                results.append(reader.search(op, queries.get(op.query) if op.query else None))
+            elif isinstance(op, ListNamespacesOp):
+                results.append(reader.namespaces(op))
+            else:
+                results.append(None)
+        return results
+
+    def _read(self, answer: Callable[[ItemReader], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
+        """Answer in one snapshot."""
+        with self._database.read() as connection:
+            meta = read_meta(connection)
+            if uses_vectors and self.embedder:
+                self._check_in_force(meta, self.embedder.identity)
+            hides = self._ttl.get("omit_expired")
+            reader = ItemReader(connection, meta, self.now(connection) if hides else None)
+            reader.refreshes = refreshes and self._ttl.get("refresh_on_read", True)
+            result = answer(reader)
+        if reader.touched:
+            self._database.write(lambda connection: refresh(connection, reader.touched, self.now(connection)))
+        return result
+
+    def _begin(self, connection: Rows, *, uses_vectors: bool) -> tuple[Meta, int]:
+        """Begin a write: what holds until its end, and its time.
+
+        Raises:
+            LeaseLost: the guard does not hold.
+            EmbeddingMismatch: it needs vectors, and another embedding is in force.
+        """
+        hold_vectors_in_force(connection)
+        meta = read_meta(connection)
+        if uses_vectors and self.embedder:
+            self._check_in_force(meta, self.embedder.identity)
+        if self.guard is not None:
+            row = connection.execute(  # held until the write is committed: nobody raises the number between
+                "SELECT value FROM items WHERE ns = (SELECT id FROM namespaces WHERE sha256(path) = sha256(%s))"
+                " AND sha256(key) = sha256(%s) FOR SHARE",
+                [as_bytes(path_of(self.guard.namespace)), as_bytes(self.guard.key)],
+            ).fetchone()
+            if row is None or decode_value(row[0]).get("number") != self.guard.number:
+                raise LeaseLost.of(self.guard.key)
+        return meta, self.now(connection)
+
+    def _hidden_from(self, now: int) -> int | None:
+        return now if self._ttl.get("omit_expired") else None
+
+    def _check_in_force(self, meta: Meta, identity: EmbeddingIdentity) -> None:
+        check_identity(self._database, meta.identity or identity, identity)
+
+
+def check_identity(database: Database, known: EmbeddingIdentity, given: EmbeddingIdentity) -> None:
+    """Refuse an embedding that did not make the vectors in force.
+
+    Raises:
+        EmbeddingMismatch: with both names and what can be done.
+    """
+    if known != given:
+        raise EmbeddingMismatch(
+            f"The vectors in {database.name} were made by {known}; the store was opened with {given}. Open it with the former, or "
+            "embed all of it anew with: memgpt reindex --embedding NAME (or the store's reindex). It answers as before meanwhile."
+        )

@@ -1,0 +1,86 @@
+"""PostgresMemoryStore: LangGraph's store on PostgreSQL, searched by meaning (pgvector) and by words (a table of postings)."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from langgraph.store.base import IndexConfig, TTLConfig
+
+from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.embedding import Embedder, indexed_paths, make_embedder
+from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.operations import Planner
+from memgpt_agent.store.postgres.columns import read_meta, remember
+from memgpt_agent.store.postgres.database import Database, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
+from memgpt_agent.store.postgres.writes import declare
+from memgpt_agent.store.sqlite.rows import encode_value
+
+
+class PostgresMemoryStore(BaseMemoryStore):
+    """A LangGraph store in one schema of a Postgres database, for any number of threads, processes and machines.
+
+    It answers as ``FaissStore`` does. Writers of one namespace wait for each other; readers wait for nobody.
+
+    Args:
+        url: ``postgresql://...`` as libpq takes it; ``schema=NAME`` among its parameters names the schema (default ``memgpt``).
+        index: LangGraph's index settings; None is search by words only.
+        ttl: LangGraph's TTL settings.
+        fields: which fields of the values have columns. The database remembers them; None leaves them as they are.
+        create: make the tables where there are none.
+        clock: the time, for tests; None is the database's.
+
+    **Limits**: a search reads the scores of a whole namespace; see ADR 0150. Not for use by a forked child.
+
+    Raises:
+        StoreError: the database cannot be reached, or a later version of this package made the tables.
+        EmbeddingMismatch: the vectors were made by another embedding.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        index: IndexConfig | Mapping[str, Any] | None = None,
+        ttl: TTLConfig | None = None,
+        fields: Fields | None = None,
+        create: bool = True,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        embedder = make_embedder(index)
+        self._database = Database(url, create=create)
+        try:
+            self._database.write(lambda connection: _settle(connection, self._database, embedder, fields))
+            self._clocked = PostgresEngine(self._database, embedder, ttl, clock)
+            super().__init__(self._clocked, Planner(indexed_paths(index), encode_value), ttl)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def clock_seconds(self) -> float:
+        """Return the database's time in seconds since 1970, which all who use it agree on."""
+        return self._clocked.clock_seconds()
+
+    def close(self) -> None:
+        """Close the connections. May be called twice; another thread's running operation is finished first."""
+        self._sweeper.stop(5)
+        self._database.close()
+
+
+def _settle(connection: Rows, database: Database, embedder: Embedder | None, fields: Fields | None) -> None:
+    """Remember the embedding in a new store and refuse another one in an old; make the columns of these fields."""
+    meta = read_meta(connection)
+    if embedder is not None and meta.identity is not None:
+        check_identity(database, meta.identity, embedder.identity)
+    news = (embedder is not None and meta.identity is None) or (fields is not None and fields != meta.fields)
+    if not news:
+        return
+    hold_vectors_in_force(connection, alone=True)
+    meta = read_meta(connection)
+    if embedder is not None:
+        check_identity(database, meta.identity or embedder.identity, embedder.identity)
+        remember(connection, embedding=embedder.name, dims=embedder.dims)
+    if fields is not None and fields != meta.fields:
+        remember(connection, fields=json.dumps(fields._asdict()))
+        declare(connection, fields)
