@@ -12,6 +12,7 @@ from langgraph.store.sqlite import SqliteStore
 
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock
+from tests.store.servers import fresh_url
 
 NS = ("agent",)
 pytestmark = pytest.mark.filterwarnings(
@@ -44,7 +45,23 @@ def faiss_aging(ttl: Any, path: Path | str = ":memory:") -> Iterator[Aging]:
         yield Aging(store, lambda minutes: clock.advance(minutes=minutes))
 
 
-@pytest.fixture(params=[sqlite_aging, faiss_aging], ids=["sqlite", "faiss"])
+def postgres_aging(ttl: Any) -> Iterator[Aging]:
+    """PostgresMemoryStore takes a clock in place of the database's."""
+    url = fresh_url()  # skips where there is no server
+    from memgpt_agent.store.postgres.store import PostgresMemoryStore
+
+    clock = Clock()
+    with PostgresMemoryStore(url, ttl=ttl, clock=clock) as store:
+        yield Aging(store, lambda minutes: clock.advance(minutes=minutes))
+
+
+@pytest.fixture(params=[faiss_aging, postgres_aging], ids=["faiss", "postgres"])
+def aging(request: pytest.FixtureRequest) -> Callable[[Any], Iterator[Aging]]:
+    """Return what makes one of our stores with TTL settings."""
+    return request.param
+
+
+@pytest.fixture(params=[sqlite_aging, faiss_aging, postgres_aging], ids=["sqlite", "faiss", "postgres"])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Aging]]:
     """Return what makes a store with TTL settings; it is closed at the end."""
     opened: list[Iterator[Aging]] = []
@@ -110,9 +127,11 @@ def test_the_setting_says_whether_reads_refresh_by_themselves(make: Callable[...
 
 
 @pytest.mark.parametrize("refresh", [True, False])
-def test_what_a_read_is_told_goes_before_the_setting(refresh: bool) -> None:
+def test_what_a_read_is_told_goes_before_the_setting(
+    aging: Callable[[Any], Iterator[Aging]], refresh: bool
+) -> None:
     """As LangGraph's TTLConfig says; SqliteStore refreshes only where both say so."""
-    for store, passed in faiss_aging({"default_ttl": 10, "refresh_on_read": not refresh}):
+    for store, passed in aging({"default_ttl": 10, "refresh_on_read": not refresh}):
         store.put(NS, "a", {"n": 1})
         passed(8)
         store.get(NS, "a", refresh_ttl=refresh)
@@ -129,9 +148,9 @@ def test_what_has_expired_is_read_until_it_is_swept_unless_the_setting_omits_it(
     assert store.get(NS, "a") is not None
 
 
-def test_hidden_means_hidden_everywhere() -> None:
+def test_hidden_means_hidden_everywhere(aging: Callable[[Any], Iterator[Aging]]) -> None:
     """Get, search, find and, by ``expected=None``, compare-and-set; a put brings the item back."""
-    for store, passed in faiss_aging({"default_ttl": 10, "omit_expired": True}):
+    for store, passed in aging({"default_ttl": 10, "omit_expired": True}):
         store.put(NS, "a", {"text": "red apple"})
         passed(11)
         assert store.get(NS, "a") is None
@@ -175,9 +194,9 @@ def test_an_item_lives_until_the_moment_of_its_end_and_not_in_it() -> None:
         assert {what for what, shown in seen(store).items() if shown} == set()
 
 
-def test_a_namespace_of_which_all_is_hidden_is_not_listed() -> None:
+def test_a_namespace_of_which_all_is_hidden_is_not_listed(aging: Callable[[Any], Iterator[Aging]]) -> None:
     """LangGraph's ``omit_expired``: not "included in namespace listings, even before a TTL sweep"."""
-    for store, passed in faiss_aging({"default_ttl": 10, "omit_expired": True}):
+    for store, passed in aging({"default_ttl": 10, "omit_expired": True}):
         store.put(NS, "a", {"text": "red apple"})
         store.put(("other",), "b", {"text": "pear"}, ttl=None)
         passed(11)

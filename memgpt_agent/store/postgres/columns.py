@@ -5,7 +5,7 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from memgpt_agent.errors import StoreError
 from memgpt_agent.store.fields import Fields, group_of, is_text, order_of
@@ -108,7 +108,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _texts(value: Any) -> list[str]:
-    return [one for one in value if _is_plain(one)] if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownVariableType]
+    return [one for one in cast("list[Any]", value) if _is_plain(one)] if isinstance(value, list | tuple) else []
 
 
 class Condition(NamedTuple):
@@ -121,18 +121,17 @@ class Condition(NamedTuple):
 def condition_of(filter: Filter | None, fields: Fields) -> Condition:
     """Return a condition that everything meets which passes the filter."""
     parts, parameters = ["TRUE"], list[Any]()
-    for field, wanted in (filter or {}).items():
-        if isinstance(wanted, Mapping) and set(wanted) == {"$eq"}:  # pyright: ignore[reportUnknownArgumentType]
-            wanted = wanted["$eq"]  # pyright: ignore[reportUnknownVariableType]  # noqa: PLW2901
-        if field == fields.grouped and group_of(wanted) is not None:
+    for field, condition in (filter or {}).items():
+        operators = cast("Mapping[str, Any]", condition) if isinstance(condition, Mapping) else {}
+        wanted: Any = operators["$eq"] if set(operators) == {"$eq"} else condition
+        asked: Any = operators.get("$any")
+        if field == fields.grouped and (thread := group_of(wanted)) is not None:
             parts.append("items.facets ? 'thread' AND items.facets ->> 'thread' = %s")
-            parameters.append(group_key(str(wanted)))  # pyright: ignore[reportUnknownArgumentType]
+            parameters.append(group_key(thread))
         elif _is_plain(field) and _is_plain(wanted):
             parts.append("items.facets @> %s::jsonb")
             parameters.append(json.dumps({"equal": {field: wanted}}))
-        elif _is_plain(field) and isinstance(wanted, Mapping) and "$any" in wanted:
-            asked: Any = wanted["$any"]
-            if isinstance(asked, list | tuple) and all(map(_is_plain, asked)):  # pyright: ignore[reportUnknownArgumentType]
-                parts.append("items.facets -> 'lists' -> %s ?| %s::text[]")
-                parameters += [field, list(asked)]  # pyright: ignore[reportUnknownArgumentType]
+        elif _is_plain(field) and isinstance(asked, list | tuple) and all(map(_is_plain, cast("list[Any]", asked))):
+            parts.append("items.facets -> 'lists' -> %s ?| %s::text[]")
+            parameters += [field, list(cast("list[Any]", asked))]
     return Condition(" AND ".join(parts), parameters)

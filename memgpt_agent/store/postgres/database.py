@@ -20,7 +20,6 @@ MAX_CONNECTIONS = 16
 WAIT_SECONDS = 60.0
 T = TypeVar("T")
 Rows = Connection[tuple[Any, ...]]
-_LOCK_REINDEX = "pg_advisory_xact_lock{}(hashtextextended(current_schema() || ' memgpt vectors in force', 0))"
 
 
 class Database:
@@ -95,7 +94,7 @@ class Database:
                         if not durable:
                             connection.execute("SET LOCAL synchronous_commit = off")
                         return change(connection)
-                except (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation):
+                except (errors.SerializationFailure, errors.DeadlockDetected):
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(0.005)
@@ -143,8 +142,11 @@ def _transaction(connection: Rows, level: str) -> Generator[None]:
 
 
 def hold_vectors_in_force(connection: Rows, *, alone: bool = False) -> None:
-    """Let no reindex put other vectors in force before the transaction ends; ``alone``: let nobody else write either."""
-    connection.execute(("SELECT " + _LOCK_REINDEX.format("" if alone else "_shared")).encode())
+    """Let no reindex put other vectors in force before the transaction ends; ``alone``: let nobody else write either.
+
+    It comes first in a transaction: unlike a query, it takes no snapshot while it waits.
+    """
+    connection.execute(f"LOCK TABLE meta IN {'EXCLUSIVE' if alone else 'ROW SHARE'} MODE".encode())
 
 
 def _split(url: str) -> tuple[str, str]:

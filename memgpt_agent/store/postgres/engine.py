@@ -70,7 +70,7 @@ class PostgresEngine:
             Writer(connection, now, meta).apply(plan.writes, vectors)
             return results
 
-        return self._database.write(change, snapshot=len(plan.ops) - len(plan.writes) > 1)
+        return self._database.write(change, snapshot=len(plan.ops) > len(plan.writes))
 
     def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
         """Return what fits a query best; see ``MemoryStore.find``."""

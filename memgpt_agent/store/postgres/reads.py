@@ -235,7 +235,7 @@ def items_of(connection: Rows, namespace: Namespace, space: int | None) -> Itera
     with connection.cursor("moving") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         for key, value, paths, names, vectors in cursor.execute(sql, [space, space, as_bytes(path_of(namespace))], binary=True):
-            found = {name: vector.to_numpy().astype("<f4").tobytes() for name, vector in zip(names or (), vectors or (), strict=True)}
+            found: dict[str, bytes] = {name: vector.to_numpy().astype("<f4").tobytes() for name, vector in zip(names or (), vectors or (), strict=True)}
             yield IndexedItem(namespace, as_text(key), decode_value(value), tuple(json.loads(paths)) if paths else None, found)
 
 

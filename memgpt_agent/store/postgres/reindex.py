@@ -77,8 +77,8 @@ def _finish(connection: Rows, embedder: Embedder, space: int, *, at_any_price: b
 
     At any price: what has been written is embedded here, while the writers wait.
     """
-    _going_on(connection, space)
     hold_vectors_in_force(connection, alone=True)
+    _going_on(connection, space)
     written = 0
     while rows := _next(connection, space):
         if not at_any_price:

@@ -126,9 +126,11 @@ class Searcher:
 
     def _sequences(self, documents: _Documents, namespace_id: int, field: str) -> NDArray[np.int32]:
         """Return (n,) a number for each value of a field, the same for equal values."""
-        rows = self._rows("SELECT value FROM items WHERE ns = %s AND paths IS NOT NULL ORDER BY id", [namespace_id])
         numbers: dict[str, int] = {}
-        values = [repr(decode_value(text).get(field)) for (text,) in rows]
+        grouped = field == self._meta.fields.grouped
+        column = "coalesce(facets ->> 'thread', '')" if grouped else "value"
+        rows = self._rows(f"SELECT {column} FROM items WHERE ns = %s AND paths IS NOT NULL ORDER BY id", [namespace_id])
+        values = [text if grouped else repr(decode_value(text).get(field)) for (text,) in rows]
         return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)
 
 

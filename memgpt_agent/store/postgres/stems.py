@@ -2,6 +2,7 @@
 
 import re
 from functools import cache, lru_cache
+from typing import Any
 
 import snowballstemmer
 
@@ -10,7 +11,7 @@ from memgpt_agent.text.words import tokens
 
 MAX_QUERY_TERMS = 64
 _MEASURED = re.compile(r"[aeiouy][^aeiouy]")
-_porter = snowballstemmer.stemmer("porter")
+_porter: Any = snowballstemmer.stemmer("porter")
 
 
 @lru_cache(maxsize=50_000)
@@ -27,7 +28,8 @@ def stem(word: str) -> str:
 
 
 def _stemmed(word: str) -> str:
-    return str(_porter.stemWord(word))
+    found: str = _porter.stemWord(word)
+    return found
 
 
 def query_terms(query: str) -> list[tuple[str, ...]]:

@@ -31,7 +31,7 @@ def refresh(connection: Rows, items: Sequence[int], now: int) -> None:
 def lock_namespaces(connection: Rows, namespaces: Sequence[Namespace]) -> dict[Namespace, int]:
     """Make the namespaces that are new, in their order, and let nobody else write to any of them; return their ids."""
     paths = {namespace: as_bytes(path_of(namespace)) for namespace in dict.fromkeys(namespaces)}
-    known = "SELECT path, id FROM namespaces WHERE sha256(path) = ANY(SELECT sha256(one) FROM unnest(%s::bytea[]) AS one)"
+    known = b"SELECT path, id FROM namespaces WHERE sha256(path) = ANY(SELECT sha256(one) FROM unnest(%s::bytea[]) AS one)"
     given = list(paths.values())
     there = {bytes(path) for path, _ in connection.execute(known, [given])}
     if missing := [path for path in given if path not in there]:
@@ -40,7 +40,7 @@ def lock_namespaces(connection: Rows, namespaces: Sequence[Namespace]) -> dict[N
                 "INSERT INTO namespaces (path) VALUES (%s) ON CONFLICT (sha256(path)) DO NOTHING",
                 [(path,) for path in missing],
             )
-    ids = {bytes(path): int(id) for path, id in connection.execute(known + " ORDER BY id FOR NO KEY UPDATE", [given])}
+    ids = {bytes(path): int(id) for path, id in connection.execute(known + b" ORDER BY id FOR NO KEY UPDATE", [given])}
     return {namespace: ids[path] for namespace, path in paths.items()}
 
 
@@ -100,7 +100,7 @@ class Writer:
         namespaces = sorted({row[0] for row in self._connection.execute(expired, [self._now, limit])})
         self._connection.execute("SELECT 1 FROM namespaces WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [namespaces])
         rows = self._connection.execute(
-            "SELECT id, ns, value, paths IS NOT NULL FROM items WHERE expires <= %s AND ns = ANY(%s) ORDER BY expires LIMIT %s",
+            "SELECT id, ns, value, paths IS NOT NULL FROM items WHERE expires <= %s AND ns = ANY(%s) ORDER BY expires LIMIT %s FOR UPDATE",
             [self._now, namespaces, limit],
         ).fetchall()
         for item, namespace_id, value, indexed in rows:
