@@ -122,8 +122,8 @@ def condition_of(filter: Filter | None, fields: Fields) -> Condition:
     """Return a condition that everything meets which passes the filter."""
     parts, parameters = ["TRUE"], list[Any]()
     for field, condition in (filter or {}).items():
-        operators = cast("Mapping[str, Any]", condition) if isinstance(condition, Mapping) else {}
-        wanted: Any = operators["$eq"] if set(operators) == {"$eq"} else condition
+        operators: Mapping[str, Any] = cast("Mapping[str, Any]", condition) if isinstance(condition, Mapping) else {}
+        wanted: Any = operators["$eq"] if set(operators) == {"$eq"} else cast("Any", condition)
         asked: Any = operators.get("$any")
         if field == fields.grouped and (thread := group_of(wanted)) is not None:
             parts.append("items.facets ? 'thread' AND items.facets ->> 'thread' = %s")

@@ -235,7 +235,8 @@ def items_of(connection: Rows, namespace: Namespace, space: int | None) -> Itera
     with connection.cursor("moving") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         for key, value, paths, names, vectors in cursor.execute(sql, [space, space, as_bytes(path_of(namespace))], binary=True):
-            found: dict[str, bytes] = {name: vector.to_numpy().astype("<f4").tobytes() for name, vector in zip(names or (), vectors or (), strict=True)}
+            pairs: Iterator[tuple[str, Any]] = zip(names or (), vectors or (), strict=True)
+            found: dict[str, bytes] = {name: vector.to_numpy().astype("<f4").tobytes() for name, vector in pairs}
             yield IndexedItem(namespace, as_text(key), decode_value(value), tuple(json.loads(paths)) if paths else None, found)
 
 

@@ -42,7 +42,8 @@ def reindex(database: Database, embedder: Embedder, progress: Progress | None) -
                 progress(done, max(done, total))
             continue
         tries += 1
-        finished = database.write(lambda connection: _finish(connection, embedder, space, at_any_price=tries > _TRIES))
+        waits = tries > _TRIES
+        finished = database.write(lambda connection, waits=waits: _finish(connection, embedder, space, at_any_price=waits))
         if finished is not None:
             return embedded + finished
 

@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memgpt_agent.store.arrays import Floats
-from memgpt_agent.store.filters import Filter, matches
+from memgpt_agent.store.filters import Filter, matches, passing
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.postgres.columns import Meta, condition_of
 from memgpt_agent.store.postgres.database import Rows
-from memgpt_agent.store.postgres.stems import query_terms
-from memgpt_agent.store.ranking import Scores, ranked, with_neighbours
+from memgpt_agent.store.postgres.stems import query_terms, stem
+from memgpt_agent.store.protocol import Dialogue
+from memgpt_agent.store.ranking import Scores, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.sqlite.rows import decode_value
+from memgpt_agent.text.languages import LANGUAGES, mark_of
+from memgpt_agent.text.words import the_one_named
 
 K1 = 1.2
 B = 0.75
@@ -62,12 +65,12 @@ class Searcher:
         """Return the items of one namespace that fit a query best, by words, by meaning or by both."""
         documents = self._documents(namespace_id)
         allowed = self._allowed(documents, namespace_id, asked.filter)
-        terms = [] if asked.mode == "meaning" else query_terms(asked.query)
+        terms = [] if asked.mode == "meaning" else query_terms(asked.query, self._languages(namespace_id))
         by_words = self._bm25(documents, namespace_id, terms) if terms else None
         by_meaning = None if vector is None or asked.mode == "words" else self._cosines(documents, namespace_id, vector)
         scores = ranked(by_words, by_meaning, allowed)
-        if asked.near:
-            scores = with_neighbours(scores, self._sequences(documents, namespace_id, asked.near))
+        if asked.near is not None:
+            scores = self._near(scores, namespace_id, asked)
         best = _best(scores, asked.offset + asked.limit)[asked.offset :]
         return [RankedItem(float(scores[place]), namespace_id, int(documents.ids[place])) for place in best]
 
@@ -124,14 +127,38 @@ class Searcher:
             scores[places] += rarity * (K1 + 1) * counts / (counts + norm)
         return scores
 
-    def _sequences(self, documents: _Documents, namespace_id: int, field: str) -> NDArray[np.int32]:
-        """Return (n,) a number for each value of a field, the same for equal values."""
+    def _languages(self, namespace_id: int) -> list[str]:
+        """Return the languages, beside English, that texts of a namespace are in."""
+        marks = {stem(mark_of(language)): language for language in LANGUAGES}
+        sql = "SELECT mark FROM unnest(%s::text[]) AS mark WHERE EXISTS (SELECT 1 FROM postings WHERE ns = %s AND term = mark)"
+        there = {row[0] for row in self._rows(sql, [list(marks), namespace_id])}
+        return [language for mark, language in marks.items() if mark in there]
+
+    def _near(self, scores: Scores, namespace_id: int, asked: Find) -> Scores:
+        """Return the scores with what stands around the hits, and what a dialogue says of them."""
+        rows = self._rows("SELECT value FROM items WHERE ns = %s AND paths IS NOT NULL ORDER BY id", [namespace_id])
+        values = [decode_value(text) for (text,) in rows]
+        said = asked.near if isinstance(asked.near, Dialogue) else None
+        sequence = said.sequence if said else str(asked.near)
         numbers: dict[str, int] = {}
-        grouped = field == self._meta.fields.grouped
-        column = "coalesce(facets ->> 'thread', '')" if grouped else "value"
-        rows = self._rows(f"SELECT {column} FROM items WHERE ns = %s AND paths IS NOT NULL ORDER BY id", [namespace_id])
-        values = [text if grouped else repr(decode_value(text).get(field)) for (text,) in rows]
-        return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)
+        codes = [numbers.setdefault(repr(value.get(sequence)), len(numbers)) for value in values]
+        sequences = np.array(codes, np.int32)
+        scores = with_neighbours(scores, sequences)
+        if said is None:
+            return scores
+        speakers = [value.get(said.speaker) for value in values]
+        named = the_one_named(asked.query, list(dict.fromkeys(one for one in speakers if isinstance(one, str))))
+        lengths = [_number(value.get(said.chars)) for value in values]
+        return in_dialogue(
+            scores, sequences,
+            chars=np.array(lengths, np.float64),
+            asks=passing([value.get(said.asks) for value in values], True),
+            speaks=passing(speakers, named) if named else None,
+        )  # fmt: skip
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
 
 
 def _best(scores: Scores, k: int) -> list[int]:

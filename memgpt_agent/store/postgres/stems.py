@@ -1,13 +1,14 @@
 """The stems of English words, as the embedded store's index (FTS5's ``porter``) has them, and the words of a query."""
 
 import re
+from collections.abc import Collection
 from functools import cache, lru_cache
 from typing import Any
 
 import snowballstemmer
 
-from memgpt_agent.text.english import FAMILIES, FUNCTION_WORDS
-from memgpt_agent.text.words import tokens
+from memgpt_agent.text.english import FAMILIES
+from memgpt_agent.text.words import looked_up
 
 MAX_QUERY_TERMS = 64
 _MEASURED = re.compile(r"[aeiouy][^aeiouy]")
@@ -32,15 +33,19 @@ def _stemmed(word: str) -> str:
     return found
 
 
-def query_terms(query: str) -> list[tuple[str, ...]]:
-    """Return the distinct words of a query, each as its terms: one, or one for each form of an irregular word.
+def query_terms(query: str, languages: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the distinct words of a query, each as the terms that it is looked up by: one for each form of an irregular word.
 
-    Function words are left out where there are others.
+    Args:
+        query: any text.
+        languages: those that texts among which is searched are in, beside English.
     """
-    words = list(dict.fromkeys(tokens(query)))
-    words = ([word for word in words if word not in FUNCTION_WORDS] or words)[:MAX_QUERY_TERMS]
     kin = _kin()
-    return list(dict.fromkeys(kin.get(one, (one,)) for one in map(stem, words)))
+    families: dict[tuple[str, ...], None] = {}
+    for word, *beside in looked_up(query, languages)[:MAX_QUERY_TERMS]:
+        one = stem(word)
+        families[*kin.get(one, (one,)), *beside] = None
+    return list(families)
 
 
 @cache

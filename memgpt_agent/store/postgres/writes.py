@@ -21,11 +21,8 @@ _DECLARED_AT_ONCE = 1_000
 
 def refresh(connection: Rows, items: Sequence[int], now: int) -> None:
     """Let the time of these items begin anew, where they have one."""
-    connection.execute(
-        f"UPDATE items SET expires = %s + (ttl_minutes * {MICROS_A_MINUTE})::bigint"
-        " WHERE id = ANY(%s) AND ttl_minutes IS NOT NULL",
-        [now, sorted(set(items))],
-    )
+    sql = f"UPDATE items SET expires = %s + (ttl_minutes * {MICROS_A_MINUTE})::bigint WHERE id = ANY(%s) AND ttl_minutes IS NOT NULL"
+    connection.execute(sql.encode(), [now, sorted(set(items))])
 
 
 def lock_namespaces(connection: Rows, namespaces: Sequence[Namespace]) -> dict[Namespace, int]:
@@ -40,7 +37,7 @@ def lock_namespaces(connection: Rows, namespaces: Sequence[Namespace]) -> dict[N
                 "INSERT INTO namespaces (path) VALUES (%s) ON CONFLICT (sha256(path)) DO NOTHING",
                 [(path,) for path in missing],
             )
-    ids = {bytes(path): int(id) for path, id in connection.execute(known + b" ORDER BY id FOR NO KEY UPDATE", [given])}
+    ids = {bytes(path): int(one) for path, one in connection.execute(known + b" ORDER BY id FOR NO KEY UPDATE", [given])}
     return {namespace: ids[path] for namespace, path in paths.items()}
 
 
@@ -142,7 +139,7 @@ class Writer:
             write.ttl_minutes,
             expires,
             json.dumps(write.paths) if indexed else None,
-            len(write.words) if indexed else None,
+            write.length if indexed else None,
             self._meta.space if complete else None,
         ]
 

@@ -289,7 +289,7 @@ def test_a_closed_store_says_so(path: Path) -> None:
 
 
 def test_a_url_names_a_store(tmp_path: Path) -> None:
-    """Files, memory; Postgres is the next round's."""
+    """Files, memory; others are refused."""
     with open_store(f"sqlite:///{tmp_path}/a.db") as store:
         assert isinstance(store, FaissStore)
         assert store.path == tmp_path / "a.db"
@@ -298,7 +298,7 @@ def test_a_url_names_a_store(tmp_path: Path) -> None:
         assert isinstance(store, FaissStore)
         file = store.path
     assert not file.exists()
-    for url in ("postgresql://host/db", "redis://x", "sqlite://"):
+    for url in ("postgresql://host/db?schema=No", "redis://x", "sqlite://"):
         with pytest.raises(ConfigurationError):
             open_store(url)
 

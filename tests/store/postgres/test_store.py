@@ -1,0 +1,93 @@
+"""What PostgresMemoryStore does beyond the contracts: odd values, its clock, its schema's version."""
+
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from memgpt_agent.errors import ConfigurationError, StoreClosed, StoreError
+from memgpt_agent.store import open_store
+from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.protocol import ClockedStore, Tally
+from tests.store.servers import fresh_url
+
+NS = ("agent", "archival")
+ODD = ["a\x00b", "half \ud83d", "\ud83d\x00", "long " * 2_000, "#", "", "'; DROP TABLE items; --", "%s"]
+
+
+def test_values_keys_and_labels_may_hold_any_characters() -> None:
+    """NUL, half a character, infinities, texts that no index holds: stored, filtered, ordered and found as they are."""
+    url = fresh_url()
+    with open_store(url) as store:
+        for text in ODD:
+            store.put(NS, text, {"text": text, "thread_id": text, "time": text, "n": float("inf"), "tags": [text], "in": {text: -float("inf")}})
+        for text in ODD:
+            found = store.get(NS, text)
+            assert found is not None
+            assert found.value == {
+                "text": text, "thread_id": text, "time": text, "n": float("inf"), "tags": [text], "in": {text: -float("inf")}
+            }  # fmt: skip
+            for wanted in ({"thread_id": text}, {"text": text}, {"tags": {"$any": [text]}}, {"in": {text: {"$lt": 0}}}):
+                assert [item.key for item in store.newest(NS, filter=wanted)] == [text]
+        assert store.count(NS, {"n": {"$gt": 1e308}}) == len(ODD)
+        assert store.tally(NS).items == len(ODD)
+        store.put(("agent", "x" * 5_000), "deep", {"text": "deep"})
+        assert [item.key for item in store.search(("agent",), limit=1, offset=len(ODD))] == ["deep"]
+        assert [item.key for item in store.search(("agent", "x" * 5_000))] == ["deep"]
+
+
+def test_its_clock_is_the_databases() -> None:
+    """A guarded view has it too."""
+    with open_store(fresh_url()) as store:
+        assert isinstance(store, ClockedStore)
+        assert abs(store.clock_seconds() - time.time()) < 60
+
+
+def test_a_store_of_a_later_version_is_refused_and_one_that_is_not_there_is_not_made() -> None:
+    """Both say so, and change nothing."""
+    url = fresh_url()
+    with pytest.raises(StoreError, match="no store"):
+        open_store(url, create=False)
+    open_store(url).close()
+    open_store(url, create=False).close()
+    server, schema = url.split("schema=")
+    with psycopg.connect(server.rstrip("?&")) as connection:
+        connection.execute(sql.SQL("UPDATE {}.meta SET value = '999' WHERE key = 'version'").format(sql.Identifier(schema)))
+    with pytest.raises(StoreError, match="999"):
+        open_store(url)
+
+
+def test_a_url_that_names_no_schema_or_no_server_is_refused() -> None:
+    """In the words of a store."""
+    with pytest.raises(ConfigurationError, match="schema"):
+        open_store("postgresql://host/db?schema=No;")
+    with pytest.raises(StoreError, match="Check that the server runs"):
+        open_store("postgresql://127.0.0.1:1/db")
+
+
+def test_a_closed_store_says_so() -> None:
+    """Closing twice is fine."""
+    store = open_store(fresh_url())
+    store.close()
+    store.close()
+    with pytest.raises(StoreClosed):
+        store.get(NS, "a")
+
+
+def test_declared_fields_are_made_anew_from_every_value() -> None:
+    """And remembered."""
+    url = fresh_url()
+    with open_store(url) as store:
+        for number in range(3):
+            value: dict[str, Any] = {"time": str(9 - number), "rank": number, "tags": ["t"], "kinds": ["k"]}
+            store.put(NS, str(number), value)
+        assert store.tally(NS) == Tally(3, [("t", 3)])
+    with open_store(url, fields=Fields(ordered="rank", grouped=None, counted="kinds", listed=None)) as store:
+        assert [item.key for item in store.newest(NS, by="rank")] == ["2", "1", "0"]
+        assert [item.key for item in store.newest(NS)] == ["0", "1", "2"]
+        assert store.tally(NS) == Tally(3, [("k", 3)])
+    with open_store(url) as store:
+        store.delete(NS, "0")
+        assert store.tally(NS) == Tally(2, [("k", 2)])
