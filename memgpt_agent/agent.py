@@ -21,7 +21,7 @@ from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.faces import in_thread
 from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Leases
-from memgpt_agent.memory import definitions, namespaces
+from memgpt_agent.memory import definitions, erasing, namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
@@ -114,6 +114,8 @@ class MemGPTAgent(Approvals, Background):
             self._checkpointer = checkpointer or self._opened.enter_context(
                 open_configured_checkpointer(self._settings)
             )
+            # Notes of what is to be erased speak of the settings' two files, not of others that were given.
+            erasing.before_opening(self._store, self._checkpointer, self.agent_id, both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()))
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)

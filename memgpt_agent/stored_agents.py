@@ -1,5 +1,6 @@
 """The agents that are stored: listing them, and deleting one with all it remembers; none is opened for it."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -7,8 +8,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.leases import Leases
-from memgpt_agent.memory import definitions, deletion
+from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.opening import open_configured_store
 
 
@@ -19,27 +19,28 @@ def list_agents(settings: Settings | None = None, store: BaseStore | None = None
         return [dict(d.__dict__) for d in definitions.every(store)]
 
 
-def delete_agent(agent_id: str, settings: Settings | None = None) -> None:
-    """Delete an agent: definition, memory and conversations, once the turns that are being taken are over.
+def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Callable[[str], None] | None = None) -> None:
+    """Erase an agent: definition, memory and conversations, once the turns that are being taken are over.
 
-    A conversation that another agent takes part in stays, as a shared block does.
+    When it returns, no byte of them is left in the data folder. Both databases are rewritten for it, so it takes the longer the
+    more all agents together remember. A kill leaves nothing half: the agent is there, or it is gone, and what is left of its
+    bytes goes when the next agent is opened or this is called again.
+
+    Args:
+        agent_id: the agent.
+        settings: where it is stored; the process's own if not given.
+        tell: called before each part of the work with what it is and about how long it takes.
 
     Raises:
         AgentNotFound: there is no such agent; nothing was deleted.
         ConversationBusy: a turn took too long; nothing was deleted.
+        StoreError: the agent is gone, but others used the files for so long that bytes of it may be left.
+
+    **Limits**: a conversation that another agent takes part in stays, and so do shared blocks, letters to other agents, exports,
+    backups, the prompt's history, and an ``archival_store`` of your own.
     """
     settings = settings or Settings.load()
     with ExitStack() as opened:
         store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
-        known = definitions.load(store, agent_id)
-        others = {thread for other in definitions.every(store) if other.agent_id != agent_id for thread in other.threads}
-        threads = [thread for thread in (known.threads if known else ()) if thread not in others]
-        with ExitStack() as held:
-            for thread_id in threads:
-                held.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))
-            deletion.delete(store, agent_id)
-            for thread_id in threads:
-                checkpointer.delete_thread(thread_id)
-        for thread_id in threads:
-            deletion.forget_thread(store, thread_id)
+        erasing.erase(store, checkpointer, agent_id, settings.turn_wait_seconds, tell or (lambda _: None))

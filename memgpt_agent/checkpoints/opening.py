@@ -5,7 +5,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from memgpt_agent.checkpoints.saver import BUSY_TIMEOUT_SECONDS, SqliteCheckpointer, explained
+from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
+from memgpt_agent.checkpoints.saver import SqliteCheckpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import StoreCorrupt
 from memgpt_agent.private import new_private_file, private_folder, tighten

@@ -23,6 +23,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 from typing_extensions import override
 
+from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
 from memgpt_agent.checkpoints.fence import FENCE, FENCES, Fence, pass_fence
 from memgpt_agent.checkpoints.message_table import (
     ROW_TYPE,
@@ -34,17 +35,12 @@ from memgpt_agent.checkpoints.message_table import (
     write_messages,
 )
 from memgpt_agent.checkpoints.pruning import prune_thread, prune_turns
-from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
-
-BUSY_TIMEOUT_SECONDS = 30.0
-"""How long a write waits for another process's."""
+from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreCorrupt
 
 _READS = 3
 """Times that a checkpoint is read: another process may prune it between its row and its messages."""
 _KNOWN_ROWS = 1_024
 """Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
-
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class SqliteCheckpointer(SqliteSaver):
@@ -297,6 +293,28 @@ class SqliteCheckpointer(SqliteSaver):
             for table in ("checkpoints", "writes", "queue_messages", "fences"):
                 cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))  # noqa: S608  names of our own
 
+    def size_bytes(self) -> int:
+        """Return the size of the file, free pages included."""
+        with self.cursor(transaction=False) as cursor:
+            pages, page = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+            return int(pages) * int(page)
+
+    def compact(self) -> None:
+        """Rewrite the file and empty its log: no byte is left of what was deleted or overwritten.
+
+        It takes as much free space as the file has, twice. Writers wait. Interrupted, it loses nothing; call it again.
+
+        Raises:
+            StoreBusy: others read one state of the file for more than half a minute; its log is not empty.
+        """
+        with self.cursor(transaction=False) as cursor:
+            cursor.execute("VACUUM")
+            if cursor.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()[0]:
+                raise StoreBusy(
+                    f"{self.path} was rewritten, but another process read it for more than {BUSY_TIMEOUT_SECONDS:.0f} s, so its log could "
+                    "not be emptied. Stop that process or try again."
+                )
+
     @override
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -356,20 +374,3 @@ def _stands(cursor: sqlite3.Cursor, thread_id: str, namespace: str, checkpoint_i
     key = (thread_id, namespace, checkpoint_id)
     sql = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
     return cursor.execute(sql, key).fetchone() is not None
-
-
-def explained(error: Exception, path: str) -> StoreError:
-    """Say what a database error means for whoever meets it."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGED:
-        return StoreCorrupt(
-            f"{path} is damaged or no database ({error}). It was left as it is. Restore a copy, or move it away."
-        )
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return StoreError(
-            f"{path} is in use by another process and was not free within {BUSY_TIMEOUT_SECONDS:.0f} s. "
-            "Nothing was written. End that process, or try again."
-        )
-    if isinstance(error, sqlite3.ProgrammingError):
-        return StoreError(f"{path} cannot be used ({error}). Open it again with open_checkpointer(path).")
-    return StoreError(f"{path}: {error}. Nothing was written. See that its folder may be written to and has room.")

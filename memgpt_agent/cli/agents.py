@@ -1,5 +1,6 @@
 """`memgpt agents`: which agents are stored, ending their unfinished turns, and deleting one."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -8,6 +9,8 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.show import grid
 from memgpt_agent.cli.terminal import plain, terminal_of
 from memgpt_agent.errors import AgentNotFound
+
+_STAYS = "Shared blocks, letters to other agents, exports, backups and the prompt's history stay."
 
 app = typer.Typer(no_args_is_help=True, help="The agents that are stored.")
 
@@ -65,5 +68,7 @@ def delete(
         typer.confirm(f"Delete {agent!r} with all it remembers?", abort=True)
     from memgpt_agent.stored_agents import delete_agent
 
-    delete_agent(agent, settings=terminal.settings)
+    began = time.monotonic()
+    delete_agent(agent, settings=terminal.settings, tell=lambda part: terminal.err.print(plain(f"{part} …", "dim")))
+    terminal.err.print(plain(f"Erased from the data folder in {time.monotonic() - began:.1f} s. {_STAYS}", "dim"))
     terminal.out.print(plain(f"Deleted {agent}."))

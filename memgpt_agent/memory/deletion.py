@@ -1,36 +1,46 @@
 """Deleting what an agent has in the store, as the descriptions of the tiers say."""
 
+from collections.abc import Iterator, Sequence
+
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import definitions, namespaces, tiers
 from memgpt_agent.memory.definitions import AgentDefinition
 
-_PAGE = 500
+_PAGE = 5_000
 _NAMESPACES = 10_000
 
 
-def delete(store: BaseStore, agent_id: str) -> AgentDefinition:
+def delete(store: BaseStore, agent_id: str, also: Sequence[PutOp] = ()) -> AgentDefinition:
     """Delete an agent's definition and all its memory but blocks that are shared; return what the definition was.
 
-    What no tier describes but lies under the agent goes as well. The definition goes last, so that a crash leaves an agent
-    that can be deleted again.
+    What no tier describes but lies under the agent goes as well. All of it is one batch, with the writes of ``also``: whoever
+    looks sees the whole agent or none.
 
     Raises:
         AgentNotFound: there is no such agent; nothing was deleted.
     """
     definition = definitions.existing(store, agent_id)
-    for namespace in store.list_namespaces(prefix=(namespaces.encode_label(agent_id),), limit=_NAMESPACES):
-        tier = tiers.described(namespace)
-        while (tier is None or tier.deleted) and (items := store.search(namespace, limit=_PAGE)):
-            store.batch([PutOp(item.namespace, item.key, None) for item in items])
     own = [name for name, tier in tiers.GLOBAL.items() if tier.deleted and tier.keyed_by == "agent"]
-    for name in sorted(own, key=lambda name: (name,) == namespaces.AGENTS):
-        store.delete((name,), agent_id)
+    store.batch([*_deletions(store, agent_id), *(PutOp((name,), agent_id, None) for name in own), *also])
     return definition
 
 
-def forget_thread(store: BaseStore, thread_id: str) -> None:
-    """Delete what lies beside the agents for one conversation: its lease."""
-    for name, tier in tiers.GLOBAL.items():
-        if tier.deleted and tier.keyed_by == "thread":
-            store.delete((name,), thread_id)
+def delete_memory(store: BaseStore, agent_id: str) -> None:
+    """Delete what lies under an agent without a definition: somebody wrote it while the agent was being deleted."""
+    if late := list(_deletions(store, agent_id)):
+        store.batch(late)
+
+
+def thread_deletions(thread_id: str) -> list[PutOp]:
+    """Return the writes that delete what lies beside the agents for one conversation: its lease."""
+    names = [name for name, tier in tiers.GLOBAL.items() if tier.deleted and tier.keyed_by == "thread"]
+    return [PutOp((name,), thread_id, None) for name in names]
+
+
+def _deletions(store: BaseStore, agent_id: str) -> Iterator[PutOp]:
+    for namespace in store.list_namespaces(prefix=(namespaces.encode_label(agent_id),), limit=_NAMESPACES):
+        tier, offset = tiers.described(namespace), 0
+        while (tier is None or tier.deleted) and (page := store.search(namespace, limit=_PAGE, offset=offset)):
+            yield from (PutOp(item.namespace, item.key, None) for item in page if item.namespace == namespace)
+            offset += len(page)

@@ -14,6 +14,9 @@ AGENTS: Namespace = ("agents",)
 IMPORTS: Namespace = ("imports",)
 """Imports that have begun, one item each by the agent's id; it goes when the import is complete."""
 
+ERASURES: Namespace = ("~erasures",)
+"""What is still to be done of erasing deleted agents, as notes. No agent's label begins with ``~``."""
+
 _RESERVED = {"blocks", BLOCK_HISTORY, "agents", "leases", "imports", "langgraph"}
 MAX_ID_CHARS = 200
 

@@ -209,6 +209,7 @@ _OF_THE_STORE = (
     Tier(namespaces.AGENTS[0], AgentDefinition, lambda value: value["agent_id"], keyed_by="agent"),
     Tier(namespaces.IMPORTS[0], ImportItem, keyed_by="agent"),
     Tier(LEASES[0], dict, keyed_by="thread"),
+    Tier(namespaces.ERASURES[0], dict, deleted=False),
     Tier(namespaces.BLOCKS[0], SharedItem, names=Fields("value", "updated_at"), keyed_by="block", deleted=False),
     Tier(namespaces.BLOCK_HISTORY, VersionItem, names=Fields("value", "time", turn="turn"), deleted=False),
 )

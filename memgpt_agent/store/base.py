@@ -297,7 +297,7 @@ class BaseMemoryStore(BaseStore):
         return self._engine.pending()
 
     def compact(self) -> int:
-        """Give back the space of what was deleted; see ``MemoryStore.compact``."""
+        """Rewrite the store without what was deleted or overwritten; see ``MemoryStore.compact``."""
         return self._engine.compact()
 
     def sizes(self) -> StoreSizes:

@@ -315,12 +315,13 @@ class MemoryStore(Protocol):
         ...
 
     def compact(self) -> int:
-        """Give back the space of what was deleted; return by how many bytes the store has become smaller.
+        """Rewrite the store without what was deleted or overwritten; return by how many bytes it has become smaller.
 
-        Not needed in daily use. Writers may have to wait meanwhile; nothing is lost if it is interrupted.
+        No byte of that is left in any of the store's files then: no text, no vector, no word of an index, no name of an empty
+        namespace. Daily use does not need it. Writers wait meanwhile. Interrupted, it loses nothing; call it again.
 
         Raises:
-            StoreBusy: others used the store for more than a minute.
+            StoreBusy: others used the store for more than a minute. Nothing is lost; something of what was deleted may be left.
         """
         ...
 

@@ -19,6 +19,7 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished, iterated
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.leases import Lease, Leases
+from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.node_names import EXECUTE_TOOLS
 from memgpt_agent.nodes.arrivals import no_turn
@@ -156,7 +157,11 @@ class Turns:
         """Return the graph, and whether the newest checkpoint is the end of a turn that was taken here: then nothing is unfinished.
 
         Where the turn before did not give the lease back, it is kept from writing before anything is read.
+
+        Raises:
+            AgentNotFound: the agent was deleted since it was opened.
         """
+        definitions.existing(self.memory.store, self.memory.agent_id)
         if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
             self.saver.raise_fence(lease)
         graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""

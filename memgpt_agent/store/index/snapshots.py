@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memgpt_agent.private import private_folder, tighten
-from memgpt_agent.store.index.namespace_documents import Contents, IndexVersion
+from memgpt_agent.store.index.namespace_documents import Contents, IndexVersion, namespace_version
 from memgpt_agent.store.index.snapshot_files import (
     SnapshotUnusable,
     covers,
@@ -19,10 +19,9 @@ from memgpt_agent.store.index.snapshot_files import (
     write_snapshot,
 )
 from memgpt_agent.store.sqlite.database import Database
+from memgpt_agent.store.sqlite.tombstones import SNAPSHOT_KEY
 
 logger = logging.getLogger(__name__)
-KEY = "snapshot/"
-"""Before a namespace's name: the key in the file's ``meta`` whose value is the snapshot's token."""
 
 
 class Snapshots:
@@ -69,19 +68,19 @@ class Snapshots:
                 temporary.rename(self._path(name, token))
                 _moved(contents, temporary, self._path(name, token))
                 flush_folder(self.folder)
-                before = self._vouch(name, token)
+                vouched, before = self._vouch(name, token, namespace_id, contents.version)
             except OSError as error:
                 logger.warning("no snapshot of an index was written beside %s: %s", self._database.path, error)
                 shutil.rmtree(temporary, ignore_errors=True)
                 return False
-            self._tidy(name, {token, before})
-            return True
+            self._tidy(name, {token, before} if vouched else {before})
+            return vouched
 
     def drop(self, namespace_id: int, dims: int | None) -> None:
         """Vouch for no snapshot of a namespace any more: it was found damaged."""
         name = _name(namespace_id, dims)
         with self._database.write() as connection:
-            connection.execute("DELETE FROM meta WHERE key = ?", (f"{KEY}{name}",))
+            connection.execute("DELETE FROM meta WHERE key = ?", (f"{SNAPSHOT_KEY}{name}",))
         self._tidy(name, set())
 
     def _path(self, name: str, token: str) -> Path:
@@ -89,7 +88,7 @@ class Snapshots:
 
     @staticmethod
     def _token(connection: sqlite3.Connection, name: str) -> str | None:
-        row = connection.execute("SELECT value FROM meta WHERE key = ?", (f"{KEY}{name}",)).fetchone()
+        row = connection.execute("SELECT value FROM meta WHERE key = ?", (f"{SNAPSHOT_KEY}{name}",)).fetchone()
         return str(row[0]) if row else None
 
     def _has(self, contents: Contents, name: str) -> bool:
@@ -101,14 +100,27 @@ class Snapshots:
         except SnapshotUnusable:
             return False
 
-    def _vouch(self, name: str, token: str) -> str | None:
+    def _vouch(self, name: str, token: str, namespace_id: int, version: IndexVersion) -> tuple[bool, str | None]:
+        """Write the token into the file; not where its namespace was erased or compacted since. Returns whether, and the former token."""
         with self._database.write() as connection:
             before = self._token(connection, name)
+            now = namespace_version(connection, namespace_id)
+            if now.generation != version.generation or not now.doc_high:
+                return False, before
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (f"{KEY}{name}", token),
+                (f"{SNAPSHOT_KEY}{name}", token),
             )
-        return before
+        return True, before
+
+    def remove_unknown(self) -> None:
+        """Remove every snapshot that the file does not vouch for. One that another process is writing fails there, and is written later."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{SNAPSHOT_KEY}*",))
+            known = {f"{key.removeprefix(SNAPSHOT_KEY)}-{token}" for key, token in rows}
+        for path in self.folder.glob("*"):
+            if path.is_dir() and path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _tidy(self, name: str, keep: set[str | None]) -> None:
         """Remove what is neither the snapshot nor the one before it, which a reader may be about to open."""

@@ -13,6 +13,7 @@ from memgpt_agent.errors import StoreBusy, StoreClosed, StoreCorrupt, StoreError
 from memgpt_agent.private import new_private_file, tighten
 from memgpt_agent.store.sqlite.filter_sql import judge
 from memgpt_agent.store.sqlite.migrations import check_header, check_whole, migrate
+from memgpt_agent.store.sqlite.tombstones import forget_deleted
 
 BUSY_TIMEOUT_SECONDS = 60.0
 IDLE_CONNECTIONS = 16
@@ -113,16 +114,30 @@ class Database:
             return int(pages) * int(page)
 
     def compact(self) -> int:
-        """Rewrite the file without free pages; return by how many bytes it has become smaller.
+        """Rewrite the file and empty its log; return by how many bytes the file has become smaller.
 
-        It takes as much free space as the file has. Writers wait. Interrupted, the file is as before.
+        ``secure_delete`` would not do: it leaves what balancing a page has copied, what full-text segments hold until they are
+        merged, and all that was deleted before (ADR 0135). It takes as much free space as the file has, twice: in the folder for
+        temporary files, where the copy is kept out of memory, and in the log. Writers wait. Interrupted, the file is as before.
+
+        Raises:
+            StoreBusy: others wrote, or read one state of the file, for more than a minute; its log is not empty.
         """
         before = self.size_bytes()
         with self.write() as connection:
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            forget_deleted(connection)
         with self._alone() as connection:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+            connection.execute("PRAGMA temp_store = FILE")
+            try:
+                connection.execute("VACUUM")
+            finally:
+                connection.execute("PRAGMA temp_store = MEMORY")
+            if connection.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()[0]:
+                raise StoreBusy(
+                    f"{self.path} was rewritten, but another process read it for more than {BUSY_TIMEOUT_SECONDS:.0f} seconds, so its "
+                    "log could not be emptied. Stop that process or try again."
+                )
         return before - self.size_bytes()
 
     def close(self) -> None:

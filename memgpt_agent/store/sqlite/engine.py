@@ -166,8 +166,11 @@ class Engine:
             return Writer(connection, micros(self._clock()), self._sizes.tombstones_kept).embed_later(docs, vectors)
 
     def compact(self) -> int:
-        """Give back the space of what was deleted; see ``MemoryStore.compact``."""
-        return self._database.compact()
+        """Rewrite the file without what was deleted; see ``MemoryStore.compact``."""
+        saved = self._database.compact()
+        if self._cache.upkeep.snapshots is not None:
+            self._cache.upkeep.snapshots.remove_unknown()
+        return saved
 
     def sizes(self) -> StoreSizes:
         """Return how much the file holds."""

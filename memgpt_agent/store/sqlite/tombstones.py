@@ -4,6 +4,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
+SNAPSHOT_KEY = "snapshot/"
+"""Before a namespace's id (a ``w`` behind it: of words only): the key in ``meta`` whose value is the token of its snapshot."""
 KEPT = 4096
 """How many tombstones of a namespace to keep at least; half the number of its items if that is more."""
 
@@ -28,6 +30,26 @@ def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]], ke
         most = max(kept, items // 2)
         if noted > 2 * most:
             _prune(connection, namespace_id, most)
+
+
+def forget_deleted(connection: sqlite3.Connection) -> None:
+    """Forget all that tells of deleted documents: notes, names of empty namespaces, and snapshots that hold their vectors.
+
+    A namespace with deleted documents gets another generation: every process builds its index anew at the next search, so that
+    none writes a snapshot that still holds them.
+    """
+    changed = {int(row[0]) for row in connection.execute("SELECT id FROM namespaces WHERE tombstones > 0 OR items = 0")}
+    connection.execute("DELETE FROM namespaces WHERE items = 0")
+    connection.execute(
+        "UPDATE namespaces SET generation = generation + 1, tombstones = 0, pruned_high = tombstone_high WHERE tombstones > 0"
+    )
+    connection.execute("DELETE FROM tombstones")
+    connection.execute("DELETE FROM pending WHERE doc NOT IN (SELECT id FROM docs)")
+    connection.execute("DELETE FROM path_sets WHERE id NOT IN (SELECT paths FROM docs)")
+    there = {int(row[0]) for row in connection.execute("SELECT id FROM namespaces")} - changed
+    keys = [str(row[0]) for row in connection.execute("SELECT key FROM meta WHERE key GLOB ?", (f"{SNAPSHOT_KEY}*",))]
+    outdated = [(key,) for key in keys if int(key.removeprefix(SNAPSHOT_KEY).rstrip("w")) not in there]
+    connection.executemany("DELETE FROM meta WHERE key = ?", outdated)
 
 
 def _prune(connection: sqlite3.Connection, namespace_id: int, kept: int) -> None:

@@ -1,0 +1,123 @@
+"""Erasing an agent from the store and the checkpoints so that no byte of it is left; what a kill cut off is finished later."""
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.base import BaseStore, PutOp
+
+from memgpt_agent.checkpoints import SqliteCheckpointer
+from memgpt_agent.errors import ConversationBusy, StoreError
+from memgpt_agent.leases import Leases
+from memgpt_agent.memory import definitions, deletion, namespaces
+from memgpt_agent.store.base import BaseMemoryStore
+
+Tell = Callable[[str], None]
+"""Called before each part of the work with what it is and about how long it takes."""
+REWRITTEN_BYTES_PER_SECOND = 60_000_000
+"""By which the time is told beforehand: the slowest of the files measured for ADR 0135."""
+_LEASE = "~erasing"
+"""The lease of whoever erases: one at a time."""
+_AGENT = "agent:"
+"""Before an agent's id: the key of the note that its memory is deleted, and its conversations perhaps not yet."""
+_REWRITE = "rewrite"
+"""The key of the note that nothing is left to be deleted, but perhaps bytes of it in the store's files."""
+_log = logging.getLogger(__name__)
+
+
+def erase(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, agent_id: str, wait_seconds: float, tell: Tell) -> None:
+    """Erase an agent, once the turns that are being taken are over; see ``delete_agent``.
+
+    Its memory goes in one transaction, which also notes what is still to be done.
+
+    Raises:
+        AgentNotFound: there is no such agent, nor one that a kill left half erased.
+        ConversationBusy: a turn, or another erasing, took too long; nothing was deleted.
+        StoreError: the agent is deleted, and bytes of it may be left; it is called again, or an agent opened, to finish.
+    """
+    leases = Leases(store)
+    with leases.hold(_LEASE, wait_seconds):
+        resumed = _AGENT + agent_id in _noted(store)
+        _finish(store, checkpointer, tell)
+        if definitions.load(store, agent_id) is None and resumed:
+            return
+        known = definitions.existing(store, agent_id)
+        threads = [thread for thread in known.threads if thread not in _threads_of_others(store, agent_id)]
+        with ExitStack() as held:
+            for thread_id in threads:
+                held.enter_context(leases.hold(thread_id, wait_seconds))
+            tell("Deleting its memory")
+            note = PutOp(namespaces.ERASURES, _AGENT + agent_id, {"threads": threads}, index=False)
+            deletion.delete(store, agent_id, [note])
+            _delete_threads(checkpointer, threads, tell)
+        _finish(store, checkpointer, tell)
+
+
+def before_opening(store: BaseStore, checkpointer: BaseCheckpointSaver[Any], agent_id: str, *, both_ours: bool) -> None:
+    """Finish what a kill cut off, if nobody else is about it; what hinders it is logged.
+
+    Args:
+        store: the store that an agent is opened on.
+        checkpointer: its checkpoints.
+        agent_id: the agent.
+        both_ours: whether both are the settings' own.
+
+    Raises:
+        ConversationBusy: the agent itself is being erased: a new one of its name would find the old conversations.
+    """
+    noted = _noted(store)
+    if noted and both_ours and isinstance(store, BaseMemoryStore) and isinstance(checkpointer, SqliteCheckpointer):
+        try:
+            with Leases(store).hold(_LEASE, 0):
+                _finish(store, checkpointer, _log.info)
+        except ConversationBusy:
+            _log.info("Another process is erasing an agent.")
+        except StoreError as error:
+            _log.warning("A deleted agent is not erased yet; the next opening tries again: %s", error)
+        noted = _noted(store)
+    if _AGENT + agent_id in noted:
+        raise ConversationBusy(f"The agent {agent_id!r} is being erased. Try again when `memgpt agents delete {agent_id}` is done.")
+
+
+def _finish(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, tell: Tell) -> None:
+    """Do what the notes say, in an order in which every part may be done again."""
+    noted = _noted(store)
+    if not noted:
+        return
+    agents = [key.removeprefix(_AGENT) for key in noted if key.startswith(_AGENT)]
+    threads = [thread for key in noted for thread in noted[key] if thread not in _threads_of_others(store, "")]
+    for agent_id in agents:
+        if definitions.load(store, agent_id) is None:
+            deletion.delete_memory(store, agent_id)
+    if agents:
+        _delete_threads(checkpointer, threads, tell)
+        tell(_rewriting("the conversations", checkpointer.size_bytes()))
+        checkpointer.compact()
+        done = [PutOp(namespaces.ERASURES, _AGENT + agent_id, None) for agent_id in agents]
+        leases = [op for thread_id in threads for op in deletion.thread_deletions(thread_id)]
+        store.batch([*leases, *done, PutOp(namespaces.ERASURES, _REWRITE, {}, index=False)])
+    tell(_rewriting("the memory", store.sizes().bytes))
+    store.compact()
+    store.delete(namespaces.ERASURES, _REWRITE)
+
+
+def _delete_threads(checkpointer: SqliteCheckpointer, threads: list[str], tell: Tell) -> None:
+    tell(f"Deleting its conversations ({len(threads)})")
+    for thread_id in threads:
+        checkpointer.delete_thread(thread_id)
+
+
+def _rewriting(what: str, size_bytes: int) -> str:
+    seconds = size_bytes / REWRITTEN_BYTES_PER_SECOND
+    return f"Rewriting {what} ({size_bytes / 1e6:,.1f} MB, about {max(1, round(seconds)):,} s)"
+
+
+def _noted(store: BaseStore) -> dict[str, list[str]]:
+    """Return the notes of what is to be done: keys, with the conversations of each."""
+    return {item.key: item.value.get("threads", []) for item in store.search(namespaces.ERASURES, limit=1_000)}
+
+
+def _threads_of_others(store: BaseStore, agent_id: str) -> set[str]:
+    return {thread for other in definitions.every(store) if other.agent_id != agent_id for thread in other.threads}
