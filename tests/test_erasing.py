@@ -17,6 +17,7 @@ from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 SECRET = "quagmirofex"
 """In the agent's name, its conversations' names, and all that it was told; as one word that no stemmer changes."""
 GONE = f"agent.{SECRET}"
+WORDS = {"embedding": HashingEmbedder()}
 PARTS = 5
 """How often the erasing of one agent tells what comes next."""
 
@@ -26,12 +27,12 @@ def lived(settings: Settings, tmp_path: Path) -> None:
     document = tmp_path / "outside" / "cv.txt"
     document.parent.mkdir(exist_ok=True)
     document.write_text(f"Employer: {SECRET} and sons.\n" * 40)
-    with MemGPTAgent(agent_id="keep", model=ScriptedModel([say("Hello")]), embedding=HashingEmbedder(), settings=settings) as agent:
+    with MemGPTAgent(agent_id="keep", model=ScriptedModel([say("Hello")]), **WORDS, settings=settings) as agent:
         agent.step("I like pears")
         agent.tools.archival_memory_insert("Pears ripen in September", tags=["fruit"])
     edit = call("core_memory_append", label="human", content=f"Works for {SECRET}.", request_heartbeat=True)
     script = [edit, say("Noted"), *[say(f"{SECRET} {n}") for n in range(8)]]
-    with MemGPTAgent(agent_id=GONE, model=ScriptedModel(script), embedding=HashingEmbedder(), settings=settings, human=f"Of {SECRET}") as agent:
+    with MemGPTAgent(agent_id=GONE, model=ScriptedModel(script), **WORDS, settings=settings, human=f"Of {SECRET}") as agent:
         agent.step(f"I work for {SECRET}")
         for n in range(6):
             agent.step(f"{SECRET} message {n}")
@@ -40,20 +41,20 @@ def lived(settings: Settings, tmp_path: Path) -> None:
         assert SECRET in str(agent.tools.archival_memory_search(f"paid by {SECRET}"))
         agent.tools.core_memory_replace(label="human", old_content=f"Of {SECRET}", new_content=f"{SECRET} " * 40)
         agent.tools.core_memory_replace(label="human", old_content=f"{SECRET} " * 40, new_content="Rewritten")
-    with MemGPTAgent(agent_id=GONE, thread_id=f"{SECRET}-2", model=ScriptedModel([say("Yes")]), embedding=HashingEmbedder(), settings=settings) as agent:
+    with MemGPTAgent(agent_id=GONE, thread_id=f"{SECRET}-2", model=ScriptedModel([say("Yes")]), **WORDS, settings=settings) as agent:
         agent.step(f"{SECRET} again")
 
 
 def left(settings: Settings, secret: str = SECRET) -> dict[str, int]:
     """Return which files of the data folder hold the secret in content or name, and how often."""
     found = {path.name: path.read_bytes().lower().count(secret.encode()) for path in settings.home.rglob("*") if path.is_file()}
-    assert not [path for path in settings.home.rglob(f"*{secret}*")]
+    assert not list(settings.home.rglob(f"*{secret}*"))
     return {name: count for name, count in found.items() if count}
 
 
 def assert_keep_lives(settings: Settings) -> None:
     """The other agent has its memory, its conversation, and finds by words and meaning."""
-    with MemGPTAgent(agent_id="keep", model=ScriptedModel([say("Pears.")]), embedding=HashingEmbedder(), settings=settings) as agent:
+    with MemGPTAgent(agent_id="keep", model=ScriptedModel([say("Pears.")]), **WORDS, settings=settings) as agent:
         assert [m.text for m in agent.messages()][:1] == ["I like pears"]
         assert "September" in str(agent.tools.archival_memory_search("when are pears ripe"))
         assert agent.step("What do I like?").message == "Pears."
@@ -128,10 +129,13 @@ def test_an_agent_that_is_being_erased_is_not_begun_anew(tmp_path: Path) -> None
     lived(settings, tmp_path)
     with python(KILLED, str(settings.home), "2", GONE) as killed:
         assert killed.wait(120) == -9
-    with open_configured_store(settings, searches=False) as store, open_checkpointer(tmp_path / "other.db") as other:
-        with pytest.raises(ConversationBusy, match="is being erased"):
-            MemGPTAgent(agent_id=GONE, model=ScriptedModel(), embedding=HashingEmbedder(), settings=settings, store=store, checkpointer=other)
-    with MemGPTAgent(agent_id=GONE, model=ScriptedModel([say("Who are you?")]), embedding=HashingEmbedder(), settings=settings) as agent:
+    with (
+        open_configured_store(settings, searches=False) as store,
+        open_checkpointer(tmp_path / "other.db") as other,
+        pytest.raises(ConversationBusy, match="is being erased"),
+    ):
+        MemGPTAgent(agent_id=GONE, model=ScriptedModel(), settings=settings, store=store, checkpointer=other)
+    with MemGPTAgent(agent_id=GONE, model=ScriptedModel([say("Who are you?")]), **WORDS, settings=settings) as agent:
         assert agent.messages() == []
         assert agent.step("Hi").message == "Who are you?"
 
@@ -146,7 +150,8 @@ from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
 settings, name = Settings(home=Path(sys.argv[1])), sys.argv[2]
-with open_configured_store(settings, searches=False) as store, MemGPTAgent(agent_id=name, model=ScriptedModel([say("Hi")] * 3), embedding=HashingEmbedder(), settings=settings) as agent:
+opened = MemGPTAgent(agent_id=name, thread_id="third", model=ScriptedModel([say("Hi")] * 3), embedding=HashingEmbedder(), settings=settings)
+with open_configured_store(settings, searches=False) as store, opened as agent:
     agent.step("warm " + sys.argv[3])
     assert sys.argv[3] in str(agent.tools.archival_memory_search("who pays")) + str(agent.tools.conversation_search("message 1"))
     seen, below = [], (namespaces.encode_label(name),)
@@ -160,7 +165,8 @@ with open_configured_store(settings, searches=False) as store, MemGPTAgent(agent
         agent.step("Still there?")
     except AgentNotFound:
         seen.append("not found")
-    found = str([agent.tools.archival_memory_search("who pays"), agent.tools.conversation_search("message 1"), dict(agent.core_memory), agent.messages()])
+    found = [agent.tools.archival_memory_search("who pays"), agent.tools.conversation_search("message 1")]
+    found = str([*found, dict(agent.core_memory), agent.messages()])
     print(len(seen), seen[-1], found.count(sys.argv[3]), flush=True)
     sys.stdin.readline()
 """
@@ -188,9 +194,9 @@ def test_a_conversation_of_two_agents_stays_when_one_is_deleted(tmp_path: Path) 
     """It is the other one's too."""
     settings = Settings(home=tmp_path / "home")
     for name in ("ann", "bob"):
-        with MemGPTAgent(agent_id=name, thread_id="both", model=ScriptedModel([say(f"I am {name}")]), embedding=HashingEmbedder(), settings=settings) as agent:
+        with MemGPTAgent(agent_id=name, thread_id="both", model=ScriptedModel([say(f"I am {name}")]), **WORDS, settings=settings) as agent:
             agent.step("Hi")
     delete_agent("ann", settings)
-    with MemGPTAgent(agent_id="bob", thread_id="both", model=ScriptedModel(), embedding=HashingEmbedder(), settings=settings) as agent:
+    with MemGPTAgent(agent_id="bob", thread_id="both", model=ScriptedModel(), **WORDS, settings=settings) as agent:
         queue = agent.graph.get_state({"configurable": {"thread_id": "both"}}).values["messages"]
         assert "I am bob" in [message.text for message in queue]

@@ -17,7 +17,7 @@ from memgpt_agent.store.base import BaseMemoryStore
 Tell = Callable[[str], None]
 """Called before each part of the work with what it is and about how long it takes."""
 REWRITTEN_BYTES_PER_SECOND = 60_000_000
-"""By which the time is told beforehand: the slowest of the files measured for ADR 0135."""
+"""By which the time is told beforehand: about half of what was measured (ADR 0135)."""
 _LEASE = "~erasing"
 """The lease of whoever erases: one at a time."""
 _AGENT = "agent:"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from memgpt_agent.store import FaissStore
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.snapshot_files import HEADER
 from tests.store.seeded import CHUNK_ROWS, DIMS, delete, exact_keys, opened, put, vector_of
@@ -395,3 +396,22 @@ def test_readers_and_a_writer_go_on_while_snapshots_are_written(path: Path) -> N
         done.set()
         assert all(reader.result(60) > 0 for reader in running)
     assert len(folders(path)) >= 1
+
+
+def test_compacting_leaves_no_snapshot_with_a_deleted_vector(path: Path) -> None:
+    """Neither of the own process nor of one that has the index in memory; the next is written without what was deleted."""
+    snapshot(path)
+    with opened(path) as other:
+        other.settle()
+        delete(path, [7])
+        with FaissStore(path) as store:
+            store.compact()
+        assert folders(path) == []
+        with other.index() as index:
+            assert index.live == COUNT - 1
+        other.settle()
+        kept = folders(path)
+        assert kept
+        files = [file.read_bytes() for file in path.parent.rglob("*") if file.is_file()]
+        assert not any(vector_of(7).tobytes() in content for content in files)
+        assert any(vector_of(8).tobytes() in content for content in files)
