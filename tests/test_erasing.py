@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 SECRET = "quagmirofex"
 """In the agent's name, its conversations' names, and all that it was told; as one word that no stemmer changes."""
 GONE = f"agent.{SECRET}"
-WORDS = {"embedding": HashingEmbedder()}
+WORDS: dict[str, Any] = {"embedding": HashingEmbedder()}
+"""What an agent is given in every test."""
 PARTS = 5
 """How often the erasing of one agent tells what comes next."""
 
