@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
-from memgpt_agent.config import Context, Reasoning, Settings
+from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context, Reasoning, Settings, Window
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.faces import in_thread
@@ -55,6 +55,9 @@ class MemGPTAgent(Approvals, Background):
     only. What is not given comes from the agent's definition, then the environment, then the defaults. Without
     ``store`` and ``checkpointer`` everything lies in one folder (``Settings.home``). It is a context manager.
 
+    ``context_window`` is in tokens; ``"max"`` is all that the model takes. Where a new agent is given none, its prompts
+    have 32,768 tokens at most.
+
     One turn at a time for each thread: calls of threads, asyncio tasks, other agent objects and, on the same store file,
     other processes take turns in the order in which they come (``Settings.turn_wait_seconds`` at most). A turn that a crash
     cut off is finished before new input. ``history_turns`` turns can be gone back to in the graph's checkpoints.
@@ -75,7 +78,7 @@ class MemGPTAgent(Approvals, Background):
         model: BaseChatModel | str | None = None,
         llm_client: BaseChatModel | str | None = None,
         summarizer: BaseChatModel | str | None = None,
-        context_window: int | None = None,
+        context_window: Window | None = None,
         reasoning: Reasoning | None = None,
         embedding: Embeddings | str | None = None,
         profile: Profile | str | None = None,
@@ -117,7 +120,7 @@ class MemGPTAgent(Approvals, Background):
             # Notes of what is to be erased speak of the settings' two files, not of others that were given.
             erasing.before_opening(self._store, self._checkpointer, self.agent_id, both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
-            stored = known or AgentDefinition(self.agent_id, stamp(clock()))
+            stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._archive = archive_of(archival_store, clock)

@@ -14,6 +14,12 @@ from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
 MIN_CONTEXT_WINDOW_TOKENS = 4_096
 """Below this the system prompt, the tools and an answer leave no room for a conversation."""
 
+DEFAULT_PROMPT_TOKENS = 32_768
+"""The most that a new agent sends in one prompt where nobody chose a window: so a turn costs the same from the first day."""
+
+Window = int | Literal["max"]
+"""A context window in tokens, or all of the model's."""
+
 Reasoning = Literal["auto", "thinking", "native", "off"]
 """Where inner thoughts come from: decided by the model's profile, a ``thinking`` argument of each tool, the model itself, or nowhere."""
 
@@ -70,8 +76,19 @@ class Context(BaseModel):
         Field(description="The model that is asked where the chat model fails for good.", json_schema_extra=_shown(CALL_LLM)),
     ] = None
     context_window_tokens: Annotated[
+        Annotated[int, Field(ge=MIN_CONTEXT_WINDOW_TOKENS, le=10_000_000)] | Literal["max"] | None,
+        Field(
+            description="Tokens the model can be sent and answer together; 'max' is all that the model takes. When empty, the model's own, "
+            "of which a new conversation's prompts use prompt_tokens."
+        ),
+    ] = None
+    prompt_tokens: Annotated[
         int | None,
-        Field(ge=MIN_CONTEXT_WINDOW_TOKENS, le=10_000_000, description="Tokens the model can be sent. The model's own when empty."),
+        Field(
+            ge=1_024, le=10_000_000,
+            description="Most tokens of one prompt. When empty, 32,768 in a new conversation for which no window is chosen; "
+            "else what the window holds.",
+        ),
     ] = None
     answer_tokens: Annotated[
         int | None, Field(ge=64, le=100_000, description="Tokens kept free for the answer. A quarter of the window, 4,096 at most, when empty.")
@@ -145,7 +162,7 @@ class Context(BaseModel):
 
 def _explain(error: ValidationError, known: list[str], of: str = "Context") -> str:
     """Put pydantic's findings in one sentence each, and name the fields there are."""
-    found = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
+    found = [f"{e['loc'][0] if e['loc'] else of} = {e['input']!r}: {e['msg']}" for e in error.errors()]
     return f"{of}: " + "; ".join(found) + f". The fields are: {', '.join(known)}."
 
 

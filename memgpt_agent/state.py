@@ -175,6 +175,8 @@ class AgentState(TypedDict):
     """An event not yet received; it becomes a message of the queue."""
     agent_id: NotRequired[str]
     """Whose memory this conversation uses: a run named it, or the memory scope chose it; it holds for runs that name nobody's."""
+    prompt_tokens: NotRequired[int]
+    """The most tokens of a prompt where a run chooses none; missing in conversations that an earlier version began."""
     turn: NotRequired[Turn]
     """The registers of the running turn."""
     heartbeat_reason: NotRequired[HeartbeatReason | None]

@@ -13,7 +13,7 @@ from memgpt_agent.agent_file.af_messages import Translated, translate
 from memgpt_agent.agent_file.af_reading import Data, ForeignAgent, read_agents
 from memgpt_agent.agent_file.af_rules import notes_on, read_rules
 from memgpt_agent.agent_file.document import AgentDocument, Conversation, Source, StoredItem
-from memgpt_agent.config import MIN_CONTEXT_WINDOW_TOKENS, Settings
+from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, MIN_CONTEXT_WINDOW_TOKENS, Settings
 from memgpt_agent.errors import AgentFileError, MemGPTError
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory import namespaces
@@ -97,7 +97,8 @@ def _source(agent: ForeignAgent, agent_id: str, name: str, settings: Settings) -
     profile = _profile(agent)
     rules, tools = read_rules(agent.agent.get("tool_rules")), [tool.name for tool in profile.tools]
     definition: dict[str, Any] = {
-        "created": now, "profile": profile.name, "model": None, "embedding": None, "tools": tools, "context": {},
+        "created": now, "profile": profile.name, "model": None, "embedding": None, "tools": tools,
+        "context": {"prompt_tokens": DEFAULT_PROMPT_TOKENS},
         "threads": [agent_id], "rules": rules_to_data([one.rule for one in rules if one.rule]),
     }  # fmt: skip
     _choose_model(agent, definition, settings)
@@ -220,7 +221,7 @@ def _choose_model(agent: ForeignAgent, definition: dict[str, Any], settings: Set
     definition["model"] = wanted
     window: Any = agent.agent.get("context_window_limit") or config.get("context_window")
     if isinstance(window, int) and window >= MIN_CONTEXT_WINDOW_TOKENS:
-        definition["context"]["context_window_tokens"] = window
+        definition["context"] = {"context_window_tokens": window}
     note(f"temperature and other settings of {handle!r}: kept in the file only")
 
 

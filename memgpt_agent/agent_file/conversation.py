@@ -24,7 +24,7 @@ _BEFORE: dict[tuple[str, ...], str] = {
 """The node whose router leads to the pending one, where the state is given back as that node's update."""
 _REGISTERS: dict[str, Any] = {
     "event": Event | None, "turn": Turn, "heartbeat_reason": HeartbeatReason | None, "summary": Summary | None,
-    "memory_pressure_warned": bool, "context_usage": dict[str, int], "model_facts": dict[str, ModelFacts],
+    "memory_pressure_warned": bool, "prompt_tokens": int, "context_usage": dict[str, int], "model_facts": dict[str, ModelFacts],
     "turn_notes": TurnNotes | None, "core_memory": dict[str, str],
 }  # fmt: skip
 """What the state holds beside the queue."""

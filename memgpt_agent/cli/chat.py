@@ -95,7 +95,7 @@ def _choices(
     persona: str | None,
     human: str | None,
     embedding: str | None,
-    window: int | None,
+    window: str | None,
     reasoning: str | None,
     user: str | None,
     tools: str | None,
@@ -103,7 +103,8 @@ def _choices(
     """Return what was given, by the names of the facade's arguments."""
     named = {
         "thread_id": thread, "model": model, "persona": persona, "human": human,
-        "embedding": embedding, "context_window": window, "reasoning": reasoning, "user_id": user,
+        "embedding": embedding, "reasoning": reasoning, "user_id": user,
+        "context_window": int(window) if window and window.isdecimal() else window,
         "tools": [name.strip() for name in tools.split(",") if name.strip()] if tools else None,
     }  # fmt: skip
     return {name: value for name, value in named.items() if value is not None}

@@ -22,7 +22,8 @@ Embedding = Annotated[
     str | None, typer.Option("--embedding", metavar="NAME", help="The embedding of its memory: multilingual, minilm, or openai:NAME.")
 ]
 Window = Annotated[
-    int | None, typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent at most.")
+    str | None,
+    typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent and answers at most; max: all that it takes."),
 ]
 Reasoning = Annotated[
     str | None,

@@ -16,7 +16,7 @@ from memgpt_agent.nodes.company import Others, own_view, signed
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.page_faults import notes_for
 from memgpt_agent.nodes.profile_rules import ended, reminders
-from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.nodes.session import Resources, Session, default_prompt_tokens
 from memgpt_agent.prompts import CUT_OFF_REPLY, memory_pressure
 from memgpt_agent.state import AgentState, Turn, merge_queue
 
@@ -38,6 +38,8 @@ def _compiled(state: AgentState, session: Session, others: Others) -> dict[str, 
     whose = session.memory.agent_id
     if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
         update["agent_id"] = whose
+    if most := default_prompt_tokens(state):
+        update["prompt_tokens"] = most
     received, turn = receive(state, session, others)
     if turn is not None and session.cut_off_twice:
         sorry = apology(CUT_OFF_REPLY, session, turn)

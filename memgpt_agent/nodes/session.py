@@ -11,7 +11,7 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.checkpoints import FENCE
-from memgpt_agent.config import Context, MemoryScope
+from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context, MemoryScope
 from memgpt_agent.errors import ContextTooSmall
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.leases import Lease
@@ -116,7 +116,7 @@ class Session:
     facts: ModelFacts
     """What was learned of the model by using it."""
     window_tokens: int
-    """What the model can be sent and answer together, as it says or as its provider's refusal taught."""
+    """What the model may be sent and answer together: what it says or its provider's refusal taught, or less where prompts are kept smaller."""
     answer_tokens: int
     """The room that is kept free for the answer."""
     provider_budget_tokens: int
@@ -156,7 +156,7 @@ class Session:
         counter = resources.caches.counter(model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""
         facts = (state.get("model_facts") or {}).get(name_of(model)) or ModelFacts(factor=1.0, window=0)
-        window, answer, budget = _tokens(context, model, facts)
+        window, answer, budget = _tokens(context, model, facts, most_prompt_tokens(context, state))
         own_budget = int(budget / facts["factor"])
         memory = AgentMemory(
             store, agent_id, resources.clock, context.time_zone, archive=archive, in_background=resources.profile.in_background,
@@ -218,16 +218,28 @@ def _agent_of(resources: Resources, context: Context, config: RunnableConfig, st
     return f"{place}:{key_of('agent', agent_id)[:8]}"
 
 
-def _tokens(context: Context, model: BaseChatModel, facts: ModelFacts) -> tuple[int, int, int]:
+def default_prompt_tokens(state: AgentState) -> int | None:
+    """Return the most tokens of a prompt where a run chooses nothing; ``None``, the whole window, in what earlier versions began."""
+    return state.get("prompt_tokens") or (None if state.get("turn") else DEFAULT_PROMPT_TOKENS)
+
+
+def most_prompt_tokens(context: Context, state: AgentState) -> int | None:
+    """Return the most tokens that a prompt of this run may have; ``None`` where the window alone decides."""
+    return context.prompt_tokens or (None if context.context_window_tokens else default_prompt_tokens(state))
+
+
+def _tokens(context: Context, model: BaseChatModel, facts: ModelFacts, most: int | None) -> tuple[int, int, int]:
     """Return a model's window, the room for its answer, and what is left for the prompt, in its provider's tokens.
 
     Raises:
         ContextTooSmall: nothing would be left.
     """
-    stated = context.context_window_tokens or context_window_tokens(model) or UNKNOWN_WINDOW_TOKENS
+    chosen = context.context_window_tokens
+    stated = (chosen if isinstance(chosen, int) else None) or context_window_tokens(model) or UNKNOWN_WINDOW_TOKENS
     window = min(stated, facts["window"] or stated)
     answer = context.answer_tokens or min(4_096, window // 4)
     if answer >= window:
         raise ContextTooSmall(f"answer_tokens = {answer:,} leaves nothing of a window of {window:,} tokens; lower it.")
+    window = min(window, most + answer) if most else window
     budget = window - answer
     return window, answer, min(budget, facts.get("fits") or budget)

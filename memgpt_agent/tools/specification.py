@@ -59,7 +59,7 @@ class AgentSpecification:
         added = tuple(tool for tool in tools if not isinstance(tool, str))
         whole = with_groups(profile_of(profile or stored.profile), groups)
         registry = ToolRegistry(whole.tools, added)
-        chosen = {**(stored.context or {}), **{name: value for name, value in choices.items() if value is not None}}
+        chosen = _chosen(stored.context or {}, {name: value for name, value in choices.items() if value is not None})
         return cls(
             profile=whole,
             groups=groups,
@@ -86,3 +86,16 @@ class AgentSpecification:
             rules=self.kept_rules,
             tags=self.tags,
         )
+
+
+def _chosen(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an agent's choices; a window that is given now ends what was stored of its prompts' size.
+
+    A stored agent with neither is of an earlier version and goes on with all of its model's window.
+    """
+    chosen = {**stored, **given}
+    if "context_window_tokens" in given and "prompt_tokens" not in given:
+        chosen.pop("prompt_tokens", None)
+    if not {"context_window_tokens", "prompt_tokens"} & set(chosen):
+        chosen["context_window_tokens"] = "max"
+    return chosen
