@@ -69,7 +69,7 @@ class AgentSpecification:
             kept_rules=tuple(rules_to_data(rules)) or stored.rules,
             tags=tuple(tags) or stored.tags,
             choices=chosen,
-            context=Context.from_values({**chosen, "agent_id": stored.agent_id}),
+            context=Context.from_values({**_window(chosen), **chosen, "agent_id": stored.agent_id}),
         )
 
     def define(self, stored: AgentDefinition, *, model: Any, embedding: Any, thread_id: str) -> AgentDefinition:
@@ -89,13 +89,13 @@ class AgentSpecification:
 
 
 def _chosen(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an agent's choices; a window that is given now ends what was stored of its prompts' size.
-
-    A stored agent with neither is of an earlier version and goes on with all of its model's window.
-    """
+    """Return an agent's choices; a window that is given now ends what was stored of its prompts' size."""
     chosen = {**stored, **given}
     if "context_window_tokens" in given and "prompt_tokens" not in given:
         chosen.pop("prompt_tokens", None)
-    if not {"context_window_tokens", "prompt_tokens"} & set(chosen):
-        chosen["context_window_tokens"] = "max"
     return chosen
+
+
+def _window(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the choice that is made for an agent of an earlier version, which has neither a window nor a size of prompts: the whole window."""
+    return {} if {"context_window_tokens", "prompt_tokens"} & set(chosen) else {"context_window_tokens": "max"}
