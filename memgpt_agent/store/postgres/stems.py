@@ -20,7 +20,7 @@ def stem(word: str) -> str:
     """Return the stem of a folded word.
 
     FTS5 sees each word behind its namespace's number, so that no word begins with a vowel; and it knows two endings more than
-    Snowball's ``porter``. Of 14,943 words of documentation two came out otherwise, codes such as ``eaa44ed``.
+    Snowball's ``porter``. Codes such as ``eaa44ed`` may come out otherwise.
     """
     found = _stemmed("1x" + word)
     if found.endswith(("logi", "bli")) and _MEASURED.search(found[:-4] if found.endswith("logi") else found[:-3]):
