@@ -108,11 +108,12 @@ def _store(terminal: Terminal) -> Check:
 
 
 def _embedding(terminal: Terminal, *, ask: bool) -> Check:
-    from memgpt_agent.embeddings import MiniLMEmbeddings, MultilingualEmbeddings, embedding_name, resolve_embedding
+    from memgpt_agent.embeddings import embedding_name, resolve_embedding
+    from memgpt_agent.embeddings.in_process import InProcessEmbeddings
 
     embedding = resolve_embedding(terminal.settings.embedding)
     name = embedding_name(embedding)
-    if not isinstance(embedding, MiniLMEmbeddings | MultilingualEmbeddings) and not ask:
+    if not isinstance(embedding, InProcessEmbeddings) and not ask:
         return Check("embedding", "ok", f"{name} (not asked; --ask does)")
     began = time.perf_counter()
     dims = len(embedding.embed_query("hello"))

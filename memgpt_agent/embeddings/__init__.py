@@ -5,11 +5,10 @@ from memgpt_agent.embeddings.multilingual import MultilingualEmbeddings
 from memgpt_agent.embeddings.resolve import (
     embedding_dims,
     embedding_name,
-    how_to_install,
-    is_available,
+    missing_install,
     resolve_embedding,
 )
 
 __all__ = [
-    "MiniLMEmbeddings", "MultilingualEmbeddings", "embedding_dims", "embedding_name", "how_to_install", "is_available", "resolve_embedding",
+    "MiniLMEmbeddings", "MultilingualEmbeddings", "embedding_dims", "embedding_name", "missing_install", "resolve_embedding",
 ]  # fmt: skip

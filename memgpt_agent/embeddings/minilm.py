@@ -1,6 +1,5 @@
 """The English embedding in process: all-MiniLM-L6-v2 with int8 weights, run in process by onnxruntime."""
 
-import asyncio
 import hashlib
 import os
 import threading
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from memgpt_agent.embeddings.in_process import InProcessEmbeddings
 from memgpt_agent.errors import MissingDependency, ModelError
 
 MINILM_NAME = "all-MiniLM-L6-v2-int8"
@@ -36,7 +35,7 @@ class _Engine:
     session: Any
 
 
-class MiniLMEmbeddings(Embeddings):
+class MiniLMEmbeddings(InProcessEmbeddings):
     """Turn texts into vectors of 384 numbers, unit length, close where the meanings are; no key, no network.
 
     Tokens are WordPiece (uncased), at most 256 of them; the hidden states are averaged over the tokens and scaled to
@@ -71,22 +70,6 @@ class MiniLMEmbeddings(Embeddings):
             ModelError: the model's file or vocabulary is not the one this code was written for.
         """
         self._loaded()
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return one vector for each text, in the order given. Raises as `load` does."""
-        return self.embed_array(texts).tolist()
-
-    def embed_query(self, text: str) -> list[float]:
-        """Return the vector of one text. Raises as `load` does."""
-        return self.embed_array([text])[0].tolist()
-
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As `embed_documents`, in a thread."""
-        return await asyncio.to_thread(self.embed_documents, texts)
-
-    async def aembed_query(self, text: str) -> list[float]:
-        """As `embed_query`, in a thread."""
-        return await asyncio.to_thread(self.embed_query, text)
 
     def embed_array(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors as one array, (n, 384) float32, unit length. Raises as `load` does."""

@@ -1,6 +1,5 @@
 """The embedded multilingual embedding: Google's Universal Sentence Encoder, multilingual v3, run in process by numpy."""
 
-import asyncio
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -9,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from memgpt_agent.embeddings.in_process import InProcessEmbeddings
 from memgpt_agent.errors import MissingDependency, ModelError
 
 MULTILINGUAL_NAME = "universal-sentence-encoder-multilingual-3"
@@ -27,7 +26,7 @@ _SHA256 = {
 _MAX_CHARS = 8_000  # the tiers cut long texts into parts of 1,000; beyond this an average over all words says nothing
 
 
-class MultilingualEmbeddings(Embeddings):
+class MultilingualEmbeddings(InProcessEmbeddings):
     """Turn texts of 16 languages into vectors of 512 numbers, unit length, close where the meanings are; no key, no network.
 
     Arabic, Chinese (both scripts), Dutch, English, French, German, Italian, Japanese, Korean, Polish, Portuguese, Russian, Spanish, Thai,
@@ -58,22 +57,6 @@ class MultilingualEmbeddings(Embeddings):
             ModelError: its files are not those this code was written for.
         """
         self._loaded()
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return one vector for each text, in the order given. Raises as :meth:`load` does."""
-        return self.embed_array(texts).tolist()
-
-    def embed_query(self, text: str) -> list[float]:
-        """Return the vector of one text. Raises as :meth:`load` does."""
-        return self.embed_array([text])[0].tolist()
-
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As :meth:`embed_documents`, in a thread."""
-        return await asyncio.to_thread(self.embed_documents, texts)
-
-    async def aembed_query(self, text: str) -> list[float]:
-        """As :meth:`embed_query`, in a thread."""
-        return await asyncio.to_thread(self.embed_query, text)
 
     def embed_array(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors as one array, (n, 512) float32, unit length. Raises as :meth:`load` does."""

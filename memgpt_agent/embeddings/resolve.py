@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+from memgpt_agent.embeddings.in_process import InProcessEmbeddings
 from memgpt_agent.embeddings.minilm import MINILM_NAME, MiniLMEmbeddings
 from memgpt_agent.embeddings.multilingual import MULTILINGUAL_NAME, MultilingualEmbeddings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError
@@ -64,16 +65,11 @@ def resolve_embedding(
     )
 
 
-def is_available(embedding: Embeddings) -> bool:
-    """Return whether an embedding in process has its packages; True for every other one. Loads nothing."""
-    needed = getattr(embedding, "modules", ())
-    return all(importlib.util.find_spec(module) is not None for module in needed)
-
-
-def how_to_install(embedding: Embeddings) -> str:
-    """Return the command that installs what an embedding in process needs; empty for every other one."""
-    command = getattr(embedding, "install", "")
-    return f"Run: {command}." if command else ""
+def missing_install(embedding: Embeddings) -> str | None:
+    """Return the command that installs what an embedding in process lacks; None where nothing is missing. Loads nothing."""
+    if isinstance(embedding, InProcessEmbeddings) and any(importlib.util.find_spec(module) is None for module in embedding.modules):
+        return embedding.install
+    return None
 
 
 def embedding_name(embedding: Embeddings) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.config import Settings
-from memgpt_agent.embeddings import embedding_dims, how_to_install, is_available, resolve_embedding
+from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
 from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreCorrupt, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import BaseMemoryStore, Fields, open_store
@@ -51,13 +51,13 @@ def _embedding(settings: Settings, given: Embeddings | str | None) -> Embeddings
         return resolve_embedding()
     try:
         found = resolve_embedding(known)
-        if is_available(found):
+        if (command := missing_install(found)) is None:
             return found
-        missing = f"{known} is not installed. {how_to_install(found)}"
     except ConfigurationError:  # an object's class, which has no name that can be resolved: the store refuses another one
         return resolve_embedding()
     warnings.warn(
-        f"The memories in {settings.store_url} were embedded by {missing} Until then they are searched by words only.",
+        f"The memories in {settings.store_url} were embedded by {known}, which is not installed. Run: {command}. Until then they are "
+        "searched by words only.",
         MissingEmbedding,
         stacklevel=4,
     )
