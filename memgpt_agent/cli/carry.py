@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memgpt_agent.agent_file import Exported, Imported
 
 
-class Form(StrEnum):
+class ExportForm(StrEnum):
     """The form of the file."""
 
     json = "json"
@@ -28,11 +28,11 @@ def export(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else it is printed.")
     ] = None,
     form: Annotated[
-        Form,
+        ExportForm,
         typer.Option(
             "--format", metavar="FORM", help="json: everything; af: an Agent File, which holds less and says what not."
         ),
-    ] = Form.json,
+    ] = ExportForm.json,
     vectors: Annotated[
         bool, typer.Option("--vectors", help="With the vectors, so that an import need not embed anew.")
     ] = False,
@@ -48,7 +48,7 @@ def export(
     from memgpt_agent.agent_file import export_agent, export_agent_file
 
     target = output if output is not None else sys.stdout
-    if form is Form.af:
+    if form is ExportForm.af:
         done = export_agent_file(agent, target, settings=terminal.settings)
     else:
         done = export_agent(agent, target, vectors=vectors, settings=terminal.settings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memgpt_agent.cli import options
-from memgpt_agent.cli.commands import COMMANDS, Conversation
+from memgpt_agent.cli.commands import COMMANDS, ChatLoop
 from memgpt_agent.cli.loading import Loading
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
 from memgpt_agent.cli.turn_view import TurnView
@@ -137,7 +137,7 @@ def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], tho
     read = _prompt(terminal, loading)
     view = TurnView(terminal.out, terminal.out, live=True, thoughts=thoughts)
     try:
-        Conversation(loading.value, terminal.out, view).run(read)
+        ChatLoop(loading.value, terminal.out, view).run(read)
     finally:
         if not loading.failed:
             loading.value().close()

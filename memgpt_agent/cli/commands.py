@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, str] = {
 """What each command does."""
 
 
-class Conversation:
+class ChatLoop:
     """Lines in, turns out, until the user leaves. An interrupt ends a turn; an error is shown; neither ends the conversation."""
 
     def __init__(self, opened: "Callable[[], MemGPTAgent]", out: Console, view: TurnView) -> None:

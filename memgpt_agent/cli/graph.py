@@ -12,7 +12,7 @@ from memgpt_agent.cli.terminal import DEFAULT_AGENT, clean, plain, terminal_of
 from memgpt_agent.errors import ConfigurationError
 
 
-class Form(StrEnum):
+class PictureForm(StrEnum):
     """How the graph is given."""
 
     mermaid = "mermaid"
@@ -20,7 +20,10 @@ class Form(StrEnum):
     json = "json"
 
 
-_ENDINGS = {".svg": Form.svg, ".json": Form.json, ".mmd": Form.mermaid, ".mermaid": Form.mermaid, ".md": Form.mermaid}
+_ENDINGS = {
+    ".svg": PictureForm.svg, ".json": PictureForm.json,
+    ".mmd": PictureForm.mermaid, ".mermaid": PictureForm.mermaid, ".md": PictureForm.mermaid,
+}
 
 
 def graph(
@@ -32,7 +35,7 @@ def graph(
     past: Annotated[bool, typer.Option("--past/--no-past", help="Also what no longer holds; dashed.")] = True,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many facts to draw.")] = 60,
     form: Annotated[
-        Form | None,
+        PictureForm | None,
         typer.Option("--format", metavar="FORM", help="mermaid, svg or json; else by the file's ending, else mermaid."),
     ] = None,
     output: Annotated[
@@ -56,7 +59,7 @@ def graph(
             if query
             else known.every(as_of=moment, past=shows_past)
         )
-    if chosen is Form.json:
+    if chosen is PictureForm.json:
         if output is None:
             terminal.print_json([asdict(fact) for fact in facts])
             return
@@ -67,7 +70,7 @@ def graph(
         drawing = drawing_of(facts, limit)
         text = (
             to_svg(drawing, f"What {agent} knows{f' about {query}' if query else ''}")
-            if chosen is Form.svg
+            if chosen is PictureForm.svg
             else to_mermaid(drawing)
         )
     if output is None:
@@ -77,11 +80,11 @@ def graph(
     terminal.err.print(plain(f"{len(facts)} facts written to {output}."))
 
 
-def _form(form: Form | None, output: Path | None) -> Form:
+def _form(form: PictureForm | None, output: Path | None) -> PictureForm:
     if form is not None:
         return form
     if output is None:
-        return Form.mermaid
+        return PictureForm.mermaid
     if output.suffix.lower() not in _ENDINGS:
         raise ConfigurationError(
             f"The file {output.name!r} does not say what it is; end it in {', '.join(_ENDINGS)}, or give --format."

@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows, and
 app.command()(graph)
 
 
-class Tier(StrEnum):
+class SearchedTier(StrEnum):
     """Where to search."""
 
     both = "both"
@@ -61,8 +61,8 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for, in any words; an empty text gives the newest.")],
     agent: options.Agent = DEFAULT_AGENT,
     tier: Annotated[
-        Tier, typer.Option("--in", metavar="TIER", help="recall: what was said; archival: what was filed away; both.")
-    ] = Tier.both,
+        SearchedTier, typer.Option("--in", metavar="TIER", help="recall: what was said; archival: what was filed away; both.")
+    ] = SearchedTier.both,
     role: Annotated[
         list[Role] | None, typer.Option(help="In recall: only from user, assistant, tool or system; may be repeated.")
     ] = None,
@@ -82,11 +82,11 @@ def search(
         dates = range_filter(start, end, memory.time_zone)
         messages: list[Message] = []
         passages: list[Passage] = []
-        if tier is not Tier.archival:
+        if tier is not SearchedTier.archival:
             messages = memory.recall.search(
                 query, roles=[r.value for r in role] if role else None, dates=dates, limit=limit, page=page
             )
-        if tier is not Tier.recall:
+        if tier is not SearchedTier.recall:
             passages = memory.archival.search(query, tags=tag or (), dates=dates, limit=limit, page=page)
     if as_json:
         terminal.print_json({"recall": [asdict(m) for m in messages], "archival": [asdict(p) for p in passages]})

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.files.open_files import View
+from memgpt_agent.memory.files.open_files import FileView
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.memory.tasks import Task
 from memgpt_agent.memory.waking import Letter
@@ -71,7 +71,7 @@ class TaskItem:
 class ViewsItem:
     """The files that are open."""
 
-    views: tuple[View, ...]
+    views: tuple[FileView, ...]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _KEPT_CLOSED = 5
 
 
 @dataclass(frozen=True)
-class Step:
+class TaskStep:
     """One step of a task."""
 
     text: str
@@ -51,7 +51,7 @@ class Task:
     """By when, as it was given; empty if it does not matter."""
     due_at: str = ""
     """The last moment of that, ISO 8601, UTC."""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[TaskStep, ...] = ()
     """The plan, in order."""
     note: str = ""
     """What to remember about it."""
@@ -251,7 +251,7 @@ def _as_value(task: Task) -> dict[str, Any]:
 def _task(value: Mapping[str, Any]) -> Task:
     fields: dict[str, Any] = {
         **value,
-        "steps": tuple(Step(**step) for step in cast(list[dict[str, Any]], value["steps"])),
+        "steps": tuple(TaskStep(**step) for step in cast(list[dict[str, Any]], value["steps"])),
     }
     return Task(**fields)
 
@@ -272,7 +272,7 @@ def _find(tasks: _List, number: int) -> Task:
     return found
 
 
-def _planned(task: Task, steps: Sequence[str] | None, steps_done: Sequence[int]) -> tuple[Step, ...]:
+def _planned(task: Task, steps: Sequence[str] | None, steps_done: Sequence[int]) -> tuple[TaskStep, ...]:
     done = {step.text for step in task.steps if step.done}
     plan = task.steps if steps is None else tuple(replace(step, done=step.text in done) for step in _steps(steps))
     wrong = [number for number in steps_done if not 1 <= number <= len(plan)]
@@ -281,10 +281,10 @@ def _planned(task: Task, steps: Sequence[str] | None, steps_done: Sequence[int])
     return tuple(replace(step, done=step.done or place in steps_done) for place, step in enumerate(plan, start=1))
 
 
-def _steps(steps: Sequence[str]) -> tuple[Step, ...]:
+def _steps(steps: Sequence[str]) -> tuple[TaskStep, ...]:
     if len(steps) > MAX_STEPS:
         raise ToolError(f"{len(steps)} steps; give {MAX_STEPS} at most, and make the rest a task of its own.")
-    return tuple(Step(_text("step", step, MAX_TITLE_CHARS)) for step in steps)
+    return tuple(TaskStep(_text("step", step, MAX_TITLE_CHARS)) for step in steps)
 
 
 def _note(text: str) -> str:

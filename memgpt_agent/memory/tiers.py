@@ -36,7 +36,7 @@ from memgpt_agent.memory.stored import (
     VersionItem,
     ViewsItem,
 )
-from memgpt_agent.memory.tasks import Step, Task
+from memgpt_agent.memory.tasks import Task, TaskStep
 from memgpt_agent.memory.waking.pulse import PulseState
 
 Value = dict[str, Any]
@@ -46,7 +46,7 @@ ORIGINAL = "original"
 
 
 @dataclass(frozen=True)
-class Fields:
+class TierFields:
     """The names of the fields of a value that say when, where and through whom it came; empty where there is none."""
 
     text: str = ""
@@ -83,7 +83,7 @@ class Tier:
     """Where unknown fields would break the reading: the fields there are beside those of the class."""
     further: Callable[[Value, str], None] | None = None
     """What else is checked when it is imported."""
-    names: Fields = field(default_factory=Fields)
+    names: TierFields = field(default_factory=TierFields)
     """What its fields mean."""
     index: Callable[[Mapping[str, Any]], Paths | None] = _not_searched
     """Which paths of a value are searched; ``None``: it is found by its key alone."""
@@ -144,7 +144,7 @@ def _check_tasks(value: Value, place: str) -> None:
             where = f"{place}.{name}.{number}"
             _refuse_unknown(task, Task, frozenset(), where)
             for step, one in enumerate(task.get("steps", ())):
-                _refuse_unknown(one, Step, frozenset(), f"{where}.steps.{step}")
+                _refuse_unknown(one, TaskStep, frozenset(), f"{where}.steps.{step}")
             if "steps" not in task:
                 raise damaged(f"{where}.steps", "Field required")
             _check_time(task.get("due_at", ""), f"{where}.due_at")
@@ -171,28 +171,28 @@ def _page_key(value: Value) -> str:
     return f"{value['thread']}:{value['page']}"
 
 
-_MESSAGE = Fields("text", "time", "thread_id", "turn", "user_id")
-_LETTER = Fields("text", "time", turn="turn")
-_FACT = Fields("text", "time", cause="causes")
-_SUMMARY = Fields("text", "time", "thread_id")
+_MESSAGE = TierFields("text", "time", "thread_id", "turn", "user_id")
+_LETTER = TierFields("text", "time", turn="turn")
+_FACT = TierFields("text", "time", cause="causes")
+_SUMMARY = TierFields("text", "time", "thread_id")
 
 _OF_AN_AGENT = (
-    Tier("core", BlockItem, lambda value: value["label"], further=_check_trail, names=Fields("value", "updated_at", cause="causes"),
+    Tier("core", BlockItem, lambda value: value["label"], further=_check_trail, names=TierFields("value", "updated_at", cause="causes"),
          in_agent_file=True),
-    Tier("core_history", VersionItem, further=_check_version, names=Fields("value", "time", turn="turn")),
+    Tier("core_history", VersionItem, further=_check_version, names=TierFields("value", "time", turn="turn")),
     Tier("recall", MessageItem, _by_id, names=_MESSAGE, index=index_of_message, in_agent_file=True),
     Tier("journal", MessageItem, _by_id, names=_MESSAGE),
     Tier("events", EventsItem, keyed_by="thread"),
-    Tier("pages", PageItem, _page_key, names=Fields(thread="thread"), keyed_by="thread"),
-    Tier("archival", Passage, _by_id, names=Fields("text", "time", cause="cause"), index=index_of_passage),
-    Tier("retired", Retired, _by_id, beside=frozenset(), names=Fields("text", "time", cause="cause")),
-    Tier("entities", Entity, _by_id, beside=frozenset(), further=_as_written(Entity), names=Fields("name", "time"),
+    Tier("pages", PageItem, _page_key, names=TierFields(thread="thread"), keyed_by="thread"),
+    Tier("archival", Passage, _by_id, names=TierFields("text", "time", cause="cause"), index=index_of_passage),
+    Tier("retired", Retired, _by_id, beside=frozenset(), names=TierFields("text", "time", cause="cause")),
+    Tier("entities", Entity, _by_id, beside=frozenset(), further=_as_written(Entity), names=TierFields("name", "time"),
          index=_searched("name")),
     Tier("facts", Fact, _by_id, beside=frozenset({"ends", "text"}), further=_as_written(Fact), names=_FACT, index=_searched("text")),
     Tier("summaries", SummaryNode, _by_id, beside=frozenset({"time", "indexed"}), further=_as_written(SummaryNode), names=_SUMMARY,
          index=_searched(*INDEXED)),
     Tier("summary_heads", HeadItem, keyed_by="thread"),
-    Tier("files", FileRecord, _by_id, names=Fields("name", "time")),
+    Tier("files", FileRecord, _by_id, names=TierFields("name", "time")),
     Tier("file_text", LinesItem),
     Tier("open_files", ViewsItem, only="views"),
     Tier("tasks", TaskItem, only="list", further=_check_tasks),
@@ -210,8 +210,8 @@ _OF_THE_STORE = (
     Tier(namespaces.IMPORTS[0], ImportItem, keyed_by="agent"),
     Tier(LEASES[0], dict, keyed_by="thread"),
     Tier(namespaces.ERASURES[0], dict, deleted=False),
-    Tier(namespaces.BLOCKS[0], SharedItem, names=Fields("value", "updated_at"), keyed_by="block", deleted=False),
-    Tier(namespaces.BLOCK_HISTORY, VersionItem, names=Fields("value", "time", turn="turn"), deleted=False),
+    Tier(namespaces.BLOCKS[0], SharedItem, names=TierFields("value", "updated_at"), keyed_by="block", deleted=False),
+    Tier(namespaces.BLOCK_HISTORY, VersionItem, names=TierFields("value", "time", turn="turn"), deleted=False),
 )
 TIERS: Mapping[str, Tier] = {tier.name: tier for tier in _OF_AN_AGENT}
 """Every tier that lies under an agent, by its label there."""

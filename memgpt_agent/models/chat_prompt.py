@@ -23,14 +23,14 @@ _CHATML = (
 
 
 @dataclass(frozen=True)
-class Turn:
+class PromptTurn:
     """One message as chat templates know it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-def tokens_of(engine: LlamaEngine, turns: Sequence[Turn], *, tail: str = "") -> list[int]:
+def tokens_of(engine: LlamaEngine, turns: Sequence[PromptTurn], *, tail: str = "") -> list[int]:
     """Return the prompt in the model's own chat format, ready for the assistant to go on after ``tail``.
 
     What a message says is tokenized apart from the format, so that a text such as ``<|im_end|>`` cannot end it.
@@ -52,19 +52,19 @@ def tokens_of(engine: LlamaEngine, turns: Sequence[Turn], *, tail: str = "") -> 
     return tokens + (engine.tokenize(tail) if tail else [])
 
 
-def turns_of(messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> list[Turn]:
+def turns_of(messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> list[PromptTurn]:
     """Return messages as turns; the tools stand before the system text, which changes more often than they do."""
-    turns = [Turn("system", _tools_text(tools))] if tools else []
+    turns = [PromptTurn("system", _tools_text(tools))] if tools else []
     for message in messages:
         if isinstance(message, SystemMessage):
             first = not any(t.role != "system" for t in turns)
-            turns.append(Turn("system" if first else "user", message.text))
+            turns.append(PromptTurn("system" if first else "user", message.text))
         elif isinstance(message, AIMessage):
-            turns.append(Turn("assistant", _spoken(message)))
+            turns.append(PromptTurn("assistant", _spoken(message)))
         elif isinstance(message, ToolMessage):
-            turns.append(Turn("user", f"<tool_response>\n{message.text}\n</tool_response>"))
+            turns.append(PromptTurn("user", f"<tool_response>\n{message.text}\n</tool_response>"))
         else:
-            turns.append(Turn("user", message.text))
+            turns.append(PromptTurn("user", message.text))
     return turns
 
 
@@ -110,7 +110,7 @@ def _tools_text(tools: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _rendered(engine: LlamaEngine, turns: Sequence[Turn]) -> str:
+def _rendered(engine: LlamaEngine, turns: Sequence[PromptTurn]) -> str:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def refuse(reason: str) -> None:
@@ -127,16 +127,16 @@ def _rendered(engine: LlamaEngine, turns: Sequence[Turn]) -> str:
     return text
 
 
-def _merged(turns: Sequence[Turn]) -> list[Turn]:
+def _merged(turns: Sequence[PromptTurn]) -> list[PromptTurn]:
     """Join neighbours of one role: many templates insist that roles alternate."""
-    merged: list[Turn] = []
+    merged: list[PromptTurn] = []
     for turn in turns:
         if merged and merged[-1].role == turn.role:
-            merged[-1] = Turn(turn.role, f"{merged[-1].content}\n\n{turn.content}")
+            merged[-1] = PromptTurn(turn.role, f"{merged[-1].content}\n\n{turn.content}")
         else:
             merged.append(turn)
     return merged
 
 
-def _without_system(turns: Sequence[Turn]) -> list[Turn]:
-    return _merged([Turn("user" if turn.role == "system" else turn.role, turn.content) for turn in turns])
+def _without_system(turns: Sequence[PromptTurn]) -> list[PromptTurn]:
+    return _merged([PromptTurn("user" if turn.role == "system" else turn.role, turn.content) for turn in turns])

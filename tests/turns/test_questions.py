@@ -9,7 +9,7 @@ from langgraph.types import interrupt
 from rich.console import Console
 
 from memgpt_agent import MemGPTAgent, Settings
-from memgpt_agent.cli.commands import Conversation
+from memgpt_agent.cli.commands import ChatLoop
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, calls, say
@@ -91,6 +91,6 @@ def test_the_terminal_asks(tmp_path: Path) -> None:
     lines = iter(["Pay both.", "yes", "y", "no", "/exit"])
     with agent_in(tmp_path, BOTH, say("All done.")) as agent:
         view = TurnView(shown, shown, live=False, thoughts=False)
-        Conversation(lambda: agent, shown, view).run(lambda: next(lines))
+        ChatLoop(lambda: agent, shown, view).run(lambda: next(lines))
     assert paid == ["Ann: yes", "door", "Bob: no"]
     assert "pay asks: {'pay': 'Bob'}" in shown.export_text()

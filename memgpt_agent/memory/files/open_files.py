@@ -25,7 +25,7 @@ _TAGS = ("open_files", "file")
 
 
 @dataclass(frozen=True)
-class View:
+class FileView:
     """A part of a file that is open."""
 
     id: str
@@ -54,11 +54,11 @@ class OpenFiles:
         self._count = count_tokens
         self._room_tokens = room_tokens - count_tokens(_around([], MAX_OPEN))
 
-    def views(self) -> list[View]:
+    def views(self) -> list[FileView]:
         """Return what is open. A file that was taken out is open no more."""
         return [view for view, _ in self._opened(self._stored())]
 
-    def open(self, record: FileRecord, first: int = 1, last: int | None = None) -> tuple[View, list[View]]:
+    def open(self, record: FileRecord, first: int = 1, last: int | None = None) -> tuple[FileView, list[FileView]]:
         """Open a file at some lines, or move the view of one that is open; return the view and what was closed for it.
 
         Where the lines asked for take more than the room there is, fewer of them are shown.
@@ -70,10 +70,10 @@ class OpenFiles:
             asked = f"{first}-{last}" if last is not None else f"from {first}"
             raise InvalidArguments(f"Lines {asked} of {record.name}: it has lines 1 to {record.lines}.")
         shown, tokens = self._fitting(record, first, min(last or record.lines, record.lines), self._room_tokens)
-        view = View(record.id, record.name, first, first + max(len(shown), 1) - 1, tokens)
-        closed: list[View] = []
+        view = FileView(record.id, record.name, first, first + max(len(shown), 1) - 1, tokens)
+        closed: list[FileView] = []
 
-        def change(views: list[View]) -> list[View]:
+        def change(views: list[FileView]) -> list[FileView]:
             others = [v for v in views if v.id != record.id]
             closed.clear()
             while others and (len(others) >= MAX_OPEN or sum(v.tokens for v in others) + tokens > self._room_tokens):
@@ -83,7 +83,7 @@ class OpenFiles:
         self._change(change)
         return view, closed
 
-    def close(self, name: str) -> View:
+    def close(self, name: str) -> FileView:
         """Close a file; of several whose names end alike, the one that has just this name.
 
         Raises:
@@ -122,7 +122,7 @@ class OpenFiles:
     def _fitting(self, record: FileRecord, first: int, last: int, room_tokens: int) -> tuple[list[str], int]:
         """Return a file's lines as they are shown, as many as fit, and the tokens that it takes with them."""
         shown: list[str] = []
-        tokens = self._count(_element(record, View(record.id, record.name, first, last), []) + "\n")
+        tokens = self._count(_element(record, FileView(record.id, record.name, first, last), []) + "\n")
         for number, text in self._lines(record, first, last):
             line = _line(number, text)
             more = self._count(line + "\n")
@@ -139,16 +139,16 @@ class OpenFiles:
         item = self._store.get(namespaces.of(self._agent_id, "open_files"), _KEY)
         return item.value if item else None
 
-    def _opened(self, stored: Any) -> list[tuple[View, FileRecord]]:
+    def _opened(self, stored: Any) -> list[tuple[FileView, FileRecord]]:
         """Return the views, each with its file as it is now."""
         if not stored:
             return []
-        known = {field.name for field in fields(View)}
-        views = [View(**{k: v for k, v in view.items() if k in known}) for view in stored["views"]]
+        known = {field.name for field in fields(FileView)}
+        views = [FileView(**{k: v for k, v in view.items() if k in known}) for view in stored["views"]]
         records: list[Any] = self._store.batch([GetOp(namespaces.of(self._agent_id, "files"), view.id) for view in views])
         return [(view, record_of(item.value)) for view, item in zip(views, records, strict=True) if item]
 
-    def _change(self, change: Callable[[list[View]], list[View]]) -> None:
+    def _change(self, change: Callable[[list[FileView]], list[FileView]]) -> None:
         def changed(stored: dict[str, Any] | None) -> dict[str, Any]:
             return {"views": [asdict(view) for view in change([view for view, _ in self._opened(stored)])]}
 
@@ -160,7 +160,7 @@ def _around(elements: Sequence[str], left_out: int) -> str:
     return "\n".join(["<open_files>", *elements, *more, "</open_files>"])
 
 
-def _element(record: FileRecord, view: View, lines: Sequence[str]) -> str:
+def _element(record: FileRecord, view: FileView, lines: Sequence[str]) -> str:
     last = view.first + len(lines) - 1
     name = bare_name(record.name).replace('"', "&quot;").replace("<", "&lt;")
     head = f'<file name="{name}" lines="{view.first}-{max(last, view.first)} of {record.lines}">'

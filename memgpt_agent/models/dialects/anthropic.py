@@ -10,8 +10,8 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from memgpt_agent.models.dialects.attachments import PDF, PICTURES, Attachment, expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, name_of, profile_of
+from memgpt_agent.models.dialects.attachments import PDF, PICTURES, MediaPart, expressed
+from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, name_of, profile_of
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
@@ -43,7 +43,7 @@ class Anthropic(Dialect):
         known = profile_of(model).get("reasoning_output")
         return "never" if known is False or (known is None and _CANNOT.search(name_of(model))) else "able"
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with thinking as it is wanted, and the thoughts that go with it."""
         options: dict[str, Any] = {}
         thinking = _thinking_of(call.model)
@@ -112,7 +112,7 @@ def _begins_with_thought(message: AIMessage) -> bool:
     return isinstance(message.content, list) and bool(message.content) and cast(Any, message.content[0]).get("type") in _THOUGHTS
 
 
-def _express(attachment: Attachment) -> dict[str, Any] | None:
+def _express(attachment: MediaPart) -> dict[str, Any] | None:
     kind = "image" if attachment.kind == "image" else "document"
     takes = attachment.mime in PICTURES if kind == "image" else attachment.mime == PDF
     if attachment.data and takes:

@@ -19,12 +19,12 @@ PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """The pictures that every provider with sight takes."""
 PDF = "application/pdf"
 
-Express = Callable[["Attachment"], "dict[str, Any] | None"]
+Express = Callable[["MediaPart"], "dict[str, Any] | None"]
 """Puts an attachment into a provider's form; None where its model cannot take it."""
 
 
 @dataclass(frozen=True)
-class Attachment:
+class MediaPart:
     """One attachment."""
 
     kind: str
@@ -52,7 +52,7 @@ class Attachment:
         return base64.b64decode(self.data) if self.data else self.text.encode()
 
 
-def read(block: Any) -> Attachment | None:
+def read(block: Any) -> MediaPart | None:
     """Return the attachment that a content block is; None for text and for what a model itself said.
 
     Known forms: LangChain's standard blocks (also the older ones with ``source_type``), OpenAI's ``image_url``, ``file``,
@@ -73,7 +73,7 @@ def read(block: Any) -> Attachment | None:
     return _attachment(kind, fields)
 
 
-def _attachment(kind: str, fields: Mapping[str, Any]) -> Attachment:
+def _attachment(kind: str, fields: Mapping[str, Any]) -> MediaPart:
     def first(*names: str) -> str:
         return next((str(fields[name]) for name in names if isinstance(fields.get(name), str) and fields[name]), "")
 
@@ -95,7 +95,7 @@ def _attachment(kind: str, fields: Mapping[str, Any]) -> Attachment:
     known = _KINDS.get(mime.partition("/")[0]) or next((k for k in ("image", "audio", "video") if k in kind), "")
     if not known:
         known = "file" if mime or kind in {"file", "document", "input_file", "media", "text-plain"} else kind
-    return Attachment("text" if text else known, mime, data, url, text, name, first("file_id", "id" if "source_type" in fields else "file_id"))
+    return MediaPart("text" if text else known, mime, data, url, text, name, first("file_id", "id" if "source_type" in fields else "file_id"))
 
 
 def standard(data: str) -> str:
@@ -118,7 +118,7 @@ def _sniffed(data: str) -> str:
     return next((mime for magic, mime in _MAGIC if head.startswith(magic)), "")
 
 
-def in_words(attachment: Attachment) -> str:
+def in_words(attachment: MediaPart) -> str:
     """Return the sentence that stands where an attachment stood which the model cannot take."""
     what = {"image": "An image", "audio": "A recording", "video": "A video"}.get(attachment.kind, "A file")
     about = [f"{attachment.name!r}" if attachment.name else "", attachment.mime]
@@ -148,7 +148,7 @@ def _expressed(message: HumanMessage, express: Express) -> HumanMessage:
     return message.model_copy(update={"content": content})
 
 
-def _as_text(attachment: Attachment) -> dict[str, Any] | None:
+def _as_text(attachment: MediaPart) -> dict[str, Any] | None:
     """A file of plain text is put as its text, which every model can read."""
     text = attachment.text
     if not text and attachment.data and attachment.mime.startswith("text/"):

@@ -17,7 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.models.dialects.attachments import expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, address_of, name_of, profile_of
+from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, address_of, name_of, profile_of
 from memgpt_agent.models.dialects.openai_chat import ALWAYS_REASONS, FITTING_ID, express_for
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
@@ -58,7 +58,7 @@ class Compatible(Dialect):
             return "always"
         return "able" if _ABLE.search(name) else "never"
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with its messages written out."""
         name = name_of(call.model)
         messages = merged(from_user_to_user(without_empty(one_system(call.messages))))

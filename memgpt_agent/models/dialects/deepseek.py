@@ -11,7 +11,7 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 
 from memgpt_agent.models.dialects.compatible import REASONING, Compatible
-from memgpt_agent.models.dialects.dialect import Call, Reasons, Wanted, name_of
+from memgpt_agent.models.dialects.dialect import CallToSend, Reasons, Wanted, name_of
 
 _THINKS = re.compile(r"reasoner|-r\d|-v[4-9]|deepseek-(?:flash|pro)", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ class DeepSeek(Compatible):
         """DeepSeek's chat models take texts only."""
         return True
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call; in thinking mode an answer that makes calls has its reasoning, empty where another model made it."""
         put = super().put(call, wanted)
         if self.reasons(call.model) in {"always", "on"}:

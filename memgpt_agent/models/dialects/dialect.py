@@ -17,7 +17,7 @@ Reasons = Literal["always", "on", "able", "never"]
 
 
 @dataclass(frozen=True)
-class Call:
+class CallToSend:
     """What one model call is sent, and by which client."""
 
     model: BaseChatModel
@@ -31,7 +31,7 @@ class Call:
     names: dict[str, str] = field(default_factory=dict[str, str])
     """The agent's own names of the tools that are offered under another one."""
 
-    def but(self, **changes: Any) -> "Call":
+    def but(self, **changes: Any) -> "CallToSend":
         """Return it with some things changed."""
         return replace(self, **changes)
 
@@ -53,7 +53,7 @@ class Dialect:
         """Return whether the model thinks by itself."""
         return "always" if profile_of(model).get("reasoning_output") else "never"
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call as the provider takes it."""
         return call.but(messages=each_answer(call.messages, _unmarked))
 

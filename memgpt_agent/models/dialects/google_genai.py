@@ -10,8 +10,8 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from memgpt_agent.models.dialects.attachments import Attachment, expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, name_of, profile_of
+from memgpt_agent.models.dialects.attachments import MediaPart, expressed
+from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, name_of, profile_of
 from memgpt_agent.models.dialects.schemas import gemini, named, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
@@ -45,7 +45,7 @@ class Gemini(Dialect):
         known = profile_of(model).get("reasoning_output")
         return "never" if known is False or (known is None and re.search(r"gemini-(?:1|2\.0)|gemma", name_of(model))) else "able"
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with Gemini's own signatures and within its subset of schemas."""
         signed = bool(_SIGNED.search(name_of(call.model)))
         messages = each_answer(call.messages, lambda message: _answer(message, signed=signed))
@@ -94,7 +94,7 @@ def _block(block: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _express(attachment: Attachment) -> dict[str, Any] | None:
+def _express(attachment: MediaPart) -> dict[str, Any] | None:
     mime = attachment.mime or mimetypes.guess_type(attachment.url)[0] or ""
     if not _TAKES.match(mime):
         return None

@@ -7,8 +7,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from memgpt_agent.models.dialects.attachments import PICTURES, Attachment, expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Wanted, sees
+from memgpt_agent.models.dialects.attachments import PICTURES, MediaPart, expressed
+from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Wanted, sees
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
@@ -28,7 +28,7 @@ from memgpt_agent.models.dialects.sequence import (
 class Mistral(Dialect):
     """Roles in Mistral's order. A model that reasons (Magistral) gets its thoughts back where they stand without a call."""
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call in Mistral's order of roles."""
         messages = merged(without_empty(one_system(each_answer(call.messages, _own))))
         messages = with_ids(bridged(from_user_to_user(messages)), short_id)
@@ -47,7 +47,7 @@ def _own(message: AIMessage) -> AIMessage:
     return bare(message, [*thoughts, *texts]) if thoughts and texts else bare(message)
 
 
-def _express(attachment: Attachment) -> dict[str, Any] | None:
+def _express(attachment: MediaPart) -> dict[str, Any] | None:
     if attachment.kind == "image" and (attachment.mime in PICTURES if attachment.data else attachment.url.startswith("https://")):
         return {"type": "image_url", "image_url": {"url": attachment.data_url}}
     return None

@@ -11,8 +11,8 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from memgpt_agent.models.dialects.attachments import PICTURES, Attachment, expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, name_of, sees
+from memgpt_agent.models.dialects.attachments import PICTURES, MediaPart, expressed
+from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, name_of, sees
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
@@ -40,7 +40,7 @@ class Ollama(Dialect):
             return "always"
         return "able" if _THINKS.search(name_of(model)) else "never"
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with flat contents, ``num_ctx``, and thinking where it is wanted."""
         messages = each_answer(call.messages, _own)
         messages = merged(from_user_to_user(without_empty(one_system(messages))))
@@ -59,7 +59,7 @@ def _own(message: AIMessage) -> AIMessage:
     return bare(message, reasoning_content=thought) if thought and origin(message) == "ollama" and message.tool_calls else bare(message)
 
 
-def _express(attachment: Attachment) -> dict[str, Any] | None:
+def _express(attachment: MediaPart) -> dict[str, Any] | None:
     if attachment.kind == "image" and attachment.data and attachment.mime in PICTURES:
         return {"type": "image_url", "image_url": {"url": attachment.data_url}}
     return None

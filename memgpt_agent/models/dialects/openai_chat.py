@@ -8,8 +8,17 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from memgpt_agent.models.dialects.attachments import PDF, PICTURES, Attachment, Express, expressed
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Reasons, Wanted, name_of, profile_of, reads_pdf, sees
+from memgpt_agent.models.dialects.attachments import PDF, PICTURES, Express, MediaPart, expressed
+from memgpt_agent.models.dialects.dialect import (
+    CallToSend,
+    Dialect,
+    Reasons,
+    Wanted,
+    name_of,
+    profile_of,
+    reads_pdf,
+    sees,
+)
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
@@ -35,7 +44,7 @@ class OpenAIChat(Dialect):
         known = profile_of(model).get("reasoning_output")
         return "always" if known or (known is None and ALWAYS_REASONS.search(name_of(model))) else "never"
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with plain answers; reasoning stays with the Responses API."""
         messages = from_user_to_user(without_empty(one_system(each_answer(call.messages, bare))))
         messages = with_ids(expressed(messages, express_for(call.model)), id_of_pattern(FITTING_ID))
@@ -47,7 +56,7 @@ def express_for(model: Any) -> Express:
     """Return how attachments are put to a model by OpenAI's protocol."""
     picture, pdf, sound = sees(model), reads_pdf(model), bool(profile_of(model).get("audio_inputs"))
 
-    def express(attachment: Attachment) -> dict[str, Any] | None:
+    def express(attachment: MediaPart) -> dict[str, Any] | None:
         if attachment.kind == "image" and picture and (attachment.mime in PICTURES if attachment.data else attachment.url):
             return {"type": "image_url", "image_url": {"url": attachment.data_url}}
         if attachment.file_id and pdf:

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage
 
 from memgpt_agent.events import MARK
 from memgpt_agent.models.dialects.attachments import expressed
-from memgpt_agent.models.dialects.dialect import Call, Wanted
+from memgpt_agent.models.dialects.dialect import CallToSend, Wanted
 from memgpt_agent.models.dialects.openai_chat import FITTING_ID, OpenAIChat, express_for
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
@@ -37,7 +37,7 @@ _ENCRYPTED = "reasoning.encrypted_content"
 class OpenAIResponses(OpenAIChat):
     """The same rules as in Chat Completions, and reasoning kept with its calls."""
 
-    def put(self, call: Call, wanted: Wanted) -> Call:
+    def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with each own answer's reasoning before its text and calls."""
         reasons = self.reasons(call.model) == "always"
         messages = each_answer(call.messages, _answer if reasons else bare)

@@ -8,7 +8,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, unwrapped
-from memgpt_agent.models.dialects.dialect import Call, Dialect, Wanted
+from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Wanted
 from memgpt_agent.models.dialects.sequence import with_fitting_names
 
 
@@ -44,7 +44,7 @@ def speak(
     client = unwrapped(model)
     dialect = dialect_of(client)
     said = list(messages) if type(dialect) is Dialect else with_fitting_names(messages)
-    put = dialect.put(Call(client, said, [dict(tool) for tool in tools]), wanted or Wanted())
+    put = dialect.put(CallToSend(client, said, [dict(tool) for tool in tools]), wanted or Wanted())
     spoken: Runnable[Any, Any] = put.model.bind_tools(put.tools) if put.tools else put.model
     given = {**put.options, **options}
     if "extra_body" in put.options and "extra_body" in options:

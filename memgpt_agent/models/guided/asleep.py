@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from memgpt_agent.models.chat_prompt import Turn
+from memgpt_agent.models.chat_prompt import PromptTurn
 from memgpt_agent.models.engine import Usage
 from memgpt_agent.models.guided import words
 from memgpt_agent.models.guided.lines import Call, Judge, Lines, Said, inner_names, without_questions
@@ -107,7 +107,7 @@ def next_calls(view: SleepView, judge: Judge, *, in_parts: bool) -> list[Call]:
 class ModelJudge:
     """What a sleep asks, put to the model."""
 
-    yes: Callable[[Sequence[Turn], Usage], float]
+    yes: Callable[[Sequence[PromptTurn], Usage], float]
     """Returns how likely the answer to a question is Yes."""
     written: Callable[[str, Usage], list[str]]
     """Returns what the model writes of a message's sender."""
@@ -135,4 +135,4 @@ class ModelJudge:
         return self.merges(line, fact, View(user=message, now=day), message, self.usage)
 
     def _asked(self, system: str, question: str) -> float:
-        return self.yes([Turn("system", system), Turn("user", question)], self.usage)
+        return self.yes([PromptTurn("system", system), PromptTurn("user", question)], self.usage)

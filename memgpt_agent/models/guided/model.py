@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 from typing_extensions import override
 
-from memgpt_agent.models.chat_prompt import Turn, call_head, tokens_of, turns_of
+from memgpt_agent.models.chat_prompt import PromptTurn, call_head, tokens_of, turns_of
 from memgpt_agent.models.engine import Sampling, Usage
 from memgpt_agent.models.grammar import schema_grammar
 from memgpt_agent.models.guided import words
@@ -140,7 +140,7 @@ class GuidedLlama(ChatLlama):
         asked: list[tuple[float, str]] = []
         for name in (name for name in functions.keys() - _OWN_TOOLS if may_ask_for(name, user)):
             text = words.TOOL_ASK.format(message=user, name=name, description=functions[name].get("description", ""))
-            asked.append((self._yes([Turn("system", words.TOOL), Turn("user", text)], usage), name))
+            asked.append((self._yes([PromptTurn("system", words.TOOL), PromptTurn("user", text)], usage), name))
         likely, name = max(asked, default=(0.0, ""))
         if likely <= 0.5:
             return None
@@ -182,12 +182,12 @@ class GuidedLlama(ChatLlama):
 
     def _judge(self, user: str, usage: Usage) -> Callable[[str], float]:
         def ask(question: str) -> float:
-            turns = [Turn("system", words.JUDGE), Turn("user", f'Message: "{user}"\n{question}')]
+            turns = [PromptTurn("system", words.JUDGE), PromptTurn("user", f'Message: "{user}"\n{question}')]
             return self._yes(turns, usage)
 
         return ask
 
-    def _yes(self, turns: Sequence[Turn], usage: Usage) -> float:
+    def _yes(self, turns: Sequence[PromptTurn], usage: Usage) -> float:
         return self.engine.choose(tokens_of(self.engine, turns), ["Yes", "No"], usage=usage)[0]
 
     def _known(self, view: View, user: str, usage: Usage) -> bool:
@@ -196,7 +196,7 @@ class GuidedLlama(ChatLlama):
             return False
         notes = "\n".join(view.facts)
         text = f'Notes:\n{notes}\n\nThe user asks: "{user}"'
-        return self._yes([Turn("system", words.ANSWERED), Turn("user", text)], usage) > 0.5
+        return self._yes([PromptTurn("system", words.ANSWERED), PromptTurn("user", text)], usage) > 0.5
 
     def _edits(self, view: View, user: str, usage: Usage) -> list[Call]:
         """Return the edits that bring core memory up to date with what the user told."""
@@ -223,7 +223,7 @@ class GuidedLlama(ChatLlama):
         """
         if not new or not set(_names(old)) - set(_names(f"{user} {new}")):
             return new
-        turns = [Turn("system", words.MERGE), Turn("user", words.MERGE_ASK.format(note=old, message=user))]
+        turns = [PromptTurn("system", words.MERGE), PromptTurn("user", words.MERGE_ASK.format(note=old, message=user))]
         pieces = self.engine.generate(
             tokens_of(self.engine, turns), grammar=_FACT_GRAMMAR, sampling=Sampling(max_tokens=60), usage=usage
         )
@@ -242,7 +242,7 @@ class GuidedLlama(ChatLlama):
 
     def _written(self, user: str, usage: Usage) -> list[str]:
         """Return what the model writes of the user; a fact with a name or number that the message does not hold is dropped."""
-        prompt = tokens_of(self.engine, [Turn("system", words.EXTRACT), Turn("user", user)])
+        prompt = tokens_of(self.engine, [PromptTurn("system", words.EXTRACT), PromptTurn("user", user)])
         sampling = Sampling(max_tokens=120)
         text = "".join(self.engine.generate(prompt, grammar=_FACT_GRAMMAR, sampling=sampling, usage=usage))
         heard = content_words(user)
@@ -263,7 +263,7 @@ class GuidedLlama(ChatLlama):
         if not content_words(line) & told:
             return False
         ask = words.OUTDATED_ASK.format(note=line, message=user)
-        return self._yes([Turn("system", words.OUTDATED), Turn("user", ask)], usage) > 0.5
+        return self._yes([PromptTurn("system", words.OUTDATED), PromptTurn("user", ask)], usage) > 0.5
 
     def _speak(
         self, view: View, function: Mapping[str, Any], usage: Usage, *, goes_on: bool = False
@@ -316,7 +316,7 @@ def _note(user: str) -> str:
     return user.strip()
 
 
-def _spoken_turns(view: View) -> list[Turn]:
+def _spoken_turns(view: View) -> list[PromptTurn]:
     """Return a plain chat: what the agent knows stands in the system text, what the user said is the user's turn."""
     notes = "\n".join(f"- {fact}" for fact in view.facts) or "- (nothing yet)"
     parts = [words.SPEAK, view.persona, f"{words.NOTES}\n{notes}"]
@@ -326,10 +326,10 @@ def _spoken_turns(view: View) -> list[Turn]:
     if view.now:
         parts.append(f"The time now: {view.now[:16]}")
     parts += _done(view)
-    turns = [Turn("system", "\n\n".join(part for part in parts if part))]
+    turns = [PromptTurn("system", "\n\n".join(part for part in parts if part))]
     for said, answer in view.exchanges[-_HISTORY:]:
-        turns += [Turn("user", said), Turn("assistant", answer or "...")]
-    return [*turns, Turn("user", view.user or words.NOBODY)]
+        turns += [PromptTurn("user", said), PromptTurn("assistant", answer or "...")]
+    return [*turns, PromptTurn("user", view.user or words.NOBODY)]
 
 
 def _done(view: View) -> list[str]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from memgpt_agent.models.chat_prompt import Turn
+from memgpt_agent.models.chat_prompt import PromptTurn
 from memgpt_agent.models.guided import words
 from memgpt_agent.models.guided.view import View, content_words
 
@@ -71,13 +71,13 @@ def owes_reflection(view: View, available: Collection[str]) -> bool:
     return REFLECT in available and any(f"call {REFLECT}" in alert for alert in view.alerts)
 
 
-def reflection_turns(view: View) -> list[Turn]:
+def reflection_turns(view: View) -> list[PromptTurn]:
     """Return what the model is asked: to look back on the last exchanges."""
     pairs = [*view.exchanges, *([(view.user, "")] if view.user else [])][-_LOOK_BACK:]
     lines = [
         line for said, answer in pairs for line in (f"User: {said}", f"Assistant: {answer}" if answer else "") if line
     ]
-    return [Turn("system", words.REFLECT), Turn("user", "\n".join(lines) or words.NOBODY)]
+    return [PromptTurn("system", words.REFLECT), PromptTurn("user", "\n".join(lines) or words.NOBODY)]
 
 
 def reflection_arguments(text: str, view: View) -> dict[str, Any]:

@@ -111,14 +111,14 @@ def _texts(value: Any) -> list[str]:
     return [one for one in cast("list[Any]", value) if _is_plain(one)] if isinstance(value, list | tuple) else []
 
 
-class Condition(NamedTuple):
+class PostgresCondition(NamedTuple):
     """What the database can say of a filter; what it lets through the judge in Python looks at once more."""
 
     sql: str
     parameters: list[Any]
 
 
-def condition_of(filter: Filter | None, fields: Fields) -> Condition:
+def condition_of(filter: Filter | None, fields: Fields) -> PostgresCondition:
     """Return a condition that everything meets which passes the filter."""
     parts, parameters = ["TRUE"], list[Any]()
     for field, condition in (filter or {}).items():
@@ -134,4 +134,4 @@ def condition_of(filter: Filter | None, fields: Fields) -> Condition:
         elif _is_plain(field) and isinstance(asked, list | tuple) and all(map(_is_plain, cast("list[Any]", asked))):
             parts.append("items.facets -> 'lists' -> %s ?| %s::text[]")
             parameters += [field, list(cast("list[Any]", asked))]
-    return Condition(" AND ".join(parts), parameters)
+    return PostgresCondition(" AND ".join(parts), parameters)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 Rows = Connection[tuple[Any, ...]]
 
 
-class Database:
+class PostgresDatabase:
     """One schema of one Postgres database, for any number of threads, processes and machines.
 
     **Limits**: not for use by a forked child.

@@ -12,11 +12,11 @@ from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, Plan
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, read_meta
-from memgpt_agent.store.postgres.database import Database, Rows, hold_vectors_in_force
-from memgpt_agent.store.postgres.reads import ItemReader, items_of
+from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.reads import PostgresReader, items_of
 from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
-from memgpt_agent.store.postgres.writes import Writer, complete_vectors, lock_namespaces, refresh
+from memgpt_agent.store.postgres.writes import PostgresWriter, complete_vectors, lock_namespaces, refresh
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
 from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
 
@@ -29,7 +29,7 @@ class PostgresEngine:
     """Answers and writes in transactions of one schema; see ``memgpt_agent.store.base.Engine``."""
 
     def __init__(
-        self, database: Database, embedder: Embedder | None, ttl: TTLConfig | None, clock: Callable[[], datetime] | None
+        self, database: PostgresDatabase, embedder: Embedder | None, ttl: TTLConfig | None, clock: Callable[[], datetime] | None
     ) -> None:
         self.embedder = embedder
         self.guard: Guard | None = None
@@ -63,11 +63,11 @@ class PostgresEngine:
 
         def change(connection: Rows) -> list[Result]:
             meta, now = self._begin(connection, uses_vectors=bool(queries or vectors))
-            reader = ItemReader(connection, meta, self._hidden_from(now))
+            reader = PostgresReader(connection, meta, self._hidden_from(now))
             results = self._answer(reader, plan.ops, queries)
             if reader.touched:
                 refresh(connection, reader.touched, now)
-            Writer(connection, now, meta).apply(plan.writes, vectors)
+            PostgresWriter(connection, now, meta).apply(plan.writes, vectors)
             return results
 
         return self._database.write(change, snapshot=len(plan.ops) > len(plan.writes))
@@ -104,7 +104,7 @@ class PostgresEngine:
             hidden = row is not None and self._ttl.get("omit_expired") and row[1] is not None and row[1] <= now
             if (decode_value(row[0]) if row and not hidden else None) != wanted:
                 return False
-            Writer(connection, now, meta).apply(plan.writes, vectors)
+            PostgresWriter(connection, now, meta).apply(plan.writes, vectors)
             return True
 
         return self._database.write(change, durable=durable)
@@ -114,7 +114,7 @@ class PostgresEngine:
 
         def change(connection: Rows) -> int:
             meta, now = self._begin(connection, uses_vectors=False)
-            return Writer(connection, now, meta).delete_expired(_SWEPT_AT_ONCE)
+            return PostgresWriter(connection, now, meta).delete_expired(_SWEPT_AT_ONCE)
 
         deleted = 0
         while True:
@@ -183,7 +183,7 @@ class PostgresEngine:
         return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes())
 
     @staticmethod
-    def _answer(reader: ItemReader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
+    def _answer(reader: PostgresReader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
         results: list[Result] = []
         for op in ops:
             if isinstance(op, GetOp):
@@ -198,14 +198,14 @@ class PostgresEngine:
                 results.append(None)
         return results
 
-    def _read(self, answer: Callable[[ItemReader], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
+    def _read(self, answer: Callable[[PostgresReader], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot."""
         with self._database.read() as connection:
             meta = read_meta(connection)
             if uses_vectors and self.embedder:
                 self._check_in_force(meta, self.embedder.identity)
             hides = self._ttl.get("omit_expired")
-            reader = ItemReader(connection, meta, self.now(connection) if hides else None)
+            reader = PostgresReader(connection, meta, self.now(connection) if hides else None)
             reader.refreshes = refreshes and self._ttl.get("refresh_on_read", True)
             result = answer(reader)
         if reader.touched:
@@ -240,7 +240,7 @@ class PostgresEngine:
         check_identity(self._database, meta.identity or identity, identity)
 
 
-def check_identity(database: Database, known: EmbeddingIdentity, given: EmbeddingIdentity) -> None:
+def check_identity(database: PostgresDatabase, known: EmbeddingIdentity, given: EmbeddingIdentity) -> None:
     """Refuse an embedding that did not make the vectors in force.
 
     Raises:

@@ -11,8 +11,9 @@ from memgpt_agent.store.filters import Filter, matches
 from memgpt_agent.store.operations import Find, Newest
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, as_text, condition_of, place
 from memgpt_agent.store.postgres.database import Rows
-from memgpt_agent.store.postgres.searches import RankedItem, Searcher
+from memgpt_agent.store.postgres.searches import PostgresSearcher
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
+from memgpt_agent.store.ranking import RankedItem
 from memgpt_agent.store.sqlite.rows import as_found, as_item, decode_value, namespace_of, path_of
 
 _COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
@@ -21,7 +22,7 @@ _ROWS_AT_ONCE = 500
 _EVERY: Final = 1 << 62
 
 
-class ItemReader:
+class PostgresReader:
     """Answers reads in one transaction's snapshot.
 
     Args:
@@ -34,7 +35,7 @@ class ItemReader:
         self._connection = connection
         self._meta = meta
         self._alive = "TRUE" if now is None else f"(items.expires IS NULL OR items.expires > {now})"
-        self._searcher = Searcher(connection, meta, self._alive)
+        self._searcher = PostgresSearcher(connection, meta, self._alive)
         self._paths: dict[int, Namespace] = {}
         self.refreshes = False
         """Whether the operation at hand lets the time of what it reads begin anew."""

@@ -6,7 +6,7 @@ from typing import Any
 from memgpt_agent.errors import StoreError
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.postgres.columns import read_meta, remember
-from memgpt_agent.store.postgres.database import Database, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
 from memgpt_agent.store.postgres.writes import complete_vectors
 from memgpt_agent.store.protocol import Progress
 
@@ -17,7 +17,7 @@ _TRIES = 20
 _LEFT = "FROM items WHERE paths IS NOT NULL AND space IS DISTINCT FROM %s"
 
 
-def reindex(database: Database, embedder: Embedder, progress: Progress | None) -> int:
+def reindex(database: PostgresDatabase, embedder: Embedder, progress: Progress | None) -> int:
     """Embed what has no vector of this embedding yet, then put the new vectors in force; return how many items were embedded.
 
     Killed or interrupted it loses a batch at most, and goes on from there when it is run again. What is written meanwhile

@@ -13,21 +13,13 @@ from memgpt_agent.store.postgres.columns import Meta, condition_of
 from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.stems import query_terms, stem
 from memgpt_agent.store.protocol import Dialogue
-from memgpt_agent.store.ranking import Scores, in_dialogue, ranked, with_neighbours
+from memgpt_agent.store.ranking import RankedItem, Scores, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.sqlite.rows import decode_value
 from memgpt_agent.text.languages import LANGUAGES, mark_of
 from memgpt_agent.text.words import the_one_named
 
 K1 = 1.2
 B = 0.75
-
-
-class RankedItem(NamedTuple):
-    """An item found by a ranked search; ``score`` is None where nothing ranks it."""
-
-    score: float | None
-    namespace_id: int
-    item: int
 
 
 class _Documents(NamedTuple):
@@ -37,7 +29,7 @@ class _Documents(NamedTuple):
     lengths: NDArray[np.float64]
 
 
-class Searcher:
+class PostgresSearcher:
     """Ranks in one transaction's snapshot.
 
     Args:

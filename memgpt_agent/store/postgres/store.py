@@ -12,7 +12,7 @@ from memgpt_agent.store.embedding import Embedder, indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.operations import Planner
 from memgpt_agent.store.postgres.columns import read_meta, remember
-from memgpt_agent.store.postgres.database import Database, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
 from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
 from memgpt_agent.store.postgres.writes import declare
 from memgpt_agent.store.sqlite.rows import encode_value
@@ -49,7 +49,7 @@ class PostgresMemoryStore(BaseMemoryStore):
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         embedder = make_embedder(index)
-        self._database = Database(url, create=create)
+        self._database = PostgresDatabase(url, create=create)
         try:
             self._database.write(lambda connection: _settle(connection, self._database, embedder, fields))
             self._clocked = PostgresEngine(self._database, embedder, ttl, clock)
@@ -68,7 +68,7 @@ class PostgresMemoryStore(BaseMemoryStore):
         self._database.close()
 
 
-def _settle(connection: Rows, database: Database, embedder: Embedder | None, fields: Fields | None) -> None:
+def _settle(connection: Rows, database: PostgresDatabase, embedder: Embedder | None, fields: Fields | None) -> None:
     """Remember the embedding in a new store and refuse another one in an old; make the columns of these fields."""
     meta = read_meta(connection)
     if embedder is not None and meta.identity is not None:

@@ -49,7 +49,7 @@ class _Known(NamedTuple):
     tags: tuple[str, ...]
 
 
-class Writer:
+class PostgresWriter:
     """Applies writes to one transaction: first all that goes, then all that is new, a table at a time."""
 
     def __init__(self, connection: Rows, now: int, meta: Meta) -> None:

@@ -31,7 +31,7 @@ _SNAPSHOT_TRIES = 8
 _SWEPT_AT_ONCE = 1_000
 
 
-class Engine:
+class SqliteEngine:
     """Answers and writes in transactions of one file; texts come with their vectors."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Engine:
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
 
-    def guarded(self, guard: Guard) -> "Engine":
+    def guarded(self, guard: Guard) -> "SqliteEngine":
         """Return this engine with a guard: another view of the same file and indexes."""
         view = copy.copy(self)
         view.guard = guard

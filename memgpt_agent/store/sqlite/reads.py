@@ -11,10 +11,11 @@ from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.operations import Find, Newest
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
+from memgpt_agent.store.ranking import RankedItem
 from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import Condition, columns_in, to_sql
 from memgpt_agent.store.sqlite.rows import as_found, as_item, decode_value, namespace_of, path_of
-from memgpt_agent.store.sqlite.searches import RankedItem, Searcher
+from memgpt_agent.store.sqlite.searches import Searcher
 from memgpt_agent.store.sqlite.tag_index import among, most_used
 
 _COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"

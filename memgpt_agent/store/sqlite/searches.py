@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +15,13 @@ from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.protocol import Dialogue
-from memgpt_agent.store.ranking import Scores, Spread, in_dialogue, ranked, with_neighbours
+from memgpt_agent.store.ranking import RankedItem, Scores, Spread, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import columns_in, to_sql
 from memgpt_agent.text.words import the_one_named
 
 CANDIDATES = 200
 _Mask = NDArray[np.bool_]
-
-
-class RankedItem(NamedTuple):
-    """An item found by a ranked search; ``score`` is None where nothing ranks it."""
-
-    score: float | None
-    namespace_id: int
-    item: int
 
 
 class Searcher:

@@ -18,7 +18,7 @@ from memgpt_agent.store.index.sizes import DEFAULT_SIZES, Sizes
 from memgpt_agent.store.operations import Planner
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.declared import declare
-from memgpt_agent.store.sqlite.engine import Engine
+from memgpt_agent.store.sqlite.engine import SqliteEngine
 from memgpt_agent.store.sqlite.identity import check_embedding
 from memgpt_agent.store.sqlite.rows import encode_value
 
@@ -69,7 +69,7 @@ class FaissStore(BaseMemoryStore):
         self._database = Database(self.path, durable=self._temporary is None)
         kept = None if self._temporary else sizes.snapshot_docs
         self._cache = IndexCache(index_memory_bytes, self._database, chunk_rows=sizes.chunk_rows, snapshot_docs=kept)
-        engine = Engine(self._database, self._cache, embedder, ttl, clock, sizes)
+        engine = SqliteEngine(self._database, self._cache, embedder, ttl, clock, sizes)
         super().__init__(engine, Planner(indexed_paths(index), encode_value), ttl)
         self._closing = threading.Lock()
         try:

@@ -12,7 +12,7 @@ from langgraph.store.memory import InMemoryStore
 from memgpt_agent.documents import find_files
 from memgpt_agent.errors import FileNotAttached, InvalidArguments
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.files import AttachedFiles, FileRecord, OpenFiles, View
+from memgpt_agent.memory.files import AttachedFiles, FileRecord, FileView, OpenFiles
 from memgpt_agent.memory.files.open_files import LINE_CHARS, MAX_OPEN
 from memgpt_agent.memory.files.record import text_operations, value_of
 from memgpt_agent.store import FaissStore
@@ -257,7 +257,7 @@ def test_what_an_earlier_version_wrote_down_is_read(store: FaissStore) -> None:
     store.put(
         ("ann", "open_files"), "views", {"views": [{"id": record.id, "name": "a", "first": 1, "last": 1, "chars": 9}]}
     )
-    assert opened(store).views() == [View(record.id, "a", 1, 1)]
+    assert opened(store).views() == [FileView(record.id, "a", 1, 1)]
 
 
 def test_lines_are_counted_as_editors_count_them(store: FaissStore, tmp_path: Path) -> None:
