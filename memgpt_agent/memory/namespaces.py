@@ -43,6 +43,16 @@ def of(agent_id: str, tier: str) -> Namespace:
     return (encode_label(agent_id), tier)
 
 
+def recall(agent_id: str) -> Namespace:
+    """Return where an agent's messages lie, for whoever searches the store past the tiers."""
+    return of(agent_id, "recall")
+
+
+def archival(agent_id: str) -> Namespace:
+    """Return where an agent's passages lie, for whoever searches the store past the tiers."""
+    return of(agent_id, "archival")
+
+
 def block_history(block_id: str) -> Namespace:
     """Every version of a shared block; not under ``BLOCKS``, whose listing holds the blocks alone."""
     return (BLOCK_HISTORY, encode_label(block_id))

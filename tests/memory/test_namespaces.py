@@ -38,3 +38,9 @@ def test_each_tier_has_a_place_of_its_own_under_the_agent() -> None:
     places = [namespaces.of(agent, tier) for tier in ("core", "core_history", "recall", "archival")]
     assert [p[0] for p in places] == ["ann%2Ev2"] * 4
     assert len(set(places)) == 4
+
+
+def test_passages_and_messages_lie_where_they_always_did() -> None:
+    """Programs that search the store themselves name these two."""
+    assert namespaces.archival("a.b") == namespaces.of("a.b", "archival") == ("a%2Eb", "archival")
+    assert namespaces.recall("ann") == ("ann", "recall")
