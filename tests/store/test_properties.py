@@ -17,8 +17,8 @@ from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, Pu
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.filters import matches
 from memgpt_agent.store.index.sizes import Sizes
+from memgpt_agent.store.rows import encode_value
 from memgpt_agent.store.sqlite.filter_sql import judge, to_sql
-from memgpt_agent.store.sqlite.rows import encode_value
 from tests.store.reference import DIMS, ExactEmbedder, Reference, passes, shown
 
 EXAMPLES = int(os.environ.get("MEMGPT_TEST_EXAMPLES", "0"))

@@ -1,11 +1,11 @@
 """The store's work on Postgres, one call at a time and without embedding."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem, SearchOp, TTLConfig
+from langgraph.store.base import Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import EmbeddingMismatch, LeaseLost
 from memgpt_agent.store.base import Vectors
@@ -18,7 +18,7 @@ from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
 from memgpt_agent.store.postgres.writes import PostgresWriter, complete_vectors, lock_namespaces, refresh
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
-from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
+from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
 
 T = TypeVar("T")
 _SWEPT_AT_ONCE = 1_000
@@ -59,12 +59,12 @@ class PostgresEngine:
     def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
         if not plan.writes:
-            return self._read(lambda reader: self._answer(reader, plan.ops, queries), uses_vectors=bool(queries))
+            return self._read(lambda reader: reader.answer(plan.ops, queries), uses_vectors=bool(queries))
 
         def change(connection: Rows) -> list[Result]:
             meta, now = self._begin(connection, uses_vectors=bool(queries or vectors))
             reader = PostgresReader(connection, meta, self._hidden_from(now))
-            results = self._answer(reader, plan.ops, queries)
+            results = reader.answer(plan.ops, queries)
             if reader.touched:
                 refresh(connection, reader.touched, now)
             PostgresWriter(connection, now, meta).apply(plan.writes, vectors)
@@ -181,22 +181,6 @@ class PostgresEngine:
         with self._database.read() as connection:
             row = connection.execute("SELECT coalesce(sum(items), 0)::bigint FROM namespaces").fetchone()
         return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes())
-
-    @staticmethod
-    def _answer(reader: PostgresReader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
-        results: list[Result] = []
-        for op in ops:
-            if isinstance(op, GetOp):
-                reader.refreshes = op.refresh_ttl
-                results.append(reader.get(op))
-            elif isinstance(op, SearchOp):
-                reader.refreshes = op.refresh_ttl
-                results.append(reader.search(op, queries.get(op.query) if op.query else None))
-            elif isinstance(op, ListNamespacesOp):
-                results.append(reader.namespaces(op))
-            else:
-                results.append(None)
-        return results
 
     def _read(self, answer: Callable[[PostgresReader], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot."""

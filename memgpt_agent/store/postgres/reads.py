@@ -4,25 +4,23 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, SearchItem, SearchOp
+from langgraph.store.base import GetOp, Item, SearchItem
 
-from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter, matches
-from memgpt_agent.store.operations import Find, Newest
+from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, as_text, condition_of, place
 from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.searches import PostgresSearcher
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.ranking import RankedItem
-from memgpt_agent.store.sqlite.rows import as_found, as_item, decode_value, namespace_of, path_of
+from memgpt_agent.store.reading import ITEM_COLUMNS, VALUE, ItemReading
+from memgpt_agent.store.rows import as_item, decode_value, namespace_of, path_of
 
-_COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
-_VALUE, _ID, _TTL, _NS = 1, 4, 5, 6
 _ROWS_AT_ONCE = 500
 _EVERY: Final = 1 << 62
 
 
-class PostgresReader:
+class PostgresReader(ItemReading):
     """Answers reads in one transaction's snapshot.
 
     Args:
@@ -35,17 +33,12 @@ class PostgresReader:
         self._connection = connection
         self._meta = meta
         self._alive = "TRUE" if now is None else f"(items.expires IS NULL OR items.expires > {now})"
-        self._searcher = PostgresSearcher(connection, meta, self._alive)
-        self._paths: dict[int, Namespace] = {}
-        self.refreshes = False
-        """Whether the operation at hand lets the time of what it reads begin anew."""
-        self.touched: list[int] = []
-        """Items with a TTL that were read so."""
+        super().__init__(PostgresSearcher(connection, meta, self._alive))
 
     def get(self, op: GetOp) -> Item | None:
         """Return one item."""
         rows = self._execute(
-            f"SELECT {_COLUMNS} FROM items WHERE ns = (SELECT id FROM namespaces WHERE sha256(path) = sha256(%s))"
+            f"SELECT {ITEM_COLUMNS} FROM items WHERE ns = (SELECT id FROM namespaces WHERE sha256(path) = sha256(%s))"
             f" AND sha256(key) = sha256(%s) AND {self._alive}",
             [as_bytes(path_of(op.namespace)), as_bytes(op.key)],
         )
@@ -53,36 +46,6 @@ class PostgresReader:
             self._touch(row)
             return as_item(op.namespace, _named(row))
         return None
-
-    def search(self, op: SearchOp, query: Floats | None) -> list[SearchItem]:
-        """Return items under a namespace prefix as ``InMemoryStore`` does: by cosine where there is a query vector."""
-        namespaces = self._namespaces_under(op.namespace_prefix)
-        if query is None:
-            return self._unranked(namespaces, op.filter, op.limit, op.offset)
-        stop = op.offset + op.limit
-        hits: list[RankedItem] = []
-        rest: list[RankedItem] = []
-        for namespace_id, _ in namespaces:
-            found, without = self._searcher.closest(namespace_id, query, op.filter, stop)
-            hits += found
-            rest += without
-        hits.sort(key=lambda hit: (-(hit.score or 0.0), hit.namespace_id, hit.item))
-        hits = hits[op.offset : stop]
-        if len(hits) < op.limit:  # InMemoryStore fills a short result from the first of those that have no vector
-            for namespace_id, _ in namespaces:
-                rest += self._unindexed(namespace_id, op.filter, op.limit)
-            rest.sort(key=lambda hit: (hit.namespace_id, hit.item))
-            hits += rest[: op.limit - len(hits)]
-        return self._found(hits)
-
-    def find(self, asked: Find, vector: Floats | None) -> list[SearchItem]:
-        """Return what fits a query best in one namespace; a blank query lists in the order of storing."""
-        namespace_id = self._namespace_id(asked.namespace)
-        if namespace_id is None:
-            return []
-        if not asked.query.strip():
-            return self._page(namespace_id, "items.id", asked.filter, asked.limit, asked.offset)
-        return self._found(self._searcher.find(namespace_id, asked, vector))
 
     def newest(self, asked: Newest) -> list[SearchItem]:
         """Return items of one namespace by a field, highest first."""
@@ -93,8 +56,8 @@ class PostgresReader:
             order = "items.place DESC, items.id DESC"
             return self._page(namespace_id, order, asked.filter, asked.limit, asked.offset)
         rows = list(self._passing(namespace_id, "items.id DESC", asked.filter, _EVERY))
-        rows.sort(key=lambda row: place(decode_value(row[_VALUE]).get(asked.by)), reverse=True)
-        return [self._item(row) for row in rows[asked.offset : asked.offset + asked.limit]]
+        rows.sort(key=lambda row: place(decode_value(row[VALUE]).get(asked.by)), reverse=True)
+        return [self._item(_named(row)) for row in rows[asked.offset : asked.offset + asked.limit]]
 
     def count(self, namespace: Namespace, filter: Filter | None) -> int:
         """Return how many items one namespace holds that pass the filter."""
@@ -120,43 +83,37 @@ class PostgresReader:
         )
         return Tally(self.count(namespace, None), [(as_text(tag), int(items)) for tag, items in rows])
 
-    def namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
-        """Return the namespaces that hold items."""
+    def _every_namespace(self) -> list[Namespace]:
         shown = f"EXISTS (SELECT 1 FROM items WHERE items.ns = namespaces.id AND {self._alive})"
         rows = self._execute(
             f"SELECT path FROM namespaces WHERE items > 0 AND {'TRUE' if self._alive == 'TRUE' else shown}", []
         )
-        found = [namespace_of(as_text(row[0])) for row in rows]
-        found = [one for one in found if all(_fits(condition, one) for condition in op.match_conditions or ())]
-        if op.max_depth is not None:
-            found = list({one[: op.max_depth] for one in found})
-        return sorted(found)[op.offset : op.offset + op.limit]
+        return [namespace_of(as_text(row[0])) for row in rows]
 
     def _unranked(
         self, namespaces: Sequence[tuple[int, int]], filter: Filter | None, limit: int, offset: int
     ) -> list[SearchItem]:
-        """Return items in the order of namespaces and storing; namespaces as (id, number of items)."""
         stop = offset + limit if min(limit, offset) >= 0 else _EVERY
         rows: list[Any] = []
         skipped = 0
         for namespace_id, items in namespaces:
             if len(rows) + skipped >= stop:
                 break
-            if not filter and self._alive == "TRUE" and 0 <= skipped + items <= offset and not rows:
+            if not filter and self._alive == "TRUE" and 0 < items <= offset - skipped and not rows:
                 skipped += items
                 continue
             rows += self._passing(namespace_id, "items.id", filter, stop - skipped - len(rows))
         chosen = rows[offset - skipped : offset - skipped + limit] if stop < _EVERY else rows[offset : offset + limit]
-        return [self._item(row) for row in chosen]
+        return [self._item(_named(row)) for row in chosen]
 
     def _page(self, namespace_id: int, order: str, filter: Filter | None, limit: int, offset: int) -> list[SearchItem]:
         rows = self._passing(namespace_id, order, filter, offset + limit)
-        return [self._item(row) for number, row in enumerate(rows) if number >= offset]
+        return [self._item(_named(row)) for number, row in enumerate(rows) if number >= offset]
 
     def _passing(self, namespace_id: int, order: str, filter: Filter | None, limit: int) -> Iterator[Any]:
         """Yield the rows of a namespace that pass the filter, ``limit`` at most, without reading the rest."""
         condition = condition_of(filter, self._meta.fields)
-        sql = f"SELECT {_COLUMNS} FROM items WHERE items.ns = %s AND {self._alive} AND {condition.sql} ORDER BY {order}"
+        sql = f"SELECT {ITEM_COLUMNS} FROM items WHERE items.ns = %s AND {self._alive} AND {condition.sql} ORDER BY {order}"
         parameters = [namespace_id, *condition.parameters]
         if not filter:
             yield from self._execute(f"{sql} LIMIT %s", [*parameters, limit])
@@ -167,7 +124,7 @@ class PostgresReader:
         with self._connection.cursor("passing") as cursor:
             cursor.itersize = _ROWS_AT_ONCE
             for row in cursor.execute(sql.encode(), parameters):
-                if matches(decode_value(row[_VALUE]), filter):
+                if matches(decode_value(row[VALUE]), filter):
                     yield row
                     left -= 1
                     if not left:
@@ -182,27 +139,13 @@ class PostgresReader:
         passed = [row[0] for row in rows if not filter or matches(decode_value(row[1]), filter)]
         return [RankedItem(None, namespace_id, item) for item in passed[:limit]]
 
-    def _found(self, hits: Sequence[RankedItem]) -> list[SearchItem]:
-        rows = {
-            row[_ID]: row
-            for row in self._execute(f"SELECT {_COLUMNS} FROM items WHERE id = ANY(%s)", [[hit.item for hit in hits]])
-        }
-        return [self._item(rows[hit.item], hit.score) for hit in hits if hit.item in rows]
+    def _rows_of(self, items: Sequence[int]) -> list[Any]:
+        rows = self._execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE id = ANY(%s)", [[*items]])
+        return [_named(row) for row in rows]
 
-    def _item(self, row: Any, score: float | None = None) -> SearchItem:
-        self._touch(row)
-        return as_found(self._path(row[_NS]), _named(row), score)
-
-    def _touch(self, row: Any) -> None:
-        if self.refreshes and row[_TTL] is not None:
-            self.touched.append(row[_ID])
-
-    def _path(self, namespace_id: int) -> Namespace:
-        known = self._paths.get(namespace_id)
-        if known is None:
-            row = self._execute("SELECT path FROM namespaces WHERE id = %s", [namespace_id])[0]
-            known = self._paths[namespace_id] = namespace_of(as_text(row[0]))
-        return known
+    def _stored_path(self, namespace_id: int) -> Namespace:
+        row = self._execute("SELECT path FROM namespaces WHERE id = %s", [namespace_id])[0]
+        return namespace_of(as_text(row[0]))
 
     def _namespace_id(self, namespace: Namespace) -> int | None:
         sql = "SELECT id FROM namespaces WHERE sha256(path) = sha256(%s)"
@@ -244,16 +187,3 @@ def items_of(connection: Rows, namespace: Namespace, space: int | None) -> Itera
 def _named(row: Any) -> Any:
     """Return a row with its key as text."""
     return (as_text(row[0]), *row[1:])
-
-
-def _fits(condition: MatchCondition, namespace: Namespace) -> bool:
-    path = tuple(condition.path)
-    if len(namespace) < len(path):
-        return False
-    if condition.match_type == "prefix":
-        part = namespace[: len(path)]
-    elif condition.match_type == "suffix":
-        part = namespace[len(namespace) - len(path) :]
-    else:
-        raise ValueError(f"Unsupported match type: {condition.match_type}. Use 'prefix' or 'suffix'.")
-    return all(wanted in ("*", label) for wanted, label in zip(path, part, strict=True))

@@ -14,7 +14,7 @@ from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.stems import query_terms, stem
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.store.ranking import RankedItem, Scores, in_dialogue, ranked, with_neighbours
-from memgpt_agent.store.sqlite.rows import decode_value
+from memgpt_agent.store.rows import decode_value
 from memgpt_agent.text.languages import LANGUAGES, mark_of
 from memgpt_agent.text.words import the_one_named
 

@@ -15,7 +15,7 @@ from memgpt_agent.store.postgres.columns import read_meta, remember
 from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
 from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
 from memgpt_agent.store.postgres.writes import declare
-from memgpt_agent.store.sqlite.rows import encode_value
+from memgpt_agent.store.rows import encode_value
 
 
 class PostgresMemoryStore(BaseMemoryStore):

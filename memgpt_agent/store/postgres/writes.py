@@ -12,7 +12,7 @@ from memgpt_agent.store.postgres.columns import Meta, as_bytes, facets_of, place
 from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.stems import stem
 from memgpt_agent.store.protocol import Namespace
-from memgpt_agent.store.sqlite.rows import decode_value, path_of
+from memgpt_agent.store.rows import decode_value, path_of
 from memgpt_agent.store.texts import texts_at
 
 MICROS_A_MINUTE = 60_000_000

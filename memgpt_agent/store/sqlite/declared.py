@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from memgpt_agent.store.fields import Fields, group_of, order_of
+from memgpt_agent.store.rows import decode_value
 from memgpt_agent.store.sqlite.database import Database
-from memgpt_agent.store.sqlite.rows import decode_value
 from memgpt_agent.store.sqlite.tag_index import Lists
 
 _ITEMS_AT_ONCE = 1_000

@@ -2,12 +2,12 @@
 
 import copy
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from langgraph.store.base import GetOp, ListNamespacesOp, Op, Result, SearchItem, SearchOp, TTLConfig
+from langgraph.store.base import Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.base import Vectors
@@ -18,11 +18,11 @@ from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
 from memgpt_agent.store.operations import Find, Newest, Plan
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
+from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force, known_identity
 from memgpt_agent.store.sqlite.reads import ItemReader, items_of
 from memgpt_agent.store.sqlite.reindex import Reindexing
-from memgpt_agent.store.sqlite.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.searches import Searcher
 from memgpt_agent.store.sqlite.writes import Writer, pending_docs, refresh
 
@@ -62,12 +62,12 @@ class SqliteEngine:
     def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
         if not plan.writes:
-            return self._read(lambda reader: self._answer(reader, plan.ops, queries), uses_vectors=bool(queries))
+            return self._read(lambda reader: reader.answer(plan.ops, queries), uses_vectors=bool(queries))
         now = micros(self._clock())
         with self._database.write() as connection:
             self._check_guard(connection)
             reader = self._reader(connection, uses_vectors=bool(queries or vectors))
-            results = self._answer(reader, plan.ops, queries)
+            results = reader.answer(plan.ops, queries)
             if reader.touched:
                 refresh(connection, reader.touched, now)
             Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
@@ -181,22 +181,6 @@ class SqliteEngine:
     @property
     def _refreshes(self) -> bool:
         return self._ttl.get("refresh_on_read", True)
-
-    @staticmethod
-    def _answer(reader: ItemReader, ops: Sequence[Op], queries: Vectors) -> list[Result]:
-        results: list[Result] = []
-        for op in ops:
-            if isinstance(op, GetOp):
-                reader.refreshes = op.refresh_ttl
-                results.append(reader.get(op))
-            elif isinstance(op, SearchOp):
-                reader.refreshes = op.refresh_ttl
-                results.append(reader.search(op, queries.get(op.query) if op.query else None))
-            elif isinstance(op, ListNamespacesOp):
-                results.append(reader.namespaces(op))
-            else:
-                results.append(None)
-        return results
 
     def _read(self, answer: Callable[[ItemReader], T], *, uses_vectors: bool = False) -> T:
         """Answer in one snapshot; taken anew where another thread's search has seen more than it."""

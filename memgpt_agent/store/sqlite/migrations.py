@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memgpt_agent.errors import StoreCorrupt, StoreError
 from memgpt_agent.store.fields import texts_of
-from memgpt_agent.store.sqlite.rows import decode_value, standard_json
+from memgpt_agent.store.rows import decode_value, standard_json
 from memgpt_agent.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 HEADER = b"SQLite format 3\x00"

@@ -5,25 +5,23 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, SearchItem, SearchOp
+from langgraph.store.base import GetOp, Item, SearchItem
 
-from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter
-from memgpt_agent.store.operations import Find, Newest
+from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.ranking import RankedItem
+from memgpt_agent.store.reading import ITEM_COLUMNS, ItemReading
+from memgpt_agent.store.rows import as_item, decode_value, namespace_of, path_of
 from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import Condition, columns_in, to_sql
-from memgpt_agent.store.sqlite.rows import as_found, as_item, decode_value, namespace_of, path_of
 from memgpt_agent.store.sqlite.searches import Searcher
 from memgpt_agent.store.sqlite.tag_index import among, most_used
 
-_COLUMNS = "items.key, items.value, items.created, items.updated, items.id, items.ttl_minutes, items.ns"
-_ID, _TTL, _NS = 4, 5, 6
 _MANY = 500
 
 
-class ItemReader:
+class ItemReader(ItemReading):
     """Answers reads in one transaction's snapshot.
 
     Args:
@@ -33,57 +31,20 @@ class ItemReader:
     """
 
     def __init__(self, connection: sqlite3.Connection, searcher: Searcher, now: int | None) -> None:
+        super().__init__(searcher)
         self._connection = connection
-        self._searcher = searcher
         self._now = now
         self._alive = "1" if now is None else f"(items.expires IS NULL OR items.expires > {now})"
-        self._paths: dict[int, Namespace] = {}
-        self.refreshes = False
-        """Whether the operation at hand lets the time of what it reads begin anew."""
-        self.touched: list[int] = []
-        """Items with a TTL that were read so."""
 
     def get(self, op: GetOp) -> Item | None:
         """Return one item."""
         namespace_id = self._namespace_id(op.namespace)
         for row in self._execute(
-            f"SELECT {_COLUMNS} FROM items WHERE ns = ? AND key = ? AND {self._alive}", [namespace_id, op.key]
+            f"SELECT {ITEM_COLUMNS} FROM items WHERE ns = ? AND key = ? AND {self._alive}", [namespace_id, op.key]
         ):
             self._touch(row)
             return as_item(op.namespace, row)
         return None
-
-    def search(self, op: SearchOp, query: Floats | None) -> list[SearchItem]:
-        """Return items under a namespace prefix as ``InMemoryStore`` does: by cosine where there is a query vector."""
-        namespaces = self._namespaces_under(op.namespace_prefix)
-        if query is None:
-            return self._unranked(namespaces, op.filter, op.limit, op.offset)
-        stop = op.offset + op.limit
-        hits: list[RankedItem] = []
-        rest: list[RankedItem] = []
-        for namespace_id, _ in namespaces:
-            found, without = self._searcher.closest(namespace_id, query, op.filter, stop)
-            hits += found
-            rest += without if len(hits) < stop else []
-        hits.sort(key=lambda hit: (-(hit.score or 0.0), hit.namespace_id, hit.item))
-        hits = hits[op.offset : stop]
-        if len(hits) < op.limit:  # InMemoryStore fills a short result from the first of those that have no vector
-            rest += [
-                hit
-                for namespace_id, _ in namespaces
-                for hit in self._unindexed(namespace_id, op.filter, op.limit - len(hits))
-            ]
-            hits += sorted(rest, key=lambda hit: (hit.namespace_id, hit.item))[: op.limit - len(hits)]
-        return self._found(hits)
-
-    def find(self, asked: Find, vector: Floats | None) -> list[SearchItem]:
-        """Return the items of one namespace that fit a query best, by words, by meaning or by both."""
-        namespace_id = self._namespace_id(asked.namespace)
-        if namespace_id is None:
-            return []
-        if not asked.query.strip():
-            return self._unranked([(namespace_id, 0)], asked.filter, asked.limit, asked.offset)
-        return self._found(self._searcher.find(namespace_id, asked, vector))
 
     def newest(self, asked: Newest) -> list[SearchItem]:
         """Return items of one namespace by a field of the value, highest first."""
@@ -120,25 +81,18 @@ class ItemReader:
         tags = [] if namespace_id is None else most_used(self._connection, namespace_id, limit)
         return Tally(self.count(namespace, None), tags)
 
-    def namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
-        """Return the namespaces that hold items."""
+    def _every_namespace(self) -> list[Namespace]:
         shown = (
             "1"
             if self._now is None
             else f"EXISTS (SELECT 1 FROM items WHERE items.ns = namespaces.id AND {self._alive})"
         )
         rows = self._connection.execute(f"SELECT path FROM namespaces WHERE items > 0 AND {shown}")
-        found = [namespace_of(row[0]) for row in rows]
-        conditions = op.match_conditions or ()
-        found = [one for one in found if all(_fits(condition, one) for condition in conditions)]
-        if op.max_depth is not None:
-            found = list({one[: op.max_depth] for one in found})
-        return sorted(found)[op.offset : op.offset + op.limit]
+        return [namespace_of(row[0]) for row in rows]
 
     def _unranked(
         self, namespaces: Sequence[tuple[int, int]], filter: Filter | None, limit: int, offset: int
     ) -> list[SearchItem]:
-        """Return items in the order of namespaces and storing; namespaces as (id, number of items)."""
         if min(limit, offset) < 0:  # as a list's slice would have it
             every = self._unranked(namespaces, filter, 1 << 62, 0)
             return every[offset : offset + limit]
@@ -165,7 +119,7 @@ class ItemReader:
         condition, indexed = self._condition(filter), self._among(filter, parameters[0])
         if indexed is not None:
             where, parameters = f"{where} AND {indexed.sql}", [*parameters, *indexed.parameters]
-        sql = f"SELECT {_COLUMNS} {where} AND {condition.sql} {order} LIMIT ? OFFSET ?"
+        sql = f"SELECT {ITEM_COLUMNS} {where} AND {condition.sql} {order} LIMIT ? OFFSET ?"
         rows = self._execute(sql, [*parameters, *condition.parameters, limit, offset])
         return [self._item(row) for row in rows.fetchall()]
 
@@ -182,30 +136,17 @@ class ItemReader:
         rows = self._execute(sql, [namespace_id, *condition.parameters, limit])
         return [RankedItem(None, namespace_id, row[0]) for row in rows]
 
-    def _found(self, hits: Sequence[RankedItem]) -> list[SearchItem]:
-        rows: dict[int, Any] = {}
-        for start in range(0, len(hits), _MANY):
-            ids = [hit.item for hit in hits[start : start + _MANY]]
+    def _rows_of(self, items: Sequence[int]) -> list[Any]:
+        rows: list[Any] = []
+        for start in range(0, len(items), _MANY):
+            ids = items[start : start + _MANY]
             marks = ",".join("?" * len(ids))
-            rows.update(
-                {row[_ID]: row for row in self._execute(f"SELECT {_COLUMNS} FROM items WHERE id IN ({marks})", ids)}
-            )
-        return [self._item(rows[hit.item], hit.score) for hit in hits if hit.item in rows]
+            rows += self._execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE id IN ({marks})", ids)
+        return rows
 
-    def _item(self, row: Any, score: float | None = None) -> SearchItem:
-        self._touch(row)
-        return as_found(self._path(row[_NS]), row, score)
-
-    def _touch(self, row: Any) -> None:
-        if self.refreshes and row[_TTL] is not None:
-            self.touched.append(row[_ID])
-
-    def _path(self, namespace_id: int) -> Namespace:
-        known = self._paths.get(namespace_id)
-        if known is None:
-            row = self._execute("SELECT path FROM namespaces WHERE id = ?", [namespace_id]).fetchone()
-            known = self._paths[namespace_id] = namespace_of(row[0])
-        return known
+    def _stored_path(self, namespace_id: int) -> Namespace:
+        row = self._execute("SELECT path FROM namespaces WHERE id = ?", [namespace_id]).fetchone()
+        return namespace_of(row[0])
 
     def _namespace_id(self, namespace: Namespace) -> int | None:
         row = self._execute("SELECT id FROM namespaces WHERE path = ?", [path_of(namespace)]).fetchone()
@@ -242,16 +183,3 @@ def items_of(connection: sqlite3.Connection, namespace: Namespace, *, with_vecto
         index = tuple(json.loads(paths)) if paths else None
         found = {path: bytes(vector) for path, vector in rows}
         yield IndexedItem(namespace, key, decode_value(value), index, found)
-
-
-def _fits(condition: MatchCondition, namespace: Namespace) -> bool:
-    path = tuple(condition.path)
-    if len(namespace) < len(path):
-        return False
-    if condition.match_type == "prefix":
-        part = namespace[: len(path)]
-    elif condition.match_type == "suffix":
-        part = namespace[len(namespace) - len(path) :]
-    else:
-        raise ValueError(f"Unsupported match type: {condition.match_type}. Use 'prefix' or 'suffix'.")
-    return all(wanted in ("*", label) for wanted, label in zip(path, part, strict=True))

@@ -9,9 +9,9 @@ from memgpt_agent.errors import StoreError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.protocol import EmbeddingIdentity, Progress
+from memgpt_agent.store.rows import decode_value
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import known_identity, remember
-from memgpt_agent.store.sqlite.rows import decode_value
 from memgpt_agent.store.texts import texts_at
 
 DOCS_AT_ONCE = 256

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from memgpt_agent.store.fields import Fields, counted_texts, is_text, listed_texts
 from memgpt_agent.store.filters import Filter
+from memgpt_agent.store.rows import decode_value
 from memgpt_agent.store.sqlite.filter_sql import MANY, Condition
-from memgpt_agent.store.sqlite.rows import decode_value
 
 _ITEMS_AT_ONCE = 256
 

@@ -9,9 +9,9 @@ from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.index import bm25 as words
 from memgpt_agent.store.operations import Write
 from memgpt_agent.store.protocol import Namespace
+from memgpt_agent.store.rows import decode_value, path_of
 from memgpt_agent.store.sqlite.declared import columns_of, known_fields
 from memgpt_agent.store.sqlite.identity import known_identity
-from memgpt_agent.store.sqlite.rows import decode_value, path_of
 from memgpt_agent.store.sqlite.tag_index import HAS_LISTS, Lists
 from memgpt_agent.store.sqlite.tombstones import record
 from memgpt_agent.store.texts import texts_at
