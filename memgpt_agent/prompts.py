@@ -34,7 +34,7 @@ def system_prompt(tool_names: Iterable[str], template: str = SYSTEM_PROMPT) -> s
     inserts, finds = named("archival_memory_insert"), named("archival_memory_search")
     words = {
         "speak": named("send_message"),
-        "edit": named("core_memory_append", "core_memory_replace"),
+        "edit": named("core_memory_append", "core_memory_replace", "memory_insert", "memory_replace", "memory_rethink"),
         "recall": named("conversation_search", "recall"),
         "archival": f"{inserts} files a passage, {finds} finds it again.",
         "paging": _PAGING.format(out=named("page_out"), back=named("page_in"), read=named("read_message"))

@@ -34,12 +34,20 @@ def compile_prompt(
     session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block], turn: Turn | None
 ) -> tuple[CompiledPrompt, dict[str, int]]:
     """Return what the model would be sent, and its tokens by section with ``total`` and ``budget``; it may be over budget."""
-    counter, summary = session.counter, state.get("summary")
     last = turn is not None and turn["step"] + 1 >= session.context.max_steps
     names = [SEND_MESSAGE] if last else offered(session, turn, messages)
-    tools = session.resources.caches.tool_schemas(session.resources.tools, thinking=session.asks_for_thinking, only=names)
+    caches = session.resources.caches
+    tools = caches.tool_schemas(session.resources.tools, thinking=session.asks_for_thinking, only=names)
+    return assemble(session, state, messages, blocks, tools, caches.schema_tokens(session.counter, tools), last=last)
+
+
+def assemble(
+    session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block], tools: list[dict[str, Any]],
+    tools_tokens: int, *, last: bool = False,
+) -> tuple[CompiledPrompt, dict[str, int]]:  # fmt: skip
+    """The same for tools that were chosen and counted; ``last`` tells the model that it can only speak now."""
+    counter, summary = session.counter, state.get("summary")
     sections = _sections(session, blocks, summary, last=last)
-    tools_tokens = session.resources.caches.schema_tokens(counter, tools)
     over = sum(map(counter.count_text, sections.values())) + tools_tokens - int(session.budget_tokens * _FIXED_SHARE)
     over = _give_way(session, sections, over)
     if over > 0 and (shorter := _shortened(session, blocks, over)):

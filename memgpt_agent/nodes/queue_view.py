@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from memgpt_agent.events import begins_turn, is_event, mark_of
 from memgpt_agent.memory.main_context import results_of, seen_of
@@ -41,7 +41,7 @@ def seen_messages(
             seen = _seen(session, message, results, limit, told)
             before.keep(how, message, results, _call_ids(message), told, seen)
         for part, tokens in zip(seen.messages, seen.tokens, strict=True):
-            if shown or isinstance(part, HumanMessage):
+            if shown or isinstance(part, HumanMessage | SystemMessage):
                 shown.append(part)
                 total += tokens
     return shown, total
@@ -58,8 +58,9 @@ def _seen(session: Session, message: AnyMessage, results: Results, limit: int, t
         i: cast(ToolMessage, _lighter(session, without_refused(results[i]), limit)) for i in _call_ids(message) if i in results
     }
     whole = seen_of(
-        _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=told
-    )
+        _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=told,
+        packing=session.resources.packing,
+    )  # fmt: skip
     shown = tuple(_narrowed(session, m, limit) for m in whole)
     return Seen(shown, tuple(session.counter.count_message(m) + _beside_tokens(session, m) for m in shown))
 

@@ -18,6 +18,7 @@ from memgpt_agent.leases import Lease
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.main_context import AS_EVENTS, Packing
 from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
@@ -75,6 +76,8 @@ class Resources:
     """Brings letters to other agents."""
     rules: Rulebook = field(default_factory=Rulebook)
     """Rules on tool calls."""
+    packing: Packing = AS_EVENTS
+    """In which form the queue is put to the model."""
     profile: Profile = MEMGPT
     """What kind of agent it is: whether its blocks' lines are numbered, its answers checked, its reminders."""
     clock: Clock = utc_now
@@ -135,15 +138,20 @@ class Session:
         config: RunnableConfig,
         resources: Resources,
         state: AgentState,
+        *,
+        context: Context | None = None,
+        model: BaseChatModel | None = None,
     ) -> "Session":
         """Return the session of a run; without a context every choice is the default's.
+
+        In an agent that is not our graph, the run's context is the user's own, and the model is that of the call: both are given.
 
         Whose memory it opens is decided here and nowhere else.
 
         Raises:
             ContextTooSmall: the room for the answer takes the whole window.
         """
-        context = Context.from_values(runtime.context)
+        context = context or Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
         agent_id = _whose(context, state, thread_id, runtime.server_info, resources.memory_scope)
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
@@ -152,7 +160,7 @@ class Session:
         if isinstance(fence, Lease):
             store = fence.guarding(store)
         archive = resources.archive(agent_id) if resources.archive else None
-        model = resources.caches.chat_model(context.model, resources.model)
+        model = model or resources.caches.chat_model(context.model, resources.model)
         counter = resources.caches.counter(model)
         checkpoint = runtime.execution_info.checkpoint_id if runtime.execution_info else ""
         facts = (state.get("model_facts") or {}).get(name_of(model)) or ModelFacts(factor=1.0, window=0)

@@ -30,6 +30,11 @@ def summarize_overflow(
     """
     session = Session.of(runtime, config, resources, state)
     state, _ = own_view(state, session)
+    return make_room(session, config, state)
+
+
+def make_room(session: Session, config: RunnableConfig, state: AgentState) -> dict[str, Any]:
+    """Return the state's update by which the oldest exchanges leave: their removal, and the summary with them in it."""
     usage = state.get("context_usage", {})
     to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
 

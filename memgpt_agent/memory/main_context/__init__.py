@@ -2,7 +2,9 @@
 
 from memgpt_agent.memory.main_context.pages import PAGE_SHARE, QueueView, keep_pages, next_page, page_text, pages_of
 from memgpt_agent.memory.main_context.queue import (
+    AS_EVENTS,
     Exchange,
+    Packing,
     as_lines,
     choose_evicted,
     results_of,
@@ -12,6 +14,6 @@ from memgpt_agent.memory.main_context.queue import (
 )
 
 __all__ = [
-    "PAGE_SHARE", "Exchange", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page", "page_text", "pages_of",
+    "AS_EVENTS", "PAGE_SHARE", "Exchange", "Packing", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page", "page_text", "pages_of",
     "results_of", "seen_of", "split_exchanges", "split_steps",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
@@ -56,6 +56,33 @@ Cut = Callable[[str, str], str]
 """Shortens an over-long text of the message of an id, by which the whole is found in recall memory."""
 
 
+class Packing(Protocol):
+    """The form in which the queue is put to the model."""
+
+    def event(self, message: BaseMessage, *, time_zone: str, extra: dict[str, Any]) -> BaseMessage:
+        """Return an event as the model sees it, with what is told beside it."""
+        ...
+
+    def result(self, text: str, *, failed: bool, time: str, time_zone: str) -> str:
+        """Return the text of a tool's result as the model sees it."""
+        ...
+
+
+class _AsEvents:
+    """Each event and each result is a JSON object with its time: what the MemGPT agent's prompt says of them."""
+
+    def event(self, message: BaseMessage, *, time_zone: str, extra: dict[str, Any]) -> BaseMessage:
+        return put_to_model(message, time_zone=time_zone, extra=extra)
+
+    def result(self, text: str, *, failed: bool, time: str, time_zone: str) -> str:
+        told = {"status": "Failed" if failed else "OK", "message": text, "time": local_time(time, time_zone) if time else ""}
+        return json.dumps(told, ensure_ascii=False)
+
+
+AS_EVENTS: Packing = _AsEvents()
+"""The form of our own graph."""
+
+
 def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
     """Return the results of tool calls by the calls' ids, without their artifacts: those are the program's, and the model is not sent them."""
     return {m.tool_call_id: _without_artifact(m) for m in messages if isinstance(m, ToolMessage)}
@@ -66,9 +93,9 @@ def _without_artifact(result: ToolMessage) -> ToolMessage:
 
 
 def seen_of(
-    message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, extra: dict[str, Any]
+    message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, extra: dict[str, Any], packing: Packing = AS_EVENTS
 ) -> Iterator[BaseMessage]:
-    """Yield what the model sees for one message of the queue: an event as JSON, a call with its result behind it, a reply only as its call.
+    """Yield what the model sees for one message of the queue: an event, a call with its result behind it, a reply only as its call.
 
     A call without a result gets one that says it was interrupted; a result without its call is left out.
 
@@ -78,19 +105,18 @@ def seen_of(
         time_zone: the zone in which times are told.
         cut: shortens what is too long.
         extra: what is told with an event.
+        packing: the form of events and results.
     """
     if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's
         message = HumanMessage(told_text(message), id=message.id, additional_kwargs={MARK: mark_of(message)})
     if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
         return
     if isinstance(message, AIMessage):
-        yield from _answer(message, results, time_zone, cut)
+        yield from _answer(message, results, time_zone, cut, packing)
     elif is_event(message) or message.type == "human":
         text = message.text
         shown = cut(text, str(message.id))
-        yield put_to_model(
-            message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra
-        )
+        yield packing.event(message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra)
 
 
 def _with_text(message: AnyMessage, text: str) -> AnyMessage:
@@ -107,7 +133,9 @@ def _other_blocks(message: AnyMessage) -> list[Any]:
     return [b for b in cast(list[Any], message.content) if not (isinstance(b, str) or b.get("type") == "text")]
 
 
-def _answer(message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut) -> Iterator[BaseMessage]:
+def _answer(
+    message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut, packing: Packing
+) -> Iterator[BaseMessage]:
     if not message.tool_calls and not message.text:
         return
     shown: dict[str, Any] = {"name": None}
@@ -117,7 +145,7 @@ def _answer(message: AIMessage, results: Mapping[str, ToolMessage], time_zone: s
     yield message.model_copy(update={**shown, "invalid_tool_calls": []})
     for call in message.tool_calls:
         call_id = call["id"] or ""
-        yield _result(results.get(call_id), call["name"], call_id, time_zone, cut)
+        yield _result(results.get(call_id), call["name"], call_id, time_zone, cut, packing)
 
 
 def _call(call: ToolCall, result: ToolMessage | None, cut: Cut) -> ToolCall:
@@ -126,14 +154,12 @@ def _call(call: ToolCall, result: ToolMessage | None, cut: Cut) -> ToolCall:
     return {**call, "args": {k: cut(v, kept) if isinstance(v, str) else v for k, v in call["args"].items()}}
 
 
-def _result(message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Cut) -> ToolMessage:
+def _result(
+    message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Cut, packing: Packing
+) -> ToolMessage:
     failed = message is None or message.status == "error"
-    told = {
-        "status": "Failed" if failed else "OK",
-        "message": cut(message.text, str(message.id)) if message else INTERRUPTED,
-        "time": local_time(mark_of(message).get("time", ""), time_zone) if message else "",
-    }
-    text = json.dumps(told, ensure_ascii=False)
+    text = cut(message.text, str(message.id)) if message else INTERRUPTED
+    text = packing.result(text, failed=failed, time=mark_of(message).get("time", "") if message else "", time_zone=time_zone)
     blocks = _other_blocks(message) if message else []
     return ToolMessage(
         content=[{"type": "text", "text": text}, *blocks] if blocks else text,
