@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memgpt_agent.agent import MemGPTAgent
+    from memgpt_agent.agent import MemGPTAgent, aagent_for, agent_for
     from memgpt_agent.config import Context, Settings
     from memgpt_agent.errors import MemGPTError
     from memgpt_agent.graph.builder import create_graph
@@ -28,6 +28,8 @@ _HOME = {
     "Settings": "memgpt_agent.config",
     "SleepRule": "memgpt_agent.turns.sleeper",
     "StreamEvent": "memgpt_agent.turns.turn_reader",
+    "aagent_for": "memgpt_agent.agent",
+    "agent_for": "memgpt_agent.agent",
     "create_graph": "memgpt_agent.graph.builder",
     "delete_agent": "memgpt_agent.stored_agents",
     "list_agents": "memgpt_agent.stored_agents",
@@ -46,6 +48,8 @@ __all__ = [
     "Settings",
     "SleepRule",
     "StreamEvent",
+    "aagent_for",
+    "agent_for",
     "create_graph",
     "delete_agent",
     "list_agents",

@@ -30,6 +30,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import newest
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
@@ -65,7 +66,15 @@ class MemGPTAgent(Approvals, Background):
     **Limits**: on a plain ``BaseStore`` turns exclude one another within one process only. A tool of the agent's may not
     call the same conversation: it would wait for its own turn.
 
+    ``user_id`` is no wall: it notes who speaks, and everybody who speaks to this agent shares its memory. Give each user an agent:
+    :func:`memgpt_agent.agent_for`.
+
+    With an ``owner`` (a name, or an :class:`~memgpt_agent.owners.Identity`) it opens only what that owner may use. A new agent becomes the
+    owner's; a ``thread_id`` names a conversation of this agent, so that nobody else's is met by its name; the agent reaches
+    the owner's other agents only. With the right to read alone, its memory can be looked at and everything else raises.
+
     Raises:
+        AgentNotFound: the owner named an agent that is somebody else's or that there is not; the words are the same for both.
         ConfigurationError: an argument cannot be used as given. A model that cannot be had (no key, no package, no
             file) raises at the first turn, before anything is stored of it.
     """
@@ -93,6 +102,7 @@ class MemGPTAgent(Approvals, Background):
         agent_id: str | None = None,
         thread_id: str | None = None,
         user_id: str | None = None,
+        owner: Identity | str | None = None,
         context: Mapping[str, Any] | None = None,
         history_turns: int | None = None,
         sleep: SleepRule | bool = False,
@@ -103,8 +113,8 @@ class MemGPTAgent(Approvals, Background):
         if model is not None and llm_client is not None:
             raise ConfigurationError("model and llm_client mean the same; give one of them.")
         self.agent_id = agent_id or f"agent-{uuid.uuid4().hex[:12]}"
-        self.thread_id = thread_id or self.agent_id
         self._settings = settings or Settings.load()
+        self._who = Identity.of(owner if owner is not None else self._settings.owner)
         self._clock, self._summarizer = clock, summarizer
         self._opened = ExitStack()
         given = {"user_id": user_id, "context_window_tokens": context_window, "reasoning": reasoning, **(context or {})}
@@ -117,33 +127,55 @@ class MemGPTAgent(Approvals, Background):
             self._checkpointer = checkpointer or self._opened.enter_context(
                 open_configured_checkpointer(self._settings)
             )
-            # Notes of what is to be erased speak of the settings' two files, not of others that were given.
-            erasing.before_opening(self._store, self._checkpointer, self.agent_id, both_ours=store is None and checkpointer is None)
+            self._reads_only = self._may_only_read(is_new=not agent_id)
+            if not self._reads_only:
+                # Notes of what is to be erased speak of the settings' two files, not of others that were given.
+                erasing.before_opening(self._store, self._checkpointer, self.agent_id, both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
+            self.thread_id = _conversation(self.agent_id, thread_id, known, self._who)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
-                self._store,
-                self.agent_id,
-                clock,
-                self.context.time_zone,
-                Cause(),
-                self._archive(self.agent_id) if self._archive else None,
-            )
-            if not known:
+                self._store, self.agent_id, clock, self.context.time_zone, Cause(),
+                self._archive(self.agent_id) if self._archive else None, who=self._who,
+            )  # fmt: skip
+            if not self._reads_only:
                 about = str(persona) if persona is not None else None
                 seeds = definitions.seeds(about, human, core_memory, (*self._specification.profile.blocks, *blocks))
-                self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
-            # Last: whoever is cut off before it is a new agent again, and makes what is missing.
-            made = self._specification.define(stored, model=self._model, embedding=embedding, thread_id=self.thread_id)
-            definitions.save(self._store, made)
+                self._make(stored, None if known else seeds, embedding)
         except BaseException:
             self._opened.close()
             raise
         self._sleep_model = sleep_model
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
+
+    def _may_only_read(self, *, is_new: bool) -> bool:
+        """Check that whoever acts may use the agent, a new one of theirs included; then let nothing be written where they may only read.
+
+        Raises:
+            AgentNotFound: they may not use it, or there is none.
+        """
+        if self._who is None:
+            return False
+        if is_new:
+            claim(self._store, self.agent_id, self._who.name)
+        check(self._store, self._who, self.agent_id, "read")
+        if right(self._store, self._who, self.agent_id) != "read":
+            return False
+        self._store = reading(self._store, self.agent_id)
+        return True
+
+    def _make(self, stored: AgentDefinition, seeds: list[Block] | None, embedding: Embeddings | str | None) -> None:
+        """Store a new agent's blocks, and what it is made of now.
+
+        The definition comes last: whoever is cut off before it is a new agent again, and makes what is missing.
+        """
+        if seeds is not None:
+            self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
+        made = self._specification.define(stored, model=self._model, embedding=embedding, thread_id=self.thread_id)
+        definitions.save(self._store, made)
 
     def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
         """Prepare how turns are taken, awake and asleep; no model is resolved yet."""
@@ -158,15 +190,19 @@ class MemGPTAgent(Approvals, Background):
         self._waking = Waking(self._turns, self._sleeper)
 
     def _open_other(self, agent_id: str) -> "MemGPTAgent":
-        """Open another agent on the same files; it answers by its own model, or by ours where it was made with an object."""
+        """Open another agent on the same files; it answers by its own model, or by ours where it was made with an object.
+
+        It acts for its own owner, not for whoever wrote to it.
+        """
         known = definitions.load(self._store, agent_id)
         model = None if known and known.model else self._model
         return MemGPTAgent(
             agent_id=agent_id,
             model=model,
+            owner=owner_of(self._store, agent_id) or None,
             store=self._store,
             checkpointer=self._checkpointer,
-            settings=self._settings,
+            settings=self._settings.model_copy(update={"owner": None}),
             clock=self._clock,
         )
 
@@ -194,6 +230,7 @@ class MemGPTAgent(Approvals, Background):
         return create_graph(
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
+            owner=self._who,
         )  # fmt: skip
 
     @property
@@ -308,3 +345,36 @@ class MemGPTAgent(Approvals, Background):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def agent_for(user: str, **given: Any) -> MemGPTAgent:
+    """Open the one agent of a user, or make it: the wall between the users of a program. Close it afterwards.
+
+    Each user string, exactly as it is, has an agent of its own, and the agent reaches no other user's. Called at once from many threads or
+    processes on one store, it makes one agent. On LangGraph Server it is the agent of the authenticated user of that name.
+
+    Args:
+        user: who is logged in, by whatever your program knows them by: any text that is not blank.
+        given: what :class:`MemGPTAgent` is given, but for ``agent_id`` and ``owner``. A program of many users opens ``store`` and
+            ``checkpointer`` once and gives them along.
+
+    Raises:
+        ConfigurationError: the user is blank: somebody who is not logged in has no agent.
+    """
+    who = Identity(user)
+    speaker = user if user.isprintable() and len(user) <= 200 else who.agent_id
+    choices: dict[str, Any] = {"user_id": speaker, **given}
+    return MemGPTAgent(agent_id=who.agent_id, owner=who, **choices)
+
+
+async def aagent_for(user: str, **given: Any) -> MemGPTAgent:
+    """The same as :func:`agent_for` in an asyncio loop."""
+    return await asyncio.to_thread(agent_for, user, **given)
+
+
+def _conversation(agent_id: str, thread_id: str | None, known: AgentDefinition | None, who: Identity | None) -> str:
+    """Return the conversation that is meant: where an owner acts, one of this agent's, whatever it is called elsewhere."""
+    if thread_id is None or who is None or thread_id == agent_id:
+        return thread_id or agent_id
+    own = f"{agent_id}~/"
+    return thread_id if thread_id.startswith(own) or (known and thread_id in known.threads) else own + thread_id

@@ -55,7 +55,11 @@ class Context(BaseModel):
         ),
     ] = None
     user_id: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="Who is speaking; noted on what is said.")
+        str | None,
+        Field(
+            min_length=1, max_length=200,
+            description="Who is speaking; noted on what is said. No wall: all who speak to one agent share its memory. Give each user an agent.",
+        ),
     ] = None
     model: Annotated[
         str | None,
@@ -179,6 +183,8 @@ class Settings(BaseModel):
     """The embedding's name where none is given. ``MEMGPT_EMBEDDING``."""
     store: str | None = None
     """The store's URL, else a file in ``home``. ``MEMGPT_STORE``."""
+    owner: str | None = None
+    """For whom this process acts: it opens that owner's agents and no others. Everybody's where it is empty. ``MEMGPT_OWNER``."""
     tracing: Literal["on", "off"] = "on"
     """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10

@@ -45,6 +45,10 @@ class AgentNotFound(MemGPTError, LookupError):
     """No agent of this id is stored."""
 
 
+class NotAllowed(MemGPTError):
+    """Whoever acts may look at this and not change it, or may not choose it; the message says who can allow it."""
+
+
 class StoreError(MemGPTError):
     """The store cannot do what was asked; what it already holds is unchanged."""
 

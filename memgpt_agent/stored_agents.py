@@ -2,21 +2,65 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
+from memgpt_agent.errors import NotAllowed
 from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, ownership, share
 
 
 def list_agents(settings: Settings | None = None, store: BaseStore | None = None) -> list[dict[str, Any]]:
-    """Return what the stored agents are made of, oldest first."""
+    """Return what the stored agents are made of, and each one's ``owner``, oldest first; where the settings name an owner, that one's."""
     with ExitStack() as opened:
-        store = store or opened.enter_context(open_configured_store(settings or Settings.load(), searches=False))
-        return [dict(d.__dict__) for d in definitions.every(store)]
+        settings = settings or Settings.load()
+        store = store or opened.enter_context(open_configured_store(settings, searches=False))
+        every = definitions.every(store)
+        reached = Walls(store, Identity.of(settings.owner), "").reach((d.agent_id for d in every), "read")
+        return [{**d.__dict__, "owner": owner_of(store, d.agent_id)} for d in every if d.agent_id in reached]
+
+
+def ownership_of(agent_id: str, settings: Settings | None = None) -> Ownership:
+    """Return whose an agent is and with whom it is shared. What it says of an agent that there is not yet holds once there is.
+
+    Raises:
+        AgentNotFound: it is not the agent of the owner whom the settings name.
+    """
+    return _as_owner(settings, agent_id, lambda _: None)
+
+
+def assign_agent(agent_id: str, owner: str, settings: Settings | None = None) -> Ownership:
+    """Give an agent to an owner, whoever had it before; an empty name ends that. Only the admin may.
+
+    Raises:
+        NotAllowed: the settings name an owner, who is no admin.
+    """
+    settings = settings or Settings.load()
+    if settings.owner:
+        raise NotAllowed(f"{settings.owner!r} (MEMGPT_OWNER) is an owner; only the admin gives agents to owners. Unset MEMGPT_OWNER.")
+    return _as_owner(settings, agent_id, lambda store: assign(store, agent_id, owner))
+
+
+def share_agent(agent_id: str, name: str, right: Literal["read", "write"] | None, settings: Settings | None = None) -> Ownership:
+    """Give somebody (``*``: everybody) the right to ``read`` or ``write`` an agent; ``None`` takes it away.
+
+    Raises:
+        AgentNotFound: it is not the agent of the owner whom the settings name.
+    """
+    return _as_owner(settings, agent_id, lambda store: share(store, agent_id, name, right))
+
+
+def _as_owner(settings: Settings | None, agent_id: str, act: Callable[[BaseStore], object]) -> Ownership:
+    settings = settings or Settings.load()
+    with open_configured_store(settings, searches=False) as store:
+        check(store, Identity.of(settings.owner), agent_id, "own")
+        act(store)
+        return replace(ownership(store, agent_id) or Ownership(agent_id), owner=owner_of(store, agent_id))
 
 
 def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Callable[[str], None] | None = None) -> None:
@@ -43,4 +87,5 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
     with ExitStack() as opened:
         store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
+        check(store, Identity.of(settings.owner), agent_id, "own")
         erasing.erase(store, checkpointer, agent_id, settings.turn_wait_seconds, tell or (lambda _: None))

@@ -1,14 +1,18 @@
 """`memgpt agents`: which agents are stored, ending their unfinished turns, and deleting one."""
 
 import time
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.show import grid
-from memgpt_agent.cli.terminal import plain, terminal_of
+from memgpt_agent.cli.terminal import Terminal, plain, terminal_of
 from memgpt_agent.errors import AgentNotFound
+
+if TYPE_CHECKING:
+    from memgpt_agent.owners import Ownership
 
 _STAYS = "Shared blocks, letters to other agents, exports, backups and the prompt's history stay."
 
@@ -26,10 +30,12 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
     if not agents:
         terminal.out.print(plain("No agent yet. Start one: memgpt chat", "dim"))
         return
-    table = grid("agent", "created", "model", "conversations", numbers=1)
+    owned = any(agent["owner"] for agent in agents)  # nothing of owners is shown where there are none
+    table = grid("agent", *["owner"] * owned, "created", "model", "conversations", numbers=1)
     for agent in agents:
         created = str(agent["created"])[:16].replace("T", " ")
-        table.add_row(plain(agent["agent_id"]), created, plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ()))))
+        owner = [plain(agent["owner"] or "-")] * owned
+        table.add_row(plain(agent["agent_id"]), *owner, created, plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ()))))
     terminal.out.print(table)
 
 
@@ -51,6 +57,50 @@ def repair(
         terminal.out.print(plain(f"Ended the unfinished turn of the conversation {thread_id}."))
     if not ended:
         terminal.out.print(plain(f"{agent} has no unfinished turn."))
+
+
+@app.command()
+def owner(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its owner from now on; shown only, if left out.")] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="It has no owner from now on: only the admin may use it.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show whose an agent is, or give it to somebody."""
+    from memgpt_agent.stored_agents import assign_agent, ownership_of
+
+    terminal = terminal_of(context)
+    if name is None and not nobody:
+        _show_ownership(terminal, ownership_of(agent, settings=terminal.settings), as_json=as_json)
+    else:
+        _show_ownership(terminal, assign_agent(agent, name or "", settings=terminal.settings), as_json=as_json)
+
+
+@app.command()
+def share(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="With whom; '*' for everybody.")],
+    write: Annotated[bool, typer.Option("--write", help="They may talk to it and change it, not only look into it.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Take the right away.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let another owner use an agent: for reading, unless --write."""
+    from memgpt_agent.stored_agents import share_agent
+
+    terminal = terminal_of(context)
+    right = None if stop else "write" if write else "read"
+    _show_ownership(terminal, share_agent(agent, name, right, settings=terminal.settings), as_json=as_json)
+
+
+def _show_ownership(terminal: Terminal, known: "Ownership", *, as_json: bool) -> None:
+    if as_json:
+        terminal.print_json(asdict(known))
+        return
+    shared = ", ".join(f"{'everybody' if name == '*' else name} ({right})" for name, right in sorted(known.shared.items()))
+    whose = f"belongs to {known.owner}" if known.owner else "has no owner: only the admin may use it"
+    terminal.out.print(plain(f"{known.agent_id} {whose}{f'; shared with {shared}' if shared else ''}."))
 
 
 @app.command()

@@ -25,9 +25,10 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
     if terminal.agents():
         from memgpt_agent.memory.core.shared_blocks import SharedBlocks
         from memgpt_agent.memory.opening import open_configured_store
+        from memgpt_agent.owners import Identity
 
         with open_configured_store(terminal.settings, searches=False) as store:
-            found = SharedBlocks(store).all()
+            found = SharedBlocks(store, Identity.of(terminal.settings.owner)).all()
     if as_json:
         terminal.print_json([_as_data(shared) for shared in found])
         return
@@ -109,9 +110,10 @@ def delete(
         typer.confirm(f"Delete the shared block {block_id!r} with its history?", abort=True)
     from memgpt_agent.memory.core.shared_blocks import SharedBlocks
     from memgpt_agent.memory.opening import open_configured_store
+    from memgpt_agent.owners import Identity
 
     with open_configured_store(terminal.settings, searches=False) as store:
-        SharedBlocks(store).delete(block_id)
+        SharedBlocks(store, Identity.of(terminal.settings.owner)).delete(block_id)
     terminal.out.print(plain(f"Deleted {block_id}."))
 
 

@@ -32,6 +32,7 @@ from memgpt_agent.nodes import (
     execute_tools,
     summarize_overflow,
 )
+from memgpt_agent.owners import Identity
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
 from memgpt_agent.tools.profiles import Profile, profile_of
@@ -54,6 +55,7 @@ def create_graph(
     archive: Callable[[str], ArchivalMemory] | None = None,
     post: Post | None = None,
     memory_scope: MemoryScope = "thread",
+    owner: Identity | str | None = None,
     clock: Clock = utc_now,
     name: str | None = None,
     state_schema: type[Any] | None = None,
@@ -73,6 +75,7 @@ def create_graph(
         post: Brings letters to other agents; without one they read them when they wake next.
         memory_scope: Whose memory a run on LangGraph's server uses where nobody names an agent: one for each ``user``, ``assistant`` or
             ``thread``, or by the ``server``: the user where it authenticates its users, else the assistant. Without a server, the thread's.
+        owner: Who acts in its runs, where no server tells: they use that owner's agents and no others. Nobody in particular, if none is given.
         clock: Gives the time.
         name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if none is given.
         state_schema: A ``TypedDict`` of more keys for the state, with their reducers, which tools read by ``InjectedState`` and write by
@@ -92,7 +95,7 @@ def create_graph(
         name=name, tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
-        state_keys=schemas.added,
+        state_keys=schemas.added, owner=Identity.of(owner),
     )  # fmt: skip
     return build(resources, schemas).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
 

@@ -12,6 +12,7 @@ from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.main_context import QueueView
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.memory.waking import Journal, Post
+from memgpt_agent.owners import Identity, Walls
 
 
 def _about(text: str) -> int:
@@ -45,11 +46,18 @@ class AgentMemory:
     """Whether nobody said what this run says: its messages are kept in a journal apart."""
     queue: QueueView | None = None
     """The queue of the turn that is running; ``None`` where a tool is called outside of one."""
+    who: Identity | None = None
+    """Who acts; ``None`` where no owners are configured. Whoever makes this has checked that they may use the agent."""
+
+    @property
+    def walls(self) -> Walls:
+        """Which other agents this one may reach."""
+        return Walls(self.store, self.who, self.agent_id)
 
     @property
     def core(self) -> CoreMemory:
         """The blocks."""
-        return CoreMemory(self.store, self.agent_id, self.clock, self.time_zone)
+        return CoreMemory(self.store, self.agent_id, self.clock, self.time_zone, self.walls)
 
     @property
     def recall(self) -> RecallMemory:

@@ -9,6 +9,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import Block, default_blocks
+from memgpt_agent.owners import Identity, check, unknown
 from memgpt_agent.store.update import update
 
 _LISTED = ("tools", "threads", "groups", "rules", "tags")
@@ -91,13 +92,17 @@ def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:
     return _read(item.value) if item else None
 
 
-def existing(store: BaseStore, agent_id: str) -> AgentDefinition:
-    """Return the definition of an agent that there must be.
+def existing(store: BaseStore, agent_id: str, who: Identity | None = None) -> AgentDefinition:
+    """Return the definition of an agent that there must be, and that ``who`` may change.
 
     Raises:
-        AgentNotFound: there is no such agent; the message names those there are.
+        AgentNotFound: there is no such agent, or it is somebody else's; where nobody has an identity, the message names those there are.
+        NotAllowed: it may only be read.
     """
+    check(store, who, agent_id)
     definition = load(store, agent_id)
+    if definition is None and who is not None:
+        raise unknown(agent_id)
     if definition is None:
         there = ", ".join(d.agent_id for d in every(store)) or "none"
         raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}.")

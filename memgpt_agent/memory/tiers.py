@@ -38,6 +38,7 @@ from memgpt_agent.memory.stored import (
 )
 from memgpt_agent.memory.tasks import Task, TaskStep
 from memgpt_agent.memory.waking.pulse import PulseState
+from memgpt_agent.owners import OWNERS, Ownership
 
 Value = dict[str, Any]
 Paths = tuple[str, ...]
@@ -207,6 +208,7 @@ _OF_AN_AGENT = (
 )  # fmt: skip
 _OF_THE_STORE = (
     Tier(namespaces.AGENTS[0], AgentDefinition, lambda value: value["agent_id"], keyed_by="agent"),
+    Tier(OWNERS[0], Ownership, lambda value: value["agent_id"], keyed_by="agent"),
     Tier(namespaces.IMPORTS[0], ImportItem, keyed_by="agent"),
     Tier(LEASES[0], dict, keyed_by="thread"),
     Tier(namespaces.ERASURES[0], dict, deleted=False),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.runtime import Runtime, ServerInfo
+from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
@@ -23,6 +23,8 @@ from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
+from memgpt_agent.nodes.whose import acting, whose
+from memgpt_agent.owners import Identity
 from memgpt_agent.state import AgentState, ModelFacts, Turn
 from memgpt_agent.tokens import TokenCounter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
@@ -90,6 +92,8 @@ class Resources:
     """Whose memory a run uses where neither it nor its conversation names an agent."""
     state_keys: frozenset[str] = frozenset()
     """The keys that the user's state schema adds."""
+    owner: Identity | None = None
+    """Who acts, where no server tells; ``None``: nobody in particular, who may use every agent."""
     store: BaseStore | None = None
     """Where memory lives; ``None`` where the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
@@ -146,16 +150,19 @@ class Session:
 
         In an agent that is not our graph, the run's context is the user's own, and the model is that of the call: both are given.
 
-        Whose memory it opens is decided here and nowhere else.
+        Whose memory it opens, and whether who acts may, is decided here and nowhere else.
 
         Raises:
+            AgentNotFound: the agent, or the one whose conversation this is, is not there for who acts.
+            NotAllowed: it may only be read, or a choice is not who acts' to make.
             ContextTooSmall: the room for the answer takes the whole window.
         """
         context = context or Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
-        agent_id = _whose(context, state, thread_id, runtime.server_info, resources.memory_scope)
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
+        who = acting(runtime.server_info, resources.owner)
+        agent_id = whose(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
         fence = config.get("configurable", {}).get(FENCE)
         if isinstance(fence, Lease):
             store = fence.guarding(store)
@@ -168,7 +175,7 @@ class Session:
         own_budget = int(budget / facts["factor"])
         memory = AgentMemory(
             store, agent_id, resources.clock, context.time_zone, archive=archive, in_background=resources.profile.in_background,
-            post=resources.post, budget_tokens=own_budget, count_tokens=counter.count_text,
+            post=resources.post, budget_tokens=own_budget, count_tokens=counter.count_text, who=who,
         )  # fmt: skip
         return cls(
             resources, context, thread_id, checkpoint or "", memory, model, counter, facts, window, answer, budget, own_budget,
@@ -188,28 +195,6 @@ class Session:
     def wanted(self) -> Wanted:
         """What a model call is to do beside answering."""
         return Wanted(native=self.context.reasoning == "native", window_tokens=self.window_tokens)
-
-
-def _whose(
-    context: Context, state: AgentState, thread_id: str, server: ServerInfo | None, default: MemoryScope
-) -> str:
-    """Return the id of the agent whose memory a run uses.
-
-    The agent that the run names comes first, then the one that the conversation has: it keeps it when the scope changes.
-    A new conversation goes by the scope. Where LangGraph runs without its server there are neither users nor assistants, and each
-    thread has an agent of its own; so has one on a server that was to go by the user and authenticates nobody.
-    """
-    if named := context.agent_id or state.get("agent_id"):
-        return named
-    if server is None or state.get("turn"):  # a conversation that noted no agent has been the thread's own
-        return thread_id
-    scope = context.memory_scope or default
-    identity = str(server.user.identity or "") if server.user else ""
-    if scope in ("user", "server") and identity:
-        return f"user:{identity}"
-    if scope in ("assistant", "server") and server.assistant_id:
-        return f"assistant:{server.assistant_id}"
-    return thread_id
 
 
 def _agent_of(resources: Resources, context: Context, config: RunnableConfig, state: AgentState, agent_id: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 
-from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
 from memgpt_agent.store.protocol import Dialogue, Guard, MemoryStore, SearchMode, Tally
@@ -174,7 +173,7 @@ class _Guarded(BaseStore):
         with _plain_writes:
             item = self._store.get(self._guard.namespace, self._guard.key)
             if item is None or item.value.get("number") != self._guard.number:
-                raise LeaseLost.of(self._guard.key)
+                raise self._guard.refused()
             return self._store.batch(ops)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:

@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from langgraph.store.base import BaseStore, PutOp, SearchItem
 
+from memgpt_agent.errors import LeaseLost, MemGPTError, NotAllowed
+
 Namespace = tuple[str, ...]
 SearchMode = Literal["hybrid", "words", "meaning"]
 """How a search ranks: by words (BM25) and meaning (cosine) together, or by one of them alone."""
@@ -88,6 +90,12 @@ class Guard(NamedTuple):
     """Its key."""
     number: int
     """What its ``number`` must be."""
+    refusal: str = ""
+    """What a refused write is told, where the guard is no lease."""
+
+    def refused(self) -> MemGPTError:
+        """Return the error for a write that the guard refuses."""
+        return NotAllowed(self.refusal) if self.refusal else LeaseLost.of(self.key)
 
 
 @runtime_checkable
@@ -206,7 +214,7 @@ class MemoryStore(Protocol):
 
         The number is read in the transaction of the write, or in its one statement: between the two nobody can raise it. What
         ``batch``, ``put_if``, ``put_items`` and everything built on them writes is guarded; reading is as before. A refused write raises
-        ``LeaseLost`` and changes nothing.
+        ``LeaseLost`` (or what the guard says) and changes nothing.
         """
         ...
 

@@ -20,7 +20,7 @@ MAX_RECIPIENTS = 20
 
 def list_agents(memory: AgentMemory) -> str:
     """List the other agents that you can write to, with their tags."""
-    others = [other for other in definitions.every(memory.store) if other.agent_id != memory.agent_id]
+    others = _others(memory)
     if not others:
         return "There are no other agents."
     return "\n".join(_named(other) for other in others)
@@ -52,9 +52,7 @@ def send_message_to_agents_with_tags(memory: AgentMemory, tags: list[str], messa
     if not tags:
         raise InvalidArguments("No tags were given; name one at least.")
     wanted = set(tags)
-    found = [
-        one for one in definitions.every(memory.store) if wanted <= set(one.tags) and one.agent_id != memory.agent_id
-    ]
+    found = [one for one in _others(memory) if wanted <= set(one.tags)]
     if not found:
         raise ToolError(f"No other agent has the tags {', '.join(tags)}. See who there is with list_agents.")
     if len(found) > MAX_RECIPIENTS:
@@ -73,13 +71,20 @@ def read_letters(memory: AgentMemory, event: EventType) -> str:
     )
 
 
+def _others(memory: AgentMemory) -> list[AgentDefinition]:
+    """Return the other agents that this one may write to."""
+    every = [other for other in definitions.every(memory.store) if other.agent_id != memory.agent_id]
+    reached = memory.walls.reach(other.agent_id for other in every)
+    return [other for other in every if other.agent_id in reached]
+
+
 def _letter(memory: AgentMemory, recipient: str, message: str) -> Letter:
     if not message.strip():
         raise InvalidArguments("The message is empty; say what the other agent is to read.")
     if recipient == memory.agent_id:
         raise ToolError("This is you. Write to another agent; list_agents shows those there are.")
     known: AgentDefinition | None = definitions.load(memory.store, recipient)
-    if known is None:
+    if known is None or not memory.walls.reach([recipient]):
         raise ToolError(f"There is no agent {recipient!r}. list_agents shows those there are.")
     led_here = _led_here(memory)
     hops = max((letter.hops for letter in led_here), default=-1) + 1

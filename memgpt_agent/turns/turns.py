@@ -159,9 +159,9 @@ class Turns:
         Where the turn before did not give the lease back, it is kept from writing before anything is read.
 
         Raises:
-            AgentNotFound: the agent was deleted since it was opened.
+            AgentNotFound: the agent was deleted, or taken from who acts, since it was opened.
         """
-        definitions.existing(self.memory.store, self.memory.agent_id)
+        definitions.existing(self.memory.store, self.memory.agent_id, self.memory.who)
         if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
             self.saver.raise_fence(lease)
         graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""

@@ -11,6 +11,7 @@ from memgpt_agent.config import MemoryScope
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import namespaces
+from memgpt_agent.owners import assign
 from memgpt_agent.testing import ScriptedModel, say
 
 
@@ -50,7 +51,7 @@ class Served:
     ("scope", "user", "agent"),
     [
         ("assistant", None, "assistant:pirate"),
-        ("assistant", "ann@example.com", "assistant:pirate"),
+        ("assistant", "ann@example.com", "owner:ann@example.com/assistant:pirate"),
         ("user", "ann@example.com", "user:ann@example.com"),
         ("server", None, "assistant:pirate"),
         ("server", "ann@example.com", "user:ann@example.com"),
@@ -95,9 +96,10 @@ def test_where_nobody_is_authenticated_the_scope_of_users_means_the_thread(user:
 def test_a_graph_of_ones_own_stays_with_the_thread_on_a_server_too() -> None:
     """Unless it, or a run's context, says otherwise."""
     served = Served()
-    assert served.say("one", user="ann") is None
-    assert served.say("two", user="ann", memory_scope="user") == "user:ann"
+    assert served.say("one") is None
     assert served.heard("one") == {"one"}
+    assert served.say("two", user="ann") == "owner:ann/two"
+    assert served.say("three", user="ann", memory_scope="user") == "user:ann"
 
 
 def test_a_conversation_keeps_its_agent_when_the_scope_changes() -> None:
@@ -108,9 +110,10 @@ def test_a_conversation_keeps_its_agent_when_the_scope_changes() -> None:
     assert after.say("old") is None
     assert after.heard("old") == {"old"}
     assert after.say("new") == "assistant:pirate"
-    assert before.say("new", user="ann", memory_scope="user") == "assistant:pirate"
-    assert after.say("named", agent_id="ann") == "ann"
-    assert after.say("named", user="bob", memory_scope="user") == "ann"
+    assert before.say("new", memory_scope="user") == "assistant:pirate"
+    assert after.say("named", agent_id="boat") == "boat"
+    assign(store, "boat", "bob")
+    assert after.say("named", user="bob", memory_scope="user") == "boat"
 
 
 def test_an_unknown_scope_is_refused() -> None:

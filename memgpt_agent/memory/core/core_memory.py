@@ -27,6 +27,7 @@ from memgpt_agent.memory.core.history import BlockHistory, Difference, Point, Tr
 from memgpt_agent.memory.core.shared_blocks import Sharing
 from memgpt_agent.memory.core.text_edits import inserted, replaced
 from memgpt_agent.memory.core.undoing import Undoing
+from memgpt_agent.owners import Walls
 
 _DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
 _SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "detach"))
@@ -40,10 +41,12 @@ class CoreMemory(Mapping[str, str]):
     see :meth:`log`, :meth:`diff`, :meth:`undo`, :meth:`redo` and :meth:`restore`.
     """
 
-    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
+    def __init__(
+        self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC", walls: Walls | None = None
+    ) -> None:
         self._history = BlockHistory(store, agent_id, time_zone)
         self._blocks = BlockStore(store, agent_id, clock, self._history)
-        self._sharing = Sharing(store, agent_id, self._blocks, self._history)
+        self._sharing = Sharing(store, agent_id, self._blocks, self._history, walls)
         self._undoing = Undoing(agent_id, self._blocks, self._history)
 
     def __getitem__(self, label: str) -> str:
@@ -242,6 +245,8 @@ class CoreMemory(Mapping[str, str]):
     def share(self, label: str, block_id: str | None = None, cause: Cause = _SHARE) -> str:
         """Make a block one that other agents can attach, its history with it; return its id. One that is shared stays so.
 
+        Where an owner acts, an id that is given is put under the owner's own name, so that nobody is told which ids others use.
+
         Raises:
             UnknownBlock: there is none with this label. BlockExists: there is a shared block of this id.
         """
@@ -259,8 +264,8 @@ class CoreMemory(Mapping[str, str]):
             cause: who does it.
 
         Raises:
-            UnknownBlock: there is no such shared block. BlockExists: the label is taken here, or the agent has the block
-                under another one. ToolError: there would be too many blocks, or too many agents that have this one.
+            UnknownBlock: there is no such shared block, or none that the owner who acts may give. BlockExists: the label is taken here, or
+                the agent has the block under another one. ToolError: there would be too many blocks, or too many agents that have this one.
         """
         return self._sharing.attach(block_id, label, cause, read_only=read_only)
 

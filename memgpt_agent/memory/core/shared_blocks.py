@@ -18,6 +18,7 @@ from memgpt_agent.memory.core.block_store import (
 )
 from memgpt_agent.memory.core.blocks import Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
+from memgpt_agent.owners import Identity, Walls
 from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import until_written, update
 
@@ -51,57 +52,69 @@ class SharedBlock:
 
 
 class SharedBlocks:
-    """All shared blocks of a store."""
+    """The shared blocks of a store; where an owner acts (``who``), those of the agents that the owner may use, and the owner's own."""
 
-    def __init__(self, store: BaseStore) -> None:
-        self._store = store
+    def __init__(self, store: BaseStore, who: Identity | None = None) -> None:
+        self._store, self._who = store, who
 
     def all(self) -> list[SharedBlock]:
         """Return all shared blocks with those who have them, by id."""
         found: list[Item] = []
         while page := self._store.search(namespaces.BLOCKS, limit=_PAGE, offset=len(found)):
             found += page
-        return [
-            self._read(item.key, item.value)
-            for item in sorted(found, key=lambda item: item.key)
-            if "attached" in item.value
-        ]
+        every = (self._seen(item.key, item.value) for item in sorted(found, key=lambda item: item.key) if "attached" in item.value)
+        return [block for block in every if block is not None]
 
     def get(self, block_id: str) -> SharedBlock:
         """Return one shared block.
 
         Raises:
-            UnknownBlock: there is none of this id; the message names those there are.
+            UnknownBlock: there is none of this id, or it is others'; where nobody has an identity, the message names those there are.
         """
-        return self._read(block_id, _known(self._store, block_id))
+        found = self._seen(block_id, _known(self._store, block_id, self._who))
+        if found is None:
+            raise _unknown(block_id)
+        return found
 
     def delete(self, block_id: str) -> None:
         """Delete a shared block that nobody has, with its history. There is no way back.
 
         Raises:
-            UnknownBlock: there is none of this id. BlockInUse: agents have it; the message names them.
+            UnknownBlock: there is none of this id, or it is others'. BlockInUse: agents have it; the message names them.
         """
+        self.get(block_id)
 
         def marked(value: dict[str, Any] | None) -> dict[str, Any]:
-            if holders := self._read(block_id, _listed(self._store, block_id, value)).attached:
-                names = ", ".join(f"{a.agent_id!r} (as {a.label!r})" for a in holders)
+            if holders := self._holders(block_id, _listed(self._store, block_id, value)):
+                named = self._may_see(holders)
+                names = ", ".join([f"{a.agent_id!r} (as {a.label!r})" for a in named] + ["others"] * (len(named) < len(holders)))
                 raise BlockInUse(f"The shared block {block_id!r} is attached to {names}. Detach it there first.")
             return {"deleted": True}  # from here on nobody can attach it; a crash leaves a mark that is nobody's block
 
         update(self._store, namespaces.BLOCKS, block_id, marked)
         _forget(self._store, block_id)
 
-    def _read(self, block_id: str, value: Mapping[str, Any]) -> SharedBlock:
+    def _seen(self, block_id: str, value: Mapping[str, Any]) -> SharedBlock | None:
+        """Return a block with those of its holders that whoever acts may see; ``None`` where it is others'."""
+        holders = self._may_see(self._holders(block_id, value))
+        if not holders and self._who is not None and not (self._who.is_admin or self._who.has(block_id)):
+            return None
+        return SharedBlock(block_id, Block.from_value(value), tuple(holders))
+
+    def _may_see(self, holders: list[Attachment]) -> list[Attachment]:
+        seen = Walls(self._store, self._who, "").reach((one.agent_id for one in holders), "read")
+        return [one for one in holders if one.agent_id in seen]
+
+    def _holders(self, block_id: str, value: Mapping[str, Any]) -> list[Attachment]:
         """An agent that was deleted is still in the block's list; it has the block no more."""
         listed = cast(Mapping[str, Mapping[str, Any]], value["attached"])
         reads = [GetOp(namespaces.of(agent, "core"), str(entry["label"])) for agent, entry in listed.items()]
         found = cast(list[Item | None], self._store.batch(reads)) if reads else []
-        holders = [
+        return [
             Attachment(agent, str(entry["label"]), bool(entry["read_only"]))
             for (agent, entry), own in zip(listed.items(), found, strict=True)
             if own is not None and own.value.get("shared") == block_id
         ]
-        return SharedBlock(block_id, Block.from_value(value), tuple(holders))
 
 
 class Sharing:
@@ -111,11 +124,17 @@ class Sharing:
     attachment, so a crash between them leaves none, and doing it again completes it.
     """
 
-    def __init__(self, store: BaseStore, agent_id: str, blocks: BlockStore, history: BlockHistory) -> None:
+    def __init__(
+        self, store: BaseStore, agent_id: str, blocks: BlockStore, history: BlockHistory, walls: Walls | None = None
+    ) -> None:
         self._store, self._agent_id, self._blocks, self._history = store, agent_id, blocks, history
+        self._walls = walls or Walls(store, None, agent_id)
 
     def share(self, label: str, block_id: str | None, cause: Cause) -> str:
         """Turn a block of the agent's own into a shared one; return its id."""
+        who = self._walls.who
+        if block_id and who is not None and not who.is_admin and not who.has(block_id):
+            block_id = who.agent_named(block_id)
 
         def attempt() -> str | None:
             old = self._blocks.get(label)
@@ -147,7 +166,9 @@ class Sharing:
 
     def attach(self, block_id: str, label: str | None, cause: Cause, *, read_only: bool) -> Block:
         """Take a shared block into the agent's core memory, or change how it is attached."""
-        name = label or str(_known(self._store, block_id)["label"])
+        known = _known(self._store, block_id, self._walls.who)
+        self._check_giving(block_id, known["attached"], read_only=read_only)
+        name = label or str(known["label"])
         until_written(f"block {name!r}", lambda: self._prepared(block_id, name, cause) or None)
         try:
             self._enter(block_id, {"label": name, "read_only": read_only})
@@ -155,6 +176,15 @@ class Sharing:
             self._take_back(block_id, name)
             raise
         return self._blocks.get(name).block
+
+    def _check_giving(self, block_id: str, attached: Mapping[str, Mapping[str, Any]], *, read_only: bool) -> None:
+        """Refuse a block that who acts may use in no agent, or may only read there. Nobody's identity may give any block to any agent."""
+        giving = Walls(self._store, self._walls.who, "")
+        if giving.unlimited:
+            return
+        reached = giving.reach(attached, "read" if read_only else "write")
+        if not any(read_only or not attached[agent]["read_only"] for agent in reached):
+            raise _unknown(block_id)
 
     def _prepared(self, block_id: str, label: str, cause: Cause) -> bool:
         """Make the agent's item of a label name a shared block; return whether it does."""
@@ -251,8 +281,14 @@ def as_own(store: BaseStore, agent_id: str, item: Item) -> dict[str, Any]:
     return {**own, **block.as_value(), "trail": first_trail(made, undoable=False).as_value()}
 
 
-def _known(store: BaseStore, block_id: str) -> dict[str, Any]:
+def _unknown(block_id: str) -> UnknownBlock:
+    return UnknownBlock(f"There is no shared block {block_id!r} that you may use.")
+
+
+def _known(store: BaseStore, block_id: str, who: Identity | None = None) -> dict[str, Any]:
     item = store.get(namespaces.BLOCKS, block_id)
+    if who is not None and (item is None or "attached" not in item.value):
+        raise _unknown(block_id)
     return _listed(store, block_id, item.value if item else None)
 
 

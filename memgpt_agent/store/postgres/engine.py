@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from langgraph.store.base import Result, SearchItem, TTLConfig
 
-from memgpt_agent.errors import EmbeddingMismatch, LeaseLost
+from memgpt_agent.errors import EmbeddingMismatch
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, Plan
@@ -214,7 +214,7 @@ class PostgresEngine:
                 [as_bytes(path_of(self.guard.namespace)), as_bytes(self.guard.key)],
             ).fetchone()
             if row is None or decode_value(row[0]).get("number") != self.guard.number:
-                raise LeaseLost.of(self.guard.key)
+                raise self.guard.refused()
         return meta, self.now(connection)
 
     def _hidden_from(self, now: int) -> int | None:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from langgraph.store.base import Result, SearchItem, TTLConfig
 
-from memgpt_agent.errors import LeaseLost
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.index.derived import DerivedCache
@@ -221,7 +220,7 @@ class SqliteEngine:
             (self.guard.key, path_of(self.guard.namespace)),
         ).fetchone()
         if row is None or row[0] != self.guard.number:
-            raise LeaseLost.of(self.guard.key)
+            raise self.guard.refused()
 
     def _check(self, connection: sqlite3.Connection, *, uses_vectors: bool) -> None:
         if uses_vectors and self.embedder:

@@ -1,0 +1,64 @@
+"""Who acts in a run, and whose memory it uses: by what it names, by its conversation, or by the memory scope."""
+
+import os
+
+from langgraph.runtime import ServerInfo
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.config import Context, MemoryScope
+from memgpt_agent.errors import NotAllowed
+from memgpt_agent.owners import SCOPES, Identity, check, right
+from memgpt_agent.owners.identity import SCOPE_PREFIX
+from memgpt_agent.state import AgentState
+
+
+def acting(server: ServerInfo | None, given: Identity | None) -> Identity | None:
+    """Return who acts in a run: the user whom the server authenticated, else whom the graph was built for.
+
+    Neither a context nor a state nor metadata is looked at: a client writes those.
+
+    Raises:
+        NotAllowed: the server authenticates its users, and this run has none.
+    """
+    name = str(server.user.identity or "") if server is not None and server.user is not None else ""
+    if name and server is not None and server.user is not None:
+        permissions: set[str] = set(getattr(server.user, "permissions", None) or ())
+        return Identity(name, frozenset(scope for scope in SCOPES if SCOPE_PREFIX + scope in permissions))
+    if server is not None and given is None and os.environ.get("LANGGRAPH_AUTH", "").strip() not in {"", "{}", "null"}:
+        raise NotAllowed("This server authenticates its users, and this run has none. Send the user's credentials with the request.")
+    return given
+
+
+def whose(
+    store: BaseStore, who: Identity | None, context: Context, state: AgentState, thread_id: str, server: ServerInfo | None,
+    default: MemoryScope,
+) -> str:  # fmt: skip
+    """Return the id of the agent whose memory a run uses, which who acts may write.
+
+    The agent that the run names comes first, then the one that the conversation has: it keeps it when the scope changes. A new
+    conversation goes by the scope.
+
+    Raises:
+        AgentNotFound: it is somebody else's or not there, or the conversation is that of such an agent.
+        NotAllowed: it may only be read.
+    """
+    noted = state.get("agent_id") or (thread_id if state.get("turn") else None)  # one that noted no agent has been the thread's own
+    agent_id = context.agent_id or noted or _by_scope(store, who, thread_id, server, context.memory_scope or default)
+    for one in {agent_id, noted} - {None}:
+        check(store, who, str(one))
+    return agent_id
+
+
+def _by_scope(store: BaseStore, who: Identity | None, thread_id: str, server: ServerInfo | None, scope: MemoryScope) -> str:
+    """Return whose memory a new conversation uses.
+
+    Where LangGraph runs without its server there are neither users nor assistants, and each thread has an agent of its own; so has one
+    on a server that was to go by the user and authenticates nobody. Whoever acts gets an agent of their own; an assistant's, which all
+    its users share, only where it was shared with them.
+    """
+    if server is not None and who is not None and scope in ("user", "server"):
+        return who.agent_id
+    if server is not None and server.assistant_id and scope in ("assistant", "server"):
+        shared = f"assistant:{server.assistant_id}"
+        return shared if who is None or right(store, who, shared) in {"write", "own"} else who.agent_named(shared)
+    return thread_id if who is None else who.agent_named(thread_id)
