@@ -29,7 +29,9 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, message_of
-from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.models import default_model_name, resolve_chat_model
+from memgpt_agent.models.advice import try_out
+from memgpt_agent.models.dialects import name_of, unwrapped
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import newest
@@ -55,6 +57,7 @@ class MemGPTAgent(Approvals, Background):
     model, its settings, its conversation. ``persona``, ``human``, ``core_memory`` and ``blocks`` seed a new agent
     only. What is not given comes from the agent's definition, then the environment, then the defaults. Without
     ``store`` and ``checkpointer`` everything lies in one folder (``Settings.home``). It is a context manager.
+    A model that is named becomes the agent's own once it has answered in a turn; one that is given as an object never does.
 
     ``context_window`` is in tokens; ``"max"`` is all that the model takes. Where a new agent is given none, its prompts
     have 32,768 tokens at most.
@@ -136,6 +139,7 @@ class MemGPTAgent(Approvals, Background):
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
+            self._kept_model = stored.model
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store, self.agent_id, clock, self.context.time_zone, Cause(),
@@ -174,7 +178,7 @@ class MemGPTAgent(Approvals, Background):
         """
         if seeds is not None:
             self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
-        made = self._specification.define(stored, model=self._model, embedding=embedding, thread_id=self.thread_id)
+        made = self._specification.define(stored, model=stored.model, embedding=embedding, thread_id=self.thread_id)
         definitions.save(self._store, made)
 
     def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
@@ -184,6 +188,7 @@ class MemGPTAgent(Approvals, Background):
         self._turns = Turns(
             lambda: self.graph, self.thread_id, self.context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
+            answered=self._keep_model,
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
@@ -232,6 +237,40 @@ class MemGPTAgent(Approvals, Background):
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
             owner=self._who,
         )  # fmt: skip
+
+    @property
+    def model(self) -> str:
+        """The chat model's name: as it was given, else the default's, else what the model object says of itself."""
+        if self.context.model:
+            return self.context.model
+        if isinstance(self._model, str):
+            return self._model
+        return default_model_name(self._settings) if self._model is None else name_of(unwrapped(self._model)) or type(self._model).__name__
+
+    def use_model(self, model: BaseChatModel | str) -> str:
+        """Change the chat model, from the next turn on, after the new one has answered a short question; return its name.
+
+        A name is stored with the agent; an object serves this object of the agent only.
+
+        Raises:
+            ConfigurationError: the name cannot be used.
+            ModelError: the new model did not answer; the agent keeps the one that it has. The message says what would help.
+        """
+        if self.context.model:
+            raise ConfigurationError(f"The model {self.context.model!r} was chosen in the agent's context: open the agent with another there.")
+        name = model if isinstance(model, str) else ""
+        try_out(resolve_chat_model(model, settings=self._settings), name)
+        self._model, self._graph, self._sleep_graph = model, None, None
+        self._keep_model()
+        return self.model
+
+    ause_model = in_thread(use_model)
+
+    def _keep_model(self) -> None:
+        """Store the name of the model, which has answered."""
+        if isinstance(self._model, str) and self._model != self._kept_model and not self._reads_only:
+            definitions.keep_model(self._store, self.agent_id, self._model)
+            self._kept_model = self._model
 
     @property
     def context(self) -> Context:

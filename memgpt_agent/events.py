@@ -62,6 +62,8 @@ class Mark(TypedDict, total=False):
     """For an answer that its length limit cut: the id of the alert by which the model was asked for the rest."""
     stopped: Literal["cut_off", "refused"]
     """For a reply that is not whole: it reached its length limit, or the model or its provider refused."""
+    fallback: str
+    """Who answered where the chat model did not: another model, by its name, or ``system`` for a sentence of the program's own."""
     left_out: list[int]
     """For a message of which the provider refused a part: the places of its content blocks that are not sent; -1 for all of it."""
     stands_for: int

@@ -7,13 +7,14 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from memgpt_agent.cli import agents, blocks, memory, model
+from memgpt_agent.cli import agents, blocks, keys, memory, model
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
 from memgpt_agent.cli.files import files, load, unload
+from memgpt_agent.cli.models import models
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import MemGPTError
@@ -86,5 +87,7 @@ app.add_typer(memory.app, name="memory")
 app.add_typer(agents.app, name="agents")
 app.add_typer(blocks.app, name="blocks")
 app.add_typer(model.app, name="model")
+app.command()(models)
+app.add_typer(keys.app, name="keys")
 app.command()(reindex)
 app.command()(doctor)

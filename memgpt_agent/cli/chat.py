@@ -76,9 +76,13 @@ def run(
     thoughts: options.Thoughts = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say one thing to an agent and print its reply."""
+    """Say one thing to an agent and print its reply. A model that is named counts for this run only."""
     terminal = terminal_of(context)
     choices = _choices(thread, model, persona, human, embedding, context_window, reasoning, user, tools)
+    if model:  # an object is not stored with the agent
+        from memgpt_agent.models import resolve_chat_model
+
+        choices["model"] = resolve_chat_model(model, settings=terminal.settings)
     text = sys.stdin.read() if message == "-" else message
     with terminal.open_agent(agent, **choices) as opened:
         if as_json:

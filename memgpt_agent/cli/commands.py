@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "/memory": "core memory: what the agent always has in mind",
     "/context": "what fills the context window, in tokens",
     "/search": "/search WORDS: look into what was said and what was filed away",
+    "/model": "the model that answers; /model NAME changes it, once the new one has answered",
     "/thoughts": "show or hide inner thoughts and tool calls",
     "/heartbeat": "let the agent think with nothing said",
     "/help": "this list",
@@ -40,7 +41,7 @@ class ChatLoop:
         self._read: Callable[[], str] = _no_more
         self._acts: dict[str, Callable[[str], None]] = {
             "/memory": self._memory, "/context": self._context, "/search": self._search, "/thoughts": self._thoughts,
-            "/heartbeat": self._heartbeat, "/help": self._help,
+            "/heartbeat": self._heartbeat, "/model": self._model, "/help": self._help,
         }  # fmt: skip
 
     @cached_property
@@ -137,6 +138,13 @@ class ChatLoop:
             return
         memory = self._agent.memory
         show_found(self._out, memory.recall.search(words, limit=_SEARCH_LIMIT), memory.archival.search(words, limit=_SEARCH_LIMIT))
+
+    def _model(self, name: str) -> None:
+        if not name:
+            self._note(f"{self._agent.model}. Another one: /model NAME; what there is: memgpt models")
+            return
+        self._note(f"Asking {name} ...")
+        self._note(f"{self._agent.use_model(name)} answers from now on.")
 
     def _thoughts(self, _: str) -> None:
         self._view.thoughts = not self._view.thoughts

@@ -86,6 +86,18 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
     return _read(update(store, namespaces.AGENTS, definition.agent_id, merged).after)
 
 
+def keep_model(store: BaseStore, agent_id: str, model: str) -> None:
+    """Store the name of an agent's chat model, which has answered; an agent that is gone stays gone.
+
+    Raises:
+        WriteConflict: others wrote the definition before each attempt.
+    """
+    def changed(value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return _as_value(replace(_read(value), model=model)) if value else None
+
+    update(store, namespaces.AGENTS, agent_id, changed)
+
+
 def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:
     """Return the definition of an agent, or ``None`` if it was never stored."""
     item = store.get(namespaces.AGENTS, agent_id)

@@ -76,12 +76,12 @@ _BUSY_CODE = re.compile(r"(?:server_error|rate_limit_exceeded|overloaded|timeout
 def is_busy(error: BaseException) -> bool:
     """Whether the same call may work a little later: rate limits, overload, timeouts, a lost connection, an error within a stream."""
     for cause in _causes(error):
-        kinds, status = _kinds(cause), _status(cause)
+        kinds, status = _kinds(cause), status_of(cause)
         if "insufficient_quota" in kinds:
             return False
         if status is not None:
             return status in _BUSY_STATUS
-        if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & _class_names(cause):
+        if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & class_names(cause):
             return True
         if isinstance(cause, ValueError) and _BUSY_CODE.match(str(cause)):
             return True
@@ -134,7 +134,7 @@ def too_long(error: BaseException) -> TooLong | None:
     **Limits**: providers word it freely; those known stand in :data:`LENGTH_REFUSALS`.
     """
     for cause in _causes(error):
-        text, limited = str(cause), _status(cause) == 429
+        text, limited = str(cause), status_of(cause) == 429
         if limited and "request too large" not in text.lower():
             continue
         for wording in LENGTH_REFUSALS:
@@ -142,7 +142,7 @@ def too_long(error: BaseException) -> TooLong | None:
                 told = found.groupdict()
                 window, sent = _count(told.get("window")), _count(told.get("sent"))
                 return TooLong(window or _beside(text, "window"), sent or _beside(text, "sent"))
-        if not limited and ("context_length_exceeded" in _kinds(cause) or _status(cause) == 413):
+        if not limited and ("context_length_exceeded" in _kinds(cause) or status_of(cause) == 413):
             return TooLong(None, None)
     return None
 
@@ -169,7 +169,7 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
     **Limits**: judged by words. What a key, an account, an option or a tool's schema is refused for is no content.
     """
     for cause in _causes(error):
-        status, text = _status(cause), str(cause)
+        status, text = status_of(cause), str(cause)
         if status is None or (status not in _REFUSED_STATUS and status != 500):
             continue
         if _says(_NO_CONTENT, text):
@@ -187,7 +187,7 @@ def _says(patterns: tuple[str, ...], text: str) -> bool:
 
 def is_oversized(error: BaseException) -> bool:
     """Whether a request was refused for its bytes (413), which are those of attachments where it has any."""
-    return any(_status(cause) == 413 for cause in _causes(error))
+    return any(status_of(cause) == 413 for cause in _causes(error))
 
 
 def is_filtered(error: BaseException) -> bool:
@@ -195,7 +195,7 @@ def is_filtered(error: BaseException) -> bool:
     return any(
         re.search(r"content_filter|content management policy|data_inspection_failed|moderation_blocked", f"{_kinds(cause)} {cause}")
         for cause in _causes(error)
-        if _status(cause) in _REFUSED_STATUS
+        if status_of(cause) in _REFUSED_STATUS
     )  # fmt: skip
 
 
@@ -208,11 +208,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
-def _class_names(error: BaseException) -> set[str]:
+def class_names(error: BaseException) -> set[str]:
+    """Return the names of an error's class and of those that it is made from."""
     return {kind.__name__ for kind in type(error).__mro__}
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
     """Return the HTTP status of a refusal; ``None`` where there is none, also where the answer had begun with 200."""
     for holder in (error, getattr(error, "response", None), _told(error)):
         for name in ("status_code", "code", "status"):

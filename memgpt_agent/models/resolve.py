@@ -1,6 +1,5 @@
 """A chat model from its name, checked before the first turn; and what a model says of itself."""
 
-import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,22 +8,18 @@ from langchain_core.language_models import BaseChatModel
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelNotFound
 from memgpt_agent.models.dialects import dialect_of, is_model, profile_of, unwrapped
+from memgpt_agent.models.providers import PROVIDERS, Provider, canonical, meant
 from memgpt_agent.models.pull import DEFAULT_MODEL, list_models, model_path
 
+_KEY_OPTIONS = ("api_key", "openai_api_key", "anthropic_api_key", "google_api_key", "mistral_api_key", "deepseek_api_key", "groq_api_key")
+_ELSEWHERE = {"base_url", "openai_api_base", "anthropic_api_url", "endpoint", "client_options", "credentials", "default_headers"}
+"""Options by which a client is sent to another address or takes another credential."""
+_WITHOUT_KEY = (
+    ", or set OPENAI_BASE_URL to a server that needs none, or use the embedded model: memgpt model pull, then model 'local'"
+)
 DEFAULT_OPENAI_MODEL = "gpt-5.4-mini"
 """Used where a key is set and no model is named: tool calls, reasoning, and a modest price."""
 
-_ONE_ATTEMPT = {"anthropic": 0, "deepseek": 0, "groq": 0, "xai": 0, "together": 0, "google_genai": 1, "mistralai": 1}
-"""The ``max_retries`` by which a client tries once: the agent tries again itself. Google's and Mistral's count attempts.
-
-Ollama's client has none. A model that is given as an object keeps its own setting: with OpenAI's and Anthropic's default each of the
-agent's tries is up to three requests."""
-
-_OTHER_NAMES = {
-    "gemini": "google_genai", "google": "google_genai", "mistral": "mistralai", "vertex_ai": "google_vertexai", "ollama_chat": "ollama",
-    "together_ai": "together", "fireworks_ai": "fireworks", "azure": "azure_openai", "claude": "anthropic",
-}  # fmt: skip
-"""LiteLLM's names of providers, and what people call them, where LangChain's differ. Source: docs.litellm.ai/docs/providers."""
 _EXAMPLES = "'openai:gpt-5.4-mini', 'anthropic:claude-sonnet-5', 'local' or 'local:/path/to/file.gguf'"
 
 
@@ -33,7 +28,7 @@ def default_model_name(settings: Settings | None = None) -> str:
     settings = settings or Settings.load()
     if settings.model:
         return settings.model
-    return f"openai:{DEFAULT_OPENAI_MODEL}" if os.environ.get("OPENAI_API_KEY") else "local"
+    return f"openai:{DEFAULT_OPENAI_MODEL}" if PROVIDERS["openai"].key(settings) else "local"
 
 
 def resolve_chat_model(
@@ -42,8 +37,9 @@ def resolve_chat_model(
     """Return the chat model of a name; a model is returned as it is, ``None`` is the default.
 
     Names: ``openai:<model>`` (any server that speaks OpenAI's protocol, by ``base_url`` or ``OPENAI_BASE_URL``),
-    ``local``, ``local:<name>``, ``local:<path of a .gguf>``, and ``<provider>:<model>`` of LangChain's
-    ``init_chat_model``. A slash may stand for the first colon. ``options`` go to the model's constructor.
+    ``local``, ``local:<name>``, ``local:<path of a .gguf>``, and ``<provider>:<model>`` of :data:`PROVIDERS` and of
+    LangChain's ``init_chat_model``. A slash may stand for the first colon, as in LiteLLM's names. ``options`` go to the
+    model's constructor. A key among them beats the environment's, which beats the stored one (``memgpt keys set``).
 
     Raises:
         ConfigurationError: the name has no provider.
@@ -60,14 +56,38 @@ def resolve_chat_model(
     if name == "local":
         return _local("", settings, options)
     provider, _, rest = _split(name)
-    provider = _OTHER_NAMES.get(provider, provider)
-    if not rest:
-        raise ConfigurationError(f"Model {name!r} has no provider. Write provider:model, such as {_EXAMPLES}.")
-    if provider == "local":
+    provider = canonical(provider)
+    if provider == "local" and rest:
         return _local(rest, settings, options)
-    if provider == "openai":
-        return _openai(rest, options)
-    return _other(provider, rest, options)
+    if not rest:
+        raise ConfigurationError(f"Model {name!r} has no provider. Write provider:model, maybe {meant(name)!r}; others: {_EXAMPLES}.")
+    known = PROVIDERS.get(provider)
+    if known is None:
+        return _other(provider, rest, options, name)
+    if not known.is_installed:
+        raise MissingDependency(f"Model {name!r} needs {known.package}, which is not installed. Run: {known.to_install}")
+    options = _with_key(known, name, settings, options)
+    return _by_openai(known, rest, options) if known.name == "openai" or known.uses_openai_client else _by_package(known, rest, options)
+
+
+def _with_key(provider: Provider, name: str, settings: Settings, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the provider's key, where the client does not find it in the environment by itself.
+
+    Raises:
+        MissingCredential: it needs one and there is none.
+    """
+    key = next((options[given] for given in _KEY_OPTIONS if options.get(given)), None) or provider.key(settings)
+    if key is None and not provider.keyless and not provider.is_elsewhere and not _ELSEWHERE & options.keys():
+        raise MissingCredential(
+            f"Model {name!r} needs a key and {provider.key_variables[0]} is not set. Run: memgpt keys set {provider.name}, or set "
+            f"{provider.key_variables[0]}{_WITHOUT_KEY if provider.name == 'openai' else ''}."
+        )
+    if key is None or any(options.get(given) for given in _KEY_OPTIONS):
+        return options
+    if provider.name == "ollama":
+        given: dict[str, Any] = options.get("client_kwargs") or {}
+        return {**options, "client_kwargs": {**given, "headers": {"Authorization": f"Bearer {key}", **(given.get("headers") or {})}}}
+    return {**options, "api_key": key}
 
 
 def context_window_tokens(model: BaseChatModel) -> int | None:
@@ -83,6 +103,7 @@ def reasons_natively(model: BaseChatModel) -> bool:
 
 def _split(name: str) -> tuple[str, str, str]:
     """Part a name at its first colon or slash, whichever comes first."""
+    name = name.strip()
     places = [place for place in (name.find(":"), name.find("/")) if place > 0]
     if not places:
         return name, "", ""
@@ -114,24 +135,26 @@ def _local_path(name: str, folder: Path) -> Path:
     return given if given.is_absolute() or len(given.parts) > 1 or given.is_file() else model_path(name, folder)
 
 
-def _openai(name: str, options: dict[str, Any]) -> BaseChatModel:
+def _by_openai(provider: Provider, name: str, options: dict[str, Any]) -> BaseChatModel:
+    """Return OpenAI's client for OpenAI itself or a server that speaks its protocol."""
     from langchain_openai import ChatOpenAI
 
-    base_url = options.pop("base_url", None) or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
-    key = options.pop("api_key", None) or os.environ.get("OPENAI_API_KEY")
-    if not key and not base_url:
-        raise MissingCredential(
-            f"Model 'openai:{name}' needs a key and OPENAI_API_KEY is not set. Set it, or set OPENAI_BASE_URL to a server "
-            "that needs none, or use the embedded model: memgpt model pull, then model 'local'."
-        )
+    address = options.pop("base_url", None) or (provider.address_now() if provider.is_elsewhere or provider.name != "openai" else None)
     # A server of one's own asks for no key, but the client insists on having one.
-    given: dict[str, Any] = {"stream_usage": True, "max_retries": 0, **options, "model": name, "api_key": key or "none-needed"}
-    if base_url:
-        given["base_url"] = base_url
+    given: dict[str, Any] = {"stream_usage": True, "max_retries": 0, "api_key": "none-needed", **options, "model": name}
+    if address:
+        given["base_url"] = address
     return ChatOpenAI(**given)
 
 
-def _other(provider: str, name: str, options: dict[str, Any]) -> BaseChatModel:
+def _by_package(provider: Provider, name: str, options: dict[str, Any]) -> BaseChatModel:
+    if provider.name == "ollama" and provider.is_elsewhere:
+        options = {"base_url": provider.address_now(), **options}
+    options = options if provider.once is None else {"max_retries": provider.once, **options}
+    return _other(provider.name, name, options, f"{provider.name}:{name}")
+
+
+def _other(provider: str, name: str, options: dict[str, Any], whole: str) -> BaseChatModel:
     try:
         from langchain.chat_models import init_chat_model
     except ImportError as error:
@@ -139,8 +162,6 @@ def _other(provider: str, name: str, options: dict[str, Any]) -> BaseChatModel:
             f"Model '{provider}:{name}' needs the package langchain, which is not installed. "
             f'Run: pip install "memgpt-agent[providers]" langchain-{provider.replace("_", "-")}'
         ) from error
-    once = _ONE_ATTEMPT.get(provider)
-    options = options if once is None else {"max_retries": once, **options}
     try:
         return cast(BaseChatModel, init_chat_model(name, model_provider=provider, **options))
     except ImportError as error:
@@ -148,7 +169,10 @@ def _other(provider: str, name: str, options: dict[str, Any]) -> BaseChatModel:
     except ValueError as error:
         message = str(error)
         if "nsupported" in message:
-            raise ConfigurationError(f"No provider {provider!r} is known. Name a model such as {_EXAMPLES}.") from error
+            raise ConfigurationError(
+                f"No provider {provider!r} is known. Did you mean {meant(whole)!r}? "
+                f"Providers: {', '.join(PROVIDERS)}, local. See what they offer: memgpt models."
+            ) from error
         if "key" in message.lower() or "credential" in message.lower():
             raise MissingCredential(f"Model '{provider}:{name}' lacks its key: {message}") from error
         raise ConfigurationError(f"Model '{provider}:{name}' cannot be made: {message}") from error

@@ -54,7 +54,9 @@ def why_unusable(text: str, system_prompt: str, *, cut_off: bool, unreadable: bo
     return ECHO if is_echo(text, system_prompt) else ""
 
 
-def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session: Session, turn: Turn) -> AIMessage:
+def identified(
+    answer: AIMessage, calls: Iterable[ReadCall], text: str, session: Session, turn: Turn, fallback: str = ""
+) -> AIMessage:
     """Return the answer under ids of our own, which follow from the turn, the step and what it says.
 
     A call whose arguments were no JSON is kept as a call without arguments, with the error noted, so that it gets a
@@ -75,6 +77,8 @@ def identified(answer: AIMessage, calls: Iterable[ReadCall], text: str, session:
     mark: dict[str, Any] = {"kind": "action", "time": stamp(session.resources.clock()), "turn": turn["id"]}
     if unread:
         mark["unread"] = unread
+    if fallback:
+        mark["fallback"] = fallback
     mark |= _as_given(answer, [call["id"] or "" for call in made])
     given = cast(dict[str, Any], answer.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
     kwargs = clean({k: v for k, v in given.items() if k != "tool_calls"})

@@ -275,7 +275,7 @@ def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
     """Return the reply that ends a user's turn which the model left without one; none where the user has been answered."""
     if turn["type"] != "user_message" or turn["answered"]:
         return []
-    mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"])
+    mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"], fallback="system")
     message = AIMessage(text, id=key_of("apology", session.thread_id, turn_key(turn)), additional_kwargs={MARK: mark})
     remember(session, [message])
     return [message]

@@ -208,7 +208,7 @@ class _Step:
         calls = [replace(call, name=names.get(call.name, call.name)) for call in calls]
         if stop.kind == "cut_off":
             calls = [replace(call, error=CUT_CALL) if call.error else call for call in calls]
-        message = identified(answer, () if stop.kind == "refused" else calls, raw.strip(), session, self.turn)
+        message = identified(answer, () if stop.kind == "refused" else calls, raw.strip(), session, self.turn, self.call.fallback)
         turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
         learned = after_answer(session, self.state, answer, self.counted)
         update: dict[str, Any] = {"turn": turn, "prompt": None, **learned}

@@ -25,6 +25,7 @@ from tenacity import (
 from memgpt_agent.config import Context
 from memgpt_agent.errors import MemGPTError, ModelError
 from memgpt_agent.faces import Face
+from memgpt_agent.models.advice import advice
 from memgpt_agent.models.dialects import Spoken, in_turn, speak
 from memgpt_agent.models.failures import TooLong, is_busy, is_oversized, refuses_content, retry_after_seconds, too_long
 from memgpt_agent.nodes.growing import Growing
@@ -67,6 +68,8 @@ class ModelCall:
     limit_tokens: int
     tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The agent's own names of tools that the answering model was offered under another one."""
+    fallback: str = ""
+    """The name of the model that answered, where it is not the chat model."""
 
     async def answer(self, face: Face) -> Growing:
         """Return the model's answer, or the fallback model's.
@@ -76,9 +79,10 @@ class ModelCall:
             ContentRefused: the provider refused the prompt for something in it.
             ModelError: no model gave an answer; nothing of it is kept, and the same call can be made again.
         """
-        failures: list[tuple[str, Exception]] = []
+        failures: list[tuple[Any, Exception]] = []
         pause = partial(face.either, _sleep, _asleep)
-        for given in self._candidates():
+        for place, given in enumerate(self._candidates()):
+            self.fallback = name_in_words(given) if place else ""
             try:
                 async for attempt in AsyncRetrying(**retry_policy(self.session.context), sleep=pause):
                     with attempt:
@@ -112,14 +116,14 @@ class ModelCall:
         self.tool_names = spoken.names
         return spoken
 
-    def _note(self, failures: list[tuple[str, Exception]], given: Any, error: Exception) -> None:
+    def _note(self, failures: list[tuple[Any, Exception]], given: Any, error: Exception) -> None:
         """Keep a provider's failure; a mistake of the program's own, or a question to a person, is no such thing."""
         if isinstance(error, AssertionError | GraphBubbleUp):
             raise error
         told = too_long(error)
         if told and not failures and not (is_oversized(error) and self._attached):
             raise PromptTooLong(told) from error
-        failures.append((given if isinstance(given, str) else name_of(given), error))
+        failures.append((given, error))
 
     async def _heard(self, face: Face, model: Any) -> Growing:
         growing = Growing(self.limit_tokens)
@@ -247,15 +251,21 @@ def _worth_another_try(error: BaseException) -> bool:
     return is_busy(error) and (retry_after_seconds(error) or 0.0) <= MAX_WAIT_SECONDS
 
 
-def _failure(failures: list[tuple[str, Exception]]) -> Exception:
+def name_in_words(given: Any) -> str:
+    """Return how a model, or a model's name, is called in a message."""
+    return given if isinstance(given, str) else name_of(given)
+
+
+def _failure(failures: list[tuple[Any, Exception]]) -> Exception:
     """Return one error for all that was tried; what this package itself said of a single model stands as it is."""
     _, last = failures[-1]
     if len(failures) == 1 and isinstance(last, MemGPTError):
         return last
-    told = "; ".join(f"{name}: {type(error).__name__}: {str(error)[:300]}" for name, error in failures)
+    told = "; ".join(f"{name_in_words(given)}: {type(error).__name__}: {str(error)[:300]}" for given, error in failures)
+    helps = " ".join(dict.fromkeys(filter(None, (advice(error, name_in_words(given), given) for given, error in failures))))
     error = ModelError(
         f"No answer from the model ({told}). What was said is kept: the next message finds the conversation as it is. "
-        "Try again later, or name a fallback_model."
+        f"{helps or 'Try again later, or name a fallback_model.'}"
     )
     error.__cause__ = last
     return error

@@ -101,6 +101,9 @@ class TurnReader:
         self.began = False
         """Whether the model was asked: not where the event had been handled before."""
 
+        self.answered = False
+        """Whether the chat model gave an answer, not one that took its place."""
+
     @property
     def spoke(self) -> bool:
         """Whether a reply was seen."""
@@ -172,6 +175,7 @@ class TurnReader:
                 yield StreamEvent("message", text=message.text, reply_id=reply_id)
 
     def _action(self, message: AIMessage) -> Iterator[StreamEvent]:
+        self.answered = self.answered or not mark_of(message).get("fallback")
         self._tokens += _tokens_of(message, self._usage.get("total", 0))
         thoughts = thoughts_of(message)
         for thought in thoughts:

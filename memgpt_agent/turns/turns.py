@@ -60,6 +60,8 @@ class Turns:
     """So many turns can be gone back to."""
     wait_seconds: float
     """How long a turn waits for those before it."""
+    answered: Callable[[], None] = lambda: None
+    """Called when a turn has ended in which the chat model answered."""
     _until_pruning: int = 0
     _end_checkpoint: str = ""
     _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
@@ -193,6 +195,8 @@ class Turns:
             known = response_of(self.memory.journal.of_turn(delivery.event_id))
         if reader.waits:
             reader.questions = self.questions()
+        if reader.answered:
+            self.answered()
         self._prune()
         if isinstance(self.saver, SqliteCheckpointer) and reader.began and not reader.waits:
             self._end_checkpoint = self.saver.newest_id(self.thread_id)

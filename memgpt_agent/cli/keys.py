@@ -1,0 +1,75 @@
+"""`memgpt keys`: storing providers' keys, so that no environment variable is needed."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.show import grid
+from memgpt_agent.cli.terminal import plain, terminal_of
+
+app = typer.Typer(no_args_is_help=True, help="Keys of providers, stored for you alone in the data folder. A variable of the environment wins.")
+_Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="openai, anthropic, google_genai, mistralai, deepseek, openrouter ...")]
+
+
+@app.command("set")
+def set_key(
+    context: typer.Context,
+    provider: _Name,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key; asked for, or read from a pipe, unless given.")] = None,
+) -> None:
+    """Store a provider's key. Better let it be asked for: what stands in a command is kept in the shell's history."""
+    from memgpt_agent.models import keys
+    from memgpt_agent.models.providers import known_provider
+
+    terminal = terminal_of(context)
+    known = known_provider(provider)
+    if key is None:
+        key = typer.prompt(f"Key of {known.name}", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    place = keys.store(terminal.settings.home, known.name, str(key))
+    terminal.out.print(plain(f"The key of {known.name} is stored in {place}. See what it opens: memgpt models {known.name}"), soft_wrap=True)
+    if known.key_in_environment():
+        terminal.err.print(plain(f"{known.variable_in_use()} is set in the environment and is used before it.", "yellow"), soft_wrap=True)
+
+
+@app.command("list")
+def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
+    """List the providers with a key, and where it stands; of the key only its ends are shown."""
+    from memgpt_agent.models import keys
+    from memgpt_agent.models.providers import PROVIDERS
+
+    terminal = terminal_of(context)
+    home = terminal.settings.home
+    there: list[dict[str, Any]] = []
+    for provider in PROVIDERS.values():
+        given, kept = provider.key_in_environment(), keys.stored(home, provider.name)
+        if key := given or kept:
+            source = provider.variable_in_use() or "stored"
+            there.append({"provider": provider.name, "key": keys.masked(key), "from": source, "stored": kept is not None})
+    if as_json:
+        terminal.print_json(there)
+        return
+    table = grid("provider", "key", "from")
+    for found in there:
+        beside = " (a stored one waits behind it)" if found["stored"] and found["from"] != "stored" else ""
+        table.add_row(plain(found["provider"]), plain(found["key"]), plain(f"{found['from']}{beside}"))
+    if there:
+        terminal.out.print(table)
+    else:
+        terminal.err.print(plain("No keys. Store one: memgpt keys set PROVIDER"))
+
+
+@app.command()
+def unset(context: typer.Context, provider: _Name) -> None:
+    """Delete a provider's stored key."""
+    from memgpt_agent.errors import ConfigurationError
+    from memgpt_agent.models import keys
+    from memgpt_agent.models.providers import known_provider
+
+    terminal = terminal_of(context)
+    known = known_provider(provider)
+    if not keys.remove(terminal.settings.home, known.name):
+        variable = f" The one in use is {known.variable_in_use()} of the environment." if known.key_in_environment() else ""
+        raise ConfigurationError(f"No key of {known.name} is stored.{variable}")
+    terminal.out.print(plain(f"The stored key of {known.name} is deleted."))
