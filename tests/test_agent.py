@@ -18,6 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from memgpt_agent import Block, MemGPTAgent, Persona, Settings, delete_agent, list_agents
 from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, MissingCredential, UnknownBlock
+from memgpt_agent.memory import definitions
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
 
@@ -86,7 +87,10 @@ def test_an_agents_id_alone_brings_it_back(tmp_path: Path) -> None:
 
 
 def test_a_stored_agent_keeps_the_names_it_was_made_with(store: FaissStore) -> None:
-    """Opened again with objects, or with nothing, its definition still tells them; another name takes their place."""
+    """Opened again with objects, or with nothing, its definition still tells them; another name of an embedding takes its place.
+
+    A model's name is kept once it has answered: here it is as if it had.
+    """
 
     def told() -> tuple[str | None, str | None]:
         (agent,) = list_agents(store=store)
@@ -94,13 +98,15 @@ def test_a_stored_agent_keeps_the_names_it_was_made_with(store: FaissStore) -> N
 
     given: dict[str, Any] = {"store": store, "checkpointer": InMemorySaver(), "agent_id": "a"}
     MemGPTAgent(model="openai:some-model", embedding="openai:some-embedding", **given)
+    assert told() == (None, "openai:some-embedding")
+    definitions.keep_model(store, "a", "openai:some-model")
     assert told() == ("openai:some-model", "openai:some-embedding")
     MemGPTAgent(model=ScriptedModel([]), embedding=HashingEmbedder(), **given)
     assert told() == ("openai:some-model", "openai:some-embedding")
     MemGPTAgent(**given)
     assert told() == ("openai:some-model", "openai:some-embedding")
     MemGPTAgent(model="openai:another-model", embedding="minilm", **given)
-    assert told() == ("openai:another-model", "minilm")
+    assert told() == ("openai:some-model", "minilm")
 
 
 def test_an_agent_made_with_objects_is_told_of_without_names(store: FaissStore) -> None:
@@ -247,11 +253,11 @@ async def test_the_other_calls_have_async_forms_too(store: FaissStore) -> None:
 def test_every_call_has_an_async_form() -> None:
     """Under the same name with an ``a`` before it, with the same arguments.
 
-    But core memory is a mapping, edited by ``atools``, and for the context nothing is read.
+    But core memory is a mapping, edited by ``atools``, and for the context and the model's name nothing is read.
     """
     public = {name: value for name, value in inspect.getmembers(MemGPTAgent) if not name.startswith("_")}
     forms = {f"a{name}" for name in public}
-    assert {name for name in public if name not in forms and f"a{name}" not in public} == {"context", "core_memory"}
+    assert {name for name in public if name not in forms and f"a{name}" not in public} == {"context", "core_memory", "model"}
     for name, value in public.items():
         if name not in forms and inspect.isfunction(value):
             form: Any = public[f"a{name}"]
