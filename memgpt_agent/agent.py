@@ -29,9 +29,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, message_of
-from memgpt_agent.models import default_model_name, resolve_chat_model
-from memgpt_agent.models.advice import try_out
-from memgpt_agent.models.dialects import name_of, unwrapped
+from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import newest
@@ -43,6 +41,7 @@ from memgpt_agent.turns.approvals import Approvals
 from memgpt_agent.turns.background import Background
 from memgpt_agent.turns.deliveries import alast, last, said, sent
 from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event
+from memgpt_agent.turns.model_choice import ModelChoice
 from memgpt_agent.turns.post import LocalPost
 from memgpt_agent.turns.sleeper import SleepRule, sleeper_of
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -50,7 +49,7 @@ from memgpt_agent.turns.turns import Turns
 from memgpt_agent.turns.waking import Waking
 
 
-class MemGPTAgent(Approvals, Background):
+class MemGPTAgent(Approvals, Background, ModelChoice):
     """An agent whose language model manages its own memory.
 
     Without ``agent_id`` a new agent is made; with the id of a stored one that agent comes back: its blocks, its
@@ -139,7 +138,6 @@ class MemGPTAgent(Approvals, Background):
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
-            self._kept_model = stored.model
             self._archive = archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store, self.agent_id, clock, self.context.time_zone, Cause(),
@@ -238,39 +236,8 @@ class MemGPTAgent(Approvals, Background):
             owner=self._who,
         )  # fmt: skip
 
-    @property
-    def model(self) -> str:
-        """The chat model's name: as it was given, else the default's, else what the model object says of itself."""
-        if self.context.model:
-            return self.context.model
-        if isinstance(self._model, str):
-            return self._model
-        return default_model_name(self._settings) if self._model is None else name_of(unwrapped(self._model)) or type(self._model).__name__
-
-    def use_model(self, model: BaseChatModel | str) -> str:
-        """Change the chat model, from the next turn on, after the new one has answered a short question; return its name.
-
-        A name is stored with the agent; an object serves this object of the agent only.
-
-        Raises:
-            ConfigurationError: the name cannot be used.
-            ModelError: the new model did not answer; the agent keeps the one that it has. The message says what would help.
-        """
-        if self.context.model:
-            raise ConfigurationError(f"The model {self.context.model!r} was chosen in the agent's context: open the agent with another there.")
-        name = model if isinstance(model, str) else ""
-        try_out(resolve_chat_model(model, settings=self._settings), name)
-        self._model, self._graph, self._sleep_graph = model, None, None
-        self._keep_model()
-        return self.model
-
-    ause_model = in_thread(use_model)
-
-    def _keep_model(self) -> None:
-        """Store the name of the model, which has answered."""
-        if isinstance(self._model, str) and self._model != self._kept_model and not self._reads_only:
-            definitions.keep_model(self._store, self.agent_id, self._model)
-            self._kept_model = self._model
+    def _forget_graphs(self) -> None:
+        self._graph = self._sleep_graph = None
 
     @property
     def context(self) -> Context:
