@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -266,7 +267,27 @@ def test_a_sentence_is_nearest_to_what_it_means_in_another_language(multilingual
 
 
 def test_a_multilingual_vector_does_not_depend_on_its_batch(multilingual: MultilingualEmbeddings) -> None:
-    """A text alone and among others is the same vector."""
-    texts = [f"{'länger ' * (n % 23)}Text Nummer {n}" for n in range(30)]
+    """A text alone and among others is the same vector, in a batch that is shared between threads as well."""
+    texts = [f"{'länger ' * (n % 23)}Text Nummer {n}" for n in range(40)]
     alone = np.array([multilingual.embed_query(text) for text in texts])
     assert multilingual.embed_array(texts) == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.parametrize(("chosen", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_numpy_computes_in_one_thread_once_the_embedding_is_loaded_unless_the_environment_chose(
+    chosen: dict[str, str], threads: int
+) -> None:
+    """Not when the package is imported, and not where somebody set a number of threads."""
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("one core: numpy computes in one thread anyway")
+    code = (
+        "import threadpoolctl, numpy\n"
+        "from memgpt_agent.embeddings import resolve_embedding\n"
+        "count = lambda: [i['num_threads'] for i in threadpoolctl.threadpool_info() if 'numpy' in i['filepath']]\n"
+        "embedding = resolve_embedding(); before = count(); embedding.embed_query('a word'); print(before, count())"
+    )
+    own = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, env={**own, **chosen})
+    before, after = (part.strip("[] \n") for part in done.stdout.split("]")[:2])
+    assert int(before) >= 2
+    assert int(after) == threads
