@@ -185,6 +185,14 @@ class Settings(BaseModel):
     """The store's URL, else a file in ``home``. ``MEMGPT_STORE``."""
     owner: str | None = None
     """For whom this process acts: it opens that owner's agents and no others. Everybody's where it is empty. ``MEMGPT_OWNER``."""
+    allowed_models: str = ""
+    """The models that an authenticated user's runs may name on a server, parted by commas; ``*``: all. ``MEMGPT_ALLOWED_MODELS``."""
+    oidc_issuer: str = ""
+    """Whose JWTs a server takes beside its own tokens: the ``iss`` that they must have. ``MEMGPT_OIDC_ISSUER``."""
+    oidc_audience: str = ""
+    """The ``aud`` that they must have. ``MEMGPT_OIDC_AUDIENCE``."""
+    oidc_keys_url: str = ""
+    """Where the provider's public keys (JWKS) are. ``MEMGPT_OIDC_KEYS_URL``."""
     tracing: Literal["on", "off"] = "on"
     """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10
@@ -224,6 +232,11 @@ class Settings(BaseModel):
     def store_url(self) -> str:
         """The URL of the store."""
         return self.store or f"sqlite:///{self.home / 'memory.db'}"
+
+    @property
+    def tokens_path(self) -> Path:
+        """The file of the tokens by which a server's clients say who they are: hashes only."""
+        return self.home / "tokens.jsonl"
 
     @property
     def checkpoints_path(self) -> Path:

@@ -45,6 +45,10 @@ class AgentNotFound(MemGPTError, LookupError):
     """No agent of this id is stored."""
 
 
+class TokenNotFound(MemGPTError, LookupError):
+    """No token of this id is there."""
+
+
 class NotAllowed(MemGPTError):
     """Whoever acts may look at this and not change it, or may not choose it; the message says who can allow it."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from memgpt_agent.cli import agents, blocks, keys, memory, model
+from memgpt_agent.cli import agents, blocks, keys, memory, model, tokens
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.carry import export, import_file
@@ -89,5 +89,6 @@ app.add_typer(blocks.app, name="blocks")
 app.add_typer(model.app, name="model")
 app.command()(models)
 app.add_typer(keys.app, name="keys")
+app.add_typer(tokens.app, name="tokens")
 app.command()(reindex)
 app.command()(doctor)

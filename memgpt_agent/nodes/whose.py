@@ -1,15 +1,20 @@
 """Who acts in a run, and whose memory it uses: by what it names, by its conversation, or by the memory scope."""
 
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from langgraph.runtime import ServerInfo
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.config import Context, MemoryScope
+from memgpt_agent.config import Context, MemoryScope, Settings
 from memgpt_agent.errors import NotAllowed
 from memgpt_agent.owners import SCOPES, Identity, check, right
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 from memgpt_agent.state import AgentState
+
+MODEL_FIELDS = ("model", "summarizer_model", "fallback_model")
+"""The fields of a run's context that name a model."""
 
 
 def acting(server: ServerInfo | None, given: Identity | None) -> Identity | None:
@@ -20,13 +25,39 @@ def acting(server: ServerInfo | None, given: Identity | None) -> Identity | None
     Raises:
         NotAllowed: the server authenticates its users, and this run has none.
     """
-    name = str(server.user.identity or "") if server is not None and server.user is not None else ""
-    if name and server is not None and server.user is not None:
-        permissions: set[str] = set(getattr(server.user, "permissions", None) or ())
-        return Identity(name, frozenset(scope for scope in SCOPES if SCOPE_PREFIX + scope in permissions))
+    if server is not None and (user := identity_of(server.user)) is not None:
+        return user
     if server is not None and given is None and os.environ.get("LANGGRAPH_AUTH", "").strip() not in {"", "{}", "null"}:
         raise NotAllowed("This server authenticates its users, and this run has none. Send the user's credentials with the request.")
     return given
+
+
+def identity_of(user: Any, permissions: Iterable[str] | None = None) -> Identity | None:
+    """Return the identity of a user whom LangGraph's server has authenticated; ``None`` where it has not.
+
+    Where none of our scopes is among the permissions it has the usual ones: another program authenticates, or a cron fires, of which the
+    server keeps the user's name alone.
+    """
+    name = str(getattr(user, "identity", "") or "")
+    granted = set(permissions or getattr(user, "permissions", None) or ())
+    scopes = frozenset(scope for scope in SCOPES if SCOPE_PREFIX + scope in granted)
+    return (Identity(name, scopes) if scopes else Identity(name)) if name.strip() else None
+
+
+def check_model(who: Identity, chosen: Mapping[str, Any]) -> None:
+    """Refuse a model that a client's run names and that is not on the server's list (``Settings.allowed_models``).
+
+    A model's name can be a file of the server's, and its tokens are paid for by the server's keys.
+
+    Raises:
+        NotAllowed: it is not on the list; the message says what is.
+    """
+    named = {str(chosen[field]) for field in MODEL_FIELDS if chosen.get(field)}
+    if not named or who.is_admin:
+        return
+    allowed = [name.strip() for name in Settings.load().allowed_models.split(",") if name.strip()]
+    if "*" not in allowed and (refused := named - set(allowed)):
+        raise NotAllowed(f"You may not choose the model {min(refused)!r}. Those you may choose: {', '.join(allowed) or 'none'}.")
 
 
 def whose(

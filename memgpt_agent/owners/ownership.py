@@ -165,9 +165,11 @@ class Walls:
 
 
 def _right(who: Identity | None, agent_id: str, known: Ownership | None) -> Right | None:
-    if who is None or who.is_admin or (who.has(agent_id) and not (known and known.owner)):
+    if who is None or who.is_admin:
         return "own"
-    return known.right_of(who.name) if known else None
+    owns = who.has(agent_id) and not (known and known.owner)
+    has = "own" if owns else known.right_of(who.name) if known else None
+    return has if has is None or "chat" in who.scopes else "read"
 
 
 def _changed(store: BaseStore, agent_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Ownership:
