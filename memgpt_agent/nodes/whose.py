@@ -9,7 +9,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Context, MemoryScope, Settings
 from memgpt_agent.errors import NotAllowed
-from memgpt_agent.owners import SCOPES, Identity, check, right
+from memgpt_agent.owners import SCOPES, Identity, Scope, check, right
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 from memgpt_agent.state import AgentState
 
@@ -40,7 +40,7 @@ def identity_of(user: Any, permissions: Iterable[str] | None = None) -> Identity
     """
     name = str(getattr(user, "identity", "") or "")
     granted = set(permissions or getattr(user, "permissions", None) or ())
-    scopes = frozenset(scope for scope in SCOPES if SCOPE_PREFIX + scope in granted)
+    scopes = frozenset[Scope](scope for scope in SCOPES if SCOPE_PREFIX + scope in granted)
     return (Identity(name, scopes) if scopes else Identity(name)) if name.strip() else None
 
 

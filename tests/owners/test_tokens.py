@@ -87,8 +87,9 @@ def test_a_damaged_file_lets_nobody_in(file: Path) -> None:
 
 def test_tokens_that_are_made_at_once_are_all_there(file: Path) -> None:
     """By threads, and by another process."""
-    code = f"from pathlib import Path; from memgpt_agent.owners.tokens import Tokens\nfor _ in range(20): Tokens(Path({str(file)!r})).create('bob')"
-    other = subprocess.Popen([sys.executable, "-c", code])
+    code = "import sys, pathlib; from memgpt_agent.owners.tokens import Tokens\n"
+    code += "for _ in range(20): Tokens(pathlib.Path(sys.argv[1])).create('bob')"
+    other = subprocess.Popen([sys.executable, "-c", code, str(file)])
     threads = [threading.Thread(target=lambda: [Tokens(file).create("ann") for _ in range(20)]) for _ in range(3)]
     for thread in threads:
         thread.start()
