@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from memgpt_agent.errors import MemGPTError
     from memgpt_agent.graph.builder import create_graph
     from memgpt_agent.memory.core import Block
+    from memgpt_agent.middleware.memory_tools import memory_tools
+    from memgpt_agent.middleware.middleware import MemGPTMiddleware
     from memgpt_agent.persona import Persona
     from memgpt_agent.store import FaissStore, open_store
     from memgpt_agent.stored_agents import delete_agent, list_agents
@@ -23,6 +25,7 @@ _HOME = {
     "FaissStore": "memgpt_agent.store",
     "MemGPTAgent": "memgpt_agent.agent",
     "MemGPTError": "memgpt_agent.errors",
+    "MemGPTMiddleware": "memgpt_agent.middleware.middleware",
     "Persona": "memgpt_agent.persona",
     "Profile": "memgpt_agent.tools.profiles",
     "Settings": "memgpt_agent.config",
@@ -33,6 +36,7 @@ _HOME = {
     "create_graph": "memgpt_agent.graph.builder",
     "delete_agent": "memgpt_agent.stored_agents",
     "list_agents": "memgpt_agent.stored_agents",
+    "memory_tools": "memgpt_agent.middleware.memory_tools",
     "open_store": "memgpt_agent.store",
 }
 
@@ -43,6 +47,7 @@ __all__ = [
     "FaissStore",
     "MemGPTAgent",
     "MemGPTError",
+    "MemGPTMiddleware",
     "Persona",
     "Profile",
     "Settings",
@@ -53,6 +58,7 @@ __all__ = [
     "create_graph",
     "delete_agent",
     "list_agents",
+    "memory_tools",
     "open_store",
 ]
 
@@ -61,4 +67,12 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: importing the package itself loads nothing."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        home = import_module(_HOME[name])
+    except ModuleNotFoundError as error:
+        if name != "MemGPTMiddleware" or (error.name or "").partition(".")[0] != "langchain":
+            raise
+        from memgpt_agent.errors import MissingDependency
+
+        raise MissingDependency('MemGPTMiddleware needs LangChain\'s agents. Run: pip install "memgpt-agent[middleware]"') from error
+    return getattr(home, name)

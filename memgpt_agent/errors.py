@@ -163,3 +163,7 @@ class NothingToDecide(MemGPTError, LookupError):
 
 class MissingEmbedding(UserWarning):
     """A store's embedding is not installed: it is searched by words only until it is; the message names the command."""
+
+
+class NotDurable(UserWarning):
+    """An agent runs so that a crash may make it act on memory twice; the message says how to run it."""

@@ -68,6 +68,8 @@ class Mark(TypedDict, total=False):
     """For a message of which the provider refused a part: the places of its content blocks that are not sent; -1 for all of it."""
     stands_for: int
     """For the marker of a page that was taken out: how many messages it stands for."""
+    recalled: str
+    """The id under which recall memory keeps the message, where no checkpointer keeps the conversation."""
     agent: str
     """Which agent of the conversation noted this; missing in what earlier versions wrote."""
     also: dict[str, Any]

@@ -1,0 +1,194 @@
+"""The agent's messages as the middleware sees them: which are new to it, what it notes on them, and what recall memory keeps."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from memgpt_agent.events import Mark, mark_of, merged_marks, with_mark
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.middleware.registers import Registers
+from memgpt_agent.nodes.arrivals import no_turn, remember
+from memgpt_agent.nodes.session import Session, key_of
+from memgpt_agent.state import Turn
+from memgpt_agent.text.cleaning import clean
+
+_SUMMARIZED = "summarization"
+"""So LangChain's and deepagents' summaries name their source; they are nobody's words."""
+
+
+def own_mark(message: BaseMessage, agent: str) -> Mark:
+    """Return what this agent noted on a message; empty where it is new to it."""
+    mark = mark_of(message)
+    noted = (mark.get("also") or {}).get(agent)
+    return cast(Mark, noted) if noted else mark if mark and mark.get("agent") == agent else Mark()
+
+
+def noted(message: AnyMessage, mark: Mark, agent: str) -> AnyMessage:
+    """Return the message with this agent's note beside those of others."""
+    return cast(AnyMessage, with_mark(message, merged_marks(mark_of(message), {**mark, "agent": agent})))
+
+
+def is_summary_of_others(message: BaseMessage) -> bool:
+    """Whether another middleware put the message in the place of what it took out."""
+    return cast(dict[str, Any], message.additional_kwargs).get("lc_source") == _SUMMARIZED  # pyright: ignore[reportUnknownMemberType]
+
+
+@dataclass
+class Conversation:
+    """The messages of the state, each with this agent's own note, and what is to be changed in the state."""
+
+    session: Session
+    messages: list[AnyMessage]
+    """As this agent sees them."""
+    changed: list[AnyMessage]
+    """Messages of the state with a new note of ours."""
+    turn: Turn
+    """The running turn."""
+
+    @classmethod
+    def received(
+        cls, session: Session, registers: Registers, messages: Sequence[AnyMessage], *, stateless: bool
+    ) -> "Conversation":
+        """Take in what is new, note it, and keep it in recall memory; what recall knows is not kept again.
+
+        The newest thing that a person said begins a turn.
+
+        Args:
+            session: whose conversation it is.
+            registers: the middleware's.
+            messages: the state's.
+            stateless: whether no checkpointer keeps the conversation, so that the client tells all of it each time, under new ids:
+                what is told again is then known by its place and its words.
+        """
+        made = cls(session, [], [], registers.get("turn") or no_turn())
+        names = _Names(session, messages) if stateless else None
+        fresh = [m for m in messages if not own_mark(m, session.agent)]
+        known = session.memory.journal.get([made._recalled(m, names) for m in fresh]) if fresh else {}
+        new: list[AnyMessage] = []
+        event = made.turn["id"]
+        for message in messages:
+            mark = own_mark(message, session.agent)
+            if not mark:
+                record = known.get(made._recalled(message, names))
+                same = record is not None and record.text == clean(message.text)
+                if not event or (isinstance(message, HumanMessage) and not is_summary_of_others(message)):
+                    event = made._recalled(message, names)
+                mark = _mark_of_new(message, event, record.time if record and same else stamp(session.resources.clock()))
+                if names:
+                    mark["recalled"] = made._recalled(message, names)
+                made.changed.append(noted(message, mark, session.agent))
+                if not same and not is_summary_of_others(message):
+                    new.append(made._own(message, mark))
+            else:
+                event = mark.get("turn", event)
+            made.messages.append(made._own(message, mark))
+        if any(isinstance(m, HumanMessage) for m in new) or not made.turn["id"]:
+            made.turn = {**no_turn(), "id": event, "agent": session.agent}
+        made._keep(new, registers.get("unkept") or [])
+        return made
+
+    def _recalled(self, message: AnyMessage, names: "_Names | None") -> str:
+        return names.of(message) if names else str(message.id)
+
+    def _own(self, message: AnyMessage, mark: Mark) -> AnyMessage:
+        """Return a message with our own note alone, under the id by which recall memory knows it."""
+        own = with_mark(message, mark)
+        return cast(AnyMessage, own.model_copy(update={"id": mark["recalled"]}) if "recalled" in mark else own)
+
+    def _keep(self, new: Sequence[AnyMessage], unkept: Sequence[str]) -> None:
+        """Keep what is new, and the answers that are checkpointed by now, as they stand in the state."""
+        wanted = {id(m) for m in new}
+        by_id = {str(m.id) for m in new} | set(unkept)
+        said: list[AnyMessage] = []
+        for message in self.messages:
+            due = id(message) in wanted or str(message.id) in by_id
+            if due and isinstance(message, ToolMessage):
+                self._keep_result(message)
+            elif due and not (isinstance(message, AIMessage) and not message.text):
+                said.append(message)
+        first = min((self.messages.index(m) for m in said), default=0)
+        if said:
+            remember(self.session, _as_replies(said), earlier=_as_replies(self.messages[:first]))
+
+    def _keep_result(self, message: ToolMessage) -> None:
+        call = next(
+            (c for m in self.messages if isinstance(m, AIMessage) for c in m.tool_calls if c["id"] == message.tool_call_id), None
+        )
+        keep_result(self.session, message, call["args"] if call else {}, str(message.id), mark_of(message).get("turn", ""))
+
+    def leave(self, gone: Sequence[AnyMessage]) -> None:
+        """Take messages out of view."""
+        ids = {m.id for m in gone}
+        self.messages = [m for m in self.messages if m.id not in ids]
+
+
+def update_of(state: Sequence[AnyMessage], conversation: Conversation, evicted: Sequence[AnyMessage]) -> list[Any]:
+    """Return the update of the state's messages: our notes, and the removal of what was evicted."""
+    agent = conversation.session.agent
+    changed = {m.id: m for m in conversation.changed}
+    gone = {m.id for m in evicted}
+    left: set[str | None] = set()
+    for message in state:
+        mark = own_mark(changed.get(message.id, message), agent)
+        if mark.get("recalled", message.id) in gone:
+            left.add(message.id)
+    return [*(RemoveMessage(id=str(i)) for i in left), *(m for i, m in changed.items() if i not in left)]
+
+
+def keep_result(
+    session: Session, result: ToolMessage, arguments: dict[str, Any], key: str, turn: str, *, ordinal: int = 0, echo: bool = False
+) -> None:
+    """Keep what came of a tool call in recall memory."""
+    record = Message(
+        id=key, role="tool", text=clean(result.text), time=stamp(session.resources.clock()), thread_id=session.thread_id, turn=turn,
+        ordinal=ordinal, tool=str(result.name or ""), arguments=json.dumps(arguments, ensure_ascii=False, default=str),
+        failed=result.status == "error", echo=echo,
+    )  # fmt: skip
+    session.memory.store.batch([session.memory.journal.put_operation(record)])
+
+
+class _Names:
+    """Names for the messages of a conversation that no checkpointer keeps: each follows from those said before it and its words."""
+
+    def __init__(self, session: Session, messages: Sequence[AnyMessage]) -> None:
+        self._names: dict[int, str] = {}
+        before = ""
+        for message in messages:
+            noted = own_mark(message, session.agent).get("recalled", "")
+            name = noted or key_of("told", session.thread_id, before, message.type, message.text, getattr(message, "tool_call_id", ""))
+            self._names[id(message)] = name
+            if message.text and not isinstance(message, ToolMessage):
+                before = name
+
+    def of(self, message: AnyMessage) -> str:
+        """Return the name of one of the messages."""
+        return self._names[id(message)]
+
+
+def _mark_of_new(message: AnyMessage, turn: str, time: str) -> Mark:
+    if is_summary_of_others(message):
+        return Mark(kind="history", time=time, turn=turn)
+    if isinstance(message, HumanMessage):
+        return Mark(kind="event", type="user_message", time=time, turn=turn)
+    if isinstance(message, SystemMessage):
+        return Mark(kind="event", type="system_alert", time=time, turn=turn)
+    return Mark(kind="result" if isinstance(message, ToolMessage) else "action", time=time, turn=turn)
+
+
+def _as_replies(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return the messages with each answer's text as what it is here: something said to the user."""
+    return [
+        cast(AnyMessage, with_mark(m, {**mark_of(m), "kind": "reply"})) if isinstance(m, AIMessage) else m for m in messages
+    ]

@@ -1,0 +1,63 @@
+"""The memory tools of an agent as plain LangChain tools, for any graph or loop."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langgraph.store.base import BaseStore
+
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.memory import definitions
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.core import Cause
+from memgpt_agent.middleware.kept_tools import kept_tools
+from memgpt_agent.nodes.session import key_of
+from memgpt_agent.tools.plain_tool import PlainMemoryTool
+from memgpt_agent.tools.profiles import Profile
+
+
+def memory_tools(
+    store: BaseStore,
+    agent_id: str,
+    *,
+    profile: Profile | str = "memgpt",
+    tools: Sequence[str] = (),
+    time_zone: str | None = None,
+    clock: Clock = utc_now,
+) -> list[BaseTool]:
+    """Return an agent's memory tools, for a ``ToolNode``, for ``create_agent`` or for a loop of your own.
+
+    They act on the same memory as the agent's own face and :class:`MemGPTMiddleware` do. A call is carried out once: the same tool
+    call (by its id, thread, name and arguments) changes nothing when it is made again.
+
+    Args:
+        store: where memory lives.
+        agent_id: whose memory it is. A new agent gets the blocks ``persona`` and ``human``, empty.
+        profile: which tools: ``memgpt``, ``memgpt_v2`` or one of your own.
+        tools: groups of further tools by name, such as ``knowledge`` or ``tasks``.
+        time_zone: the zone in which days are meant; the agent's own if not given, else UTC.
+        clock: gives the time.
+
+    Raises:
+        ConfigurationError: there is no such profile or group.
+
+    **Limits**: they keep nothing of what is said. ``conversation_search`` finds what other faces of the agent have kept.
+    """
+    kept = kept_tools(profile, tools)
+    known = definitions.load(store, agent_id)
+    if known is None:
+        AgentMemory(store, agent_id, clock).core.create(
+            definitions.seeds(None, None, None, kept.blocks), Cause(tool="create"), keep_existing=True
+        )
+    zone = time_zone or ((known.context or {}) if known else {}).get("time_zone") or "UTC"
+
+    def opened(config: RunnableConfig, name: str, arguments: dict[str, Any], call_id: str) -> AgentMemory:
+        thread = config.get("configurable", {}).get("thread_id", "")
+        told = json.dumps(arguments, sort_keys=True, default=str)
+        key = key_of("tool", thread, call_id, name, told) if call_id else uuid.uuid4().hex
+        return AgentMemory(store, agent_id, clock, zone, Cause(key, "agent", name))
+
+    return [PlainMemoryTool.of(tool, opened) for tool in kept.tools]

@@ -1,0 +1,277 @@
+"""The middleware itself: LangChain's hooks, each over what is here."""
+
+import threading
+import warnings
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+from langchain.agents.middleware.types import (
+    AgentMiddleware,
+    ExtendedModelResponse,
+    ModelRequest,
+    ModelResponse,
+    ToolCallRequest,
+)
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.vectorstores import VectorStore
+from langgraph.config import get_config
+from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
+from langgraph.types import Command
+from typing_extensions import override
+
+from memgpt_agent.config import Context, Window
+from memgpt_agent.errors import ConfigurationError, NotDurable
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
+from memgpt_agent.memory import definitions
+from memgpt_agent.memory.archival.vector_archive import archive_of
+from memgpt_agent.memory.core import Block
+from memgpt_agent.middleware.conversation import Conversation, update_of
+from memgpt_agent.middleware.in_order import InOrder
+from memgpt_agent.middleware.kept_tools import kept_tools
+from memgpt_agent.middleware.model_call import Call
+from memgpt_agent.middleware.offered import Offers
+from memgpt_agent.middleware.opened import Opened
+from memgpt_agent.middleware.packing import AS_SAID
+from memgpt_agent.middleware.registers import KEY, MemGPTState, Registers
+from memgpt_agent.middleware.tool_call import MadeCall
+from memgpt_agent.models.failures import too_long
+from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.prompts import MEMORY_PROMPT, system_prompt
+from memgpt_agent.tools.plain_tool import ACTING, PlainMemoryTool
+from memgpt_agent.tools.profiles import Profile
+from memgpt_agent.tools.registry import ToolRegistry
+
+_CHECKPOINTER, _DURABILITY = "__pregel_checkpointer", "__pregel_durability"
+"""LangGraph's keys of a run's configuration."""
+_NOT_HERE = {"model", "fallback_model", "max_steps", "max_unusable_answers", "model_attempts", "retry_wait_seconds", "reasoning"}
+"""Choices of our own loop: here the agent, and other middleware, make them."""
+
+WhoseMemory = str | Callable[[Any], str | None]
+"""An agent's id, or a function of LangGraph's runtime that returns it, such as from the run's context."""
+
+
+class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
+    """Gives an agent of LangChain's ``create_agent`` the memory of a MemGPT agent.
+
+    The agent keeps its model, loop, tools, checkpointer and other middleware. It gets core memory in its system prompt, the memory
+    tools, recall of all that is said, memories that a message refers to, a warning of memory pressure, and eviction into a recursive
+    summary. What the model is sent stays within the budget: the window less the room for the answer. **Put it last**, so that it
+    counts what the others add.
+
+    A memory tool's call is carried out once, and what is said is kept once, where the agent has a checkpointer and runs with
+    ``durability="sync"``; another durability is warned of once. The edits of one answer are made in its order, though tools run in parallel.
+
+    Args:
+        agent_id: whose memory: an id, or a function of the runtime that returns one. An agent that ``MemGPTAgent`` made is opened as
+            it is, and one that is made here can be opened by ``MemGPTAgent``. By the memory scope if not given: the thread's own.
+        store: where memory lives; the agent's own (``create_agent(store=...)``) if not given; without either, this process only.
+        persona: who the agent is, for a new agent.
+        human: what is known of the user, for a new agent.
+        core_memory: texts of a new agent's blocks by label.
+        blocks: whole blocks of a new agent.
+        profile: which memory tools: ``memgpt``, ``memgpt_v2`` or one of your own.
+        tools: groups of further memory tools by name: ``knowledge``, ``tasks``, ``files``, ``summaries``.
+        context_window: the model's window in tokens, ``"max"`` for all of it; by the model's profile if not given.
+        user_id: who speaks, where a message has no ``name``.
+        context: further fields of ``Context``, such as ``time_zone`` or ``page_faults``.
+        summarizer: the model, or its name, that writes summaries; the agent's if not given.
+        archival_store: another place for archival memory.
+        instructions: what the model is told of its memory, a template as those of profiles.
+        name: the middleware's name. deepagents replaces its own summarization by one that is called ``SummarizationMiddleware``.
+        clock: gives the time.
+
+    Raises:
+        ConfigurationError: an argument cannot be used as given.
+
+    **Limits**: the summary lives in the agent's state: where neither a checkpointer nor the parent graph keeps that, a long
+    conversation is summarised anew in each run. Pages (``page_out``, ``page_in``) are those of our own graph. A tool of the agent's own
+    is carried out as often as LangGraph does it.
+
+    **Source**: MemGPT, arXiv 2310.08560, section 2.
+    """
+
+    state_schema = MemGPTState
+
+    def __init__(
+        self,
+        *,
+        agent_id: WhoseMemory | None = None,
+        store: BaseStore | None = None,
+        persona: str | None = None,
+        human: str | None = None,
+        core_memory: Mapping[str, str] | None = None,
+        blocks: Sequence[Block | Mapping[str, Any]] = (),
+        profile: Profile | str = "memgpt",
+        tools: Sequence[str] = (),
+        context_window: Window | None = None,
+        user_id: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        summarizer: BaseChatModel | str | None = None,
+        archival_store: VectorStore | BaseStore | None = None,
+        instructions: str = MEMORY_PROMPT,
+        name: str = "MemGPTMiddleware",
+        clock: Clock = utc_now,
+    ) -> None:
+        kept = kept_tools(profile, tools)
+        registry = ToolRegistry(kept.tools)
+        choices = {k: v for k, v in {"context_window_tokens": context_window, "user_id": user_id, **(context or {})}.items() if v is not None}
+        _check(choices, agent_id)
+        seeds = definitions.seeds(persona, human, core_memory, (*kept.blocks, *blocks))
+        resources = Resources(
+            tools=registry, system_prompt="", name=None, profile=kept, sections=kept.sections, packing=AS_SAID, summarizer=summarizer,
+            archive=archive_of(archival_store, clock), blocks=tuple(seeds), store=store, clock=clock,
+        )  # fmt: skip
+        self.tools = [PlainMemoryTool.of(tool, _outside) for tool in kept.tools]
+        self._name, self._agent_id = name, agent_id
+        self._opened = Opened(resources, kept, choices, seeds)
+        self._instructions = system_prompt(registry.names, instructions)
+        self._offers, self._order = Offers(), InOrder()
+        self._warned, self._lock = False, threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The name that the agent's graph and other middleware know it by."""
+        return self._name
+
+    # Hooks
+
+    @override
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ExtendedModelResponse[Any]:
+        """Send the model its memory with the conversation, within the budget."""
+        return finished(self._model_call(SYNC, request, handler))
+
+    @override
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ExtendedModelResponse[Any]:
+        """The same for an asyncio loop, which is never held up."""
+        return await self._model_call(ON_LOOP, request, handler)
+
+    @override
+    def wrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
+    ) -> ToolMessage | Command[Any]:
+        """Have a memory tool act once and in its turn; keep every tool's result in recall memory."""
+        return finished(self._tool_call(SYNC, request, handler))
+
+    @override
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
+    ) -> ToolMessage | Command[Any]:
+        """The same for an asyncio loop, which is never held up."""
+        return await self._tool_call(ON_LOOP, request, handler)
+
+    @override
+    def after_agent(self, state: MemGPTState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """Keep the answer in recall memory, now that it is checkpointed."""
+        config = get_config()
+        registers: Registers = state.get(KEY) or {}
+        messages = state["messages"]
+        session = self._opened.session(runtime, config, registers, agent_id=self._whose(runtime))
+        conversation = Conversation.received(session, registers, messages, stateless=_stateless(config))
+        changed = update_of(messages, conversation, [])
+        kept: Registers = {**registers, "unkept": [], "turn": conversation.turn}
+        return {KEY: kept, **({"messages": changed} if changed else {})}
+
+    # What they do, for both faces
+
+    async def _model_call(
+        self, face: Face, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]
+    ) -> ExtendedModelResponse[Any]:
+        config = get_config()
+        self._warn_of_durability(config)
+        call = await face.call(self._begun, request, config)
+        while True:
+            prepared = await face.call(call.prepared)
+            try:
+                response: ModelResponse[Any] = await face.either(handler, handler, prepared)
+            except Exception as error:
+                told = too_long(error)
+                if told is None:
+                    raise
+                call.shrink(told, error)
+                call.session = call.conversation.session = await face.call(self._session, request, config, call.registers)
+            else:
+                return await face.call(call.answered, response)
+
+    def _begun(self, request: ModelRequest[Any], config: RunnableConfig) -> Call:
+        """Take in what is new, and return the call to be prepared."""
+        registers = cast(Registers, dict(request.state.get(KEY) or {}))
+        session = self._session(request, config, registers)
+        if session.memory.agent_id != session.thread_id:
+            registers["agent_id"] = session.memory.agent_id
+        messages = request.state["messages"]
+        conversation = Conversation.received(session, registers, messages, stateless=_stateless(config))
+        return Call(session, config, request, conversation, registers, self._offers, self._instructions)
+
+    def _session(self, request: ModelRequest[Any], config: RunnableConfig, registers: Registers) -> Session:
+        return self._opened.session(request.runtime, config, registers, agent_id=self._whose(request.runtime), model=request.model)
+
+    async def _tool_call(self, face: Face, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        made = await face.call(self._read, request)
+        try:
+            await face.either(self._order.wait, self._order.wait_on_loop, made.before)
+            if known := await face.call(made.done_before):
+                return known
+            acting = ACTING.set(made.memory if made.tool else None)
+            try:
+                result = await face.either(handler, handler, request)
+            finally:
+                ACTING.reset(acting)
+            return await face.call(made.note, result)
+        finally:
+            self._order.done(made.key)
+
+    def _read(self, request: ToolCallRequest) -> MadeCall:
+        state = cast(dict[str, Any], request.state if isinstance(request.state, dict) else {})
+        registers: Registers = state.get(KEY) or {}
+        session = self._opened.session(request.runtime, request.runtime.config, registers, agent_id=self._whose(request.runtime))
+        return MadeCall.of(session, request.tool_call, registers, state.get("messages") or [])
+
+    def _whose(self, runtime: Any) -> str | None:
+        return self._agent_id(runtime) if callable(self._agent_id) else self._agent_id
+
+    def _warn_of_durability(self, config: RunnableConfig) -> None:
+        given = config.get("configurable", {})
+        if not given.get(_CHECKPOINTER) or given.get(_DURABILITY) == "sync":
+            return
+        with self._lock:
+            first, self._warned = not self._warned, True
+        if first:
+            warnings.warn(
+                'This agent runs without durability="sync". If its process dies within a tool, LangGraph may ask the model again, and what '
+                'the new answer does to memory is done beside what the lost one did. Run it with invoke(..., durability="sync").',
+                NotDurable,
+                stacklevel=2,
+            )
+
+
+def _outside(_config: RunnableConfig, name: str, *_: Any) -> Any:
+    raise ConfigurationError(
+        f"{name} belongs to a MemGPTMiddleware, and was called outside of its agent. For any graph, use memory_tools(store, agent_id)."
+    )
+
+
+def _stateless(config: RunnableConfig) -> bool:
+    return not config.get("configurable", {}).get(_CHECKPOINTER)
+
+
+def _check(choices: Mapping[str, Any], agent_id: WhoseMemory | None) -> None:
+    """Refuse what is not for a middleware to choose.
+
+    Raises:
+        ConfigurationError: there is such a choice, or one that cannot be.
+    """
+    if others := sorted(_NOT_HERE & set(choices)):
+        raise ConfigurationError(
+            f"context={{{others[0]!r}: ...}} is the agent's own choice: give it to create_agent, or use LangChain's middleware for it."
+        )
+    if agent_id is not None and not callable(agent_id):
+        Context.from_values({"agent_id": agent_id})
+    Context.from_values(choices)

@@ -1,0 +1,214 @@
+"""One model call of an agent that is not ours: its prompt compiled within the budget, and what the answer leaves in the state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command
+
+from memgpt_agent.errors import ModelError
+from memgpt_agent.events import Mark, mark_of, with_mark
+from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.main_context import choose_evicted
+from memgpt_agent.middleware.conversation import Conversation, noted, update_of
+from memgpt_agent.middleware.offered import Offers
+from memgpt_agent.middleware.packing import with_text_behind
+from memgpt_agent.middleware.registers import KEY, Registers
+from memgpt_agent.models.failures import TooLong
+from memgpt_agent.nodes.arrivals import settle
+from memgpt_agent.nodes.call_llm import MAX_REFUSALS
+from memgpt_agent.nodes.compile_context import stored_blocks
+from memgpt_agent.nodes.main_context import assemble, squeeze
+from memgpt_agent.nodes.model_facts import after_answer, after_refusal
+from memgpt_agent.nodes.page_faults import notes_for
+from memgpt_agent.nodes.session import Session, default_prompt_tokens
+from memgpt_agent.nodes.summarize_overflow import make_room
+from memgpt_agent.prompts import alert_note, memory_pressure
+from memgpt_agent.state import AgentState, CompiledPrompt, Turn
+
+_ROUNDS = 8
+"""Evictions before one model call, at most."""
+
+
+@dataclass
+class Call:
+    """A model call that is being prepared, made, and noted."""
+
+    session: Session
+    """The session; its budget is that of the request's model."""
+    config: RunnableConfig
+    """The node's configuration."""
+    request: ModelRequest[Any]
+    """What the agent, and the middleware before ours, want to send."""
+    conversation: Conversation
+    """The messages of the state."""
+    registers: Registers
+    """The middleware's registers, as they will be stored with the answer."""
+    offers: Offers
+    """Counts what is offered."""
+    instructions: str
+    """How memory works, in words for the model."""
+    evicted: list[AnyMessage] = field(default_factory=list[AnyMessage])
+    """What leaves the state."""
+    refused: int = 0
+    """Times that the provider refused the prompt as too long."""
+
+    @property
+    def turn(self) -> Turn:
+        """The running turn."""
+        return self.conversation.turn
+
+    def prepared(self) -> ModelRequest[Any]:
+        """Return the request with the memory in it, within the budget; the oldest exchanges leave where it is too small.
+
+        Raises:
+            ContextTooSmall: even the newest message does not fit beside the system prompt, the blocks and the tools.
+        """
+        self._with_own_prompt()
+        blocks, schemas = stored_blocks(self.session), self.offers.schemas(self.request.tools, self.request.response_format)
+        self._take_notes()
+        prompt, usage = self._compiled(blocks, schemas)
+        for _ in range(_ROUNDS):
+            if usage["total"] <= usage["budget"] or not choose_evicted(self._view(), lambda _: 1, 1):
+                break
+            self._make_room(usage)
+            prompt, usage = self._compiled(blocks, schemas)
+        if usage["total"] > usage["budget"]:
+            prompt, usage = squeeze(self.session, self._state(), prompt, usage, self._view())
+        else:
+            prompt, usage = self._warned(prompt, usage)
+        self.registers["context_usage"] = usage
+        self.registers["core_memory"] = {block.label: block.value for block in blocks}
+        return self.request.override(messages=cast(list[AnyMessage], prompt["messages"][1:]), system_message=self._system(prompt))
+
+    def _with_own_prompt(self) -> None:
+        """Let the system section be the agent's own system prompt and, behind it, how memory works."""
+        own = self.request.system_message.text if self.request.system_message else ""
+        whole = "\n\n".join(filter(None, [own, self.instructions]))
+        self.session = replace(self.session, resources=replace(self.session.resources, system_prompt=whole))
+
+    def _system(self, prompt: CompiledPrompt) -> SystemMessage:
+        """Return the compiled system message; blocks of the agent's own one stay as they are."""
+        text, own = prompt["messages"][0].text, self.request.system_message
+        if own is None or isinstance(own.content, str):
+            return SystemMessage(text)
+        behind = {"type": "text", "text": text.removeprefix(own.text).strip()}
+        return own.model_copy(update={"content": [*cast(list[Any], own.content), behind]})
+
+    def _take_notes(self) -> None:
+        """Find, once in a turn, what memory has to offer on its event."""
+        notes = self.registers.get("turn_notes")
+        if notes is None or notes["turn"] != self.turn["id"]:
+            self.registers["turn_notes"] = notes_for(self.session, self.conversation.messages, self.turn)
+        if most := default_prompt_tokens(self._state()):
+            self.registers["prompt_tokens"] = most
+
+    def _state(self) -> AgentState:
+        return cast(AgentState, {**self.registers, "messages": self._view()})
+
+    def _view(self) -> list[AnyMessage]:
+        """Return the request's messages, as other middleware may have edited them, with our notes and without what was evicted."""
+        own = {m.id: m for m in self.conversation.messages}
+        told = {given.id: mine for given, mine in zip(self.request.state["messages"], self._all, strict=True)}
+        view: list[AnyMessage] = []
+        for message in self.request.messages:
+            mine = told.get(message.id)
+            if mine is None:
+                view.append(message)
+            elif mine.id in own:
+                view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id})))
+        return [*view, *self._settled]
+
+    def __post_init__(self) -> None:
+        self._all = list(self.conversation.messages)
+        before = cast(AgentState, {"messages": self._all, "turn": self.registers.get("turn")})
+        self._settled = settle(before, self.session) if self.registers.get("turn") else []
+        self.registers["turn"] = self.turn
+
+    def _compiled(self, blocks: list[Block], schemas: list[dict[str, Any]]) -> tuple[CompiledPrompt, dict[str, int]]:
+        tokens = self.session.resources.caches.schema_tokens(self.session.counter, schemas)
+        prompt, usage = assemble(self.session, self._state(), self._view(), blocks, schemas, tokens)
+        for place, text in (self.registers.get("alerts") or {}).items():
+            prompt, usage = self._told(prompt, usage, place, text)
+        return prompt, usage
+
+    def _make_room(self, usage: Mapping[str, int]) -> None:
+        state = cast(AgentState, {**self._state(), "context_usage": dict(usage)})
+        update = make_room(self.session, self.config, state)
+        ids = {m.id for m in update["messages"]}
+        gone = [m for m in state["messages"] if m.id in ids]
+        self.evicted += gone
+        self.conversation.leave(gone)
+        self._settled = [m for m in self._settled if m.id not in ids]
+        self.registers["summary"] = update["summary"]
+        self.registers["memory_pressure_warned"] = False
+        self.registers["alerts"] = {}
+
+    def _warned(self, prompt: CompiledPrompt, usage: dict[str, int]) -> tuple[CompiledPrompt, dict[str, int]]:
+        """Tell the agent, once since the last eviction, that context is running out."""
+        share = usage["total"] / usage["budget"]
+        if self.registers.get("memory_pressure_warned") or share <= self.session.context.memory_pressure_share:
+            return prompt, usage
+        last = prompt["messages"][-1]
+        place = last.tool_call_id if isinstance(last, ToolMessage) else str(last.id)
+        text = memory_pressure(share, self.session.resources.tools.names, [])
+        told, used = self._told(prompt, usage, place, text)
+        if used["total"] > used["budget"]:
+            return prompt, usage
+        self.registers["memory_pressure_warned"] = True
+        self.registers["alerts"] = {**(self.registers.get("alerts") or {}), place: text}
+        return told, used
+
+    def _told(
+        self, prompt: CompiledPrompt, usage: dict[str, int], place: str, text: str
+    ) -> tuple[CompiledPrompt, dict[str, int]]:
+        """Return the prompt with something told behind the message, or the result, of an id, where it is there."""
+        note = alert_note(text)
+        messages = list(prompt["messages"])
+        for nth, message in enumerate(messages):
+            if place == (message.tool_call_id if isinstance(message, ToolMessage) else message.id):
+                messages[nth] = with_text_behind(message, note)
+                more = int(self.session.counter.count_text(note) * self.session.facts["factor"]) + 2
+                usage = {**usage, "messages": usage["messages"] + more, "total": usage["total"] + more}
+        return CompiledPrompt(messages=messages, tools=prompt["tools"]), usage
+
+    def shrink(self, told: TooLong, error: Exception) -> None:
+        """Learn from a provider's refusal of the prompt as too long, so that the next one is smaller.
+
+        Raises:
+            ModelError: it was made smaller as often as may be.
+        """
+        self.refused += 1
+        if self.refused > MAX_REFUSALS:
+            raise ModelError(
+                f"The provider refused the prompt as too long, also after it was made smaller {MAX_REFUSALS} times: {error}. "
+                "Set context_window to the model's true window."
+            ) from error
+        self.registers["model_facts"] = after_refusal(self.session, self._state(), told, self._counted, self.refused)
+
+    @property
+    def _counted(self) -> int:
+        usage = self.registers.get("context_usage") or {}
+        return int(usage.get("total", 0) / self.session.facts["factor"])
+
+    def answered(self, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:
+        """Return the answer, noted as ours, and what follows for the state."""
+        agent, turn = self.session.agent, self.turn
+        mark = Mark(kind="action", time=stamp(self.session.resources.clock()), turn=turn["id"])
+        result: list[BaseMessage] = []
+        unkept: list[str] = []
+        for message in response.result:
+            if isinstance(message, AIMessage):
+                unkept += [str(message.id)] if message.id and message.text else []
+                learned = after_answer(self.session, self._state(), message, self._counted)
+                self.registers |= cast(Registers, learned)
+            result.append(noted(message, mark, agent) if isinstance(message, AIMessage) else message)
+        self.registers["unkept"] = unkept
+        self.registers["turn"] = {**turn, "step": turn["step"] + 1, "agent": agent}
+        messages = update_of(self.request.state["messages"], self.conversation, self.evicted)
+        update: dict[str, Any] = {KEY: self.registers, **({"messages": messages} if messages else {})}
+        return ExtendedModelResponse(replace(response, result=result), Command(update=update))

@@ -1,0 +1,105 @@
+"""The agent whose memory the middleware uses: its choices, found or made when it is first needed, and the session of one hook."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from langgraph.store.base import BaseStore
+from typing_extensions import override
+
+from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context
+from memgpt_agent.events import Clock
+from memgpt_agent.memory import definitions
+from memgpt_agent.memory.core import Block, Cause
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.middleware.registers import Registers
+from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.state import AgentState
+from memgpt_agent.tools.profiles import Profile
+from memgpt_agent.tools.specification import AgentSpecification
+
+
+class _NoModel(BaseChatModel):
+    """Stands where a hook runs in which no model is called."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "none"
+
+    @override
+    def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("No model is called in this hook.")
+
+
+_NO_MODEL = _NoModel()
+
+
+def found_or_made(
+    store: BaseStore, agent_id: str, kept: Profile, seeds: list[Block], choices: Mapping[str, Any], clock: Clock
+) -> AgentDefinition:
+    """Return the definition of an agent; a new one is made of what is given here, with its blocks."""
+    from memgpt_agent.memory.agent_memory import AgentMemory
+
+    known = definitions.load(store, agent_id)
+    if known is not None:
+        return known
+    AgentMemory(store, agent_id, clock).core.create(seeds, Cause(tool="create"), keep_existing=True)
+    context = {"prompt_tokens": DEFAULT_PROMPT_TOKENS, **{k: v for k, v in choices.items() if v is not None and k != "agent_id"}}
+    made = AgentDefinition(
+        agent_id, stamp(clock()), profile=kept.name, tools=tuple(tool.name for tool in kept.tools), context=context
+    )
+    return definitions.save(store, made)
+
+
+@dataclass
+class Opened:
+    """The agents that one middleware has opened in this process."""
+
+    resources: Resources
+    """What its hooks share."""
+    kept: Profile
+    """The memory tools and sections."""
+    choices: Mapping[str, Any]
+    """The fields of ``Context`` that were chosen for it."""
+    seeds: list[Block]
+    """The blocks of a new agent."""
+    _contexts: dict[tuple[int, str], tuple[BaseStore, Context]] = field(default_factory=dict[tuple[int, str], tuple[BaseStore, Context]])
+
+    def session(
+        self, runtime: Any, config: RunnableConfig, registers: Registers, *, agent_id: str | None, model: BaseChatModel | None = None
+    ) -> Session:
+        """Return the session of one hook.
+
+        Args:
+            runtime: LangGraph's runtime of the node, or of the tool call.
+            config: the node's configuration.
+            registers: what the conversation's state holds for the middleware.
+            agent_id: whose memory was chosen; by the state, the scope and the thread if nobody chose.
+            model: the model that is to be called, where one is.
+        """
+        chosen = {**self.choices, **({"agent_id": agent_id} if agent_id else {})}
+        state: Any = {**registers, "messages": []}
+        session = self._of(runtime, config, state, Context.from_values(chosen), model)
+        context = self._context(session)
+        return session if context == session.context else self._of(runtime, config, state, context, model)
+
+    def _of(self, runtime: Any, config: RunnableConfig, state: AgentState, context: Context, model: BaseChatModel | None) -> Session:
+        session = Session.of(runtime, config, self.resources, state, context=context, model=model or _NO_MODEL)
+        budget = (state.get("context_usage") or {}).get("budget")
+        if model is None and budget:  # tools show shares of the budget of the model that called them
+            session = replace(session, memory=replace(session.memory, budget_tokens=budget))
+        return session
+
+    def _context(self, session: Session) -> Context:
+        """Return the choices that hold for an agent: those given here, else those that are stored of it."""
+        store, agent_id = session.memory.store, session.memory.agent_id
+        key = (id(store), agent_id)
+        if key not in self._contexts:
+            stored = found_or_made(store, agent_id, self.kept, self.seeds, self.choices, self.resources.clock)
+            plain = replace(stored, groups=(), rules=())
+            specification = AgentSpecification.of(plain, profile=self.kept, choices=dict(self.choices))
+            self._contexts[key] = store, specification.context
+        return self._contexts[key][1]
