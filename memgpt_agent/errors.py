@@ -167,3 +167,7 @@ class MissingEmbedding(UserWarning):
 
 class NotDurable(UserWarning):
     """An agent runs so that a crash may make it act on memory twice; the message says how to run it."""
+
+
+class SummarizedTwice(UserWarning):
+    """Another middleware summarises the conversation beside ours; the message says how to take it out."""

@@ -73,53 +73,51 @@ class Conversation:
                 what is told again is then known by its place and its words.
         """
         made = cls(session, [], [], registers.get("turn") or no_turn())
-        names = _Names(session, messages) if stateless else None
+        names, unkept = _Names(session, messages) if stateless else None, set(registers.get("unkept") or [])
         fresh = [m for m in messages if not own_mark(m, session.agent)]
-        known = session.memory.journal.get([made._recalled(m, names) for m in fresh]) if fresh else {}
-        new: list[AnyMessage] = []
-        event = made.turn["id"]
+        known = session.memory.journal.get([_recalled(m, names) for m in fresh]) if fresh else {}
+        due: list[AnyMessage] = []
+        event, begins = made.turn["id"], not made.turn["id"]
         for message in messages:
-            mark = own_mark(message, session.agent)
-            if not mark:
-                record = known.get(made._recalled(message, names))
-                same = record is not None and record.text == clean(message.text)
-                if not event or (isinstance(message, HumanMessage) and not is_summary_of_others(message)):
-                    event = made._recalled(message, names)
-                mark = _mark_of_new(message, event, record.time if record and same else stamp(session.resources.clock()))
-                if names:
-                    mark["recalled"] = made._recalled(message, names)
-                made.changed.append(noted(message, mark, session.agent))
-                if not same and not is_summary_of_others(message):
-                    new.append(made._own(message, mark))
-            else:
+            mark, name = own_mark(message, session.agent), _recalled(message, names)
+            wanted = message.id in unkept
+            if mark:
                 event = mark.get("turn", event)
-            made.messages.append(made._own(message, mark))
-        if any(isinstance(m, HumanMessage) for m in new) or not made.turn["id"]:
+            else:
+                speaks = isinstance(message, HumanMessage) and not is_summary_of_others(message)
+                event = name if speaks or not event else event
+                record = known.get(name)
+                same = record is not None and record.text == clean(message.text)
+                mark = _mark_of_new(message, event, record.time if record and same else stamp(session.resources.clock()))
+                wanted = not same and not is_summary_of_others(message)
+                begins = begins or (wanted and speaks)
+            own = made._noted(message, mark, name if names else "")
+            due += [own] if wanted else []
+        if begins:
             made.turn = {**no_turn(), "id": event, "agent": session.agent}
-        made._keep(new, registers.get("unkept") or [])
+        made._keep(due)
         return made
 
-    def _recalled(self, message: AnyMessage, names: "_Names | None") -> str:
-        return names.of(message) if names else str(message.id)
+    def _noted(self, message: AnyMessage, mark: Mark, recalled: str) -> AnyMessage:
+        """Take a message into view with our own note alone, under the id by which recall memory knows it; note what is new of it."""
+        mark = cast(Mark, {**mark, "recalled": recalled}) if recalled else mark
+        if mark != own_mark(message, self.session.agent):
+            self.changed.append(noted(message, mark, self.session.agent))
+        own = cast(AnyMessage, with_mark(message, mark))
+        own = own.model_copy(update={"id": recalled}) if recalled else own
+        self.messages.append(own)
+        return own
 
-    def _own(self, message: AnyMessage, mark: Mark) -> AnyMessage:
-        """Return a message with our own note alone, under the id by which recall memory knows it."""
-        own = with_mark(message, mark)
-        return cast(AnyMessage, own.model_copy(update={"id": mark["recalled"]}) if "recalled" in mark else own)
-
-    def _keep(self, new: Sequence[AnyMessage], unkept: Sequence[str]) -> None:
-        """Keep what is new, and the answers that are checkpointed by now, as they stand in the state."""
-        wanted = {id(m) for m in new}
-        by_id = {str(m.id) for m in new} | set(unkept)
+    def _keep(self, due: Sequence[AnyMessage]) -> None:
+        """Keep messages in recall memory: those that are new, and answers that are checkpointed by now, as the state has them."""
         said: list[AnyMessage] = []
-        for message in self.messages:
-            due = id(message) in wanted or str(message.id) in by_id
-            if due and isinstance(message, ToolMessage):
+        for message in due:
+            if isinstance(message, ToolMessage):
                 self._keep_result(message)
-            elif due and not (isinstance(message, AIMessage) and not message.text):
+            elif message.text or not isinstance(message, AIMessage):
                 said.append(message)
-        first = min((self.messages.index(m) for m in said), default=0)
         if said:
+            first = next(nth for nth, m in enumerate(self.messages) if m is said[0])
             remember(self.session, _as_replies(said), earlier=_as_replies(self.messages[:first]))
 
     def _keep_result(self, message: ToolMessage) -> None:
@@ -157,6 +155,10 @@ def keep_result(
         failed=result.status == "error", echo=echo,
     )  # fmt: skip
     session.memory.store.batch([session.memory.journal.put_operation(record)])
+
+
+def _recalled(message: AnyMessage, names: "_Names | None") -> str:
+    return names.of(message) if names else str(message.id)
 
 
 class _Names:

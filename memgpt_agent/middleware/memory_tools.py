@@ -13,6 +13,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
+from memgpt_agent.middleware.founding import found_or_made
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.nodes.session import key_of
 from memgpt_agent.tools.plain_tool import PlainMemoryTool
@@ -47,12 +48,8 @@ def memory_tools(
     **Limits**: they keep nothing of what is said. ``conversation_search`` finds what other faces of the agent have kept.
     """
     kept = kept_tools(profile, tools)
-    known = definitions.load(store, agent_id)
-    if known is None:
-        AgentMemory(store, agent_id, clock).core.create(
-            definitions.seeds(None, None, None, kept.blocks), Cause(tool="create"), keep_existing=True
-        )
-    zone = time_zone or ((known.context or {}) if known else {}).get("time_zone") or "UTC"
+    known = found_or_made(store, agent_id, kept, definitions.seeds(None, None, None, kept.blocks), {}, clock)
+    zone = time_zone or (known.context or {}).get("time_zone") or "UTC"
 
     def opened(config: RunnableConfig, name: str, arguments: dict[str, Any], call_id: str) -> AgentMemory:
         thread = config.get("configurable", {}).get("thread_id", "")

@@ -23,13 +23,13 @@ from langgraph.types import Command
 from typing_extensions import override
 
 from memgpt_agent.config import Context, Window
-from memgpt_agent.errors import ConfigurationError, NotDurable
+from memgpt_agent.errors import ConfigurationError, NotDurable, SummarizedTwice
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block
-from memgpt_agent.middleware.conversation import Conversation, update_of
+from memgpt_agent.middleware.conversation import Conversation, is_summary_of_others, update_of
 from memgpt_agent.middleware.in_order import InOrder
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.middleware.model_call import Call
@@ -47,6 +47,8 @@ from memgpt_agent.tools.registry import ToolRegistry
 
 _CHECKPOINTER, _DURABILITY = "__pregel_checkpointer", "__pregel_durability"
 """LangGraph's keys of a run's configuration."""
+_DEEPAGENTS_SUMMARY = "_summarization_event"
+"""Under which key of the state deepagents keeps what its own summarization did."""
 _NOT_HERE = {"model", "fallback_model", "max_steps", "max_unusable_answers", "model_attempts", "retry_wait_seconds", "reasoning"}
 """Choices of our own loop: here the agent, and other middleware, make them."""
 
@@ -130,7 +132,8 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         self._opened = Opened(resources, kept, choices, seeds)
         self._instructions = system_prompt(registry.names, instructions)
         self._offers, self._order = Offers(), InOrder()
-        self._warned, self._lock = False, threading.Lock()
+        self._warned: set[type[Warning]] = set()
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -185,7 +188,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         self, face: Face, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]
     ) -> ExtendedModelResponse[Any]:
         config = get_config()
-        self._warn_of_durability(config)
+        self._warn(cast(Mapping[str, Any], request.state), config)
         call = await face.call(self._begun, request, config)
         while True:
             prepared = await face.call(call.prepared)
@@ -237,19 +240,28 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
     def _whose(self, runtime: Any) -> str | None:
         return self._agent_id(runtime) if callable(self._agent_id) else self._agent_id
 
-    def _warn_of_durability(self, config: RunnableConfig) -> None:
+    def _warn(self, state: Mapping[str, Any], config: RunnableConfig) -> None:
+        """Warn, once each, of what another than the middleware has chosen and cannot work well with it."""
         given = config.get("configurable", {})
-        if not given.get(_CHECKPOINTER) or given.get(_DURABILITY) == "sync":
-            return
-        with self._lock:
-            first, self._warned = not self._warned, True
-        if first:
-            warnings.warn(
+        if given.get(_CHECKPOINTER) and given.get(_DURABILITY) != "sync":
+            self._warn_once(
+                NotDurable,
                 'This agent runs without durability="sync". If its process dies within a tool, LangGraph may ask the model again, and what '
                 'the new answer does to memory is done beside what the lost one did. Run it with invoke(..., durability="sync").',
-                NotDurable,
-                stacklevel=2,
             )
+        if state.get(_DEEPAGENTS_SUMMARY) or any(map(is_summary_of_others, state["messages"])):
+            self._warn_once(
+                SummarizedTwice,
+                "A summarization middleware takes messages out beside MemGPTMiddleware, which evicts and summarises by itself. Leave the "
+                'other one out; in create_deep_agent, pass MemGPTMiddleware(name="SummarizationMiddleware") in its place.',
+            )
+
+    def _warn_once(self, kind: type[Warning], text: str) -> None:
+        with self._lock:
+            first = kind not in self._warned
+            self._warned.add(kind)
+        if first:
+            warnings.warn(text, kind, stacklevel=2)
 
 
 def _outside(_config: RunnableConfig, name: str, *_: Any) -> Any:

@@ -9,12 +9,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.store.base import BaseStore
 from typing_extensions import override
 
-from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context
-from memgpt_agent.events import Clock
-from memgpt_agent.memory import definitions
-from memgpt_agent.memory.core import Block, Cause
-from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.config import Context
+from memgpt_agent.memory.core import Block
+from memgpt_agent.middleware.founding import found_or_made
 from memgpt_agent.middleware.registers import Registers
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
@@ -35,23 +32,6 @@ class _NoModel(BaseChatModel):
 
 
 _NO_MODEL = _NoModel()
-
-
-def found_or_made(
-    store: BaseStore, agent_id: str, kept: Profile, seeds: list[Block], choices: Mapping[str, Any], clock: Clock
-) -> AgentDefinition:
-    """Return the definition of an agent; a new one is made of what is given here, with its blocks."""
-    from memgpt_agent.memory.agent_memory import AgentMemory
-
-    known = definitions.load(store, agent_id)
-    if known is not None:
-        return known
-    AgentMemory(store, agent_id, clock).core.create(seeds, Cause(tool="create"), keep_existing=True)
-    context = {"prompt_tokens": DEFAULT_PROMPT_TOKENS, **{k: v for k, v in choices.items() if v is not None and k != "agent_id"}}
-    made = AgentDefinition(
-        agent_id, stamp(clock()), profile=kept.name, tools=tuple(tool.name for tool in kept.tools), context=context
-    )
-    return definitions.save(store, made)
 
 
 @dataclass
