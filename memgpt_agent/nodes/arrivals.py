@@ -24,6 +24,7 @@ from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.state import AgentState, Turn
+from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.text.cleaning import clean, clean_content
 from memgpt_agent.tools.messages import SENT
 
@@ -222,7 +223,7 @@ def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequenc
             session.memory.journal.put_operation(record, spoken_lines([*spoken, *messages[:ordinal]], user, record.time))
         )
     if operations:
-        session.memory.store.batch(operations)
+        put_then_embed(session.memory.store, operations)
 
 
 def _utc(time: str, session: Session) -> str:

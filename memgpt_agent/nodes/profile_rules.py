@@ -9,6 +9,7 @@ from memgpt_agent.memory.core import Cause
 from memgpt_agent.nodes.arrivals import alert
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import Turn
+from memgpt_agent.store.plain import finish_embedding
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 
@@ -30,6 +31,7 @@ def ended(session: Session, turn: Turn) -> Turn:
     memory = session.memory.because(Cause(actor=profile.actor, tool="end", turn=turn["id"]))
     for close in profile.closing:
         close(memory)
+    finish_embedding(session.memory.store)
     return {**turn, "over": True}
 
 

@@ -14,6 +14,7 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem, TTLCo
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder, make_embedder
+from memgpt_agent.store.embedding_later import EmbeddingLater
 from memgpt_agent.store.operations import Find, Newest, Plan, Planner
 from memgpt_agent.store.outage import Outage
 from memgpt_agent.store.protocol import (
@@ -123,6 +124,7 @@ class BaseMemoryStore(BaseStore):
         self._sweeper = Sweeper(engine.sweep)
         self._outage = Outage()
         self._outage.pending = engine.embedder is not None and engine.pending() > 0
+        self._later = EmbeddingLater(engine.catch_up, self._outage)
 
     @abstractmethod
     def close(self) -> None:
@@ -143,6 +145,17 @@ class BaseMemoryStore(BaseStore):
         vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
         queries = await self._outage.aqueries(self._engine.embedder, plan.queries)
         return await asyncio.to_thread(self._execute, plan, vectors, queries)
+
+    def put_then_embed(self, puts: Sequence[PutOp]) -> None:
+        """Write items at once or not at all; their vectors follow in another thread. See ``MemoryStore.put_then_embed``."""
+        plan = self._planner.plan(puts)
+        self._engine.execute(plan, {}, {})
+        if plan.texts and self._engine.embedder is not None:
+            self._later.begin()
+
+    def finish_embedding(self, timeout_seconds: float = 30) -> bool:
+        """Wait for the vectors of what was put so far; see ``MemoryStore.finish_embedding``."""
+        return self._later.wait(timeout_seconds)
 
     def find(
         self,

@@ -4,7 +4,7 @@ import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
@@ -13,7 +13,9 @@ from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
 from memgpt_agent.store.protocol import Dialogue, Guard, MemoryStore, SearchMode, Tally
 
-__all__ = ["Filter", "best_or_newest", "count", "find", "guarded", "matches", "newest", "put_if", "tally"]
+__all__ = [
+    "Filter", "best_or_newest", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed", "tally",
+]  # fmt: skip
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
 
@@ -149,6 +151,20 @@ def put_if(
             return False
         store.put(namespace, key, value, index=index)
         return True
+
+
+def put_then_embed(store: BaseStore, puts: Sequence[PutOp]) -> None:
+    """Write items without waiting for their vectors where the store can do so; see ``MemoryStore.put_then_embed``."""
+    if isinstance(store, MemoryStore):
+        store.put_then_embed(puts)
+    else:
+        store.batch(puts)
+
+
+def finish_embedding(store: BaseStore) -> None:
+    """Wait for the vectors that follow; see ``MemoryStore.finish_embedding``."""
+    if isinstance(store, MemoryStore):
+        store.finish_embedding()
 
 
 def guarded(store: BaseStore, guard: Guard) -> BaseStore:

@@ -128,6 +128,21 @@ class MemoryStore(Protocol):
     - **Isolation of namespaces.** "Exactly this namespace" excludes those below it.
     """
 
+    def put_then_embed(self, puts: Sequence[PutOp]) -> None:
+        """Write items at once or not at all, without waiting for their vectors, which follow in another thread.
+
+        Words find them from then on, meaning as soon as the vectors are there; :meth:`finish_embedding` waits for that. After a
+        crash in between they count as :meth:`pending`. For what is written while somebody waits.
+        """
+        ...
+
+    def finish_embedding(self, timeout_seconds: float = 30) -> bool:
+        """Wait for the vectors of what :meth:`put_then_embed` has written; return whether they were tried within the timeout.
+
+        An embedding that fails is no error here: what it left is :meth:`pending`.
+        """
+        ...
+
     def find(
         self,
         namespace: tuple[str, ...],
@@ -334,7 +349,7 @@ class MemoryStore(Protocol):
         ...
 
     def pending(self) -> int:
-        """Return how many items wait for their vectors, because the embedding could not be asked when they were written.
+        """Return how many items wait for their vectors: just written by :meth:`put_then_embed`, or while the embedding could not be asked.
 
         They are found by words. A write that finds the embedding there again embeds some of them, the oldest first; ``reindex`` all.
         """

@@ -12,6 +12,7 @@ from memgpt_agent.memory.recall import Message
 from memgpt_agent.nodes.arrivals import spoken_lines
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step, same_call, unread_calls
 from memgpt_agent.prompts import CHECK_ANSWER, EDITED, REPEATED
+from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 TOLD_AFTER = 3
@@ -50,7 +51,7 @@ def _remember(step: Step, done: Done) -> None:
         beyond=outcome.beyond.encoded() if outcome.beyond else "",
     )  # fmt: skip
     lines = spoken_lines(step.queue)[-2:] if said else ()
-    session.memory.store.batch([session.memory.journal.put_operation(record, lines)])
+    put_then_embed(session.memory.store, [session.memory.journal.put_operation(record, lines)])
 
 
 def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Outcome:

@@ -65,6 +65,7 @@ class PostgresMemoryStore(BaseMemoryStore):
     def close(self) -> None:
         """Close the connections. May be called twice; another thread's running operation is finished first."""
         self._sweeper.stop(5)
+        self._later.close()
         self._database.close()
 
 

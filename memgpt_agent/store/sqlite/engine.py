@@ -159,7 +159,7 @@ class SqliteEngine:
         if not docs:
             return 0
         vectors = self.embedder.documents(list(dict.fromkeys(text for doc in docs for _, text in doc.texts)))
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:  # lost together, vectors and their absence
             self._check_guard(connection)
             self._check(connection, uses_vectors=True)
             return Writer(connection, micros(self._clock()), self._sizes.tombstones_kept).embed_later(docs, vectors)

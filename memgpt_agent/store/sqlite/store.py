@@ -84,6 +84,7 @@ class FaissStore(BaseMemoryStore):
         """Close the file. May be called twice; another thread's running operation is finished first."""
         with self._closing:
             self._sweeper.stop(5)
+            self._later.close()
             self._cache.close()
             self._database.close()
             if self._temporary:
