@@ -16,6 +16,7 @@ from memgpt_agent.cli.doctor import doctor
 from memgpt_agent.cli.files import files, load, unload
 from memgpt_agent.cli.models import models
 from memgpt_agent.cli.reindex import reindex
+from memgpt_agent.cli.serve import serve
 from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import MemGPTError
 
@@ -81,6 +82,7 @@ app.command()(files)
 app.command()(approve)
 app.command()(sleep)
 app.command()(heartbeat)
+app.command()(serve)
 app.command()(export)
 app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")

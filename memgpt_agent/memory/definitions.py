@@ -1,7 +1,7 @@
 """Agents as they are stored: what each is made of, so that its id alone brings it back."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from langgraph.store.base import BaseStore
@@ -12,7 +12,7 @@ from memgpt_agent.memory.core import Block, default_blocks
 from memgpt_agent.owners import Identity, check, unknown
 from memgpt_agent.store.update import update
 
-_LISTED = ("tools", "threads", "groups", "rules", "tags")
+_LISTED = ("tools", "threads", "groups", "rules", "tags", "without")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ class AgentDefinition:
     """The rules on its tool calls, as data."""
     tags: tuple[str, ...] = ()
     """By which other agents find it."""
+    without: tuple[str, ...] = ()
+    """The tools of its profile and its groups that were taken from it."""
+    system: str = ""
+    """The system prompt that it was given in place of its profile's."""
+    served: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What a client of the server gave it that changes nothing here: its name and description, for example."""
 
 
 def seeds(
@@ -63,7 +69,8 @@ def seeds(
 def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
     """Store a new agent's definition, or let it take the place of the one that is stored; return what is stored then.
 
-    What is stored keeps its day of making, its threads, and the names of its model and its embedding where none is given.
+    What is stored keeps its day of making, its threads, the names of its model and its embedding where none is given, and what
+    only :func:`change` changes: the tools taken from it, its own system prompt, what clients of the server gave it.
 
     Raises:
         WriteConflict: others wrote it before each attempt.
@@ -80,6 +87,9 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
             threads=threads,
             model=definition.model or known.model,
             embedding=definition.embedding or known.embedding,
+            without=known.without,
+            system=known.system,
+            served=known.served,
         )
         return value if value and kept == known else _as_value(kept)
 
@@ -96,6 +106,21 @@ def keep_model(store: BaseStore, agent_id: str, model: str) -> None:
         return _as_value(replace(_read(value), model=model)) if value else None
 
     update(store, namespaces.AGENTS, agent_id, changed)
+
+
+def change(store: BaseStore, agent_id: str, changed: Callable[[AgentDefinition], AgentDefinition]) -> AgentDefinition:
+    """Change an agent's stored definition by a function of what is stored now; return what is stored then.
+
+    Raises:
+        AgentNotFound: there is no such agent. WriteConflict: others wrote it before each attempt.
+    """
+
+    def merged(value: dict[str, Any] | None) -> dict[str, Any]:
+        if value is None:
+            raise AgentNotFound(f"There is no agent {agent_id!r}.")
+        return _as_value(changed(_read(value)))
+
+    return _read(update(store, namespaces.AGENTS, agent_id, merged).after)
 
 
 def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:

@@ -14,6 +14,14 @@ AGENTS: Namespace = ("agents",)
 IMPORTS: Namespace = ("imports",)
 """Imports that have begun, one item each by the agent's id; it goes when the import is complete."""
 
+CONVERSATIONS: Namespace = ("~conversations",)
+"""Conversations that a client of the server made, one item each by the thread's id."""
+TOOLS: Namespace = ("~tools",)
+"""Tools that a client of the server uploaded, one item each by id."""
+FOLDERS: Namespace = ("~folders",)
+"""Folders of files that a client of the server made, one item each by id."""
+FOLDER_FILES: Namespace = ("~folder_files",)
+"""The files in such folders, one item each by id."""
 ERASURES: Namespace = ("~erasures",)
 """What is still to be done of erasing deleted agents, as notes. No agent's label begins with ``~``."""
 

@@ -68,6 +68,10 @@ class Message:
     """For a tool result: what else the tool returned, encoded, so that a replay gives the same."""
     checkpoint: str = ""
     """For an event: the checkpoint at which it was received, to tell a retry from a second delivery."""
+    call_id: str = ""
+    """For a tool result, and a reply by a tool: the id of the call."""
+    reply_id: str = ""
+    """For a reply by a tool: the id under which it was streamed."""
 
 
 def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:

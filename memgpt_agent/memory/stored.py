@@ -177,3 +177,20 @@ class ImportItem:
     """An import that has begun."""
 
     threads: Texts
+
+
+@dataclass(frozen=True)
+class RunItem:
+    """What a client of the server asked for and what came of it; its messages are those of the turn of the same id."""
+
+    id: str
+    thread_id: str
+    created: str
+    status: str = "running"
+    background: bool = False
+    completed: str = ""
+    stop_reason: str = ""
+    error: str = ""
+    input: str = ""
+    usage: dict[str, Any] = field(default_factory=dict[str, Any])
+    request: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -57,7 +57,7 @@ class AgentSpecification:
         """
         groups = tuple(dict.fromkeys([*stored.groups, *(tool for tool in tools if isinstance(tool, str))]))
         added = tuple(tool for tool in tools if not isinstance(tool, str))
-        whole = with_groups(profile_of(profile or stored.profile), groups)
+        whole = _as_given(with_groups(profile_of(profile or stored.profile), groups), stored)
         registry = ToolRegistry(whole.tools, added)
         chosen = _chosen(stored.context or {}, {name: value for name, value in choices.items() if value is not None})
         return cls(
@@ -86,6 +86,13 @@ class AgentSpecification:
             rules=self.kept_rules,
             tags=self.tags,
         )
+
+
+def _as_given(profile: Profile, stored: AgentDefinition) -> Profile:
+    """Return an agent's profile without the tools that were taken from it, and with the system prompt that it was given."""
+    kept = tuple(tool for tool in profile.tools if tool.name not in stored.without)
+    prompt = stored.system.replace("{", "{{").replace("}", "}}") if stored.system else profile.system_prompt
+    return replace(profile, tools=kept, system_prompt=prompt) if stored.without or stored.system else profile
 
 
 def _chosen(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

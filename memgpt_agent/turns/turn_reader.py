@@ -74,6 +74,8 @@ class StreamEvent:
     """Whether the tool failed."""
     reply_id: str = ""
     """Which reply the piece belongs to."""
+    call_id: str = ""
+    """The id of the call, for a call, its result, and one that waits for a decision."""
     response: AgentResponse | None = None
     """At the end: what came of the turn."""
 
@@ -165,7 +167,8 @@ class TurnReader:
         self.waits = True
         self._approval = approval_of(interrupts)
         if self._approval:
-            yield StreamEvent("approval", text=self._approval.thinking, name=self._approval.tool, arguments=self._approval.arguments)
+            asked = self._approval
+            yield StreamEvent("approval", text=asked.thinking, name=asked.tool, arguments=asked.arguments, call_id=asked.call_id)
 
     def _reply(self, message: AIMessage) -> Iterator[StreamEvent]:
         reply_id = str(message.id)
@@ -196,14 +199,14 @@ class TurnReader:
                 "name": call["name"], "args": parsed.arguments, "id": call_id, "result": "", "failed": None,
                 "thinking": parsed.thinking or "\n\n".join(thoughts),
             }  # fmt: skip
-            yield StreamEvent("tool_call", name=call["name"], arguments=parsed.arguments)
+            yield StreamEvent("tool_call", name=call["name"], arguments=parsed.arguments, call_id=call_id)
 
     def _result(self, message: ToolMessage) -> Iterator[StreamEvent]:
         failed = message.status == "error"
         noted = self._calls.get(message.tool_call_id)
         if noted is not None:
             noted.update(result=message.text, failed=failed)
-        yield StreamEvent("tool_result", text=message.text, name=message.name or "", failed=failed)
+        yield StreamEvent("tool_result", text=message.text, name=message.name or "", failed=failed, call_id=message.tool_call_id)
         if failed and message.name == SEND_MESSAGE and noted and message.text != CHECK_ANSWER:  # a draft was not streamed
             yield StreamEvent("withdrawn", text=message.text)
 

@@ -14,7 +14,7 @@ from memgpt_agent.memory.core.blocks import MAKING, Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.store.plain import put_if
-from memgpt_agent.store.update import until_written
+from memgpt_agent.store.update import until_written, update
 
 MAX_BLOCKS = 100
 """An agent has this many blocks at once at most."""
@@ -179,6 +179,17 @@ class BlockStore:
             made += self._history.get(last, [last.version])
         return made
 
+    def describe(self, label: str, **changed: Any) -> Block:
+        """Change fields of a block other than its text; ``None`` leaves one as it is. The history has no entry of it.
+
+        Raises:
+            UnknownBlock: there is none with this label. CoreMemoryFull: its text is longer than the new limit.
+        """
+        stored = self.get(label)
+        place = (namespaces.BLOCKS, stored.shared) if stored.shared else (self._namespace, label)
+        describe(self._store, *place, **changed)
+        return self.get(label).block
+
     def version(self, last: Version | None, label: str, value: str, cause: Cause, revision: int) -> Version:
         """Return the next version of a block; its time is not before the last one's, whatever the clock says."""
         time = max(stamp(self._clock()), last.time if last else "")
@@ -221,6 +232,24 @@ def attached(item: Item, shared: Item | None, agent_id: str) -> StoredBlock:
     )
 
 
+def describe(store: BaseStore, namespace: namespaces.Namespace, key: str, **changed: Any) -> None:
+    """Change fields of the block in an item other than its text; ``None`` leaves one as it is.
+
+    Raises:
+        CoreMemoryFull: its text is longer than the new limit.
+    """
+    given = {name: one for name, one in changed.items() if one is not None}
+
+    def described(value: dict[str, Any] | None) -> dict[str, Any]:
+        if value is None or "label" not in value:
+            raise UnknownBlock(f"There is no block {key!r}.")
+        new = {**value, **given}
+        check_size(new["label"], new["value"], new["limit_chars"])
+        return new
+
+    update(store, namespace, key, described)
+
+
 def check_room(labels: Iterable[str], stored: Iterable[StoredBlock]) -> None:
     """Refuse more blocks than an agent may have.
 
@@ -234,6 +263,20 @@ def check_room(labels: Iterable[str], stored: Iterable[StoredBlock]) -> None:
             f"There would be {len(living)} blocks, under {len(ever)} labels that were ever used; the limits are {MAX_BLOCKS} and "
             f"{MAX_LABELS}. Delete a block, or use a label again."
         )
+
+
+def check_new(blocks: Iterable[Block]) -> None:
+    """Refuse blocks that cannot be stored.
+
+    Raises:
+        CoreMemoryFull: a text is longer than its limit. ToolError: a label cannot be one, or a limit is none.
+    """
+    for block in blocks:
+        check_size(block.label, block.value, block.limit_chars)
+        if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
+            raise ToolError(
+                f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}."
+            )
 
 
 def check_size(label: str, value: str, limit_chars: int) -> None:

@@ -1,7 +1,7 @@
 """What core memory is made of: a block, the cause of a write, and the blocks that every agent has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 DEFAULT_LIMIT_CHARS = 2_000
@@ -27,10 +27,13 @@ class Block:
     """When it was last written, ISO 8601, UTC."""
     causes: tuple[str, ...] = ()
     """The causes of its last edits, oldest first."""
+    notes: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    """What a client keeps with it that the model does not see, such as tags."""
 
     def as_value(self) -> dict[str, Any]:
         """Return the block as it is stored."""
-        return {**self.__dict__, "causes": list(self.causes)}
+        value = {**self.__dict__, "causes": list(self.causes)}
+        return value if self.notes else {name: one for name, one in value.items() if name != "notes"}
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Block":

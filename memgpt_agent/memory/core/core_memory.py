@@ -13,6 +13,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.block_store import (
     BlockStore,
     StoredBlock,
+    check_new,
     check_room,
     check_size,
     newest_revision,
@@ -68,6 +69,10 @@ class CoreMemory(Mapping[str, str]):
         """Return all blocks in the order in which they were made."""
         return [stored.block for stored in self._blocks.read() if not stored.deleted]
 
+    def with_ids(self, own_id: Callable[[str], str]) -> list[tuple[Block, str]]:
+        """Return all blocks, each with its id if it is shared, and with what ``own_id`` gives for its label if it is the agent's own."""
+        return [(stored.block, stored.shared or own_id(stored.label)) for stored in self._blocks.read() if not stored.deleted]
+
     def block(self, label: str) -> Block:
         """Return one block.
 
@@ -85,7 +90,8 @@ class CoreMemory(Mapping[str, str]):
             ToolError: a label cannot be one, or there would be more than 100 blocks; none of the blocks is stored.
         """
         stored = {s.label: s for s in self._blocks.read()}
-        _check_new(blocks, stored)
+        check_new(blocks)
+        check_room((block.label for block in blocks), stored.values())
         cause = replace(cause, key=cause.key or uuid.uuid4().hex)
         order = 1 + max((s.order for s in stored.values()), default=-1)
         revision = 1 + newest_revision(stored.values())
@@ -152,6 +158,20 @@ class CoreMemory(Mapping[str, str]):
             return old.trail.edit(self._blocks.version(old.trail.last, label, value, cause, revision))
 
         return self._blocks.change(label, changed, cause)
+
+    def describe(
+        self, label: str, *, description: str | None = None, limit_chars: int | None = None, read_only: bool | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> Block:  # fmt: skip
+        """Change what a block says of itself, its limit, or whether the agent may edit it; ``None`` leaves a field as it is.
+
+        Of a shared block it changes for everybody who has it. It is no edit of the text: undo does not take it back.
+
+        Raises:
+            UnknownBlock: there is none with this label. CoreMemoryFull: its text is longer than the new limit.
+        """
+        kept = dict(notes) if notes is not None else None
+        return self._blocks.describe(label, description=description, limit_chars=limit_chars, read_only=read_only, notes=kept)
 
     def delete(self, label: str, cause: Cause = _DELETE) -> None:
         """Take a block out of core memory; its versions stay in the history, and undo brings it back.
@@ -276,13 +296,3 @@ class CoreMemory(Mapping[str, str]):
             UnknownBlock: there is none with this label. ToolError: it is not shared.
         """
         return self._sharing.detach(label, cause, keep_copy=keep_copy)
-
-
-def _check_new(blocks: Sequence[Block], stored: Mapping[str, StoredBlock]) -> None:
-    for block in blocks:
-        check_size(block.label, block.value, block.limit_chars)
-        if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
-            raise ToolError(
-                f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}."
-            )
-    check_room((block.label for block in blocks), stored.values())

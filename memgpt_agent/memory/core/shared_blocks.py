@@ -8,16 +8,21 @@ from typing import Any, cast
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.errors import BlockExists, BlockInUse, ToolError, UnknownBlock
+from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.block_store import (
     BlockStore,
     StoredBlock,
     attached,
+    check_new,
     check_room,
+    check_size,
+    describe,
     newest_revision,
 )
 from memgpt_agent.memory.core.blocks import Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
+from memgpt_agent.memory.dates import stamp
 from memgpt_agent.owners import Identity, Walls
 from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import until_written, update
@@ -54,8 +59,9 @@ class SharedBlock:
 class SharedBlocks:
     """The shared blocks of a store; where an owner acts (``who``), those of the agents that the owner may use, and the owner's own."""
 
-    def __init__(self, store: BaseStore, who: Identity | None = None) -> None:
-        self._store, self._who = store, who
+    def __init__(self, store: BaseStore, who: Identity | None = None, clock: Clock = utc_now) -> None:
+        self._store, self._who, self._clock = store, who, clock
+        self._history = BlockHistory(store, "-")  # of shared blocks only, which lie under no agent
 
     def all(self) -> list[SharedBlock]:
         """Return all shared blocks with those who have them, by id."""
@@ -75,6 +81,69 @@ class SharedBlocks:
         if found is None:
             raise _unknown(block_id)
         return found
+
+    def create(self, block: Block, block_id: str | None = None) -> SharedBlock:
+        """Store a new shared block that nobody has yet.
+
+        Raises:
+            BlockExists: there is a shared block of this id. CoreMemoryFull: its text is longer than its limit.
+            ToolError: its label cannot be one.
+        """
+        check_new([block])
+        new = block_id or f"block-{uuid.uuid4()}"
+        namespaces.encode_label(new)  # refuses what cannot be an id
+        made = Version(block.label, 1, block.value, stamp(self._clock()), tool="create", act=uuid.uuid4().hex, revision=1, block=new)
+        value = {
+            **block.as_value(), "version": 1, "updated_at": made.time, "causes": [made.act],
+            "trail": first_trail(made, undoable=False).as_value(), "attached": {},
+        }  # fmt: skip
+        if not put_if(self._store, namespaces.BLOCKS, new, value, expected=None, index=False):
+            raise BlockExists(f"There is a shared block {new!r} already; choose another id.")
+        self._history.record(made)
+        return self.get(new)
+
+    def overwrite(self, block_id: str, value: str) -> SharedBlock:
+        """Make ``value`` the whole text of a shared block, read-only or not: this is the owner's way, not an agent's.
+
+        Raises:
+            UnknownBlock: there is none of this id. CoreMemoryFull: the text is longer than the block's limit.
+        """
+
+        def attempt() -> bool | None:
+            known = _known(self._store, block_id)
+            check_size(known["label"], value, known["limit_chars"])
+            trail = Trail.from_value(known)
+            last = trail.last
+            made = Version(
+                last.label, last.version + 1, value, max(stamp(self._clock()), last.time), tool="overwrite", act=uuid.uuid4().hex,
+                revision=last.revision + 1, block=block_id,
+            )  # fmt: skip
+            self._history.record(last)
+            text = {"value": value, "version": made.version, "updated_at": made.time, "trail": trail.edit(made).as_value()}
+            if not put_if(self._store, namespaces.BLOCKS, block_id, {**known, **text}, expected=known, index=False):
+                return None
+            self._history.record(made)
+            return True
+
+        until_written(f"block {block_id!r}", attempt)
+        return self.get(block_id)
+
+    def describe(
+        self, block_id: str, *, label: str | None = None, description: str | None = None, limit_chars: int | None = None,
+        read_only: bool | None = None, notes: Mapping[str, Any] | None = None,
+    ) -> SharedBlock:  # fmt: skip
+        """Change a shared block's fields other than its text, for all who have it; ``None`` leaves a field as it is.
+
+        A new label holds where the block is attached from then on.
+
+        Raises:
+            UnknownBlock: there is none of this id. CoreMemoryFull: its text is longer than the new limit.
+        """
+        kept = dict(notes) if notes is not None else None
+        fields = {"label": label, "description": description, "limit_chars": limit_chars, "read_only": read_only, "notes": kept}
+        _known(self._store, block_id)
+        describe(self._store, namespaces.BLOCKS, block_id, **fields)
+        return self.get(block_id)
 
     def delete(self, block_id: str) -> None:
         """Delete a shared block that nobody has, with its history. There is no way back.

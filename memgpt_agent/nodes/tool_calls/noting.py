@@ -48,7 +48,8 @@ def _remember(step: Step, done: Done) -> None:
         ordinal=call.ordinal, tool="" if spoken else call.name,
         arguments="" if spoken else json.dumps(call.parsed.arguments, ensure_ascii=False, default=str),
         failed=outcome.failed, echo=(reads and not outcome.failed) or outcome.text == CHECK_ANSWER, thinking=call.parsed.thinking,
-        beyond=outcome.beyond.encoded() if outcome.beyond else "",
+        beyond=outcome.beyond.encoded() if outcome.beyond else "", call_id=call.given["id"] or "",
+        reply_id=step.reply_id(call) if spoken else "",
     )  # fmt: skip
     lines = spoken_lines(step.queue)[-2:] if said else ()
     put_then_embed(session.memory.store, [session.memory.journal.put_operation(record, lines)])

@@ -1,0 +1,82 @@
+"""The server's app: routes, guards, and errors in the form that clients expect; it can be mounted in another server."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from langchain_core.language_models import BaseChatModel
+
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import MemGPTError
+from memgpt_agent.server import problems
+from memgpt_agent.server.background import Beating, taken_up
+from memgpt_agent.server.guards import OnePath, OwnHost
+from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.server.routes import ROUTERS
+from memgpt_agent.server.serving import Served
+
+_THREADS = 64
+"""Requests that read or write memory at once; turns take no thread while the model thinks."""
+DESCRIPTION = """
+Agents with a long memory of their own, over HTTP. The routes are those of Letta's server, so that its clients in Python and TypeScript,
+old and new, work as they are; `/v1/chat/completions` is OpenAI's, with an agent as the model.
+"""
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    model: BaseChatModel | str | None = None,
+    hosts: Iterable[str] = (),
+    origins: Iterable[str] = (),
+    sandbox: bool = False,
+    agents: OpenAgents | None = None,
+) -> FastAPI:
+    """Return the app that serves a data folder. Nothing is opened before it starts.
+
+    Args:
+        settings: the data folder and the rest; the process's own if not given.
+        model: the chat model of agents that name none.
+        hosts: the names under which the server may be reached; on loopback those of this machine. Every name if there are none.
+        origins: other origins whose pages may call.
+        sandbox: whether tools that clients upload may run, in the sandbox of ``run_code``.
+        agents: agents that are open already; whoever opened them closes them.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = agents or await anyio.to_thread.run_sync(lambda: OpenAgents(settings, model=model, sandbox=sandbox))
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        served = app.state.served = Served.of(opened)
+        beating = await anyio.to_thread.run_sync(Beating, opened)
+        await taken_up(served)
+        try:
+            yield
+        finally:
+            await served.runs.drain()
+            await anyio.to_thread.run_sync(beating.close)
+            if agents is None:
+                await anyio.to_thread.run_sync(opened.close)
+
+    app = FastAPI(
+        title="memgpt-agent", version=_version(), description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
+        openapi_url="/openapi.json", exception_handlers=_handlers(),
+    )  # fmt: skip
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(OwnHost, hosts=tuple(hosts), origins=tuple(origins))
+    app.add_middleware(OnePath)
+    return app
+
+
+def _handlers() -> dict[Any, Any]:
+    return {problems.Problem: problems.on_problem, MemGPTError: problems.on_error, RequestValidationError: problems.on_invalid}
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("memgpt-agent")

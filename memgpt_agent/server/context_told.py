@@ -1,0 +1,42 @@
+"""The context window as clients see it: what the model is sent, by section, with its tokens."""
+
+from typing import Any
+
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.prompts import render_blocks
+from memgpt_agent.server import agents_told, models_told
+from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.store.plain import count
+from memgpt_agent.tokens import resolve_token_counter
+
+
+def overview(agents: OpenAgents, agent_id: str, thread_id: str | None = None) -> dict[str, Any]:
+    """Return the context window of an agent: the sections of the last compiled context, or of the first where there was none yet."""
+    definition = agents.definition(agent_id)
+    core = CoreMemory(agents.store, agent_id).blocks()
+    system, profile = agents_told.prompt_of(definition), agents.profile_of(definition)
+    shown = render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in core], numbered=profile.numbers_lines)
+    values: dict[str, Any] = agents.state(thread_id or agent_id)
+    usage: dict[str, int] = values.get("context_usage") or {}
+    counted_as = resolve_token_counter().count_text
+    messages, summary = values.get("messages") or [], values.get("summary") or {}
+    counted = {
+        "num_tokens_system": usage.get("system") or counted_as(system), "num_tokens_core_memory": usage.get("core_memory") or counted_as(shown),
+        "num_tokens_summary_memory": usage.get("summary") or 0, "num_tokens_messages": usage.get("messages") or 0,
+        "num_tokens_functions_definitions": usage.get("tools") or 0, "num_tokens_external_memory_summary": 0, "num_tokens_memory_filesystem": 0,
+        "num_tokens_tool_usage_rules": usage.get("tool_rules") or 0, "num_tokens_directories": 0,
+    }  # fmt: skip
+    return {
+        "context_window_size_max": models_told.window_of(definition), "context_window_size_current": usage.get("total") or sum(counted.values()),
+        "num_messages": len(messages) + 1, "num_archival_memory": count(agents.store, namespaces.of(agent_id, "archival")),
+        "num_recall_memory": count(agents.store, namespaces.of(agent_id, "recall")), "system_prompt": system, "core_memory": shown,
+        "summary_memory": summary.get("text"), "external_memory_summary": "", "memory_filesystem": None, "tool_usage_rules": None,
+        "directories": None, "functions_definitions": [tool.schema(thinking=True) for tool in profile.tools], **counted,
+        "messages": [_message(one) for one in messages],
+    }  # fmt: skip
+
+
+def _message(message: Any) -> dict[str, Any]:
+    role = {"human": "user", "ai": "assistant", "tool": "tool", "system": "system"}.get(message.type, "user")
+    return {"id": f"message-{message.id}", "role": role, "content": [{"type": "text", "text": message.text}]}

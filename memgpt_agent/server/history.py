@@ -1,0 +1,166 @@
+"""A conversation as a list of messages, a page at a time, out of recall memory and what its runs asked a person."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
+
+from langgraph.store.base import GetOp, Item
+
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.recall import Message, message_of
+from memgpt_agent.memory.stored import RunItem
+from memgpt_agent.server import agents_told, transcript
+from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.server.paging import Page
+from memgpt_agent.server.runs import Runs
+from memgpt_agent.server.transcript import Told
+from memgpt_agent.store.plain import count, newest
+
+LIMIT = 100
+"""How many messages a page has where no number is asked for."""
+_BESIDE = 50
+"""So many records are read beside a page: of the cursor's own time, and of the turn at its edge."""
+
+
+class Entry(NamedTuple):
+    """What stands together under one id, or two: a record's messages."""
+
+    time: str
+    """When it was."""
+    messages: list[Told]
+    """The messages."""
+
+
+class History:
+    """The messages of one conversation.
+
+    Args:
+        agents: the agents.
+        runs: their runs.
+        agent_id: the agent.
+        thread_id: the conversation.
+        use_assistant_message: whether what is said is a message of its own.
+    """
+
+    def __init__(self, agents: OpenAgents, runs: Runs, agent_id: str, thread_id: str, *, use_assistant_message: bool = True) -> None:
+        self._agents, self._runs, self._agent_id, self._thread_id = agents, runs, agent_id, thread_id
+        self._assistant = use_assistant_message
+        self._namespace = namespaces.of(agent_id, "recall")
+
+    def page(self, page: Page) -> list[Told]:
+        """Return a page of messages. Where no order is asked for, the newest of them, oldest first."""
+        limit = LIMIT if page.limit is None else page.limit
+        if page.order == "desc":
+            low, high, from_end = page.before, page.after, True
+        else:
+            low, high, from_end = page.after, page.before, page.order is None and page.after is None
+        if page.before is not None:
+            from_end = page.order != "desc"
+        found = self._between(low, high, limit, from_end=from_end)
+        told = [message for entry in found for message in entry.messages]
+        return told[::-1] if page.order == "desc" else told
+
+    def of_turns(self, turn_ids: Iterable[str], *, whole: bool = False) -> list[Told]:
+        """Return the messages of turns, oldest first; what the user said only where the ``whole`` is asked for."""
+        records = [record for turn in turn_ids for record in self._agents.recall(self._agent_id).of_turn(turn)]
+        return [message for entry in self._entries(records) for message in entry.messages if whole or message["message_type"] != "user_message"]
+
+    def _between(self, low: str | None, high: str | None, limit: int, *, from_end: bool) -> list[Entry]:
+        """Return as many entries as fit the limit between two cursors, oldest first, from the end or from the beginning."""
+        start, end = self._time_of(low), self._time_of(high)
+        if (low and start is None) or (high and end is None) or limit == 0:
+            return []
+        times = {**({"$gte": start} if start else {}), **({"$lte": end} if end else {})}
+        condition: dict[str, Any] = {"thread_id": self._thread_id, **({"time": times} if times else {})}
+        wanted = limit + _BESIDE
+        total = count(self._agents.store, self._namespace, condition)
+        offset = 0 if from_end else max(0, total - wanted)
+        items = newest(self._agents.store, self._namespace, filter=condition, limit=wanted, offset=offset)
+        found = self._entries([message_of(item) for item in reversed(items)])
+        if start in (None, "") and low != self._system_id and (len(items) >= total or not from_end):
+            found.insert(0, Entry("", [self._system()]))
+        found = self._cut(found, low, high)
+        return _fitting(found, limit, from_end=from_end)
+
+    def _cut(self, found: list[Entry], low: str | None, high: str | None) -> list[Entry]:
+        places = {message["id"]: place for place, entry in enumerate(found) for message in entry.messages}
+        if high is not None and high in places:
+            found = found[: places[high]]
+        if low is not None and low in places:
+            found = found[places[low] + 1 :]
+        return found
+
+    @property
+    def _system_id(self) -> str:
+        return agents_told.system_message_id(self._thread_id)
+
+    def _system(self) -> Told:
+        definition = self._agents.definition(self._agent_id)
+        return {
+            "id": self._system_id, "date": definition.created, "message_type": "system_message", "name": None, "otid": None, "run_id": None,
+            "step_id": None, "sender_id": None, "is_err": None, "content": agents_told.prompt_of(definition),
+        }  # fmt: skip
+
+    def _time_of(self, cursor: str | None) -> str | None:
+        """Return the time of the message of an id; ``None`` where there is none, empty for the system message."""
+        if cursor is None:
+            return None
+        if cursor == self._system_id:
+            return ""
+        key = cursor.removeprefix("message-").removesuffix("-return").removesuffix("-answer")
+        record = self._agents.recall(self._agent_id).get([key]).get(key)
+        if record is not None:
+            return record.time
+        for field in ("reply_id", "call_id"):
+            if items := newest(self._agents.store, self._namespace, filter={field: key}, limit=1):
+                return message_of(items[0]).time
+        asked = [one for run in self._runs.of(self._agent_id) for one in (*run.request.get("asked", ()), *run.request.get("pending", ()))]
+        return next((one["time"] for one in asked if one["call_id"] == key), None)
+
+    def _entries(self, records: Sequence[Message]) -> list[Entry]:
+        turns = list(dict.fromkeys(record.turn for record in records if record.turn.startswith("run-")))
+        found = self._agents.store.batch([GetOp(namespaces.of(self._agent_id, "runs"), turn) for turn in turns]) if turns else []
+        runs = {item.key: item.value for item in cast(list[Item | None], found) if item is not None}
+        entries = [Entry(record.time, self._told(record, runs.get(record.turn, {}))) for record in records]
+        entries += [entry for run_id, run in runs.items() for entry in _questions(run, run_id)]
+        return sorted(entries, key=lambda entry: entry.time)
+
+    def _told(self, record: Message, run: dict[str, Any]) -> list[Told]:
+        request: dict[str, Any] = run.get("request") or {}
+        otid = next(iter(request.get("otids") or ()), "") if record.role == "user" else ""
+        return transcript.told(record, use_assistant_message=self._assistant, otid=otid, content=request.get("content"))
+
+
+def _questions(run: dict[str, Any], run_id: str) -> list[Entry]:
+    request: dict[str, Any] = run.get("request") or {}
+    asked = [Entry(one["time"], [transcript.request_message(one, run_id)]) for one in (*request.get("asked", ()), *request.get("pending", ()))]
+    return [*asked, *(Entry(one["time"], [transcript.response_message(one, run_id)]) for one in request.get("answers", ()))]
+
+
+def _fitting(found: list[Entry], limit: int, *, from_end: bool) -> list[Entry]:
+    """Return as many whole entries as have ``limit`` messages together, one at least."""
+    kept: list[Entry] = []
+    number = 0
+    for entry in reversed(found) if from_end else found:
+        if kept and number + len(entry.messages) > limit:
+            break
+        kept.append(entry)
+        number += len(entry.messages)
+    return kept[::-1] if from_end else kept
+
+
+def run_told(agent_id: str, run: RunItem) -> dict[str, Any]:
+    """Return a run as clients see it."""
+    return {
+        "id": run.id, "agent_id": agent_id, "status": run.status, "background": run.background, "created_at": run.created,
+        "completed_at": run.completed or None, "stop_reason": run.stop_reason or None, "total_duration_ns": run.usage.get("duration_ms", 0) * 1_000_000,
+        "conversation_id": run.thread_id if run.thread_id != agent_id else None, "metadata": {"error": run.error} if run.error else {},
+        "request_config": {"use_assistant_message": run.request.get("use_assistant_message", True)},
+    }  # fmt: skip
+
+
+def usage_told(run: RunItem) -> dict[str, Any]:
+    """Return the tokens of a run as clients see them."""
+    names = ("completion_tokens", "prompt_tokens", "total_tokens", "step_count", "context_tokens")
+    return {"message_type": "usage_statistics", **{name: run.usage.get(name, 0) for name in names}, "run_ids": [run.id]}
+
+

@@ -1,0 +1,47 @@
+"""Ids that clients hold: made of a kind and of what is needed to find the thing again, so that no index of ids is kept."""
+
+import base64
+import binascii
+import uuid
+
+from memgpt_agent.server.problems import not_found
+
+
+def new(kind: str) -> str:
+    """Return a new id of its own."""
+    return f"{kind}-{uuid.uuid4()}"
+
+
+def packed(kind: str, *parts: str) -> str:
+    """Return an id that holds these texts; :func:`unpacked` gives them back."""
+    raw = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return f"{kind}-~{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
+
+
+def unpacked(kind: str, given: str) -> tuple[str, ...] | None:
+    """Return the texts that an id holds; ``None`` where it is no such id."""
+    start = f"{kind}-~"
+    if not given.startswith(start):
+        return None
+    text = given[len(start) :]
+    try:
+        return tuple(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass").split("\0"))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def run_id(agent_id: str) -> str:
+    """Return the id of a new run of an agent."""
+    return packed("run", agent_id, uuid.uuid4().hex[:16])
+
+
+def agent_of_run(given: str) -> str:
+    """Return the agent of a run.
+
+    Raises:
+        Problem: it is no id of a run.
+    """
+    parts = unpacked("run", given)
+    if parts is None or len(parts) != 2:
+        raise not_found("run", given)
+    return parts[0]

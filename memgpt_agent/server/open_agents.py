@@ -1,0 +1,211 @@
+"""The agents of a data folder as the server holds them: one store, one file of conversations, each agent opened once."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
+from memgpt_agent.agent import MemGPTAgent
+from memgpt_agent.checkpoints import SqliteCheckpointer, open_configured_checkpointer
+from memgpt_agent.config import Settings
+from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.leases import Leases
+from memgpt_agent.memory import definitions, erasing
+from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.server.problems import not_found
+from memgpt_agent.server.tool_source import ServedTools
+from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.tools.catalogue import catalogue
+from memgpt_agent.tools.groups import with_groups
+from memgpt_agent.tools.profiles import Profile, profile_of
+from memgpt_agent.tools.rules import ContinueRule
+from memgpt_agent.turns.sleeper import SleepRule
+
+MAX_OPEN = 200
+"""So many agents stay open; the one that was used least lately is closed first."""
+Key = tuple[str, str, str]
+
+
+class OpenAgents:
+    """Opens agents for requests; everything that concerns an agent goes through :meth:`definition` or :meth:`agent`.
+
+    Args:
+        settings: where everything lies.
+        store: the store, if it is open already.
+        checkpointer: the conversations, if they are open already.
+        model: a chat model for agents that name none.
+        sandbox: whether tools that clients upload may run, in the sandbox of ``run_code``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        store: BaseMemoryStore | None = None,
+        checkpointer: SqliteCheckpointer | None = None,
+        model: BaseChatModel | str | None = None,
+        sandbox: bool = False,
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self._opened = ExitStack()
+        self.store = store if store is not None else self._opened.enter_context(open_configured_store(self.settings))
+        self.checkpointer = checkpointer or self._opened.enter_context(open_configured_checkpointer(self.settings))
+        self.tools = ServedTools(self.store, sandbox=sandbox)
+        self._model = model
+        self._agents: OrderedDict[Key, MemGPTAgent] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def every(self) -> list[AgentDefinition]:
+        """Return the definitions of all agents that this request may see, oldest first."""
+        return definitions.every(self.store)
+
+    def definition(self, agent_id: str) -> AgentDefinition:
+        """Return an agent's definition.
+
+        Raises:
+            Problem: there is none of this id, or it is somebody else's: 404.
+        """
+        found = definitions.load(self.store, agent_id)
+        if found is None:
+            raise not_found("agent", agent_id)
+        return found
+
+    def core(self, agent_id: str) -> CoreMemory:
+        """Return an agent's core memory.
+
+        Raises:
+            Problem: as :meth:`definition`.
+        """
+        self.definition(agent_id)
+        return CoreMemory(self.store, agent_id)
+
+    def recall(self, agent_id: str) -> RecallMemory:
+        """Return an agent's recall memory."""
+        return RecallMemory(self.store, agent_id)
+
+    def state(self, thread_id: str) -> dict[str, Any]:
+        """Return the state of a conversation; empty where nothing was said in it."""
+        graph = create_graph(checkpointer=self.checkpointer, store=self.store)
+        return dict(graph.get_state({"configurable": {"thread_id": thread_id}}).values)
+
+    def agent(
+        self, agent_id: str, thread_id: str | None = None, *, client_tools: Sequence[BaseTool] = (), model: str | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> MemGPTAgent:  # fmt: skip
+        """Return an agent, open; the same one for the same conversation until its definition changes.
+
+        Args:
+            agent_id: which one.
+            thread_id: which of its conversations; its own if none is given.
+            client_tools: tools that the client of this request carries out itself.
+            model: another model for this request.
+            context: other choices for this request.
+
+        Raises:
+            Problem: as :meth:`definition`.
+        """
+        definition = self.definition(agent_id)
+        thread = thread_id or agent_id
+        special = bool(client_tools or model or context)
+        key = (agent_id, thread, "" if special else repr(definition))
+        with self._guard:
+            if not special and (known := self._agents.get(key)) is not None:
+                self._agents.move_to_end(key)
+                return known
+        made = self._opened_agent(definition, thread, client_tools, model, context)
+        return made if special else self._kept(key, made)
+
+    def profile_of(self, definition: AgentDefinition, also: Sequence[str] = ()) -> Profile:
+        """Return an agent's profile with the tools of its groups and those that it was given by name, without those taken from it.
+
+        An agent of Letta's newest type goes on after each of the tools that are its own or the client's (``also``).
+        """
+        groups = [*definition.groups, *(("files",) if definition.served.get("folder_ids") else ())]
+        profile = with_groups(profile_of(definition.profile), groups)
+        have = {tool.name for tool in profile.tools}
+        extra = (catalogue()[name] for name in definition.served.get("extra_tools", ()) if name in catalogue() and name not in have)
+        tools = (*(tool for tool in profile.tools if tool.name not in definition.without), *extra)
+        goes_on = [name for name in (*also, *definition.groups) if name in {*also, *(tool.name for tool in tools)}]
+        rules = [ContinueRule(name) for name in goes_on] if definition.served.get("agent_type") == "letta_v1_agent" else []
+        return replace(profile, tools=tools, rules=(*profile.rules, *rules))
+
+    def _opened_agent(
+        self, definition: AgentDefinition, thread: str, client_tools: Sequence[BaseTool], model: str | None,
+        context: Mapping[str, Any] | None,
+    ) -> MemGPTAgent:  # fmt: skip
+        named = {tool.name for tool in client_tools}
+        tools = [tool for tool in self.tools.of(definition) if tool.name not in named]
+        profile = self.profile_of(definition, [tool.name for tool in (*tools, *client_tools)])
+        return MemGPTAgent(
+            agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store, context=context,
+            model=model or definition.model or self._model, checkpointer=self.checkpointer, settings=self.settings,
+            sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
+        )  # fmt: skip
+
+    def _kept(self, key: Key, made: MemGPTAgent) -> MemGPTAgent:
+        """Keep an agent open, and close what stood in its place or was used least lately."""
+        # Opening an agent may write its definition, so the key is taken from what is stored now.
+        key = (key[0], key[1], repr(self.definition(key[0])))
+        with self._guard:
+            old = [one for one in self._agents if one[:2] == key[:2] and one != key]
+            kept = self._agents.setdefault(key, made)
+            self._agents.move_to_end(key)
+            while len(self._agents) - len(old) > MAX_OPEN:
+                old.append(next(one for one in self._agents if one not in old))
+            gone = [self._agents.pop(one) for one in old]
+        for agent in [*gone, *([made] if kept is not made else [])]:
+            agent.close()
+        return kept
+
+    def change(self, agent_id: str, changed: Callable[[AgentDefinition], AgentDefinition]) -> AgentDefinition:
+        """Change an agent's definition; the next request opens it anew.
+
+        Raises:
+            Problem: as :meth:`definition`.
+        """
+        self.definition(agent_id)
+        return definitions.change(self.store, agent_id, changed)
+
+    def serve(self, agent_id: str, **given: Any) -> AgentDefinition:
+        """Note what a client gave to an agent beside what the agent is made of."""
+        return self.change(agent_id, lambda known: replace(known, served={**known.served, **given}))
+
+    def delete(self, agent_id: str) -> None:
+        """Erase an agent, as :func:`memgpt_agent.stored_agents.delete_agent` does.
+
+        Raises:
+            Problem: as :meth:`definition`.
+        """
+        self.definition(agent_id)
+        with self._guard:
+            gone = [self._agents.pop(key) for key in list(self._agents) if key[0] == agent_id]
+        for agent in gone:
+            agent.close()
+        erasing.erase(self.store, self.checkpointer, agent_id, self.settings.turn_wait_seconds, lambda _: None)
+
+    def reset(self, agent_id: str, thread_id: str) -> None:
+        """Let a conversation begin anew; what was said stays in recall memory.
+
+        Raises:
+            ConversationBusy: a turn is being taken, and was not over in time.
+        """
+        self.definition(agent_id)
+        with Leases(self.store).hold(thread_id, self.settings.turn_wait_seconds):
+            self.checkpointer.delete_thread(thread_id)
+
+    def close(self) -> None:
+        """Close every agent and the files that were opened here."""
+        with self._guard:
+            gone = list(self._agents.values())
+            self._agents.clear()
+        for agent in gone:
+            agent.close()
+        self._opened.close()

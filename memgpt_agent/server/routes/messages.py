@@ -1,0 +1,114 @@
+"""Messages: saying something to an agent, waited for, streamed or in the background; reading, cancelling, clearing."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+
+from memgpt_agent.server import agents_told, streams
+from memgpt_agent.server.history import History, run_told, usage_told
+from memgpt_agent.server.paging import Paged
+from memgpt_agent.server.runs import LiveRun
+from memgpt_agent.server.serving import Served, Serving
+from memgpt_agent.server.shapes.agents import AgentAnswer
+from memgpt_agent.server.shapes.base import Data
+from memgpt_agent.server.shapes.messages import Reply, RunAnswer, Speech
+from memgpt_agent.server.transcript import filtered, request_message
+
+router = APIRouter(prefix="/v1/agents", tags=["messages"])
+
+
+async def replied(served: Served, agent_id: str, thread_id: str, body: Data) -> Any:
+    """Say something, and answer with what came of it: as a stream, or whole when the turn is over.
+
+    Raises:
+        Problem: the turn failed, or could not begin.
+    """
+    background = bool(body.get("background"))
+    before = await asyncio.to_thread(_known, served, agent_id, thread_id)
+    live = await served.speaker.say(agent_id, thread_id, body, background=background)
+    if body.get("streaming"):
+        return streams.response(live, body)
+    async for _ in live.follow():
+        pass
+    live.raise_error()
+    return await asyncio.to_thread(_reply, served, agent_id, thread_id, live, body, before)
+
+
+def _known(served: Served, agent_id: str, thread_id: str) -> set[str]:
+    """Return the ids of the messages of a turn that waits: an answer to it is answered by what comes after them."""
+    served.agents.definition(agent_id)
+    run = served.speaker.waiting_run(agent_id, thread_id)
+    return {one["id"] for one in History(served.agents, served.runs, agent_id, thread_id).of_turns([run.id])} if run else set()
+
+
+def _reply(served: Served, agent_id: str, thread_id: str, live: LiveRun, body: Data, before: set[str]) -> Data:
+    run = live.item
+    history = History(served.agents, served.runs, agent_id, thread_id, use_assistant_message=body.get("use_assistant_message") is not False)
+    asked = [request_message(one, run.id) for one in run.request.get("pending", ())]
+    hidden = before | {one["id"] for one in asked}
+    turns = [run.id]
+    messages = [one for one in history.of_turns(turns) if one["id"] not in hidden and one["message_type"] != "approval_response_message"]
+    return {
+        "messages": filtered([*messages, *asked], body.get("include_return_message_types")),
+        "stop_reason": {"message_type": "stop_reason", "stop_reason": run.stop_reason or "end_turn"}, "usage": usage_told(run),
+    }  # fmt: skip
+
+
+@router.post("/{agent_id}/messages", response_model=Reply, summary="Say something")
+async def create(served: Serving, agent_id: str, body: Speech) -> Any:
+    """Say something to an agent, or answer a call that waits, and return what it did and said."""
+    return await replied(served, agent_id, agent_id, body.given())
+
+
+@router.post("/{agent_id}/messages/stream", response_model=None, summary="Say something, streamed")
+async def stream(served: Serving, agent_id: str, body: Speech) -> Any:
+    """Say something, and stream what the agent does and says as server-sent events."""
+    return await replied(served, agent_id, agent_id, {**body.given(), "streaming": True})
+
+
+@router.post("/{agent_id}/messages/async", response_model=RunAnswer, summary="Say something in the background")
+async def create_async(served: Serving, agent_id: str, body: Speech) -> Any:
+    """Say something and return at once the run that it becomes. A run that a restart cuts off is taken up again."""
+    live = await served.speaker.say(agent_id, None, body.given(), background=True)
+    return run_told(agent_id, live.item)
+
+
+@router.get("/{agent_id}/messages", response_model=list[Data], summary="List messages")
+def list_messages(
+    served: Serving,
+    agent_id: str,
+    page: Paged,
+    conversation_id: Annotated[str | None, Query(title="Conversation")] = None,
+    use_assistant_message: Annotated[bool, Query(title="Replies as messages")] = True,
+    include_return_message_types: Annotated[list[str] | None, Query(title="Types")] = None,
+) -> Any:
+    """Return the messages of a conversation: the newest, oldest first, unless an order is asked for."""
+    served.agents.definition(agent_id)
+    thread = conversation_id if conversation_id not in (None, "default") else agent_id
+    history = History(served.agents, served.runs, agent_id, thread, use_assistant_message=use_assistant_message)
+    return filtered(history.page(page), include_return_message_types)
+
+
+@router.post("/{agent_id}/messages/cancel", summary="Cancel runs")
+async def cancel(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Data:
+    """End the runs that are being taken, or those that are named; what they did stays."""
+    await asyncio.to_thread(served.agents.definition, agent_id)
+    wanted = set((body or {}).get("run_ids") or ())
+    found = [run for run in list(served.runs.live.values()) if run.agent_id == agent_id and (not wanted or run.item.id in wanted)]
+    for run in found:
+        await served.runs.cancel(run)
+    return {run.item.id: "cancelled" for run in found}
+
+
+@router.patch("/{agent_id}/reset-messages", response_model=AgentAnswer, summary="Begin the conversation anew")
+def reset(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Any:
+    """Empty the queue of the conversation. What was said stays in recall memory, where the agent can search for it."""
+    served.agents.reset(agent_id, agent_id)
+    return agents_told.told(served.agents, served.agents.definition(agent_id))
+
+
+@router.post("/{agent_id}/summarize", summary="Summarise the conversation")
+async def compact(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Any:
+    """Fold the older messages of the queue into its summary."""
+    return await asyncio.to_thread(served.agents.compact, agent_id, agent_id)

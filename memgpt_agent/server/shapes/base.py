@@ -1,0 +1,23 @@
+"""What the shapes share: a request may hold more than is known of it, an answer too."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Data = dict[str, Any]
+
+
+class Sent(BaseModel):
+    """A request. Fields that are not known are passed over, as clients are older and newer than this server."""
+
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    def given(self) -> Data:
+        """Return the fields that the client sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Answer(BaseModel):
+    """An answer; fields beside those that are declared are handed on."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())

@@ -1,0 +1,160 @@
+"""Saying something to an agent for a client: a message, or an answer to what waits; the run that it becomes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from memgpt_agent.agent import MemGPTAgent
+from memgpt_agent.events import utc_now
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.runs import LiveRun, Runs, asked
+from memgpt_agent.server.tool_source import client_tool
+from memgpt_agent.turns.questions import Question
+from memgpt_agent.turns.turn_reader import StreamEvent
+
+NOTHING_WAITS = "No tool call is currently awaiting approval."
+WAITS = (
+    "The agent is waiting for approval on a tool call. Please approve or deny the pending request before continuing. "
+    "The call is {tool}, its id {call_id}."
+)
+Turn = Callable[[str], AsyncGenerator[StreamEvent]]
+
+
+@dataclass
+class Speaker:
+    """Takes what clients say to agents."""
+
+    agents: OpenAgents
+    """The agents."""
+    runs: Runs
+    """Their runs."""
+
+    async def say(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any], *, background: bool = False) -> LiveRun:
+        """Begin the run of what a client sends.
+
+        Args:
+            agent_id: to which agent.
+            thread_id: in which of its conversations.
+            body: the request: ``messages`` or ``input``, and what else was chosen for it.
+            background: whether nobody waits for the run.
+
+        Raises:
+            Problem: 409 where the agent waits for a person and something else is said, 400 where it does not wait and an answer
+                comes, 404, 422.
+        """
+        agent, special = await asyncio.to_thread(self._opened, agent_id, thread_id, body)
+        waiting = await agent.ainterrupts()
+        answers = _answers(body)
+        if answers is not None:
+            return await self._answered(agent, waiting, answers, background=background, closes=special)
+        if waiting:
+            raise Problem(409, WAITS.format(**asked(waiting[0], "")))
+        text = said(body)
+        request = {name: body[name] for name in ("use_assistant_message", "include_return_message_types", "client_tools") if body.get(name) is not None}
+        request |= {"otids": [one["otid"] for one in body.get("messages") or () if one.get("otid")]}
+        turn: Turn = lambda run_id: agent.astream(text, event_id=run_id)  # noqa: E731 - one expression, used once
+        return await self.runs.start(agent, self._noting(turn), text=text, background=background, request=request, closes=special)
+
+    def _opened(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any]) -> tuple[MemGPTAgent, bool]:
+        tools = [client_tool(one) for one in body.get("client_tools") or self._waited_for(agent_id, thread_id)]
+        context = {"max_steps": body["max_steps"]} if body.get("max_steps") else None
+        model = body.get("override_model")
+        return self.agents.agent(agent_id, thread_id, client_tools=tools, model=model, context=context), bool(tools or context or model)
+
+    def _waited_for(self, agent_id: str, thread_id: str | None) -> Sequence[Mapping[str, Any]]:
+        """Return the client's tools of a run whose call waits: an answer may come without naming them again."""
+        run = self.waiting_run(agent_id, thread_id or agent_id)
+        return run.request.get("client_tools", ()) if run else ()
+
+    def waiting_run(self, agent_id: str, thread_id: str) -> Any:
+        """Return the newest run of a conversation, if it waits for a person or a client."""
+        runs = [run for run in self.runs.of(agent_id) if run.thread_id == thread_id]
+        return runs[-1] if runs and runs[-1].request.get("pending") else None
+
+    def _noting(self, turn: Turn) -> Turn:
+        """Return the turn that notes at its end with its run what it waits for."""
+
+        async def noted(run_id: str) -> AsyncGenerator[StreamEvent]:
+            async for event in turn(run_id):
+                if event.response is not None:
+                    now = stamp(utc_now())
+                    pending = [asked(question, now) for question in event.response.interrupts]
+                    live = self.runs.live[run_id]
+                    live.item = replace(live.item, request={**live.item.request, "pending": pending})
+                yield event
+
+        return noted
+
+    async def _answered(
+        self, agent: MemGPTAgent, waiting: Sequence[Question], answers: Sequence[Mapping[str, Any]], *, background: bool, closes: bool
+    ) -> LiveRun:
+        if not waiting:
+            raise Problem(400, NOTHING_WAITS)
+        given = {}
+        calls = {call["call_id"]: (question, call) for question in waiting for call in [asked(question, "")]}
+        for answer in answers:
+            call_id = str(answer.get("tool_call_id") or next(iter(calls)))
+            if call_id not in calls:
+                raise Problem(400, f"Invalid tool call IDs: {call_id!r} does not wait. These do: {', '.join(calls)}.")
+            question, _ = calls[call_id]
+            given[question.id] = _decision(answer) if question.is_approval else dict(answer)
+        run = await asyncio.to_thread(self.waiting_run, agent.agent_id, agent.thread_id)
+        now = stamp(utc_now())
+        noted = [{**answer, "tool_call_id": str(answer.get("tool_call_id") or next(iter(calls))), "time": now} for answer in answers]
+        if run is not None:
+            done = [*run.request.get("asked", ()), *run.request["pending"]]
+            request = {**run.request, "pending": [], "asked": done, "answers": [*run.request.get("answers", ()), *noted]}
+            await asyncio.to_thread(self.runs.put, agent.agent_id, replace(run, request=request))
+        turn: Turn = lambda _: agent.aanswering(given)  # noqa: E731 - one expression, used once
+        return await self.runs.start(
+            agent, self._noting(turn), text="", background=background, run_id=run.id if run else None, closes=closes
+        )
+
+
+def said(body: Mapping[str, Any]) -> str:
+    """Return the text of what a client says.
+
+    Raises:
+        Problem: it says nothing.
+    """
+    given = body.get("input")
+    messages: list[Mapping[str, Any]] = [{"role": "user", "content": given}] if given is not None else list(body.get("messages") or ())
+    texts = [text_of(message.get("content")) for message in messages]
+    text = "\n\n".join(text for text in texts if text.strip())
+    if not text:
+        raise Problem(422, "There is nothing to say: give `messages` with text, or `input`.")
+    return text
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content: a string, or parts."""
+    if isinstance(content, list):
+        parts = cast(list[Any], content)
+        return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, Mapping) and part.get("text"))
+    return str(content or "")
+
+
+def _answers(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Return a client's answers to calls that wait, in any of the forms that clients have; ``None`` where it gives none."""
+    found: list[Mapping[str, Any]] = []
+    for message in body.get("messages") or ():
+        if message.get("type") == "approval" or ("approve" in message and "role" not in message):
+            given = message.get("approvals")
+            older = {"type": "approval", "approve": message.get("approve"), "reason": message.get("reason")}
+            found += given if given else [older]
+        elif message.get("type") == "tool_return":
+            found += [{"type": "tool", **one} for one in message.get("tool_returns") or ()]
+    return found or None
+
+
+def _decision(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return LangChain's decision of a client's answer to an approval."""
+    if answer.get("type") == "tool":
+        returned = text_of(answer.get("tool_return"))
+        return {"decisions": [{"type": "reject", "message": f"the client carried it out itself; it returned: {returned}"}]}
+    if answer.get("approve"):
+        return {"decisions": [{"type": "approve"}]}
+    return {"decisions": [{"type": "reject", "message": answer.get("reason") or ""}]}

@@ -1,0 +1,89 @@
+"""A run as server-sent events: its messages as they are made, then why it ended, its tokens, and the end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import StreamingResponse
+
+from memgpt_agent.events import utc_now
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.server.history import usage_told
+from memgpt_agent.server.problems import told
+from memgpt_agent.server.runs import LiveRun
+from memgpt_agent.server.transcript import Telling, Told, request_message
+
+PING_SECONDS = 15.0
+"""A stream that says nothing for so long says that it lives, where the client asked for it."""
+
+
+def data(event: Any) -> str:
+    """Return one server-sent event."""
+    return f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n"
+
+
+def response(live: LiveRun, body: Mapping[str, Any]) -> StreamingResponse:
+    """Return the answer that streams a run. The run goes on where the client leaves."""
+    tokens, assistant = bool(body.get("stream_tokens")), body.get("use_assistant_message") is not False
+    messages = _messages(live, body.get("include_return_message_types"), tokens=tokens, assistant=assistant)
+    source = _pinged(messages, live.item.id) if body.get("include_pings") else messages
+    return StreamingResponse(_written(source), media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+
+
+def past(live: LiveRun, messages: Sequence[Told]) -> StreamingResponse:
+    """Return the answer that streams what came of a run that is over."""
+
+    async def told_again() -> AsyncIterator[Told]:
+        for message in messages:
+            yield message
+        async for message in _messages(live, None, tokens=False, assistant=True):
+            if message["message_type"] != "approval_request_message":
+                yield message
+
+    return StreamingResponse(_written(told_again()), media_type="text/event-stream")
+
+
+async def _written(messages: AsyncIterator[Told]) -> AsyncIterator[str]:
+    async for message in messages:
+        yield data(message)
+    yield data("[DONE]")
+
+
+async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, assistant: bool) -> AsyncIterator[Told]:
+    run_id = live.item.id
+    telling = Telling(run_id, stamp(utc_now()), tokens=tokens, use_assistant_message=assistant)
+    place = 0
+    async for event in live.follow():
+        for message in telling.messages(event):
+            if not types or message["message_type"] in types:
+                place += 1
+                yield {**message, "seq_id": place}
+    if live.error is not None:
+        yield {"message_type": "error_message", "run_id": run_id, "error_type": type(live.error).__name__, "message": told(live.error), "detail": None}
+    for asked in live.item.request.get("pending", ()):
+        yield request_message(asked, run_id)
+    yield {"message_type": "stop_reason", "stop_reason": live.item.stop_reason or "end_turn"}
+    yield usage_told(live.item)
+
+
+async def _pinged(messages: AsyncIterator[Told], run_id: str) -> AsyncIterator[Told]:
+    """Yield the messages, and a ping where none comes for a while."""
+    iterator = aiter(messages)
+    coming: asyncio.Future[Told] = asyncio.ensure_future(anext(iterator))
+    try:
+        while True:
+            done, _ = await asyncio.wait([coming], timeout=PING_SECONDS)
+            if not done:
+                yield {"message_type": "ping", "id": "message-ping", "date": stamp(utc_now()), "run_id": run_id}
+                continue
+            try:
+                yield coming.result()
+            except StopAsyncIteration:
+                return
+            coming = asyncio.ensure_future(anext(iterator))
+    finally:
+        coming.cancel()
+        with suppress(asyncio.CancelledError, StopAsyncIteration):
+            await coming

@@ -1,0 +1,156 @@
+"""Messages as clients see them: made of recall memory's records, and of the events of a turn as they happen."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.turns.turn_reader import StreamEvent
+
+Told = dict[str, Any]
+
+
+def message_id(record: Message) -> str:
+    """Return the id of the messages that a record becomes."""
+    return f"message-{record.reply_id or record.id}"
+
+
+def told(record: Message, *, use_assistant_message: bool = True, content: Any = None, otid: str = "") -> list[Told]:
+    """Return the messages that a record becomes: thoughts, call and result each stand alone.
+
+    Args:
+        record: one record of recall memory.
+        use_assistant_message: whether what is said is a message of its own, not a call of ``send_message``.
+        content: what the user sent, where it was more than text.
+        otid: the id that the client gave to the user's message.
+    """
+    base = _base(record)
+    if record.role == "user":
+        return [{**base, "message_type": "user_message", "content": content or record.text, **({"otid": otid} if otid else {})}]
+    if record.role == "system":
+        return [{**base, "message_type": "system_message", "content": record.text}]
+    found: list[Told] = []
+    if record.thinking:
+        found.append({**base, "message_type": "reasoning_message", "reasoning": record.thinking, "source": "non_reasoner_model"})
+    if record.role == "assistant" and (use_assistant_message or not record.call_id):
+        found.append({**base, "message_type": "assistant_message", "content": record.text})
+    else:
+        found += _call_and_return(record, base)
+    return [{**one, "otid": one["otid"][:-1] + str(n % 10)} for n, one in enumerate(found)]
+
+
+def _base(record: Message) -> Told:
+    step, run = record.id, record.turn if record.turn.startswith("run-") else None
+    return {
+        "id": message_id(record), "date": record.time, "name": None, "otid": record.id, "run_id": run, "step_id": f"step-{step}",
+        "sender_id": None, "is_err": None,
+    }  # fmt: skip
+
+
+def _call_and_return(record: Message, base: Told) -> list[Told]:
+    name = record.tool or SEND_MESSAGE
+    arguments = record.arguments if record.tool else json.dumps({"message": record.text}, ensure_ascii=False)
+    call = call_message(base, name, arguments, record.call_id or record.id)
+    return [call, return_message({**base, "id": f"{base['id']}-return"}, name, record.text if record.tool else "Sent.", call, record.failed)]
+
+
+def call_message(base: Told, name: str, arguments: str, call_id: str, kind: str = "tool_call_message") -> Told:
+    """Return the message that a tool is called, or is asked to be."""
+    call = {"name": name, "arguments": arguments, "tool_call_id": call_id}
+    return {**base, "message_type": kind, "tool_call": call, "tool_calls": [call]}
+
+
+def return_message(base: Told, name: str, text: str, call: Told, failed: bool | None) -> Told:
+    """Return the message of what a tool returned."""
+    status, call_id = "error" if failed else "success", call["tool_call"]["tool_call_id"]
+    returned = {"type": "tool", "tool_return": text, "status": status, "tool_call_id": call_id, "stdout": None, "stderr": None}
+    return {
+        **base, "message_type": "tool_return_message", "name": name, "tool_return": text, "status": status, "tool_call_id": call_id,
+        "stdout": None, "stderr": None, "tool_returns": [returned],
+    }  # fmt: skip
+
+
+def request_message(asked: Mapping[str, Any], run_id: str | None) -> Told:
+    """Return the message that a call waits for a person, or for the client to carry it out."""
+    base = {"id": f"message-{asked['call_id']}", "date": asked["time"], "name": None, "otid": asked["call_id"], "run_id": run_id,
+            "step_id": f"step-{asked['call_id']}", "sender_id": None, "is_err": None}  # fmt: skip
+    return call_message(base, asked["tool"], json.dumps(asked["arguments"], ensure_ascii=False), asked["call_id"], "approval_request_message")
+
+
+def response_message(answer: Mapping[str, Any], run_id: str | None) -> Told:
+    """Return the message that somebody answered such a request."""
+    call_id = answer["tool_call_id"]
+    approvals = [{name: value for name, value in answer.items() if name not in ("time", "tool", "arguments")}]
+    return {
+        "id": f"message-{call_id}-answer", "date": answer["time"], "name": None, "otid": f"{call_id}-answer", "run_id": run_id, "step_id": None,
+        "message_type": "approval_response_message", "sender_id": None, "is_err": None, "approval_request_id": call_id,
+        "approve": bool(answer.get("approve", True)), "reason": answer.get("reason"), "approvals": approvals,
+    }  # fmt: skip
+
+
+class Telling:
+    """Turns the events of a running turn into messages, whole ones or pieces of them.
+
+    Args:
+        run_id: the turn's run.
+        tokens: whether what is said comes in pieces, all under one id.
+        use_assistant_message: as in :func:`told`.
+        now: gives the time.
+    """
+
+    def __init__(self, run_id: str, now: str, *, tokens: bool, use_assistant_message: bool = True) -> None:
+        self._run_id, self._now, self._tokens, self._assistant = run_id, now, tokens, use_assistant_message
+        self._streamed: dict[str, str] = {}
+        self._thoughts: list[str] = []
+        self._calls: dict[str, Told] = {}
+        self._last_reply = ""
+
+    def messages(self, event: StreamEvent) -> Iterator[Told]:
+        """Yield the messages of one event."""
+        if event.type == "delta":
+            self._streamed[event.reply_id] = self._streamed.get(event.reply_id, "") + event.text
+            self._last_reply = event.reply_id
+            if self._tokens:
+                yield self._said(event.reply_id, event.text)
+        elif event.type == "thinking":
+            self._thoughts.append(event.text)
+        elif event.type == "tool_call":
+            yield from self._called(event)
+        elif event.type == "tool_result" and event.call_id in self._calls:
+            call = self._calls.pop(event.call_id)
+            yield return_message({**self._base(f"message-{event.call_id}-return")}, event.name, event.text, call, event.failed)
+        elif event.type == "message":
+            yield from self._reasoning(f"message-{event.reply_id}")
+            yield self._said(event.reply_id, event.text)
+        elif event.type == "done":
+            yield from self._reasoning(f"message-{self._last_reply or self._run_id}")
+
+    def _called(self, event: StreamEvent) -> Iterator[Told]:
+        speaks = event.name == SEND_MESSAGE and self._assistant
+        base = self._base(f"message-{self._last_reply if speaks and self._last_reply else event.call_id}")
+        yield from self._reasoning(base["id"])
+        if not speaks:
+            call = call_message(base, event.name, json.dumps(event.arguments, ensure_ascii=False, default=str), event.call_id)
+            self._calls[event.call_id] = call
+            yield call
+        elif not self._tokens or not self._last_reply:
+            yield {**base, "message_type": "assistant_message", "content": str(event.arguments.get("message", ""))}
+        self._last_reply = ""
+
+    def _reasoning(self, message: str) -> Iterator[Told]:
+        if self._thoughts:
+            text, self._thoughts = "\n\n".join(self._thoughts), []
+            yield {**self._base(message), "message_type": "reasoning_message", "reasoning": text, "source": "non_reasoner_model"}
+
+    def _said(self, reply_id: str, text: str) -> Told:
+        return {**self._base(f"message-{reply_id}"), "message_type": "assistant_message", "content": text}
+
+    def _base(self, message: str) -> Told:
+        return {"id": message, "date": self._now, "name": None, "otid": message.removeprefix("message-"), "run_id": self._run_id,
+                "step_id": message.replace("message-", "step-", 1), "sender_id": None, "is_err": None}  # fmt: skip
+
+
+def filtered(messages: Sequence[Told], types: Sequence[str] | None) -> list[Told]:
+    """Return the messages of these types; all where none is named."""
+    return [one for one in messages if not types or one["message_type"] in types]
