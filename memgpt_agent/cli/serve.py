@@ -28,7 +28,7 @@ def serve(
     except ImportError as error:
         from memgpt_agent.errors import MissingDependency
 
-        raise MissingDependency(f"Serving needs a package that is not installed ({error.name}). Run: pip install 'memgpt-agent[serve]'") from error
+        raise MissingDependency(f"Serving needs {error.name}, which is not installed. Run: pip install 'memgpt-agent[serve]'") from error
 
     def told(url: str) -> None:
         terminal.err.print(plain(f"Serving {terminal.settings.home} at {url} (documentation: {url}/docs). Ctrl-C stops it."))

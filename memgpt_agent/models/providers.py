@@ -154,7 +154,8 @@ LiteLLM's (docs.litellm.ai/docs/providers).
 """
 
 OTHER_NAMES: Mapping[str, str] = {
-    "gemini": "google_genai", "google": "google_genai", "google_ai": "google_genai", "mistral": "mistralai", "vertex_ai": "google_vertexai", "ollama_chat": "ollama",
+    "gemini": "google_genai", "google": "google_genai", "google_ai": "google_genai", "mistral": "mistralai", "vertex_ai": "google_vertexai",
+    "ollama_chat": "ollama",
     "together_ai": "together", "fireworks_ai": "fireworks", "azure": "azure_openai", "claude": "anthropic", "lm_studio": "lmstudio",
     "hosted_vllm": "vllm", "llamacpp": "llama.cpp", "llama_cpp": "llama.cpp", "llama-cpp": "llama.cpp", "llamafile": "llama.cpp", "grok": "xai",
     "lm-studio": "lmstudio", "google-genai": "google_genai", "azure-openai": "azure_openai",

@@ -1,7 +1,7 @@
 """An agent as clients see it, and the agent that is made of what a client gives."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,13 +34,13 @@ KEPT = (
 """What a client gives that is kept and told, whatever it changes here."""
 
 
-def told(agents: OpenAgents, definition: AgentDefinition, include: Sequence[str] | None = None) -> dict[str, Any]:
+def told(agents: OpenAgents, definition: AgentDefinition) -> dict[str, Any]:
     """Return an agent as clients see it."""
     served, agent_id = definition.served, definition.agent_id
     handle = models_told.model_of(definition, agents.settings)
     settings = models_told.model_settings(handle, served.get("model_settings"))
     blocks = blocks_told.blocks_of(agents, agent_id)
-    kept = {name: served.get(name) for name in KEPT} | {"identities": [], "secrets": [], "tool_exec_environment_variables": []}
+    kept: dict[str, Any] = {name: served.get(name) for name in KEPT} | {"identities": [], "secrets": [], "tool_exec_environment_variables": []}
     folders = folders_of(agents, definition)
     type_ = served.get("agent_type") or _TYPE_OF.get(definition.profile, "memgpt_v2_agent")
     return {
@@ -134,8 +134,8 @@ def _served(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_model(definition: AgentDefinition, given: Mapping[str, Any]) -> AgentDefinition:
     """Return a definition with the model that a client names, in either of two ways."""
-    config = given.get("llm_config") or {}
-    named = given.get("model") or config.get("handle")
+    config: Mapping[str, Any] = given.get("llm_config") or {}
+    named: str | None = given.get("model") or config.get("handle")
     if not named and config.get("model"):
         named = f"{config.get('model_endpoint_type') or 'openai'}/{config['model']}"
     if not named:
@@ -145,10 +145,11 @@ def _with_model(definition: AgentDefinition, given: Mapping[str, Any]) -> AgentD
 
 
 def _context(given: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    window = given.get("context_window_limit") or (given.get("llm_config") or {}).get("context_window")
+    config: Mapping[str, Any] = given.get("llm_config") or {}
+    window: int | None = given.get("context_window_limit") or config.get("context_window")
     chosen = dict(known) if known is not None else {"prompt_tokens": DEFAULT_PROMPT_TOKENS}
     if window is not None:
-        chosen = {**chosen, "context_window_tokens": max(int(window), MIN_CONTEXT_WINDOW_TOKENS)}
+        chosen = {**chosen, "context_window_tokens": max(window, MIN_CONTEXT_WINDOW_TOKENS)}
         chosen.pop("prompt_tokens", None)
     if given.get("timezone"):
         chosen["time_zone"] = given["timezone"]

@@ -1,6 +1,6 @@
 """The server's app: routes, guards, and errors in the form that clients expect; it can be mounted in another server."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ def create_app(
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         opened = agents or await anyio.to_thread.run_sync(lambda: OpenAgents(settings, model=model, sandbox=sandbox))
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         served = app.state.served = Served.of(opened)

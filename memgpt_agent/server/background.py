@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.server.open_agents import OpenAgents
@@ -20,7 +21,7 @@ class Beating:
     def __init__(self, agents: OpenAgents) -> None:
         self._beats: list[Heartbeats] = []
         for definition in agents.every():
-            chosen = definition.served.get("metadata") or {}
+            chosen: dict[str, Any] = definition.served.get("metadata") or {}
             if chosen.get(EVERY):
                 try:
                     agent = agents.agent(definition.agent_id)

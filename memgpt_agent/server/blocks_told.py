@@ -29,7 +29,8 @@ class Place(NamedTuple):
 
 def as_told(block: Block, block_id: str) -> dict[str, Any]:
     """Return a block as clients see it."""
-    notes = dict.fromkeys(NOTES) | {"metadata": {}, "tags": [], "is_template": False} | block.notes
+    usual: dict[str, Any] = {"metadata": {}, "tags": [], "is_template": False}
+    notes: dict[str, Any] = {**dict.fromkeys(NOTES), **usual, **block.notes}
     return {
         "id": block_id, "label": block.label, "value": block.value, "limit": block.limit_chars, "description": block.description or None,
         "read_only": block.read_only, "created_by_id": None, "last_updated_by_id": None, **notes,

@@ -20,7 +20,8 @@ def overview(agents: OpenAgents, agent_id: str, thread_id: str | None = None) ->
     values: dict[str, Any] = agents.state(thread_id or agent_id)
     usage: dict[str, int] = values.get("context_usage") or {}
     counted_as = resolve_token_counter().count_text
-    messages, summary = values.get("messages") or [], values.get("summary") or {}
+    messages: list[Any] = values.get("messages") or []
+    summary: dict[str, Any] = values.get("summary") or {}
     counted = {
         "num_tokens_system": usage.get("system") or counted_as(system), "num_tokens_core_memory": usage.get("core_memory") or counted_as(shown),
         "num_tokens_summary_memory": usage.get("summary") or 0, "num_tokens_messages": usage.get("messages") or 0,

@@ -132,8 +132,9 @@ class History:
 
 def _questions(run: dict[str, Any], run_id: str) -> list[Entry]:
     request: dict[str, Any] = run.get("request") or {}
-    asked = [Entry(one["time"], [transcript.request_message(one, run_id)]) for one in (*request.get("asked", ()), *request.get("pending", ()))]
-    return [*asked, *(Entry(one["time"], [transcript.response_message(one, run_id)]) for one in request.get("answers", ()))]
+    asked = (*request.get("asked", ()), *request.get("pending", ()))
+    entries = [Entry(one["time"], [transcript.request_message(one, run_id)]) for one in asked]
+    return [*entries, *(Entry(one["time"], [transcript.response_message(one, run_id)]) for one in request.get("answers", ()))]
 
 
 def _fitting(found: list[Entry], limit: int, *, from_end: bool) -> list[Entry]:
@@ -152,8 +153,9 @@ def run_told(agent_id: str, run: RunItem) -> dict[str, Any]:
     """Return a run as clients see it."""
     return {
         "id": run.id, "agent_id": agent_id, "status": run.status, "background": run.background, "created_at": run.created,
-        "completed_at": run.completed or None, "stop_reason": run.stop_reason or None, "total_duration_ns": run.usage.get("duration_ms", 0) * 1_000_000,
-        "conversation_id": run.thread_id if run.thread_id != agent_id else None, "metadata": {"error": run.error} if run.error else {},
+        "completed_at": run.completed or None, "stop_reason": run.stop_reason or None,
+        "total_duration_ns": run.usage.get("duration_ms", 0) * 1_000_000, "metadata": {"error": run.error} if run.error else {},
+        "conversation_id": run.thread_id if run.thread_id != agent_id else None,
         "request_config": {"use_assistant_message": run.request.get("use_assistant_message", True)},
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from memgpt_agent.checkpoints import SqliteCheckpointer, open_configured_checkpo
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.leases import Leases
-from memgpt_agent.memory import definitions, erasing
+from memgpt_agent.memory import definitions, erasing, namespaces
 from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
@@ -86,6 +86,11 @@ class OpenAgents:
         """
         self.definition(agent_id)
         return CoreMemory(self.store, agent_id)
+
+    def folder(self, folder_id: str) -> dict[str, Any] | None:
+        """Return a folder of files as it is stored."""
+        item = self.store.get(namespaces.FOLDERS, folder_id)
+        return item.value if item else None
 
     def recall(self, agent_id: str) -> RecallMemory:
         """Return an agent's recall memory."""

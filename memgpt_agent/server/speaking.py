@@ -53,7 +53,8 @@ class Speaker:
         if waiting:
             raise Problem(409, WAITS.format(**asked(waiting[0], "")))
         text = said(body)
-        request = {name: body[name] for name in ("use_assistant_message", "include_return_message_types", "client_tools") if body.get(name) is not None}
+        kept = ("use_assistant_message", "include_return_message_types", "client_tools")
+        request = {name: body[name] for name in kept if body.get(name) is not None}
         request |= {"otids": [one["otid"] for one in body.get("messages") or () if one.get("otid")]}
         turn: Turn = lambda run_id: agent.astream(text, event_id=run_id)  # noqa: E731 - one expression, used once
         return await self.runs.start(agent, self._noting(turn), text=text, background=background, request=request, closes=special)
@@ -132,8 +133,8 @@ def said(body: Mapping[str, Any]) -> str:
 def text_of(content: Any) -> str:
     """Return the text of a message's content: a string, or parts."""
     if isinstance(content, list):
-        parts = cast(list[Any], content)
-        return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, Mapping) and part.get("text"))
+        parts = [cast(Mapping[str, Any], part) for part in cast(list[Any], content) if isinstance(part, Mapping)]
+        return "\n".join(str(part["text"]) for part in parts if part.get("text"))
     return str(content or "")
 
 
@@ -144,7 +145,7 @@ def _answers(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
         if message.get("type") == "approval" or ("approve" in message and "role" not in message):
             given = message.get("approvals")
             older = {"type": "approval", "approve": message.get("approve"), "reason": message.get("reason")}
-            found += given if given else [older]
+            found += given or [older]
         elif message.get("type") == "tool_return":
             found += [{"type": "tool", **one} for one in message.get("tool_returns") or ()]
     return found or None

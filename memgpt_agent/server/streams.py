@@ -61,7 +61,8 @@ async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, ass
                 place += 1
                 yield {**message, "seq_id": place}
     if live.error is not None:
-        yield {"message_type": "error_message", "run_id": run_id, "error_type": type(live.error).__name__, "message": told(live.error), "detail": None}
+        kind = type(live.error).__name__
+        yield {"message_type": "error_message", "run_id": run_id, "error_type": kind, "message": told(live.error), "detail": None}
     for asked in live.item.request.get("pending", ()):
         yield request_message(asked, run_id)
     yield {"message_type": "stop_reason", "stop_reason": live.item.stop_reason or "end_turn"}

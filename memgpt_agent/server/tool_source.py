@@ -62,10 +62,16 @@ def _typed(annotation: ast.expr | None) -> dict[str, Any]:
     if isinstance(annotation, ast.Name):
         return {"type": _TYPES[annotation.id]} if annotation.id in _TYPES else {}
     if isinstance(annotation, ast.BinOp):
-        return next((typed for side in (annotation.left, annotation.right) if (typed := _typed(side))), {})
+        return _first([annotation.left, annotation.right])
     if isinstance(annotation, ast.Subscript):
         return _subscripted(annotation)
     return {}
+
+
+def _first(parts: Sequence[ast.expr]) -> dict[str, Any]:
+    """Return the first of these annotations that has a schema."""
+    found = [schema for schema in map(_typed, parts) if schema]
+    return found[0] if found else {}
 
 
 def _subscripted(annotation: ast.Subscript) -> dict[str, Any]:
@@ -75,7 +81,7 @@ def _subscripted(annotation: ast.Subscript) -> dict[str, Any]:
     if base == "Literal":
         return {"enum": [part.value for part in parts if isinstance(part, ast.Constant)]}
     if base in {"Optional", "Union", "Annotated"}:
-        return next((typed for part in parts if (typed := _typed(part))), {})
+        return _first(parts)
     if base in {"list", "List", "set", "tuple"}:
         return {"type": "array", "items": _typed(parts[0])}
     return {"type": _TYPES[base]} if base in _TYPES else {}

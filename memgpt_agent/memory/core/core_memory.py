@@ -7,9 +7,8 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import BlockExists, BlockReadOnly, ToolError
+from memgpt_agent.errors import BlockExists, BlockReadOnly
 from memgpt_agent.events import Clock, utc_now
-from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.block_store import (
     BlockStore,
     StoredBlock,

@@ -3,8 +3,9 @@
 import io
 import json
 import tempfile
+import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Body, File, Form, Query, UploadFile
 
@@ -75,29 +76,22 @@ def import_file(
         path = Path(folder) / "agent.af"
         path.write_bytes(file.file.read())
         title = _name_in(path)
-        made = import_agents(
-            path, agent_id=f"agent-{_fresh()}", settings=served.agents.settings, store=served.agents.store, checkpointer=served.agents.checkpointer
-        )
+        agents, new = served.agents, f"agent-{uuid.uuid4()}"
+        made = import_agents(path, agent_id=new, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer)
     called = name or f"{title or 'agent'}{'_copy' if append_copy_suffix else ''}"
     for one in made:
         served.agents.serve(one.agent_id, name=called if len(made) == 1 else one.agent_id)
     return {"agent_ids": [one.agent_id for one in made], "not_carried": [note for one in made for note in one.not_carried]}
 
 
-def _fresh() -> str:
-    import uuid
-
-    return str(uuid.uuid4())
-
-
 def _name_in(path: Path) -> str:
     try:
         data: Any = json.loads(path.read_text("utf-8"))
-    except (ValueError, UnicodeDecodeError):
+    except ValueError:
         return ""
-    listed: Any = data.get("agents") if isinstance(data, dict) else None
-    first: Any = listed[0] if isinstance(listed, list) and listed else data
-    return str(first.get("name") or "") if isinstance(first, dict) else ""
+    read = cast(Data, data) if isinstance(data, dict) else {}
+    first = next(iter(cast(list[Any], read.get("agents") or ())), read)
+    return str(first.get("name") or "")
 
 
 @router.get("/{agent_id}", response_model=AgentAnswer, summary="Look at an agent")

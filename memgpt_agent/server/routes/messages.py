@@ -91,10 +91,10 @@ def list_messages(
 
 
 @router.post("/{agent_id}/messages/cancel", summary="Cancel runs")
-async def cancel(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Data:
+async def cancel(served: Serving, agent_id: str, body: Annotated[Data | None, Body()] = None) -> Data:
     """End the runs that are being taken, or those that are named; what they did stays."""
     await asyncio.to_thread(served.agents.definition, agent_id)
-    wanted = set((body or {}).get("run_ids") or ())
+    wanted: set[str] = set((body or {}).get("run_ids") or ())
     found = [run for run in list(served.runs.live.values()) if run.agent_id == agent_id and (not wanted or run.item.id in wanted)]
     for run in found:
         await served.runs.cancel(run)
@@ -108,7 +108,3 @@ def reset(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -
     return agents_told.told(served.agents, served.agents.definition(agent_id))
 
 
-@router.post("/{agent_id}/summarize", summary="Summarise the conversation")
-async def compact(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Any:
-    """Fold the older messages of the queue into its summary."""
-    return await asyncio.to_thread(served.agents.compact, agent_id, agent_id)

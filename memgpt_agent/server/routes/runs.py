@@ -104,7 +104,12 @@ def stream(served: Serving, run_id: str, body: Annotated[Any, Body()] = None) ->
 
 
 @router.get("/steps", response_model=list[Data], summary="List steps")
-def list_steps(served: Serving, page: Paged, run_id: Annotated[str | None, Query()] = None, agent_id: Annotated[str | None, Query()] = None) -> Any:
+def list_steps(
+    served: Serving, page: Paged, run_id: Annotated[str | None, Query()] = None, agent_id: Annotated[str | None, Query()] = None
+) -> Any:
     """Return the steps of a run, or of an agent's runs."""
-    wanted = [run_id] if run_id else [run.id for run in served.runs.of(agent_id)] if agent_id and served.agents.definition(agent_id) else []
+    wanted = [run_id] if run_id else []
+    if agent_id and not run_id:
+        served.agents.definition(agent_id)
+        wanted = [run.id for run in served.runs.of(agent_id)]
     return cut([step for one in wanted for step in _steps(served, one)], page, lambda one: one["id"])

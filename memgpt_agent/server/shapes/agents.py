@@ -7,11 +7,9 @@ from pydantic import ConfigDict, Field
 from memgpt_agent.server.shapes.base import Answer, Data, Sent
 
 
-class BlockFields(Sent):
-    """What may be said of a block."""
+class BlockNotes(Sent):
+    """What may be said of a block beside its text and its label."""
 
-    value: Annotated[str | None, Field(title="Text", description="The block's text.", examples=["The human's name is Ada."])] = None
-    label: Annotated[str | None, Field(title="Label", description="Its name, unique within an agent.", examples=["human"])] = None
     limit: Annotated[int | None, Field(title="Limit", description="The most characters it may have.", ge=1, examples=[5000])] = None
     description: Annotated[str | None, Field(title="Description", description="What it is for; the model reads it.")] = None
     read_only: Annotated[bool | None, Field(title="Read only", description="Whether the agent may not edit it.")] = None
@@ -25,7 +23,14 @@ class BlockFields(Sent):
     preserve_on_migration: bool | None = None
 
 
-class NewBlock(BlockFields):
+class BlockFields(BlockNotes):
+    """What may be changed of a block."""
+
+    value: Annotated[str | None, Field(title="Text", description="The block's text.", examples=["The human's name is Ada."])] = None
+    label: Annotated[str | None, Field(title="Label", description="Its name, unique within an agent.", examples=["human"])] = None
+
+
+class NewBlock(BlockNotes):
     """A block to be made."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"label": "human", "value": "The human's name is Ada.", "limit": 5000}})

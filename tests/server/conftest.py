@@ -1,0 +1,118 @@
+"""A real `memgpt serve` in a process of its own, on an empty data folder, with a model of ours behind OpenAI's protocol."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.providers.strict.openai_chat import OpenAIChat
+from tests.providers.strict.server import Heard, Refused, Reply, StrictServer
+
+ADDRESS = re.compile(r"http://[\w.\[\]:]+:\d+")
+WAIT_SECONDS = 120
+
+
+def brain(heard: list[Heard]) -> Reply | Refused:
+    """Answer by what was said last: `call TOOL(argument=value)` calls a tool, `plain` speaks without a call, else a greeting."""
+    said = heard[-1]
+    if said.role == "user":
+        if asked := re.search(r"call (\w+)\((.*?)\)", said.text):
+            given = dict(part.split("=", 1) for part in asked.group(2).split(",") if "=" in part)
+            return Reply(calls=((asked.group(1), {"thinking": f"I call {asked.group(1)}.", **given}),))
+        if "plain" in said.text:
+            return Reply(text="In plain words.")
+        if "refuse" in said.text:
+            return Refused(400, {"error": {"message": "no", "type": "invalid_request_error", "param": None, "code": None}})
+    return Reply(calls=(("send_message", {"thinking": "I answer.", "message": f"Heard: {_words(said.text)}"}),))
+
+
+def _words(text: str) -> str:
+    found = re.search(r'"message": "(.*?)"', text)
+    return (found.group(1) if found else text)[:80]
+
+
+@dataclass
+class Running:
+    """A server that is running."""
+
+    home: Path
+    """Its data folder."""
+    options: tuple[str, ...] = ()
+    """Options of the command."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables beside those of the tests."""
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+
+    def start(self) -> "Running":
+        """Start it and wait until it says where it listens."""
+        command = [sys.executable, "-c", "from memgpt_agent.cli import main; main()", "--home", str(self.home), "serve", "--port", "0", *self.options]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **self.environment})
+        said: list[str] = []
+        timer = threading.Timer(WAIT_SECONDS, self.process.kill)
+        timer.start()
+        assert self.process.stderr
+        for line in self.process.stderr:
+            said.append(line)
+            if found := ADDRESS.search("".join(said)):
+                self.url = found.group()
+                break
+        timer.cancel()
+        assert self.url, "".join(said)
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        return self
+
+    def stop(self) -> int:
+        """Tell it to stop and return its exit code."""
+        assert self.process
+        self.process.terminate()
+        code = self.process.wait(WAIT_SECONDS)
+        if self.process.stderr:
+            self.process.stderr.close()
+        return code
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """Ask for a path."""
+        return httpx.get(self.url + path, timeout=WAIT_SECONDS, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """Post a JSON body to a path."""
+        return httpx.post(self.url + path, json=body, timeout=WAIT_SECONDS, **options)
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[StrictServer]:
+    """The model, behind OpenAI's protocol."""
+    with StrictServer(OpenAIChat(), brain) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def serve(provider: StrictServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """Start a server on a data folder, a new one if none is given."""
+    started: list[Running] = []
+
+    def start(*options: str, home: Path | None = None, key: bool = True, **environment: str) -> Running:
+        model = {"OPENAI_BASE_URL": f"{provider.url}/v1", "OPENAI_API_KEY": "k"} if key else {}
+        running = Running(home or tmp_path_factory.mktemp("served"), options, {**model, "LANGSMITH_TRACING": "false", **environment})
+        started.append(running.start())
+        return running
+
+    yield start
+    for running in started:
+        if running.process and running.process.poll() is None:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def server(serve: Callable[..., Running]) -> Running:
+    """The server that most tests share."""
+    return serve()
