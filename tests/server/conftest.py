@@ -54,7 +54,8 @@ class Running:
 
     def start(self) -> "Running":
         """Start it and wait until it says where it listens."""
-        command = [sys.executable, "-c", "from memgpt_agent.cli import main; main()", "--home", str(self.home), "serve", "--port", "0", *self.options]
+        command = [sys.executable, "-c", "from memgpt_agent.cli import main; main()", "--home", str(self.home)]
+        command += ["serve", "--port", "0", *self.options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **self.environment})
         said: list[str] = []
         timer = threading.Timer(WAIT_SECONDS, self.process.kill)
