@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv install local local-compiled chat test test-local lint format types contracts check docs lock clean
+.PHONY: help venv install local local-compiled chat test test-local lint format types contracts check docs site lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -95,6 +95,9 @@ check: lint contracts test types test-local  ## all that CI checks
 
 docs: $(VENV)/.dev  ## write the README's file tree, docs/reference.md and the list of decisions
 	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py && $(BIN)/python scripts/decisions.py
+
+site: $(VENV)/.dev  ## build the documentation as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo "build/site/index.html"
 
 lock: $(VENV)/.dev $(VENV)/.local $(VENV)/.local-compiled $(VENV)/.small-model  ## write requirements.lock from .venv
 	$(call step,Installing every extra,a minute,$(PIP_INSTALL) -e '$(EVERY_EXTRA)')

@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from memgpt_agent.testing import ScriptedModel, say
+from tests.providers.strict.openai_chat import OpenAIChat
+from tests.providers.strict.server import Reply, StrictServer
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^(?P<before>[^\n]*)\n```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,19 +32,28 @@ def examples() -> list[object]:
     return found
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[StrictServer]:
+    """A server that speaks OpenAI's protocol: what a reader's own key leads to."""
+    answer = Reply(calls=(("send_message", {"message": "Hello, Alice.", "request_heartbeat": False}),))
+    with StrictServer(OpenAIChat(), lambda _: answer) as server:
+        yield server
+
+
 @pytest.mark.parametrize(("code", "run"), examples())
 def test_a_python_block_of_the_documents_runs(
-    code: str, run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, run: bool, provider: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs as it stands, with `llm_client` and `archival_db` given, in an empty folder."""
-    from langgraph.store.memory import InMemoryStore
-
+    """It runs as it stands in an empty folder, where a model is configured; some pages are given a model as `llm_client`."""
     compiled = compile(code, "example", "exec")
     if not run:
         return
     monkeypatch.chdir(tmp_path)
     answers = [lambda _messages: say("Hello, Alice.") for _ in range(50)]
-    exec(compiled, {"__name__": "example", "llm_client": ScriptedModel(answers), "archival_db": InMemoryStore()})  # noqa: S102
+    monkeypatch.setenv("MEMGPT_MODEL", "openai:gpt-4.1-mini")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
+    exec(compiled, {"__name__": "example", "llm_client": ScriptedModel(answers)})  # noqa: S102
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
