@@ -38,6 +38,7 @@ from memgpt_agent.tools.profiles import SLEEPTIME, Profile
 from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.approvals import Approvals
+from memgpt_agent.turns.attaching import Attachment
 from memgpt_agent.turns.background import Background
 from memgpt_agent.turns.deliveries import alast, last, said, sent
 from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event
@@ -259,27 +260,28 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
         """The same, each to be awaited."""
         return AsyncToolsByName(self.tools)
 
-    def step(self, text: str, *, event_id: str | None = None) -> AgentResponse:
+    def step(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AgentResponse:
         """Say something to the agent and return what came of the turn. When it returns, all of it is on disk.
 
         With an ``event_id`` of the caller's own it may be called again after a failure or a crash: what was said is handled
-        once, and the answer that was given is given again.
+        once, and the answer that was given is given again. ``attachments`` are paths of files, or content blocks: pictures reach a
+        model that sees, documents are loaded into the agent's files.
 
         Raises:
             ConversationBusy: other turns held the conversation for too long; nothing was done.
         """
-        return last(self.stream(text, event_id=event_id))
+        return last(self.stream(text, event_id=event_id, attachments=attachments))
 
     def heartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """Let the agent think with nothing said by the user; it may speak, tidy its memory, or do nothing."""
         return last(self.send(heartbeat_event(text, event_id)))
 
-    def stream(self, text: str, *, event_id: str | None = None) -> Generator[StreamEvent]:
+    def stream(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> Generator[StreamEvent]:
         """Say something to the agent and yield what happens as it happens; the last event holds the response.
 
         The conversation is held until the last event, or until the iterator is closed.
         """
-        return self._waking.deliver(said(text, event_id))
+        return self._waking.deliver(said(text, event_id, attachments))
 
     def send(self, event: Event) -> Generator[StreamEvent]:
         """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
@@ -288,17 +290,17 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
         """
         return self._waking.deliver(sent(event))
 
-    async def astep(self, text: str, *, event_id: str | None = None) -> AgentResponse:
+    async def astep(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AgentResponse:
         """The same as :meth:`step` in an asyncio loop."""
-        return await alast(self.astream(text, event_id=event_id))
+        return await alast(self.astream(text, event_id=event_id, attachments=attachments))
 
     async def aheartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`heartbeat` in an asyncio loop."""
         return await alast(self.asend(heartbeat_event(text, event_id)))
 
-    def astream(self, text: str, *, event_id: str | None = None) -> AsyncGenerator[StreamEvent]:
+    def astream(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`stream` in an asyncio loop."""
-        return self._waking.adeliver(said(text, event_id))
+        return self._waking.adeliver(said(text, event_id, attachments))
 
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""

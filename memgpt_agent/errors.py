@@ -153,6 +153,10 @@ class FileNotAttached(ToolError, LookupError):
     """The agent has no file of this name, or it is not open."""
 
 
+class UnknownUpload(ToolError, LookupError):
+    """No picture or file of this id was sent to the agent."""
+
+
 class UnknownPassage(ToolError, LookupError):
     """No archival passage has this id."""
 

@@ -41,6 +41,21 @@ class Event(TypedDict):
     """Who sent it, for a message from another agent."""
 
 
+class SentAlong(TypedDict):
+    """What is noted of a picture or file that came with a message."""
+
+    place: int
+    """The place of its content block."""
+    told: str
+    """How recall memory refers to it."""
+    upload: NotRequired[str]
+    """The id under which the original is kept."""
+    file: NotRequired[str]
+    """The name of the agent's file that it was loaded into."""
+    shown: NotRequired[str]
+    """What the model is shown in its place."""
+
+
 class Mark(TypedDict, total=False):
     """What the agent notes on a message when it receives or makes it."""
 
@@ -66,6 +81,8 @@ class Mark(TypedDict, total=False):
     """Who answered where the chat model did not: another model, by its name, or ``system`` for a sentence of the program's own."""
     left_out: list[int]
     """For a message of which the provider refused a part: the places of its content blocks that are not sent; -1 for all of it."""
+    uploads: list[SentAlong]
+    """What came with a user's message beside its text."""
     stands_for: int
     """For the marker of a page that was taken out: how many messages it stands for."""
     recalled: str
@@ -85,6 +102,11 @@ def mark_of(message: BaseMessage) -> Mark:
     """Return the agent's note on a message; empty where it was never received."""
     mark: Mark = message.additional_kwargs.get(MARK) or {}  # pyright: ignore[reportUnknownMemberType]
     return mark
+
+
+def attached_to(message: BaseMessage) -> list[str]:
+    """Return what came with a message beside its text, each as recall memory refers to it."""
+    return [note["told"] for note in mark_of(message).get("uploads", [])]
 
 
 def with_mark(message: BaseMessage, mark: Mark) -> BaseMessage:

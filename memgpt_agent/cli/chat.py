@@ -1,7 +1,8 @@
 """`memgpt chat` and `memgpt run`: talking to an agent, line by line or once."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,6 +74,9 @@ def run(
     reasoning: options.Reasoning = None,
     user: options.User = None,
     tools: options.Tools = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option("--attach", metavar="FILE", help="Send a picture or a document along; may be repeated.")
+    ] = None,
     thoughts: options.Thoughts = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -86,11 +90,11 @@ def run(
     text = sys.stdin.read() if message == "-" else message
     with terminal.open_agent(agent, **choices) as opened:
         if as_json:
-            terminal.print_json({"agent_id": opened.agent_id, **_quietly(opened, text).__dict__})
+            terminal.print_json({"agent_id": opened.agent_id, **_quietly(opened, text, attach or []).__dict__})
             return
         tty = sys.stdout.isatty()
         shown = tty if thoughts is None else thoughts
-        _turn(opened, TurnView(terminal.out, terminal.err, live=tty, thoughts=shown), text)
+        _turn(opened, TurnView(terminal.out, terminal.err, live=tty, thoughts=shown), text, attach or [])
 
 
 def _choices(
@@ -114,10 +118,10 @@ def _choices(
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _turn(agent: "MemGPTAgent", view: TurnView, text: str) -> "AgentResponse":
+def _turn(agent: "MemGPTAgent", view: TurnView, text: str, attached: Sequence[Path] = ()) -> "AgentResponse":
     """Do one turn; an interrupt ends it in good order and goes on up."""
     try:
-        response = view.show(agent.stream(text))
+        response = view.show(agent.stream(text, attachments=attached))
         if response.approval is not None and not view.is_live:
             view.tell_waiting(response.approval)
         return response
@@ -126,12 +130,12 @@ def _turn(agent: "MemGPTAgent", view: TurnView, text: str) -> "AgentResponse":
         raise
 
 
-def _quietly(agent: "MemGPTAgent", text: str) -> "AgentResponse":
+def _quietly(agent: "MemGPTAgent", text: str, attached: Sequence[Path]) -> "AgentResponse":
     """Do one turn that shows nothing."""
     from rich.console import Console
 
     silent = Console(quiet=True)
-    return _turn(agent, TurnView(silent, silent, live=False, thoughts=False), text)
+    return _turn(agent, TurnView(silent, silent, live=False, thoughts=False), text, attached)
 
 
 def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], thoughts: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -25,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "/context": "what fills the context window, in tokens",
     "/search": "/search WORDS: look into what was said and what was filed away",
     "/model": "the model that answers; /model NAME changes it, once the new one has answered",
+    "/attach": "/attach FILE: send a picture or a document along with what you say next",
     "/thoughts": "show or hide inner thoughts and tool calls",
     "/heartbeat": "let the agent think with nothing said",
     "/help": "this list",
@@ -39,9 +41,10 @@ class ChatLoop:
     def __init__(self, opened: "Callable[[], MemGPTAgent]", out: Console, view: TurnView) -> None:
         self._opened, self._out, self._view = opened, out, view
         self._read: Callable[[], str] = _no_more
+        self._attached: list[Path] = []
         self._acts: dict[str, Callable[[str], None]] = {
             "/memory": self._memory, "/context": self._context, "/search": self._search, "/thoughts": self._thoughts,
-            "/heartbeat": self._heartbeat, "/model": self._model, "/help": self._help,
+            "/heartbeat": self._heartbeat, "/model": self._model, "/attach": self._attach, "/help": self._help,
         }  # fmt: skip
 
     @cached_property
@@ -73,7 +76,8 @@ class ChatLoop:
             if line.startswith("/"):
                 self._command(line)
             elif line.strip():
-                self._turn(lambda: self._agent.stream(line.strip()))
+                attached, self._attached = self._attached, []
+                self._turn(lambda: self._agent.stream(line.strip(), attachments=attached))
         except MemGPTError as error:
             self._out.print(plain(f"{type(error).__name__}: {error}", "red"), soft_wrap=True)
 
@@ -146,6 +150,16 @@ class ChatLoop:
         self._note(f"Asking {name} ...")
         self._note(f"{self._agent.use_model(name)} answers from now on.")
 
+    def _attach(self, name: str) -> None:
+        from memgpt_agent.turns.attaching import blocks_of
+
+        if name:
+            path = Path(_unquoted(name)).expanduser()
+            blocks_of([path])  # what cannot be sent is told now
+            self._attached.append(path)
+        waiting = ", ".join(path.name for path in self._attached)
+        self._note(f"With what you say next goes: {waiting}." if waiting else "Name a file: /attach FILE")
+
     def _thoughts(self, _: str) -> None:
         self._view.thoughts = not self._view.thoughts
         self._note(f"Inner thoughts and tool calls are {'shown' if self._view.thoughts else 'hidden'}.")
@@ -161,6 +175,13 @@ class ChatLoop:
 
     def _note(self, text: str) -> None:
         self._out.print(plain(text, "dim"))
+
+
+def _unquoted(name: str) -> str:
+    """Return a path as terminals drop it: in quotes, or with its spaces escaped."""
+    if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
+        return name[1:-1]
+    return name if Path(name).expanduser().exists() else name.replace("\\ ", " ")
 
 
 def _no_more() -> str:

@@ -11,6 +11,7 @@ from memgpt_agent.memory.core import Cause, CoreMemory
 from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.main_context import QueueView
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.memory.uploads import Uploads
 from memgpt_agent.memory.waking import Journal, Post
 from memgpt_agent.owners import Identity, Walls
 
@@ -73,6 +74,11 @@ class AgentMemory:
     def archival(self) -> ArchivalMemory:
         """The passages."""
         return self.archive or StoreArchive(self.store, self.agent_id, self.clock)
+
+    @property
+    def uploads(self) -> Uploads:
+        """The pictures and files that users sent, as they came."""
+        return Uploads(self.store, self.agent_id)
 
     @property
     def files(self) -> AttachedFiles:

@@ -66,6 +66,8 @@ class Message:
     """The inner thoughts that came with it."""
     beyond: str = ""
     """For a tool result: what else the tool returned, encoded, so that a replay gives the same."""
+    attached: tuple[str, ...] = ()
+    """What came with it beside its text: each with its name, its kind and the id of the original (see ``Uploads``)."""
     checkpoint: str = ""
     """For an event: the checkpoint at which it was received, to tell a retry from a second delivery."""
     call_id: str = ""
@@ -100,7 +102,7 @@ class RecallMemory:
         speaker = f"{message.tool}({message.arguments})" if message.tool else message.user_id or message.role
         head = f"[{message.time[:10]}] {speaker[:_LINE_CHARS]}: "
         parts = [head + part for part in embedded_parts(message.text)]
-        beside = "\n".join([spoken_day(message.time), *_filling(message.text, context)]).strip()
+        beside = "\n".join([spoken_day(message.time), *message.attached, *_filling(message.text, context)]).strip()
         value = {
             **asdict(message), "indexed": parts if len(parts) > 1 else parts[0], "beside": beside,
             "chars": len(message.text), "asks": any(mark in message.text for mark in _QUESTION_MARKS),

@@ -75,6 +75,13 @@ class ViewsItem:
 
 
 @dataclass(frozen=True)
+class DataItem:
+    """A piece of what a user sent, in base64."""
+
+    data: str
+
+
+@dataclass(frozen=True)
 class LinesItem:
     """A page of a file's text."""
 

@@ -19,6 +19,7 @@ from memgpt_agent.memory.knowledge import Entity, Fact
 from memgpt_agent.memory.recall import index_of_message
 from memgpt_agent.memory.stored import (
     BlockItem,
+    DataItem,
     EventsItem,
     HeadItem,
     ImportItem,
@@ -38,6 +39,7 @@ from memgpt_agent.memory.stored import (
     ViewsItem,
 )
 from memgpt_agent.memory.tasks import Task, TaskStep
+from memgpt_agent.memory.uploads import Upload
 from memgpt_agent.memory.waking.pulse import PulseState
 from memgpt_agent.owners import OWNERS, Ownership
 
@@ -196,6 +198,8 @@ _OF_AN_AGENT = (
     Tier("summary_heads", HeadItem, keyed_by="thread"),
     Tier("files", FileRecord, _by_id, names=TierFields("name", "time")),
     Tier("file_text", LinesItem),
+    Tier("uploads", Upload, _by_id, names=TierFields("name", "time", "thread_id", user="user_id")),
+    Tier("upload_data", DataItem),
     Tier("open_files", ViewsItem, only="views"),
     Tier("tasks", TaskItem, only="list", further=_check_tasks),
     Tier("reflection", ReflectionItem, only="turns"),

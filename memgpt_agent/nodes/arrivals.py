@@ -15,13 +15,14 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, event_message, mark_of, with_mark
+from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, attached_to, event_message, mark_of, with_mark
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
 from memgpt_agent.nodes.company import Others, as_event
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.nodes.uploads import take_in
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.store.plain import put_then_embed
@@ -53,7 +54,7 @@ def receive(state: AgentState, session: Session, others: Others) -> tuple[list[A
         return cast(list[AnyMessage], [*gone, *marked]), goes_on
     waker = next((m for m in reversed(wakers) if not isinstance(m, AIMessage | ToolMessage)), wakers[-1])
     turn_id = str(waker.id)
-    received = [_received(m, turn_id, now) for m in news]
+    received, told = take_in([_received(m, turn_id, now) for m in news], session)
     remember(session, [m for m in received if m.id not in known], earlier=state["messages"])
     given = {*here, (state.get("event") or {}).get("id")}  # one that was made here follows from the checkpoint: nobody sends it again
     _remember_ids(session, [str(m.id) for m in received if not m.text and m.id in given and m.id not in known])
@@ -64,7 +65,8 @@ def receive(state: AgentState, session: Session, others: Others) -> tuple[list[A
     foreign = {m.id for m in wakers}
     settled = settle({**state, "messages": [m for m in state["messages"] if m.id not in foreign]}, session)
     behind: list[Any] = [RemoveMessage(id=str(m.id)) for m in received if m.id in here] if settled else []
-    return cast(list[AnyMessage], [*gone, *settled, *behind, *received]), turn
+    remember(session, told)
+    return cast(list[AnyMessage], [*gone, *settled, *behind, *received, *told]), turn
 
 
 def no_turn() -> Turn:
@@ -210,14 +212,15 @@ def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequenc
     for ordinal, message in enumerate(messages):
         text = message.text
         role = _role(message)
-        if role is None or not text:
+        attached = attached_to(message)
+        if role is None or not (text or attached):
             continue
         mark = mark_of(message)
         author = (mark.get("sender") if isinstance(message, AIMessage) else message.name) or user
         record = Message(
             id=str(message.id), role=role, text=text, time=_utc(mark.get("time", ""), session), thread_id=session.thread_id,
             turn=mark.get("turn", ""), ordinal=ordinal, user_id=author if role == "user" else "",
-            checkpoint=session.checkpoint_id,
+            checkpoint=session.checkpoint_id, attached=tuple(attached),
         )  # fmt: skip
         operations.append(
             session.memory.journal.put_operation(record, spoken_lines([*spoken, *messages[:ordinal]], user, record.time))

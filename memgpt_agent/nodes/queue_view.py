@@ -11,6 +11,7 @@ from memgpt_agent.memory.main_context import results_of, seen_of
 from memgpt_agent.models.dialects import REASONING
 from memgpt_agent.nodes.refused_parts import without_refused
 from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.uploads import with_uploads
 from memgpt_agent.nodes.view_cache import Results, Seen
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
 from memgpt_agent.state import TurnNotes
@@ -53,7 +54,7 @@ def _call_ids(message: AnyMessage) -> list[str]:
 
 def _seen(session: Session, message: AnyMessage, results: Results, limit: int, told: dict[str, Any]) -> Seen:
     """What the model sees of one message and of the results of its calls."""
-    message = without_refused(message)
+    message = with_uploads(without_refused(message))
     own = {
         i: cast(ToolMessage, _lighter(session, without_refused(results[i]), limit)) for i in _call_ids(message) if i in results
     }

@@ -82,7 +82,8 @@ def _attachments(message: AnyMessage) -> list[int]:
     """Return the places of a user's attachments that are still sent."""
     if not isinstance(message, HumanMessage) or isinstance(message.content, str):
         return []
-    gone = mark_of(message).get("left_out", [])
+    loaded = [note["place"] for note in mark_of(message).get("uploads", []) if note.get("shown")]
+    gone = [*mark_of(message).get("left_out", []), *loaded]
     blocks = cast(list[Any], message.content)
     return [n for n, b in enumerate(blocks) if not isinstance(b, str) and b.get("type") != "text" and n not in gone]
 

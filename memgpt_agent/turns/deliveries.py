@@ -12,6 +12,7 @@ from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.events import Event
 from memgpt_agent.faces import Unsuspended, finished
 from memgpt_agent.nodes.approval import decision_of
+from memgpt_agent.turns.attaching import Attachment, blocks_of
 from memgpt_agent.turns.questions import Question, answers_by_id
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 
@@ -53,16 +54,18 @@ class Delivery(NamedTuple):
         return Command(resume={asked.id: answer})
 
 
-def said(text: str, event_id: str | None) -> Delivery:
-    """Return the delivery of what the user says.
+def said(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()) -> Delivery:
+    """Return the delivery of what the user says, with what is sent along.
 
     Raises:
-        ConfigurationError: the text is empty.
+        ConfigurationError: the text is empty, and nothing is sent along.
+        DocumentError: a file that is to be sent along cannot be read.
     """
-    if not text.strip():
+    if not text.strip() and not attachments:
         raise ConfigurationError("The message is empty; say something, or call heartbeat() to let the agent think.")
     given = event_id or uuid.uuid4().hex
-    return Delivery({"messages": [HumanMessage(text, id=given)]}, given, event_id is not None)
+    blocks: list[Any] = [*([{"type": "text", "text": text}] if text.strip() else []), *blocks_of(attachments)]
+    return Delivery({"messages": [HumanMessage(blocks if attachments else text, id=given)]}, given, event_id is not None)
 
 
 def heartbeat(text: str, event_id: str | None) -> Event:

@@ -246,3 +246,21 @@ def test_what_seeds_an_agent_counts_when_it_is_made(memgpt, option: str) -> None
     memgpt.ok("run", "Hi", option, "the first")
     memgpt.ok("run", "Hi", option, "the second")
     assert json.loads(memgpt.ok("memory", "show", option[2:], "--json"))[0]["value"] == "the first"
+
+
+def test_a_file_is_attached_in_a_conversation_and_to_a_run(memgpt, spoken, tmp_path) -> None:
+    """`/attach` sends it with what is said next, once; a name that leads nowhere is told at once."""
+    file = tmp_path / "my notes.txt"
+    file.write_text("The code is 4711.\n")
+    memgpt.script(say("4711."), say("Still 4711."), say("Known."))
+    agent, loop, screen = conversation(memgpt)
+    with agent:
+        loop.run(spoken(["/attach nowhere.txt", "/attach", f"/attach '{file}'", "What is the code?", "And now?"]))
+    shown = " ".join(screen.getvalue().split())
+    assert "There is no file nowhere.txt" in shown
+    assert "Name a file" in shown
+    assert "With what you say next goes: my notes.txt." in shown
+    assert shown.count("[my notes.txt is in my files now (1 line).]") == 1
+    assert "The code is 4711." in str(memgpt.model.calls[0][-1].content)
+    assert memgpt.ok("run", "Look.", "--attach", str(file)) == "[my notes.txt was in my files already.]\n\nKnown.\n"
+    assert memgpt("run", "Look.", "--attach", str(tmp_path / "none.pdf")).exit_code == 1

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.providers.strict.openai_chat import OpenAIChat
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 from memgpt_agent.models.providers import PROVIDERS
 from memgpt_agent.testing import say
 from tests.cli.test_chat import conversation
-from tests.providers.strict.openai_chat import OpenAIChat
-from tests.providers.strict.server import Heard, Refused, Reply, StrictServer
 
 
 @pytest.fixture(autouse=True)

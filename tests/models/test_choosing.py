@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.providers.strict.openai_chat import OpenAIChat
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError
@@ -19,8 +21,6 @@ from memgpt_agent.models.listing import offers
 from memgpt_agent.models.providers import OTHER_NAMES, PROVIDERS, canonical, meant
 from memgpt_agent.stored_agents import list_agents
 from memgpt_agent.testing import HashingEmbedder
-from tests.providers.strict.openai_chat import OpenAIChat
-from tests.providers.strict.server import Heard, Refused, Reply, StrictServer
 
 VARIABLES = {name for p in PROVIDERS.values() for name in (*p.key_variables, *p.address_variables)} | {"MEMGPT_MODEL", "MEMGPT_HOME"}
 

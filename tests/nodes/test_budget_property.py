@@ -38,10 +38,11 @@ _PIECES = [
 _TEXTS = st.builds(lambda piece, count: piece * count, st.sampled_from(_PIECES), st.integers(1, 6_000))
 _IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 _FILE = {"type": "file", "mime_type": "text/plain", "base64": "aGVsbG8g" * 4_000}
+_ARCHIVE = {"type": "file", "mime_type": "application/zip", "base64": "aGVsbG8g" * 4_000}
 _CONTENTS = st.one_of(
     _TEXTS,
     st.lists(
-        st.one_of(_TEXTS.map(lambda text: {"type": "text", "text": text}), st.sampled_from([_IMAGE, _FILE])),
+        st.one_of(_TEXTS.map(lambda text: {"type": "text", "text": text}), st.sampled_from([_IMAGE, _FILE, _ARCHIVE])),
         min_size=1,
         max_size=5,
     ),
@@ -135,7 +136,7 @@ def test_attachments_that_do_not_fit_are_left_out_and_said_so() -> None:
     """What fits stays; the text stays; the state keeps all."""
     model = ScriptedModel([say("ok")])
     graph: Any = create_graph(model=model, store=InMemoryStore(), checkpointer=InMemorySaver())
-    content: Any = [{"type": "text", "text": "Look"}, _FILE, _FILE]
+    content: Any = [{"type": "text", "text": "Look"}, _ARCHIVE, _ARCHIVE]
     graph.invoke({"messages": [HumanMessage(content)]}, THREAD, context={"context_window_tokens": 4_096})
     told = str(model.calls[0][1].content)
     assert "Look" in told

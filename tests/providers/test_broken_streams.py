@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.life import ANSWER, agent_at
-from tests.providers.makers import PROVIDERS
-from tests.providers.strict.server import Heard, Reply, StrictServer
+from benchmarks.providers.life import ANSWER, agent_at
+from benchmarks.providers.makers import PROVIDERS
+from benchmarks.providers.strict.server import Heard, Reply, StrictServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
 

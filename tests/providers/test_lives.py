@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.providers.life import Living, lived
-from tests.providers.makers import PROVIDERS, Provider
-from tests.providers.strict.server import StrictServer
+from benchmarks.providers.life import Living, lived
+from benchmarks.providers.makers import PROVIDERS, Provider
+from benchmarks.providers.strict.server import StrictServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
 TURNS = int(os.environ.get("MEMGPT_TEST_TURNS", "21"))
@@ -21,5 +21,5 @@ def test_no_turn_of_a_life_is_refused(name: str, tmp_path: Path):
     provider: Provider = PROVIDERS[name]
     with StrictServer(provider.wire(), Living()) as server:
         make: Callable[[], Any] = lambda: provider.model(server.url)  # noqa: E731  one line
-        assert lived(tmp_path, server, make, TURNS, faces=provider.faces, **provider.options) == []
+        assert lived(tmp_path, server, make, TURNS, **provider.options) == []
     assert any(not body.get("tools") for body in server.requests), "nothing was evicted and summarised"

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
+from benchmarks.providers.life import Living, agent_at, odd, say
+from benchmarks.providers.makers import PROVIDERS
+from benchmarks.providers.strict.anthropic import Anthropic
+from benchmarks.providers.strict.server import Heard, Reply, StrictServer
 from memgpt_agent.models.dialects import Wanted, speak
-from tests.providers.life import Living, agent_at, odd, say
-from tests.providers.makers import PROVIDERS
-from tests.providers.strict.anthropic import Anthropic
-from tests.providers.strict.server import Heard, Reply, StrictServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
 
@@ -79,8 +79,8 @@ def test_items_that_only_the_server_stored_are_left_out():
 
 def test_signatures_of_an_older_version_find_their_calls_by_their_order():
     """Where the provider's ids were not noted, the first signature belongs to the first call."""
+    from benchmarks.providers.strict.gemini import _signature  # pyright: ignore[reportPrivateUsage]
     from memgpt_agent.models.dialects.google_genai import SIGNATURES
-    from tests.providers.strict.gemini import _signature  # pyright: ignore[reportPrivateUsage]
 
     signature = _signature({"name": "look", "args": {}})
     call = ToolCall(name="look", args={}, id="call_ours", type="tool_call")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.providers.life import ANSWER, Living, agent_at, odd, say
-from tests.providers.makers import PROVIDERS
-from tests.providers.strict.server import Heard, Refused, Reply, StrictServer
+from benchmarks.providers.life import ANSWER, Living, agent_at, odd, say
+from benchmarks.providers.makers import PROVIDERS
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
 ROUND = ("openai", "responses", "llama.cpp", "vllm-mistral", "anthropic-thinking", "gemini", "mistral", "ollama-thinking", "deepseek")

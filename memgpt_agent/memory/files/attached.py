@@ -1,6 +1,7 @@
 """Loading files into an agent's memory, again only where they changed; listing them, and taking them out."""
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem
 
-from memgpt_agent.documents import DocumentFile, DocumentPassage, Section, cut, read_sections
+from memgpt_agent.documents import DocumentFile, DocumentPassage, Section, cut, find_files, read_sections
 from memgpt_agent.errors import DocumentError, FileNotAttached
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.files.kinds import called, kind_of_document
 from memgpt_agent.memory.files.reading import Grep, grep
 from memgpt_agent.memory.files.record import (
     PAGE_LINES,
@@ -97,6 +99,32 @@ class AttachedFiles:
                     raise
                 yield FileLoad(FileRecord(identity, name, str(file.path.absolute())), "unreadable", str(error))
 
+    def attach(self, name: str, content: bytes, mime: str = "") -> FileLoad:
+        """Load a file that came as bytes, under its name, or one like it that is free.
+
+        The same bytes again are the same file, whatever they are called; ``unchanged`` says so.
+
+        Raises:
+            DocumentError: it is of no kind that can be read, or it cannot be read, or holds no text.
+        """
+        suffix, digest = kind_of_document(name, mime), hashlib.sha256(content).hexdigest()
+        if not suffix:
+            raise DocumentError(f"{name or 'The file'} is of a kind that cannot be read ({mime or 'unknown'}). Convert it to text or PDF.")
+        known = list(every_record(self._store, self._agent_id))
+        if same := next((record for record in known if record.sha256 == digest), None):
+            return FileLoad(same, "unchanged")
+        identity = f"file-{digest[:16]}"
+        begun = next((record for record in known if record.id == identity), None)
+        own = begun.name if begun else called(name, suffix, {record.name for record in known})
+        with tempfile.TemporaryDirectory(prefix="memgpt-") as folder:
+            path = Path(folder, f"attached{suffix}")
+            path.write_bytes(content)
+            try:
+                (file,) = find_files(path)
+                return self._load(replace(file, name=own), identity, begun, (), _untold, path=own)
+            except DocumentError as error:
+                raise DocumentError(str(error).replace(str(path), own)) from error
+
     def _load(
         self,
         file: DocumentFile,
@@ -104,6 +132,7 @@ class AttachedFiles:
         old: FileRecord | None,
         tags: tuple[str, ...],
         told: Callable[[int], None],
+        path: str = "",
     ) -> FileLoad:
         raw = _bytes(file)
         digest = hashlib.sha256(raw).hexdigest()
@@ -115,7 +144,7 @@ class AttachedFiles:
         begun = FileRecord(
             identity,
             file.name,
-            str(file.path.absolute()),
+            path or str(file.path.absolute()),
             str(file.folder.absolute()) if file.folder else "",
             tags=tags,
         )

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
-from memgpt_agent.events import MARK, begins_turn, is_event, local_time, mark_of, put_to_model, told_text
+from memgpt_agent.events import MARK, attached_to, begins_turn, is_event, local_time, mark_of, put_to_model, told_text
 from memgpt_agent.prompts import INTERRUPTED
 
 Exchange = list[AnyMessage]
@@ -183,7 +183,8 @@ def as_lines(messages: Sequence[AnyMessage]) -> list[str]:
         elif isinstance(message, ToolMessage):
             lines += [f"result of {message.name}: {message.text}"] if message.name != "send_message" else []
         else:
-            lines.append(f"{'user' if message.type == 'human' else 'system'}: {message.text}")
+            attached = f" [attached: {'; '.join(sent)}]" if (sent := attached_to(message)) else ""
+            lines.append(f"{'user' if message.type == 'human' else 'system'}: {message.text}{attached}")
     return lines
 
 

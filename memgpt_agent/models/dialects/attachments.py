@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import unquote_to_bytes
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-_DATA_URL = re.compile(r"\Adata:(?P<mime>[\w.+-]+/[\w.+-]+)?(?:;[\w=.-]+)*?;base64,(?P<data>.*)\Z", re.DOTALL)
+_DATA_URL = re.compile(r"\Adata:(?P<mime>[\w.+-]+/[\w.+-]+)?(?:;[\w=.\"-]+)*?(?P<packed>;base64)?,(?P<data>.*)\Z", re.DOTALL | re.IGNORECASE)
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
     (b"%PDF-", "application/pdf"), (b"BM", "image/bmp"), (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"fLaC", "audio/flac"),
@@ -85,7 +86,8 @@ def _attachment(kind: str, fields: Mapping[str, Any]) -> MediaPart:
     if url.startswith("data:"):
         data, url = url, ""
     if found := _DATA_URL.match(data):
-        mime, data = mime or (found["mime"] or ""), found["data"]
+        plain = base64.b64encode(unquote_to_bytes(found["data"])).decode()
+        mime, data = mime or (found["mime"] or "").lower(), found["data"] if found["packed"] else plain
     name = first("filename", "name", "title") or str(metadata.get("filename") or metadata.get("name") or "")
     text = first("text")
     if not text and data and fields.get("type") == "text" and mime.startswith("text/"):  # Anthropic's text document

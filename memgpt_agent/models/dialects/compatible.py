@@ -113,7 +113,7 @@ def _listening(model: BaseChatModel) -> BaseChatModel:
 
     if type(model) is not ChatOpenAI:
         return model
-    from memgpt_agent.models.dialects.compatible_client import CompatibleChat
+    from memgpt_agent.models.dialects.openai_clients import CompatibleChat
 
     return CompatibleChat.of(model)
 

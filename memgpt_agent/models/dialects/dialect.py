@@ -53,6 +53,10 @@ class Dialect:
         """Return whether the model thinks by itself."""
         return "always" if profile_of(model).get("reasoning_output") else "never"
 
+    def sync_only(self, model: BaseChatModel) -> bool:
+        """Whether the client's async face cannot be used."""
+        return False
+
     def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call as the provider takes it."""
         return call.but(messages=each_answer(call.messages, _unmarked))

@@ -45,6 +45,10 @@ class Gemini(Dialect):
         known = profile_of(model).get("reasoning_output")
         return "never" if known is False or (known is None and re.search(r"gemini-(?:1|2\.0)|gemma", name_of(model))) else "able"
 
+    def sync_only(self, model: BaseChatModel) -> bool:
+        """Version 3 of LangChain's package: its async face is gRPC, which no other address speaks and which stays with its first event loop."""
+        return hasattr(type(model), "async_client") and "async_client_running" in type(model).model_fields
+
     def put(self, call: CallToSend, wanted: Wanted) -> CallToSend:
         """Return the call with Gemini's own signatures and within its subset of schemas."""
         signed = bool(_SIGNED.search(name_of(call.model)))

@@ -49,7 +49,15 @@ class OpenAIChat(Dialect):
         messages = from_user_to_user(without_empty(one_system(each_answer(call.messages, bare))))
         messages = with_ids(expressed(messages, express_for(call.model)), id_of_pattern(FITTING_ID))
         tools, names = named(call.tools)
-        return call.but(messages=messages, tools=shaped(tools, rooted), names=names)
+        return call.but(model=_listening(call.model), messages=messages, tools=shaped(tools, rooted), names=names)
+
+
+def _listening(model: BaseChatModel) -> BaseChatModel:
+    if type(model).__module__.partition(".")[0] != "langchain_openai":
+        return model
+    from memgpt_agent.models.dialects.openai_clients import listening
+
+    return listening(model)
 
 
 def express_for(model: Any) -> Express:

@@ -1,6 +1,10 @@
 """One model call in its provider's dialect, ready to be streamed."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -22,6 +26,8 @@ class Spoken:
     """What it is sent."""
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The agent's own names of the tools that are offered under another one."""
+    sync_only: bool = False
+    """Whether the client's async face cannot be used: its sync one is run in a thread."""
 
     def stream(self, config: RunnableConfig) -> Iterator[Any]:
         """Return the pieces of the answer."""
@@ -29,7 +35,7 @@ class Spoken:
 
     def astream(self, config: RunnableConfig) -> AsyncIterator[Any]:
         """The same in an asyncio loop."""
-        return self.client.astream(self.messages, config)
+        return streamed_in_thread(lambda: self.stream(config)) if self.sync_only else self.client.astream(self.messages, config)
 
     def invoke(self, config: RunnableConfig) -> Any:
         """Return the whole answer."""
@@ -53,4 +59,36 @@ def speak(
         spoken = spoken.bind(**given)
     if config:
         spoken = spoken.with_config(cast(RunnableConfig, config))
-    return Spoken(spoken, put.messages, put.names)
+    return Spoken(spoken, put.messages, put.names, dialect.sync_only(client))
+
+
+async def streamed_in_thread(begin: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
+    """Yield in an asyncio loop what an iterator gives, which runs in a thread; left early, it ends with its next item."""
+    loop, left = asyncio.get_running_loop(), threading.Event()
+    items: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+
+    def put(kind: str, item: Any = None) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits
+            loop.call_soon_threadsafe(items.put_nowait, (kind, item))
+
+    def work() -> None:
+        try:
+            for item in begin():
+                put("item", item)
+                if left.is_set():
+                    return
+            put("end")
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            put("error", error)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(work,), name="memgpt-model", daemon=True).start()
+    try:
+        while True:
+            kind, item = await items.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise cast(BaseException, item)
+            yield item
+    finally:
+        left.set()

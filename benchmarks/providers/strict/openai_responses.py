@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.providers.strict.openai_chat import _schema, refused  # pyright: ignore[reportPrivateUsage]
-from tests.providers.strict.server import Heard, Reply, data, pieces
+from benchmarks.providers.strict.openai_chat import _schema, refused  # pyright: ignore[reportPrivateUsage]
+from benchmarks.providers.strict.server import Heard, Reply, data, pieces
 
 _NAME = re.compile(r"\A[a-zA-Z0-9_-]{1,64}\Z")
 _REASONS = re.compile(r"\A(o\d|gpt-[5-9](?!.*chat))")

@@ -14,8 +14,8 @@ from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.protocol.instruct.validator import MistralRequestValidatorV13, ValidationMode
 from pydantic import ValidationError
 
-from tests.providers.strict.openai_chat import OpenAIChat
-from tests.providers.strict.server import Refused, Reply, data
+from benchmarks.providers.strict.openai_chat import OpenAIChat
+from benchmarks.providers.strict.server import Refused, Reply, data
 
 _CODES = {
     "InvalidMessageStructureException": "3230", "InvalidFunctionCallException": "3280", "InvalidAssistantMessageException": "3240",

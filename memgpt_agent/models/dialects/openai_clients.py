@@ -1,22 +1,24 @@
-"""OpenAI's client, hearing the reasoning that compatible servers send beside an answer."""
+"""OpenAI's clients, hearing what LangChain's leave out of a stream: a refusal's words, and the reasoning of compatible servers."""
 
 from typing import Any, Self, cast
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_openai import ChatOpenAI
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from memgpt_agent.models.dialects.dialect import address_of
 
 
-class CompatibleChat(ChatOpenAI):
-    """``ChatOpenAI`` that keeps ``reasoning_content`` (or ``reasoning``) and ``reasoning_details`` with the message.
+class _HearsRefusals(BaseChatOpenAI):
+    """Keeps the words of a streamed refusal with the message, where the whole answer's stand as well.
 
-    Source: docs.vllm.ai/en/latest/features/reasoning_outputs.html; openrouter.ai/docs/use-cases/reasoning-tokens.
+    Source: platform.openai.com/docs/api-reference/chat-streaming (``choices[].delta.refusal``).
     """
 
     @classmethod
-    def of(cls, model: ChatOpenAI) -> Self:
+    def of(cls, model: BaseChatOpenAI) -> Self:
         """Return the same client with open ears; the one that is given stays as it is."""
         copy = model.model_copy()
         object.__setattr__(copy, "__class__", cls)
@@ -37,6 +39,26 @@ class CompatibleChat(ChatOpenAI):
             self._note(cast(AIMessage, made.message), cast(dict[str, Any], choices[0].get("delta") or {}))
         return made
 
+    def _note(self, message: AIMessage, told: dict[str, Any]) -> None:
+        """Keep what was told beside the text."""
+        if isinstance(told.get("refusal"), str) and told["refusal"]:
+            message.additional_kwargs["refusal"] = told["refusal"]
+
+
+class HearingChat(_HearsRefusals, ChatOpenAI):
+    """``ChatOpenAI`` that hears refusals."""
+
+
+class HearingAzureChat(_HearsRefusals, AzureChatOpenAI):
+    """``AzureChatOpenAI`` that hears refusals."""
+
+
+class CompatibleChat(HearingChat):
+    """``ChatOpenAI`` that keeps ``reasoning_content`` (or ``reasoning``) and ``reasoning_details`` with the message.
+
+    Source: docs.vllm.ai/en/latest/features/reasoning_outputs.html; openrouter.ai/docs/use-cases/reasoning-tokens.
+    """
+
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         result = super()._create_chat_result(response, generation_info)
         given = cast(dict[str, Any], response if isinstance(response, dict) else response.model_dump())
@@ -46,9 +68,17 @@ class CompatibleChat(ChatOpenAI):
 
     def _note(self, message: AIMessage, told: dict[str, Any]) -> None:
         """Keep what was told of reasoning, and by which server: it goes back to that one only."""
+        super()._note(message, told)
         message.response_metadata["model_provider"] = f"openai@{address_of(self)}"
         thought = told.get("reasoning_content") or told.get("reasoning")
         if isinstance(thought, str) and thought:
             message.additional_kwargs["reasoning_content"] = thought
         if details := told.get("reasoning_details"):
             message.additional_kwargs["reasoning_details"] = details
+
+
+def listening(model: BaseChatModel) -> BaseChatModel:
+    """Return a client of OpenAI's that hears refusals; any other one as it is."""
+    kinds: dict[type, type[_HearsRefusals]] = {ChatOpenAI: HearingChat, AzureChatOpenAI: HearingAzureChat}
+    kind = kinds.get(type(model))
+    return kind.of(cast(BaseChatOpenAI, model)) if kind else model

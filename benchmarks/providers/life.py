@@ -15,10 +15,10 @@ from typing import Any
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.testing import HashingEmbedder
-from tests.providers.strict.server import Heard, Refused, Reply, StrictServer
 
 TURN = re.compile(r"turn (\d+)\b")
 ANSWER = 'Answer {n}: \\ "quoted" 😀é\n漢字.'
@@ -34,6 +34,7 @@ class Living:
     """How often it was asked in each turn."""
 
     def __call__(self, heard: list[Heard]) -> "Reply | Refused":
+        """Answer what was said last."""
         said = [m.text for m in heard if m.role == "user" and '"type": "user_message"' in m.text]
         if not said:
             return Reply(text="They spoke of the garden, turn by turn.")  # asked for a summary
@@ -111,11 +112,11 @@ def odd(n: int, reply: str) -> str:
     return "" if reply == ANSWER.format(n=n).strip() else f"turn {n}: {reply[:200]!r}"
 
 
-def lived(home: Path, server: StrictServer, model: Callable[[], Any], turns: int, *, faces: int = 2, **options: Any) -> list[str]:
+def lived(home: Path, server: StrictServer, model: Callable[[], Any], turns: int, **options: Any) -> list[str]:
     """Live so many turns, with a restart in the middle; return what was odd: refused requests and replies."""
     found: list[str] = []
     with asyncio.Runner() as runner:
         for part in (range(turns // 2), range(turns // 2, turns)):
             with agent_at(home, model(), **options) as agent:
-                found += [odd(n, say(agent, n, runner if faces == 2 else None)) for n in part]
+                found += [odd(n, say(agent, n, runner)) for n in part]
     return [*map(str, server.refusals), *filter(None, found)]

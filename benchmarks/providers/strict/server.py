@@ -26,6 +26,8 @@ class Reply:
     """Tool calls as (name, arguments)."""
     thinking: str = ""
     """Native reasoning."""
+    refusal: str = ""
+    """The words of a refusal, where the protocol has a place of its own for them."""
     finish: str = ""
     """Why it ended, in the protocol's own word; its usual one if empty."""
     input_tokens: int = 100

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.providers.strict.anthropic import Anthropic
-from tests.providers.strict.gemini import Gemini
-from tests.providers.strict.mistral import Mistral
-from tests.providers.strict.ollama import Ollama
-from tests.providers.strict.openai_chat import OpenAIChat
-from tests.providers.strict.openai_responses import OpenAIResponses
-from tests.providers.strict.server import Wire
+from benchmarks.providers.strict.anthropic import Anthropic
+from benchmarks.providers.strict.gemini import Gemini
+from benchmarks.providers.strict.mistral import Mistral
+from benchmarks.providers.strict.ollama import Ollama
+from benchmarks.providers.strict.openai_chat import OpenAIChat
+from benchmarks.providers.strict.openai_responses import OpenAIResponses
+from benchmarks.providers.strict.server import Wire
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,6 @@ class Provider:
     """Makes its client for an address."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     """Options of the agent."""
-    faces: int = 2
-    """1 where the client has no async face at this address."""
 
 
 def _openai(url: str, **given: Any) -> Any:
@@ -97,7 +95,6 @@ PROVIDERS: dict[str, Provider] = {
     "mistral": Provider(Mistral, _mistral),
     "ollama": Provider(Ollama, _ollama),
     "ollama-thinking": Provider(lambda: Ollama(thinks=True), _ollama, _NATIVE),
-    # langchain-google-genai 3 speaks HTTP in its sync face only: its async one is gRPC
-    "gemini": Provider(Gemini, _gemini, faces=1),
-    "gemini-native": Provider(Gemini, _gemini, _NATIVE, faces=1),
+    "gemini": Provider(Gemini, _gemini),
+    "gemini-native": Provider(Gemini, _gemini, _NATIVE),
 }

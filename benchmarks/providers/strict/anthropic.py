@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.providers.strict.server import Heard, Refused, Reply, data, pieces
+from benchmarks.providers.strict.server import Heard, Refused, Reply, data, pieces
 
 _ID = re.compile(r"\A[a-zA-Z0-9_-]+\Z")
 _NAME = re.compile(r"\A[a-zA-Z0-9_-]{1,128}\Z")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.providers.strict.server import Heard, Refused, Reply, pieces
+from benchmarks.providers.strict.server import Heard, Refused, Reply, pieces
 
 _KEYS = {"role", "content", "images", "tool_calls", "thinking", "tool_name", "tool_call_id"}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.providers.strict.server import Heard, Refused, Reply, data, pieces
+from benchmarks.providers.strict.server import Heard, Refused, Reply, data, pieces
 
 _NAME = re.compile(r"\A[a-zA-Z0-9_-]{1,64}\Z")
 _PERSON = re.compile(r"\A[^\s<|\\/>]+\Z")
@@ -197,7 +197,7 @@ class OpenAIChat:
         return told
 
     def whole(self, body: dict[str, Any], reply: Reply, number: int) -> Any:
-        message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": reply.refusal or None}
         if reply.thinking and self.reasoning_field:
             message[self.reasoning_field] = reply.thinking
         if reply.calls:
@@ -215,8 +215,8 @@ class OpenAIChat:
         if self.reasoning_field:
             for piece in pieces(reply.thinking, 5):
                 yield chunk({"content": None, self.reasoning_field: piece})
-        for piece in pieces(reply.text, 5):
-            yield chunk({"content": piece})
+        for said, text in (("content", reply.text), ("refusal", reply.refusal)):
+            yield from (chunk({said: piece}) for piece in pieces(text, 5))
         for nth, (name, args) in enumerate(reply.calls):
             if self.whole_calls:
                 yield chunk({"tool_calls": [{"index": nth, **_call(number, nth, name, json.dumps(args))}]})

@@ -1,0 +1,45 @@
+"""Files that come as bytes: which kind of document they are, by name and media type, and a name by which the agent calls them."""
+
+import re
+import unicodedata
+from collections.abc import Collection
+from pathlib import PurePosixPath
+
+from memgpt_agent.documents.loaders import LOADERS, NAMED_LOADERS
+
+_MOST_NAME_CHARS = 120
+_SUFFIXES = {
+    "application/pdf": ".pdf", "text/html": ".html", "application/xhtml+xml": ".html", "text/csv": ".csv", "text/tab-separated-values": ".tsv",
+    "text/markdown": ".md", "application/json": ".json", "application/x-ipynb+json": ".ipynb", "application/xml": ".xml",
+    "application/yaml": ".yaml", "application/x-yaml": ".yaml", "application/javascript": ".js", "application/toml": ".toml",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx", "message/rfc822": ".eml",
+}  # fmt: skip
+"""What stands for a media type where a file's name does not say its kind."""
+
+
+def kind_of_document(name: str, mime: str) -> str:
+    """Return the suffix by which a document is loaded; empty where it is none that can be read."""
+    mime = mime.partition(";")[0].strip().lower()
+    if mime == "application/pdf":
+        return ".pdf"  # its first bytes say so
+    if mime.partition("/")[0] in {"image", "audio", "video"}:
+        return ""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in LOADERS and suffix != ".pdf":
+        return suffix
+    if not suffix and name.lower() in NAMED_LOADERS:
+        return ".txt"
+    return _SUFFIXES.get(mime) or (".txt" if mime.startswith("text/") else "")
+
+
+def called(name: str, suffix: str, taken: Collection[str]) -> str:
+    """Return the name by which the agent calls a file that came as bytes, unlike those that are taken."""
+    last = re.split(r"[\\/]", name)[-1]
+    shown = "".join(sign for sign in last if unicodedata.category(sign)[0] != "C")
+    bare = " ".join(shown.split())[-_MOST_NAME_CHARS:].lstrip(".") or f"attachment{suffix}"
+    path = PurePosixPath(bare)
+    number, free = 1, bare
+    while free in taken:
+        number += 1
+        free = f"{path.stem} ({number}){path.suffix}"
+    return free

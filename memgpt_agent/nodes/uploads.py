@@ -1,0 +1,137 @@
+"""What a user sends along with a message: kept as it came, documents loaded into the agent's files, the user told."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+
+from memgpt_agent.errors import MemGPTError
+from memgpt_agent.events import MARK, Mark, SentAlong, mark_of, with_mark
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.files import FileLoad, kind_of_document
+from memgpt_agent.memory.uploads import MAX_UPLOAD_BYTES, Upload, upload_id
+from memgpt_agent.models.dialects import MediaPart, read
+from memgpt_agent.models.dialects.attachments import PDF
+from memgpt_agent.nodes.session import Session, key_of
+from memgpt_agent.prompts import (
+    UPLOAD_BEGINS,
+    UPLOAD_FINDS,
+    UPLOAD_IN_FILES,
+    UPLOAD_NOT_READ,
+    UPLOAD_OPEN,
+    UPLOAD_SAYS,
+    UPLOAD_TOLD_KNOWN,
+    UPLOAD_TOLD_NEW,
+    UPLOAD_TOLD_NOT_READ,
+    UPLOAD_TOO_LARGE,
+)
+from memgpt_agent.tools.files import open_file
+
+_WHOLE_CHARS = 4_000
+"""A file up to this length is shown whole with its message."""
+_BEGINNING_CHARS = 1_200
+_MOST_PARTS = 20
+"""Parts of one message that are taken in; what is beyond is left to the model's provider."""
+
+
+def take_in(messages: Sequence[AnyMessage], session: Session) -> tuple[list[AnyMessage], list[AnyMessage]]:
+    """Return the messages with what came with them noted, and what the user is told of it.
+
+    Taken in again, after a crash, everything is the same.
+    """
+    taken: list[AnyMessage] = []
+    told: list[AnyMessage] = []
+    for message in messages:
+        found = _parts(message)
+        if not found:
+            taken.append(message)
+            continue
+        notes = [_kept(session, message, place, part) for place, part in found]
+        mark: Mark = {**mark_of(message), "uploads": [note for note, _ in notes]}
+        taken.append(cast(AnyMessage, with_mark(message, mark)))
+        if says := [sentence for _, sentence in notes if sentence]:
+            said = Mark(kind="reply", time=stamp(session.resources.clock()), turn=mark.get("turn", ""), call_id="")
+            notice_id = key_of("uploads", session.thread_id, message.id)
+            told.append(AIMessage("\n".join(says), id=notice_id, additional_kwargs={MARK: said}))
+    return taken, told
+
+
+def with_uploads(message: AnyMessage) -> AnyMessage:
+    """Return a message with a text in the place of each file that was loaded; pictures and what is not loaded stay."""
+    shown = {note["place"]: text for note in mark_of(message).get("uploads", []) if (text := note.get("shown"))}
+    if not shown or isinstance(message.content, str):
+        return message
+    blocks = cast(list[Any], message.content)
+    return message.model_copy(update={"content": [_text(shown[n]) if n in shown else block for n, block in enumerate(blocks)]})
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": f"\n\n{text}"}
+
+
+def _parts(message: AnyMessage) -> list[tuple[int, MediaPart]]:
+    if not isinstance(message, HumanMessage) or isinstance(message.content, str) or mark_of(message).get("kind") != "event":
+        return []
+    found = [(place, read(block)) for place, block in enumerate(cast(list[Any], message.content))]
+    return [(place, part) for place, part in found if part is not None][:_MOST_PARTS]
+
+
+def _kept(session: Session, message: AnyMessage, place: int, part: MediaPart) -> tuple[SentAlong, str]:
+    """Keep one part; return what is noted of it, and what the user is told."""
+    content, name = part.content(), part.name or ""
+    if not content:
+        return SentAlong(place=place, told=part.url or name or f"a {part.kind or 'file'} that was not sent along"), ""
+    mark = mark_of(message)
+    upload = Upload(
+        upload_id(content), name, part.mime or ("text/plain" if part.text else ""), len(content), mark.get("time", ""), str(message.id),
+        session.thread_id, message.name or session.context.user_id or "",
+    )  # fmt: skip
+    called = repr(name) if name else "it"
+    if len(content) > MAX_UPLOAD_BYTES:
+        large = UPLOAD_TOO_LARGE.format(name=name or "What you attached", size=len(content) / 1e6, limit=MAX_UPLOAD_BYTES / 1e6)
+        shown = UPLOAD_NOT_READ.format(name=called, reason=large)
+        return SentAlong(place=place, told=f"{name}, too large to be kept", shown=shown), f"[{large}]"
+    session.memory.uploads.keep(upload, content)
+    note = SentAlong(place=place, told=upload.in_words(), upload=upload.id)
+    if not kind_of_document(name, upload.mime):
+        return note, ""
+    try:
+        load = session.memory.files.attach(name, content, upload.mime)
+    except (MemGPTError, OSError) as error:
+        load = None
+        reason = str(error)
+    else:
+        reason = load.reason
+    if load is None or load.state in {"unreadable", "empty"}:
+        said = UPLOAD_TOLD_NOT_READ.format(name=name or "What you attached", reason=reason)
+        # A scan holds no text, and a provider that reads PDF files sees its pages.
+        return note if upload.mime == PDF else {**note, "shown": UPLOAD_NOT_READ.format(name=called, reason=reason)}, said
+    return {**note, "file": load.record.name, "shown": _shown(session, load)}, _told(load)
+
+
+def _told(load: FileLoad) -> str:
+    text = UPLOAD_TOLD_KNOWN if load.state == "unchanged" else UPLOAD_TOLD_NEW
+    return text.format(name=load.record.name, lines=_lines(load.record.lines))
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'' if count == 1 else 's'}"
+
+
+def _shown(session: Session, load: FileLoad) -> str:
+    """Return what the model is shown in the place of a file: what it is, how to read it, and its text or its beginning."""
+    record, names = load.record, session.resources.tools.names
+    parts = [UPLOAD_IN_FILES.format(name=record.name, lines=_lines(record.lines))]
+    if "open_file" in names:
+        open_file(session.memory, record.name)
+        parts.append(UPLOAD_OPEN)
+    finders = [tool for tool in ("search_files", "grep_files", "recall", "archival_memory_search") if tool in names]
+    if finders:
+        parts.append(UPLOAD_FINDS.format(tools=" or ".join(finders[:2])))
+    text, lines = "", session.memory.files.lines(record, 1, record.lines)
+    for _, line in lines:
+        text += f"{line}\n"
+        if len(text) > _WHOLE_CHARS:
+            beginning = UPLOAD_BEGINS.format(text=text[:_BEGINNING_CHARS].rstrip())
+            return "\n".join([f"[{' '.join(parts)}]", *([] if "open_file" in names else [beginning])])
+    return "\n".join([f"[{' '.join(parts)}]", UPLOAD_SAYS.format(text=text.rstrip())])
