@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.providers.strict.openai_chat import OpenAIChat
-from tests.providers.strict.server import Heard, Refused, Reply, StrictServer
+from benchmarks.providers.strict.openai_chat import OpenAIChat
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 
 ADDRESS = re.compile(r"http://[\w.\[\]:]+:\d+")
 WAIT_SECONDS = 120
