@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.providers.strict.openai_chat import OpenAIChat
+from benchmarks.providers.strict.server import Reply, StrictServer
 from memgpt_agent.testing import ScriptedModel, say
-from tests.providers.strict.openai_chat import OpenAIChat
-from tests.providers.strict.server import Reply, StrictServer
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^(?P<before>[^\n]*)\n```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
