@@ -1,18 +1,53 @@
 """The store that ``langgraph.json`` names: opened when the server starts, closed when it stops."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import ipaddress
+import logging
+import os
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Settings
 from memgpt_agent.memory.opening import open_configured_store
 
+_log = logging.getLogger(__name__)
+
+
+def exposure(environ: Mapping[str, str]) -> str:
+    """Return what there is to say of a server that others than this machine may reach and that authenticates nobody; empty: nothing.
+
+    LangGraph's server says in its environment where it listens and whether it has an ``auth``.
+    """
+    if environ.get("LANGGRAPH_AUTH", "").strip() not in {"", "{}", "null"} or environ.get("LANGGRAPH_AUTH_TYPE", "noop") != "noop":
+        return ""
+    host = urlsplit(environ.get("LANGGRAPH_API_URL", "")).hostname or ""
+    if host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+        return ""
+    return (
+        f"THIS SERVER LISTENS ON {host or 'AN UNKNOWN ADDRESS'} AND AUTHENTICATES NOBODY: whoever reaches it reads and changes every memory. "
+        'Let it listen on 127.0.0.1, or give it an auth: "auth": {"path": "memgpt_agent.graph.served_auth:auth"}. See docs/owners.md.'
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
 
 @asynccontextmanager
 async def store() -> AsyncGenerator[BaseStore]:
-    """Open the configured store (``MEMGPT_HOME``, ``MEMGPT_STORE``, ``MEMGPT_EMBEDDING``) for the server's life."""
+    """Open the configured store (``MEMGPT_HOME``, ``MEMGPT_STORE``, ``MEMGPT_EMBEDDING``) for the server's life.
+
+    A server that is open to others than this machine, and has no ``auth``, is told so in its log.
+    """
+    if told := exposure(os.environ):
+        _log.warning(told)
     opened = await asyncio.to_thread(lambda: open_configured_store(Settings.load()))
     try:
         yield opened

@@ -52,6 +52,8 @@ def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return "send_message", {"thinking": "noted", "message": "Nice to meet you!", "request_heartbeat": False}
     event = json.loads(last["content"].splitlines()[-1])  # messages in a row reach a compatible server as one, an event a line
     said = event["message"] if event["type"] == "user_message" else ""
+    if wanted := re.search(r"call (\w+) (\{.*\})", said):
+        return wanted[1], {"thinking": "", **json.loads(wanted[2]), "request_heartbeat": True}
     if name := re.search(r"I'm (\w+)", said):
         goes_on = "quietly" not in said  # quietly: it notes the name and forgets to answer
         line = {"thinking": "a name", "label": "human", "content": f"Name: {name[1]}", "request_heartbeat": goes_on}
@@ -168,13 +170,17 @@ graph = create_graph(name="careful", rules=[RequiresApprovalRule("archival_memor
 
 
 @contextmanager
-def running(folder: Path, model_url: str, auth: str = "") -> Generator[Server]:
+def running(folder: Path, model_url: str, auth: str = "", config: str = "langgraph.json", graphs: Any = ()) -> Generator[Server]:
     """Run ``langgraph dev`` in a folder, with the repository's graphs and a careful one, until the end of the block.
 
-    ``auth`` is the source of a module whose ``auth`` authenticates users.
+    ``auth`` is the source of a module whose ``auth`` authenticates users, ``config`` the repository's file that is served, and ``graphs``
+    the sources of modules with more graphs, by their names.
     """
-    named = json.loads((ROOT / "langgraph.json").read_text())
+    named = json.loads((ROOT / config).read_text())
     named["graphs"]["careful"] = "./careful.py:graph"
+    for name, source in dict(graphs).items():
+        (folder / f"{name}.py").write_text(source)
+        named["graphs"][name] = f"./{name}.py:graph"
     if auth:
         (folder / "auth.py").write_text(auth)
         named["auth"] = {"path": "./auth.py:auth"}
@@ -211,6 +217,12 @@ StartServer = Callable[..., AbstractContextManager[Server]]
 def start_server(tmp_path: Path, model_url: str) -> StartServer:
     """Starts servers of the test's own, all in one folder: what one has stored the next one finds."""
     return lambda **given: running(tmp_path, model_url, **given)
+
+
+@pytest.fixture(scope="session")
+def serve() -> StartServer:
+    """Runs a server in a folder, for a module whose tests share one."""
+    return running
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Archival memory in any LangChain vector store."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,15 +50,23 @@ class VectorArchive:
         about: dict[str, Any] = {
             "id": passage.id, "agent_id": self._agent_id, "tags": list(passage.tags), "time": passage.time, "source": source, "cause": cause,
         }  # fmt: skip
-        self._store.add_documents([Document(text, metadata=about, id=passage.id)], ids=[passage.id])
+        key = self._key(passage)
+        self._store.add_documents([Document(text, metadata=about, id=key)], ids=[key])
         return passage, True
+
+    def _key(self, passage: Passage) -> str:
+        """Return a document's id: another agent's for the same text is another document, which this one neither sees nor overwrites."""
+        return f"{passage.id}-{hashlib.sha256(self._agent_id.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+    def _is_mine(self, document: Document) -> bool:
+        return document.metadata.get("agent_id", self._agent_id) == self._agent_id  # pyright: ignore[reportUnknownMemberType]
 
     def _known(self, passage: Passage) -> Passage | None:
         try:
-            found = self._store.get_by_ids([passage.id])
+            found = self._store.get_by_ids([self._key(passage), passage.id])  # the latter in stores that earlier versions filled
         except NotImplementedError:
             found = [d for d in self._store.similarity_search(passage.text, k=3) if d.page_content == passage.text]
-        return _passage(found[0]) if found else None
+        return next((_passage(d) for d in found if self._is_mine(d)), None)
 
     def search(
         self,
@@ -73,8 +82,7 @@ class VectorArchive:
         condition = passing(tags, match, dates)
         wanted = (page + 1) * limit
         found = self._store.similarity_search(query, k=wanted * _OVER_FETCH)
-        mine = [d for d in found if d.metadata.get("agent_id", self._agent_id) == self._agent_id]  # pyright: ignore[reportUnknownMemberType]
-        kept = [_passage(d) for d in mine if matches(d.metadata, condition)]  # pyright: ignore[reportUnknownMemberType]
+        kept = [_passage(d) for d in found if self._is_mine(d) and matches(d.metadata, condition)]  # pyright: ignore[reportUnknownMemberType]
         return kept[page * limit : wanted]
 
     def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:

@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.documents import Document
+from langchain_core.vectorstores import InMemoryVectorStore
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.errors import ToolError
 from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, Passage, StoreArchive, passage_id
 from memgpt_agent.memory.archival.passages import closeness
+from memgpt_agent.memory.archival.vector_archive import VectorArchive
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder
@@ -165,3 +168,17 @@ def test_an_id_follows_from_the_text(text: str) -> None:
     """The same in every process; more white space is the same text."""
     text = text.encode(errors="ignore").decode() or "x"
     assert passage_id(text) == passage_id(f"  {text}\n")
+
+
+def test_two_agents_in_one_vector_store_know_nothing_of_each_others_texts() -> None:
+    """The same text is new to each, is found by each, and neither's tags are overwritten; what an earlier version stored is still known."""
+    shared = InMemoryVectorStore(HashingEmbedder())
+    shared.add_documents([Document("The boat is old.", metadata={"agent_id": "ann", "tags": ["old"]}, id=passage_id("The boat is old."))])
+    ann, bob = VectorArchive(shared, "ann"), VectorArchive(shared, "bob")
+    assert ann.insert("The boat is old.")[0].tags == ("old",)
+    ann.insert("The key is under the stone.", ["hers"])
+    found, _ = bob.insert("The key is under the stone.", ["his"])
+    assert found.tags == ("his",)
+    assert bob.insert("The boat is old.")[0].tags == ()
+    assert [p.tags for p in ann.search("key stone", limit=1)] == [("hers",)]
+    assert [p.tags for p in bob.search("key stone", limit=1)] == [("his",)]
