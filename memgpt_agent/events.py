@@ -56,6 +56,23 @@ class SentAlong(TypedDict):
     """What the model is shown in its place."""
 
 
+class Riding(TypedDict, total=False):
+    """What rides with a message of the queue: said where it was first sent, and there until the queue is cut."""
+
+    fold: int
+    """The number of the system message that it was sent behind; behind a later one it is not shown."""
+    in_memory: str
+    """For an event: how much lies outside main context; empty where that was told before."""
+    counted: int
+    """How many messages recall memory held then."""
+    memories: list[str]
+    """For an event: recall and archival memories that it seems to refer to, each with its date."""
+    parts: dict[str, str]
+    """The parts of memory whose new text rides here, each with the digest of that text; empty for one that is gone."""
+    told: list[str]
+    """These new texts, and what else the model is told at this place."""
+
+
 class Mark(TypedDict, total=False):
     """What the agent notes on a message when it receives or makes it."""
 
@@ -87,6 +104,8 @@ class Mark(TypedDict, total=False):
     """For the marker of a page that was taken out: how many messages it stands for."""
     recalled: str
     """The id under which recall memory keeps the message, where no checkpointer keeps the conversation."""
+    rides: Riding
+    """What the model is told beside the message."""
     agent: str
     """Which agent of the conversation noted this; missing in what earlier versions wrote."""
     also: dict[str, Any]

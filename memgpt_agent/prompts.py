@@ -97,18 +97,43 @@ def _spans(numbers: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
-def render_blocks(blocks: Sequence[tuple[str, str, str, int, bool]], *, numbered: bool = False) -> str:
+BlockRow = tuple[str, str, str, int, bool]
+"""A block's label, description, text, limit in characters, and whether it is read-only."""
+
+
+def render_blocks(blocks: Sequence[BlockRow], *, numbered: bool = False) -> str:
     """Return core memory as XML: for each block its label, description, value (its lines numbered or not), limit and use."""
     parts = ["<memory_blocks>"]
     for label, description, text, limit_chars, read_only in blocks:
-        value = as_data(text, "value", "block", "memory_blocks")
+        value = _block_value(text, numbered=numbered)
         parts += [
             f'<block label="{escape(label, {chr(34): "&quot;"})}" characters="{len(text)}/{limit_chars}"{" read_only=" + chr(34) + "true" + chr(34) if read_only else ""}>',
             f"<description>{escape(description)}</description>",
-            f"<value>\n{render_numbered(value) if numbered else value}\n</value>" if value else "<value></value>",
+            f"<value>\n{value}\n</value>" if value else "<value></value>",
             "</block>",
         ]
     return "\n".join([*parts, "</memory_blocks>"])
+
+
+def _block_value(text: str, *, numbered: bool) -> str:
+    value = as_data(text, "value", "block", "memory_blocks")
+    return render_numbered(value) if numbered else value
+
+
+def render_changed_block(block: BlockRow, *, numbered: bool = False, new: bool = False) -> str:
+    """Return the text that tells the model how a block reads now; ``new`` where no earlier text of it is in view."""
+    label, description, text, limit_chars, read_only = block
+    about = f"{len(text)}/{limit_chars} characters{', read-only' if read_only else ''}"
+    said = BLOCK_NEW.format(label=label, description=description) if new else BLOCK_NOW.format(label=label)
+    return f"{said} ({about}):\n{_block_value(text, numbered=numbered)}".rstrip()
+
+
+BLOCK_NOW = "This replaces the block {label!r} above"
+BLOCK_NEW = "There is a new block {label!r}, {description}"
+BLOCK_GONE = "The block {label!r} above is gone."
+SECTION_NOW = "This replaces what is shown above of your {name}:\n{text}"
+SECTION_NEW = "These are your {name}:\n{text}"
+SECTION_GONE = "What is shown above of your {name} no longer holds: there are none."
 
 
 def render_summary(text: str, messages: int, until: str, pages: int = 0) -> str:

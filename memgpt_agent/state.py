@@ -86,15 +86,17 @@ class ModelFacts(TypedDict):
     """The tokens of the prompt that was refused so."""
 
 
-class TurnNotes(TypedDict):
-    """What rides with the event of a turn: found once, when it was received, and the same in all steps of the turn."""
+class SentMemory(TypedDict):
+    """What of memory stands in the system message: as it was put there when the queue was last cut, whatever has changed since."""
 
-    turn: str
-    """The turn's id."""
-    counts: str
-    """How much lies outside main context; empty where nothing does."""
-    memories: list[str]
-    """Recall and archival memories that the event seems to refer to, each with its date."""
+    fold: int
+    """Its number in the conversation; what rides with messages bears the number that it was sent behind."""
+    message_tokens: int
+    """One message or tool result may fill so much."""
+    sections: dict[str, str]
+    """Core memory and what stands behind it, as it is shown, by section."""
+    known: dict[str, str]
+    """The digest of each part that is shown: a block, or a section."""
 
 
 class CompiledPrompt(TypedDict):
@@ -189,8 +191,8 @@ class AgentState(TypedDict):
     """Tokens of the compiled context by section, with ``total`` and ``budget``."""
     model_facts: NotRequired[dict[str, ModelFacts]]
     """What was learned of each model that was used, by its name."""
-    turn_notes: NotRequired[TurnNotes | None]
-    """What rides with the event of the running turn."""
+    sent_memory: NotRequired[dict[str, SentMemory]]
+    """What of memory the system message shows, by agent of the conversation; compiled anew where an agent has none."""
     core_memory: NotRequired[dict[str, str]]
     """A snapshot of the blocks as last compiled, for whoever looks; the truth is in the store."""
     prompt: NotRequired[Annotated[CompiledPrompt | None, UntrackedValue]]

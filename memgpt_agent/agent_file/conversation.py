@@ -13,7 +13,7 @@ from memgpt_agent.events import MARK, Event, Mark, mark_of, with_mark
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.memory.checking import check_as
 from memgpt_agent.node_names import CALL_LLM, COMPILE_CONTEXT, EXECUTE_TOOLS, SUMMARIZE_OVERFLOW
-from memgpt_agent.state import HeartbeatReason, ModelFacts, Summary, Turn, TurnNotes
+from memgpt_agent.state import HeartbeatReason, ModelFacts, Summary, Turn
 
 _BEFORE: dict[tuple[str, ...], str] = {
     (): EXECUTE_TOOLS,
@@ -25,11 +25,12 @@ _BEFORE: dict[tuple[str, ...], str] = {
 _REGISTERS: dict[str, Any] = {
     "event": Event | None, "turn": Turn, "heartbeat_reason": HeartbeatReason | None, "summary": Summary | None,
     "memory_pressure_warned": bool, "prompt_tokens": int, "context_usage": dict[str, int], "model_facts": dict[str, ModelFacts],
-    "turn_notes": TurnNotes | None, "core_memory": dict[str, str],
+    "core_memory": dict[str, str],
 }  # fmt: skip
 """What the state holds beside the queue."""
-_WHOSE = "agent_id"
-"""Whose memory the conversation uses is not taken along: the agent may be imported under another id."""
+_LEFT_BEHIND = {"agent_id", "sent_memory", "turn_notes"}
+"""Whose memory the conversation uses is not taken along: the agent may be imported under another id. What its system message shows is
+made anew there. An earlier version wrote the last."""
 
 
 def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
@@ -46,7 +47,7 @@ def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
             f"The conversation {thread_id!r} is in the middle of a turn ({', '.join(snapshot.next)}). "
             "Let it finish, or give it up with end_turn(), and export again."
         )
-    values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items() if name != _WHOSE}
+    values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items() if name not in _LEFT_BEHIND}
     if "turn" in values:
         values["turn"] = _without_agent(values["turn"])
     try:
@@ -62,7 +63,7 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
     Raises:
         AgentFileError: a message, its mark or a register cannot be read, or the pending step is unknown.
     """
-    values = {name: value for name, value in conversation.values.items() if name != _WHOSE}
+    values = {name: value for name, value in conversation.values.items() if name not in _LEFT_BEHIND}
     messages = values.get("messages", [])
     try:
         values["messages"] = messages_from_dict(messages)

@@ -47,7 +47,7 @@ def own_view(state: AgentState, session: Session) -> tuple[AgentState, Others]:
         elif _for_everybody(message, mark):
             seen.append(cast(AnyMessage, _without_mark(message)))
             others[str(message.id)] = mark
-    registers = state if own_turn else {k: v for k, v in state.items() if k not in {"turn", "turn_notes"}}
+    registers = state if own_turn else {k: v for k, v in state.items() if k != "turn"}
     return cast(AgentState, {**registers, "messages": seen}), others
 
 

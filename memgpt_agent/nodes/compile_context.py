@@ -14,8 +14,8 @@ from memgpt_agent.memory.main_context import PAGE_SHARE, choose_evicted, next_pa
 from memgpt_agent.nodes.arrivals import alert, apology, no_turn, receive
 from memgpt_agent.nodes.company import Others, own_view, signed
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
-from memgpt_agent.nodes.page_faults import notes_for
 from memgpt_agent.nodes.profile_rules import ended, reminders
+from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Resources, Session, default_prompt_tokens
 from memgpt_agent.prompts import CUT_OFF_REPLY, memory_pressure
 from memgpt_agent.state import AgentState, Turn, merge_queue
@@ -50,11 +50,8 @@ def _compiled(state: AgentState, session: Session, others: Others) -> dict[str, 
     if turn is None:
         over: Turn = {**no_turn(), **(state.get("turn") or {}), "over": True}  # pyright: ignore[reportAssignmentType]
         return {**update, "messages": received, "turn": over, "prompt": None}
-    notes = state.get("turn_notes")
-    if notes is None or notes["turn"] != turn["id"]:  # found once; the prompt of a turn's later steps begins the same
-        notes = notes_for(session, messages, turn)
-    state = {**state, "turn_notes": notes}
     blocks = stored_blocks(session)
+    state, received, messages = _up_to_date(session, state, received, messages, blocks, turn)
     prompt, usage = compile_prompt(session, state, messages, blocks, turn)
     warning = _warning(session, state, messages, usage, turn)
     if warning is not None:
@@ -68,11 +65,28 @@ def _compiled(state: AgentState, session: Session, others: Others) -> dict[str, 
     ):
         update["memory_pressure_warned"] = False  # pages were taken out: it can fill up anew
     if usage["total"] > usage["budget"] and not choose_evicted(messages, lambda _: 1, 1):
-        prompt, usage = squeeze(session, state, prompt, usage, messages)
+        state, received, messages = _up_to_date(session, state, received, messages, blocks, turn, anew=True)
+        prompt, usage = compile_prompt(session, state, messages, blocks, turn)
+        if usage["total"] > usage["budget"]:
+            prompt, usage = squeeze(session, state, prompt, usage, messages)
     return {
-        **update, "messages": received, "turn": turn, "prompt": prompt, "context_usage": usage, "turn_notes": notes,
-        "core_memory": {block.label: block.value for block in blocks},
+        **update, "messages": received, "turn": turn, "prompt": prompt, "context_usage": usage,
+        "sent_memory": state.get("sent_memory"), "core_memory": {block.label: block.value for block in blocks},
     }  # fmt: skip
+
+
+def _up_to_date(
+    session: Session, state: AgentState, received: list[AnyMessage], messages: list[AnyMessage], blocks: Sequence[Block], turn: Turn,
+    *, anew: bool = False,
+) -> tuple[AgentState, list[AnyMessage], list[AnyMessage]]:  # fmt: skip
+    """Return the state, what is received, and the queue, with what of memory has changed riding with a message."""
+    sent, riders = bring_up_to_date(session, state, messages, blocks, turn, anew=anew)
+    by_id = {m.id: m for m in riders}
+    known = {m.id for m in received if not isinstance(m, RemoveMessage)}
+    received = [m if isinstance(m, RemoveMessage) else by_id.get(m.id, m) for m in received]
+    received += [m for m in riders if m.id not in known]
+    with_memory: AgentState = {**state, "sent_memory": with_sent(state, session, sent)}
+    return with_memory, received, [by_id.get(m.id, m) for m in messages]
 
 
 def _paged(session: Session, state: AgentState, received: list[AnyMessage], turn: Turn | None) -> list[AnyMessage]:

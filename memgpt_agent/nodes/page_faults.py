@@ -1,15 +1,15 @@
 """Page faults: an event that refers to what is not in main context brings memories of it along, before the model answers."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from langchain_core.messages import AnyMessage
 
-from memgpt_agent.events import local_time, mark_of
+from memgpt_agent.events import Riding, local_time, mark_of
 from memgpt_agent.memory import namespaces
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import in_memory
-from memgpt_agent.state import Turn, TurnNotes
+from memgpt_agent.state import Turn
 from memgpt_agent.store.plain import count, tally
 from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
@@ -35,14 +35,14 @@ _ASKS = re.compile(
 )
 
 
-def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn) -> TurnNotes:
+def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_sight: Collection[str] = ()) -> Riding:
     """Return what rides with the event of a new turn: how much lies outside main context, and what of it the event refers to.
 
     One search of each tier at most, and none where nothing lies outside, or where the event, in the mode ``auto``, asks
-    for nothing.
+    for nothing. ``in_sight`` are the memories that ride with earlier events: none of them is offered again.
     """
     event = next((m for m in messages if m.id == turn["id"]), None)
-    notes = TurnNotes(turn=turn["id"], counts="", memories=[])
+    notes = Riding()
     if event is None or turn["type"] not in _TYPES:
         return notes
     memory, in_view = session.memory, {str(m.id) for m in messages}
@@ -52,14 +52,15 @@ def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn) -> T
     archival = filed is None or filed.items > 0  # another place may hold some
     if recall <= len(in_view & _kept(messages)) and not archival:
         return notes
-    notes["counts"] = in_memory(recall, filed.items if filed else None, filed.tags if filed else (), _MAX_TAGS)
+    notes["counted"] = recall
+    notes["in_memory"] = in_memory(recall, filed.items if filed else None, filed.tags if filed else (), _MAX_TAGS)
     mode, text = session.context.page_faults, event.text[:_QUERY_CHARS]
     if mode == "off" or (mode == "auto" and not _ASKS.search(text)) or not _meant(text):
         return notes
     found = _found(session, text, in_view, archival=archival)
     wanted = _meant(text) if mode == "auto" else None
     notes["memories"] = _fitting(
-        session, (line for line, said in found if wanted is None or wanted & _meant(said)), event.text
+        session, (line for line, said in found if wanted is None or wanted & _meant(said)), event.text, in_sight
     )
     return notes
 
@@ -86,7 +87,7 @@ def _found(session: Session, text: str, in_view: set[str], *, archival: bool) ->
         yield from passages[place : place + 1]
 
 
-def _fitting(session: Session, lines: Iterator[str], event: str) -> list[str]:
+def _fitting(session: Session, lines: Iterator[str], event: str, in_sight: Collection[str]) -> list[str]:
     """Return as many memories as the room takes, none twice, a long one cut."""
     room = min(MAX_TOKENS, int(session.budget_tokens * session.context.page_fault_share))
     item = int(room * _ITEM_SHARE)
@@ -99,7 +100,7 @@ def _fitting(session: Session, lines: Iterator[str], event: str) -> list[str]:
             if room < _LEAST_TOKENS:
                 break
             continue
-        if shown not in kept and not line.endswith(f": {event}"):
+        if shown not in kept and shown not in in_sight and not line.endswith(f": {event}"):
             kept.append(shown)
             room -= tokens_of
     return kept

@@ -6,41 +6,44 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from memgpt_agent.events import begins_turn, is_event, mark_of
-from memgpt_agent.memory.main_context import results_of, seen_of
+from memgpt_agent.events import begins_turn, mark_of
+from memgpt_agent.memory.main_context import Beside, results_of, seen_of
 from memgpt_agent.models.dialects import REASONING
 from memgpt_agent.nodes.refused_parts import without_refused
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.uploads import with_uploads
 from memgpt_agent.nodes.view_cache import Results, Seen
 from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
-from memgpt_agent.state import TurnNotes
 
 _ESCAPED = 1.1
 """A text is counted as JSON where that makes it so much longer."""
 _TRIES = 4
 _THOUGHTS_LIMITS = 2
-_EVENT_TYPES = {"human", "system"}
 
 
 def seen_messages(
-    session: Session, messages: Sequence[AnyMessage], share: float, extra: TurnNotes | None = None
+    session: Session, messages: Sequence[AnyMessage], limit_tokens: int, fold: int, *, memories: bool = True
 ) -> tuple[list[BaseMessage], int]:
-    """Return the queue as the model sees it, each message cut to a share of the budget, and its tokens.
+    """Return the queue as the model sees it, each message cut to a limit, and its tokens.
 
     It begins with an event. What was shown before and has not changed is not made again.
+
+    Args:
+        session: the agent's session.
+        messages: the queue, or a part of it.
+        limit_tokens: so much of one text is shown.
+        fold: the number of the system message; only what rides behind this one is shown.
+        memories: whether the memories that ride with events are.
     """
-    limit = max(32, int(session.budget_tokens * share))
-    results, beside = results_of(messages), _beside(session, extra)
-    how, before = (limit, session.context.time_zone, id(session.counter)), session.resources.caches.views
+    results, beside = results_of(messages), _beside(session, fold, memories)
+    how, before = (limit_tokens, session.context.time_zone, id(session.counter), fold, memories), session.resources.caches.views
     shown: list[BaseMessage] = []
     total = 0
     for message in messages:
-        told = beside(message)
-        seen = before.find(how, message, results, told)
+        seen = before.find(how, message, results)
         if seen is None:
-            seen = _seen(session, message, results, limit, told)
-            before.keep(how, message, results, _call_ids(message), told, seen)
+            seen = _seen(session, message, results, limit_tokens, beside)
+            before.keep(how, message, results, _call_ids(message), seen)
         for part, tokens in zip(seen.messages, seen.tokens, strict=True):
             if shown or isinstance(part, HumanMessage | SystemMessage):
                 shown.append(part)
@@ -52,14 +55,14 @@ def _call_ids(message: AnyMessage) -> list[str]:
     return [call["id"] or "" for call in message.tool_calls] if isinstance(message, AIMessage) else []
 
 
-def _seen(session: Session, message: AnyMessage, results: Results, limit: int, told: dict[str, Any]) -> Seen:
+def _seen(session: Session, message: AnyMessage, results: Results, limit: int, beside: Beside) -> Seen:
     """What the model sees of one message and of the results of its calls."""
     message = with_uploads(without_refused(message))
     own = {
         i: cast(ToolMessage, _lighter(session, without_refused(results[i]), limit)) for i in _call_ids(message) if i in results
     }
     whole = seen_of(
-        _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), extra=told,
+        _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), beside=beside,
         packing=session.resources.packing,
     )  # fmt: skip
     shown = tuple(_narrowed(session, m, limit) for m in whole)
@@ -97,18 +100,17 @@ def _told_tokens(session: Session, text: str) -> int:
     return session.counter.count_text(told if len(told) > len(text) * _ESCAPED else text)
 
 
-def _beside(session: Session, notes: TurnNotes | None) -> Callable[[BaseMessage], dict[str, Any]]:
-    """Return a function that gives what is told with an event: its page, and what was found for it."""
+def _beside(session: Session, fold: int, memories: bool) -> Beside:
+    """Return a function that gives what is told with an event or a result: its page, and what rides with it."""
     pages = "page_out" in session.resources.tools.names
 
     def beside(message: BaseMessage) -> dict[str, Any]:
-        if message.type not in _EVENT_TYPES and not is_event(message):
-            return {}
         page = mark_of(message).get("page") if pages else None
         told: dict[str, Any] = {"page": page} if page and begins_turn(message) else {}
-        if notes and notes["turn"] == message.id:
-            told |= {"in_memory": notes["counts"]} if notes["counts"] else {}
-            told |= {"memories": notes["memories"]} if notes["memories"] else {}
+        rides = mark_of(message).get("rides")
+        if rides and rides.get("fold") == fold:
+            shown = {"in_memory": rides.get("in_memory"), "memories": memories and rides.get("memories"), "notes": rides.get("told")}
+            told |= {name: value for name, value in shown.items() if value}
         return told
 
     return beside

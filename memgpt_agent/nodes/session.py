@@ -196,7 +196,8 @@ class Session:
     @property
     def wanted(self) -> Wanted:
         """What a model call is to do beside answering."""
-        return Wanted(native=self.context.reasoning == "native", window_tokens=self.window_tokens)
+        conversation = key_of("conversation", self.memory.agent_id, self.thread_id)
+        return Wanted(self.context.reasoning == "native", self.window_tokens, conversation)
 
 
 def _agent_of(resources: Resources, context: Context, config: RunnableConfig, state: AgentState, agent_id: str) -> str:

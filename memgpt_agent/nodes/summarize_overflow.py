@@ -11,9 +11,10 @@ from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
 from memgpt_agent.nodes.company import own_view
-from memgpt_agent.nodes.main_context import MESSAGE_SHARE
+from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.rolling_up import roll_up
+from memgpt_agent.nodes.sent_memory import sent_memory, with_sent
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.summary import Summarizer
 from memgpt_agent.state import AgentState, Summary
@@ -34,15 +35,29 @@ def summarize_overflow(
 
 
 def make_room(session: Session, config: RunnableConfig, state: AgentState) -> dict[str, Any]:
-    """Return the state's update by which the oldest exchanges leave: their removal, and the summary with them in it."""
+    """Return the state's update by which the oldest exchanges leave: their removal, and the summary with them in it.
+
+    The system message is to be made anew with memory as it is then, and what rode with messages falls away: where that is enough,
+    nothing leaves.
+    """
     usage = state.get("context_usage", {})
     to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
+    limit = max(32, int(session.budget_tokens * MESSAGE_SHARE))
 
-    def tokens_of(part: Sequence[AnyMessage]) -> int:
-        _, tokens = seen_messages(session, part, MESSAGE_SHARE)
+    def tokens_of(part: Sequence[AnyMessage], fold: int = 0) -> int:
+        _, tokens = seen_messages(session, part, limit, fold)
         return int(tokens * session.facts["factor"])
 
-    evicted = choose_evicted(state["messages"], tokens_of, to_free)
+    sent = sent_memory(state, session)
+    older = [m for m in state["messages"] if m.id != (state.get("turn") or {}).get("id")]
+    riding = tokens_of(older, sent["fold"]) - tokens_of(older) if sent else 0  # it falls away, with whatever stays
+    evicted = choose_evicted(state["messages"], tokens_of, to_free - riding)
+    left = _put_out(session, config, state, evicted) if evicted else {"messages": [], "summary": state.get("summary")}
+    return {**left, "memory_pressure_warned": False, "sent_memory": with_sent(state, session, None)}
+
+
+def _put_out(session: Session, config: RunnableConfig, state: AgentState, evicted: Sequence[AnyMessage]) -> dict[str, Any]:
+    """Return the update by which these messages leave the queue and go into the summary."""
     old = state.get("summary")
     summarizer = Summarizer(session, config)
     text = summarizer.fold(old["text"] if old else "", as_lines(evicted))
@@ -54,8 +69,7 @@ def make_room(session: Session, config: RunnableConfig, state: AgentState) -> di
         keep_pages(session.memory.store, session.memory.agent_id, session.thread_id, pages)
     if last := max(pages, default=0) or (old.get("pages", 0) if old else 0):
         summary["pages"] = last
-    removed = [RemoveMessage(id=str(m.id)) for m in evicted]
-    return {"messages": removed, "summary": summary, "memory_pressure_warned": False}
+    return {"messages": [RemoveMessage(id=str(m.id)) for m in evicted], "summary": summary}
 
 
 def _target(usage: Mapping[str, int], share: float) -> int:

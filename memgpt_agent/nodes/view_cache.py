@@ -4,7 +4,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
 
@@ -30,7 +29,6 @@ class Seen:
 class _View:
     message: AnyMessage
     results: tuple[tuple[str, ToolMessage | None], ...]
-    told: Mapping[str, Any]
     seen: Seen
 
 
@@ -38,17 +36,17 @@ class ViewCache:
     """Remembers views of messages for all runs of a graph.
 
     A view holds for a message that has the same content, not only the same id, as one may be replaced under its id; with
-    the same results of its calls; and with the same things told beside it.
+    the same results of its calls.
     """
 
     def __init__(self) -> None:
         self._views: OrderedDict[Hashable, _View] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, how: Hashable, message: AnyMessage, results: Results, told: Mapping[str, Any]) -> Seen | None:
+    def find(self, how: Hashable, message: AnyMessage, results: Results) -> Seen | None:
         """Return what was seen of a message before, ``how`` being all else that it depends on."""
         view = self._views.get((message.id, how))
-        if view is None or view.told != told or not _same(view.message, message):
+        if view is None or not _same(view.message, message):
             return None
         for call_id, result in view.results:
             if not _same(result, results.get(call_id)):
@@ -56,12 +54,12 @@ class ViewCache:
         return view.seen
 
     def keep(
-        self, how: Hashable, message: AnyMessage, results: Results, calls: Sequence[str], told: Mapping[str, Any], seen: Seen
+        self, how: Hashable, message: AnyMessage, results: Results, calls: Sequence[str], seen: Seen
     ) -> None:
         """Remember what is seen of a message whose calls have these ids."""
         if sum(len(m.content) for m in (message, *seen.messages)) > _KEPT_CHARS:
             return
-        view = _View(message, tuple((call_id, results.get(call_id)) for call_id in calls), told, seen)
+        view = _View(message, tuple((call_id, results.get(call_id)) for call_id in calls), seen)
         with self._lock:
             self._views[(message.id, how)] = view
             if len(self._views) > _KEPT_VIEWS:

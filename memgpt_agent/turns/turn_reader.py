@@ -118,7 +118,7 @@ class TurnReader:
             return
         for node, update in cast(dict[str, dict[str, Any] | None], chunk).items():
             self.began = self.began or node == CALL_LLM
-            self._evicted = self._evicted or node == SUMMARIZE_OVERFLOW
+            self._evicted = self._evicted or (node == SUMMARIZE_OVERFLOW and bool(update and update.get("messages")))
             if node == "__interrupt__":
                 yield from self._waits(cast(Any, update))
             if not isinstance(update, dict):

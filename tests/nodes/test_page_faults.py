@@ -86,8 +86,8 @@ def test_what_an_event_refers_to_comes_with_it_from_both_tiers_with_its_date(age
     assert event["in_memory"] == "3 messages in recall, 1 in archival"
 
 
-def test_they_are_found_once_in_a_turn_and_ride_with_no_later_event(agent: Made) -> None:
-    """The later steps of the turn begin as the first did; the next turn's prompt is short again."""
+def test_they_are_found_once_in_a_turn_and_stay_where_they_were_sent(agent: Made) -> None:
+    """The later steps of the turn begin as the first did, and so does the next turn; its event brings none of them again."""
     script = [
         call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=True),
         say("Rex"),
@@ -98,7 +98,7 @@ def test_they_are_found_once_in_a_turn_and_ride_with_no_later_event(agent: Made)
     assert embedder.queries == ["What is my dog called?"]
     assert model.calls[1][1].content == model.calls[0][1].content
     ask(graph, "Good, thank you.")
-    assert "memories" not in told(model.calls[2], 0)
+    assert model.calls[2][1].content == model.calls[0][1].content
     assert "memories" not in told(model.calls[2], 1)
 
 

@@ -3,6 +3,7 @@
 from memgpt_agent.memory.main_context.pages import PAGE_SHARE, QueueView, keep_pages, next_page, page_text, pages_of
 from memgpt_agent.memory.main_context.queue import (
     AS_EVENTS,
+    Beside,
     Exchange,
     Packing,
     as_lines,
@@ -14,6 +15,6 @@ from memgpt_agent.memory.main_context.queue import (
 )
 
 __all__ = [
-    "AS_EVENTS", "PAGE_SHARE", "Exchange", "Packing", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page", "page_text",
+    "AS_EVENTS", "PAGE_SHARE", "Beside", "Exchange", "Packing", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page", "page_text",
     "pages_of", "results_of", "seen_of", "split_exchanges", "split_steps",
 ]  # fmt: skip

@@ -63,8 +63,8 @@ class Packing(Protocol):
         """Return an event as the model sees it, with what is told beside it."""
         ...
 
-    def result(self, text: str, *, failed: bool, time: str, time_zone: str) -> str:
-        """Return the text of a tool's result as the model sees it."""
+    def result(self, text: str, *, failed: bool, time: str, time_zone: str, extra: dict[str, Any]) -> str:
+        """Return the text of a tool's result as the model sees it, with what is told beside it."""
         ...
 
 
@@ -74,13 +74,17 @@ class _AsEvents:
     def event(self, message: BaseMessage, *, time_zone: str, extra: dict[str, Any]) -> BaseMessage:
         return put_to_model(message, time_zone=time_zone, extra=extra)
 
-    def result(self, text: str, *, failed: bool, time: str, time_zone: str) -> str:
+    def result(self, text: str, *, failed: bool, time: str, time_zone: str, extra: dict[str, Any]) -> str:
         told = {"status": "Failed" if failed else "OK", "message": text, "time": local_time(time, time_zone) if time else ""}
-        return json.dumps(told, ensure_ascii=False)
+        return json.dumps({**told, **extra}, ensure_ascii=False)
 
 
 AS_EVENTS: Packing = _AsEvents()
 """The form of our own graph."""
+
+
+Beside = Callable[[BaseMessage], dict[str, Any]]
+"""Gives what the model is told beside an event or a result, by the names under which it is told."""
 
 
 def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
@@ -93,7 +97,7 @@ def _without_artifact(result: ToolMessage) -> ToolMessage:
 
 
 def seen_of(
-    message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, extra: dict[str, Any], packing: Packing = AS_EVENTS
+    message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, beside: Beside, packing: Packing = AS_EVENTS
 ) -> Iterator[BaseMessage]:
     """Yield what the model sees for one message of the queue: an event, a call with its result behind it, a reply only as its call.
 
@@ -104,7 +108,7 @@ def seen_of(
         results: the results of the queue's calls, by :func:`results_of`.
         time_zone: the zone in which times are told.
         cut: shortens what is too long.
-        extra: what is told with an event.
+        beside: gives what is told with an event or a result.
         packing: the form of events and results.
     """
     if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's
@@ -112,11 +116,11 @@ def seen_of(
     if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
         return
     if isinstance(message, AIMessage):
-        yield from _answer(message, results, time_zone, cut, packing)
+        yield from _answer(message, results, time_zone, cut, beside, packing)
     elif is_event(message) or message.type == "human":
         text = message.text
         shown = cut(text, str(message.id))
-        yield packing.event(message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=extra)
+        yield packing.event(message if shown == text else _with_text(message, shown), time_zone=time_zone, extra=beside(message))
 
 
 def _with_text(message: AnyMessage, text: str) -> AnyMessage:
@@ -134,7 +138,7 @@ def _other_blocks(message: AnyMessage) -> list[Any]:
 
 
 def _answer(
-    message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut, packing: Packing
+    message: AIMessage, results: Mapping[str, ToolMessage], time_zone: str, cut: Cut, beside: Beside, packing: Packing
 ) -> Iterator[BaseMessage]:
     if not message.tool_calls and not message.text:
         return
@@ -145,7 +149,7 @@ def _answer(
     yield message.model_copy(update={**shown, "invalid_tool_calls": []})
     for call in message.tool_calls:
         call_id = call["id"] or ""
-        yield _result(results.get(call_id), call["name"], call_id, time_zone, cut, packing)
+        yield _result(results.get(call_id), call["name"], call_id, time_zone, cut, beside, packing)
 
 
 def _call(call: ToolCall, result: ToolMessage | None, cut: Cut) -> ToolCall:
@@ -155,11 +159,12 @@ def _call(call: ToolCall, result: ToolMessage | None, cut: Cut) -> ToolCall:
 
 
 def _result(
-    message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Cut, packing: Packing
+    message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Cut, beside: Beside, packing: Packing
 ) -> ToolMessage:
     failed = message is None or message.status == "error"
     text = cut(message.text, str(message.id)) if message else INTERRUPTED
-    text = packing.result(text, failed=failed, time=mark_of(message).get("time", "") if message else "", time_zone=time_zone)
+    time, extra = (mark_of(message).get("time", ""), beside(message)) if message else ("", {})
+    text = packing.result(text, failed=failed, time=time, time_zone=time_zone, extra=extra)
     blocks = _other_blocks(message) if message else []
     return ToolMessage(
         content=[{"type": "text", "text": text}, *blocks] if blocks else text,

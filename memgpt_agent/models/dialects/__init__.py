@@ -1,5 +1,6 @@
 """Dialects: what each provider requires of messages, tools and options, one module each, applied last to what a call is sent."""
 
+from memgpt_agent.models.dialects.anthropic_cache import UNCHANGING
 from memgpt_agent.models.dialects.attachments import MediaPart, read
 from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, in_turn, is_model, unwrapped
 from memgpt_agent.models.dialects.compatible import REASONING
@@ -9,6 +10,6 @@ from memgpt_agent.models.dialects.speaking import Spoken, speak
 from memgpt_agent.models.dialects.thoughts import thoughts_of
 
 __all__ = [
-    "BRIDGE", "REASONING", "Dialect", "MediaPart", "Reasons", "Spoken", "Wanted", "bound_options", "dialect_of", "in_turn", "is_model",
+    "BRIDGE", "REASONING", "UNCHANGING", "Dialect", "MediaPart", "Reasons", "Spoken", "Wanted", "bound_options", "dialect_of", "in_turn", "is_model",
     "name_of", "profile_of", "read", "speak", "thoughts_of", "unwrapped",
 ]  # fmt: skip

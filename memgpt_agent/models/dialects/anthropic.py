@@ -1,7 +1,8 @@
 """Anthropic's Messages API: thoughts are signed, and stand unchanged before the calls that they led to.
 
 Source: docs.anthropic.com/en/api/messages; .../docs/build-with-claude/extended-thinking ("Preserving thinking blocks",
-"Toggling thinking modes in conversations"); .../docs/build-with-claude/tool-use; .../docs/build-with-claude/vision.
+"Toggling thinking modes in conversations"); .../docs/build-with-claude/tool-use; .../docs/build-with-claude/vision;
+.../docs/build-with-claude/prompt-caching.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
+from memgpt_agent.models.dialects.anthropic_cache import with_breakpoints
 from memgpt_agent.models.dialects.attachments import PDF, PICTURES, MediaPart, expressed
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, name_of, profile_of
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
@@ -56,6 +58,7 @@ class Anthropic(Dialect):
             messages = calls_told(messages, lambda m: not _begins_with_thought(m))
         messages = with_ids(without_empty(one_system(messages)), id_of_pattern(r"[a-zA-Z0-9_-]{1,64}"))
         messages = expressed(from_user_to_user(merged(messages)), _express)
+        messages = with_breakpoints(messages) if wanted.conversation else messages
         tools, names = named(call.tools)
         return call.but(messages=messages, tools=shaped(tools, rooted), names=names, options=options)
 

@@ -44,6 +44,8 @@ class Wanted:
     """Whether the model is to reason natively."""
     window_tokens: int = 0
     """The context window in which the agent lives; 0 where it is not known."""
+    conversation: str = ""
+    """Names the conversation that the call goes on with, so that its beginning is looked for in a cache; empty for a single question."""
 
 
 class Dialect:

@@ -1,10 +1,10 @@
 """OpenAI's Chat Completions, by OpenAI and Azure themselves.
 
-Source: platform.openai.com/docs/api-reference/chat/create; .../docs/guides/function-calling; .../docs/guides/images-vision.
+Source: platform.openai.com/docs/api-reference/chat/create; .../docs/guides/function-calling; .../docs/guides/images-vision; .../docs/guides/prompt-caching.
 """
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 
@@ -14,6 +14,7 @@ from memgpt_agent.models.dialects.dialect import (
     Dialect,
     Reasons,
     Wanted,
+    address_of,
     name_of,
     profile_of,
     reads_pdf,
@@ -32,6 +33,7 @@ from memgpt_agent.models.dialects.sequence import (
 
 ALWAYS_REASONS = re.compile(r"(?:\A|/)(?:o[1-9](?:-|\Z)|gpt-(?:[5-9]|\d\d)(?!.*chat)|gpt-oss)")
 """Names of OpenAI's models that reason before every answer, beside what LangChain's profiles say."""
+_OWN_HOST = re.compile(r"(?:\A|\.)openai\.com(?::\d+)?\Z")
 FITTING_ID = r"[a-zA-Z0-9_-]{1,40}"
 _SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/x-wav": "wav"}
 
@@ -49,7 +51,9 @@ class OpenAIChat(Dialect):
         messages = from_user_to_user(without_empty(one_system(each_answer(call.messages, bare))))
         messages = with_ids(expressed(messages, express_for(call.model)), id_of_pattern(FITTING_ID))
         tools, names = named(call.tools)
-        return call.but(model=_listening(call.model), messages=messages, tools=shaped(tools, rooted), names=names)
+        return call.but(
+            model=_listening(call.model), messages=messages, tools=shaped(tools, rooted), names=names, options=cache_key(call.model, wanted)
+        )
 
 
 def _listening(model: BaseChatModel) -> BaseChatModel:
@@ -58,6 +62,16 @@ def _listening(model: BaseChatModel) -> BaseChatModel:
     from memgpt_agent.models.dialects.openai_clients import listening
 
     return listening(model)
+
+
+def cache_key(model: BaseChatModel, wanted: Wanted) -> dict[str, Any]:
+    """Return the option by which OpenAI sends the requests of one conversation to where its beginning is cached.
+
+    Only for OpenAI's own address: others refuse what they do not know. A key that the client was made with stays.
+    """
+    given = cast(dict[str, Any], model.__dict__.get("model_kwargs") or {})
+    own = _OWN_HOST.search(address_of(model)) is not None and "prompt_cache_key" not in given
+    return {"prompt_cache_key": wanted.conversation} if own and wanted.conversation else {}
 
 
 def express_for(model: Any) -> Express:

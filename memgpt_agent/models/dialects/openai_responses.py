@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage
 from memgpt_agent.events import MARK
 from memgpt_agent.models.dialects.attachments import expressed
 from memgpt_agent.models.dialects.dialect import CallToSend, Wanted
-from memgpt_agent.models.dialects.openai_chat import FITTING_ID, OpenAIChat, express_for
+from memgpt_agent.models.dialects.openai_chat import FITTING_ID, OpenAIChat, cache_key, express_for
 from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
@@ -46,7 +46,7 @@ class OpenAIResponses(OpenAIChat):
         messages = expressed(from_user_to_user(without_empty(one_system(messages))), express_for(call.model))
         tools, names = named(call.tools)
         fields = cast(dict[str, Any], call.model.__dict__)
-        options: dict[str, Any] = {} if fields.get("store") is not None else {"store": False}
+        options: dict[str, Any] = {**cache_key(call.model, wanted), **({} if fields.get("store") is not None else {"store": False})}
         if reasons:
             options["include"] = [*dict.fromkeys([*(fields.get("include") or []), _ENCRYPTED])]
             if wanted.native and not fields.get("reasoning"):

@@ -98,7 +98,8 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
     for message in messages:
         if isinstance(message, SystemMessage):
             about = about or cast(Mapping[str, Any], kwargs_of(message).get(MARK) or {})
-            reader.tasks = reader.tasks or _tasks_in(message.text)
+            shown = cast(Mapping[str, str], about.get("sections") or {})
+            reader.tasks = reader.tasks or _tasks_in(shown.get("tasks") or message.text)
         elif isinstance(message, HumanMessage):
             kind, text = event_of(message)
             if kind == "user_message":
@@ -117,7 +118,7 @@ def read_view(messages: Sequence[BaseMessage]) -> View:
 
 
 def _tasks_in(system: str) -> str:
-    """Return the open tasks as they stand in the system message."""
+    """Return the open tasks from the text in which the agent sees them."""
     found = re.search(r"<tasks [^>]*>\n(.*?)\n?</tasks>", system, re.DOTALL)
     return found[1] if found else ""
 

@@ -1,0 +1,210 @@
+"""What of memory the model was sent: it stays as it was sent until the queue is cut; what changes meanwhile rides with a newer message."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+
+from memgpt_agent.events import Mark, Riding, is_event, mark_of, with_mark
+from memgpt_agent.memory.core import Block
+from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE, fixed_tokens, memory_sections, row_of
+from memgpt_agent.nodes.page_faults import notes_for
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.prompts import (
+    BLOCK_GONE,
+    LAST_STEP,
+    SECTION_GONE,
+    SECTION_NEW,
+    SECTION_NOW,
+    render_changed_block,
+)
+from memgpt_agent.state import AgentState, SentMemory, Turn
+
+RIDING_SHARE = 0.2
+"""New texts of memory that ride with messages may fill this share of the queue's room; then all is put where it belongs."""
+_LIMIT_CHANGED = 2.0
+"""The model's window has changed so much that older messages are cut anew."""
+_MAX_AGENTS = 8
+_LAST = "last step"
+_TOLD_ANEW = 1.25
+"""How much lies outside main context is told again where recall memory has grown so much since."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Memory as it is now, in the parts of which each can be told by itself."""
+
+    session: Session
+    blocks: Mapping[str, Block]
+    sections: Mapping[str, str]
+
+    @classmethod
+    def of(cls, session: Session, blocks: Sequence[Block]) -> "_Parts":
+        sections = {f"section {s.name}": s.render(session.memory) for s in session.resources.sections}
+        return cls(session, {f"block {b.label}": b for b in blocks}, {key: text for key, text in sections.items() if text})
+
+    def digests(self) -> dict[str, str]:
+        """Return what tells one text of a part from another."""
+        rows = {key: repr(row_of(block)) for key, block in self.blocks.items()}
+        return {key: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] for key, text in {**rows, **self.sections}.items()}
+
+    def told(self, key: str, *, new: bool) -> str:
+        """Return what the model is told of a part that has changed."""
+        kind, _, name = key.partition(" ")
+        if key in self.blocks:
+            return render_changed_block(row_of(self.blocks[key]), numbered=self.session.resources.profile.numbers_lines, new=new)
+        if kind == "block":
+            return BLOCK_GONE.format(label=name)
+        text, named = self.sections.get(key, ""), name.replace("_", " ")
+        if not text:
+            return SECTION_GONE.format(name=named)
+        return (SECTION_NEW if new else SECTION_NOW).format(name=named, text=text)
+
+
+def sent_memory(state: AgentState, session: Session) -> SentMemory | None:
+    """Return what of memory stands in the system message of the session's agent; ``None`` where that is to be made."""
+    return (state.get("sent_memory") or {}).get(session.agent)
+
+
+def with_sent(state: AgentState, session: Session, sent: SentMemory | None) -> dict[str, SentMemory]:
+    """Return the state's register with this in the place of what it holds for the session's agent."""
+    others = {agent: known for agent, known in (state.get("sent_memory") or {}).items() if agent != session.agent}
+    return {**dict(list(others.items())[1 - _MAX_AGENTS :]), **({session.agent: sent} if sent else {})}
+
+
+def bring_up_to_date(
+    session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block], turn: Turn, *, anew: bool = False
+) -> tuple[SentMemory, list[AnyMessage]]:
+    """Return what of memory the system message shows, and the messages with which something new rides.
+
+    What was sent stays. What differs from it by now rides with the newest event or result: the next call sees it. All is put into the
+    system message instead, and what rides with older messages falls away, where the queue was cut since, where the window has become
+    another one, or where too much would ride; and with ``anew``.
+    """
+    parts, sent = _Parts.of(session, blocks), sent_memory(state, session)
+    if sent is not None and not anew and _still_fits(session, state, blocks, sent):
+        riders = _riders(session, messages, parts, sent, turn)
+        if riders is not None:
+            return sent, riders
+    made = folded(session, state, messages, blocks)
+    return made, _riders(session, messages, parts, made, turn) or []
+
+
+def folded(session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block]) -> SentMemory:
+    """Return memory as it is now, for a new system message."""
+    sent = sent_memory(state, session)
+    numbers = [mark_of(m).get("rides", Riding()).get("fold", 0) for m in messages]
+    return SentMemory(
+        fold=1 + max([sent["fold"] if sent else 0, *numbers]),
+        message_tokens=_message_tokens(session),
+        sections=memory_sections(session, blocks, state.get("summary")),
+        known=_Parts.of(session, blocks).digests(),
+    )
+
+
+def _message_tokens(session: Session) -> int:
+    return max(32, int(session.budget_tokens * MESSAGE_SHARE))
+
+
+def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], sent: SentMemory) -> bool:
+    """Whether what was sent suits the window as it is known now."""
+    before, now = sent["message_tokens"], _message_tokens(session)
+    if max(before, now) > _LIMIT_CHANGED * min(before, now):
+        return False
+    summary = state.get("summary")
+    return fixed_tokens(session, sent["sections"], summary) <= 0 or memory_sections(session, blocks, summary) == sent["sections"]
+
+
+def _riders(
+    session: Session, messages: Sequence[AnyMessage], parts: _Parts, sent: SentMemory, turn: Turn
+) -> list[AnyMessage] | None:
+    """Return the messages with what newly rides with them; ``None`` if that would be too much."""
+    changed: dict[str, Riding] = {}
+    event = next((m for m in messages if m.id == turn["id"]), None)
+    if event is not None and (noted := _notes(session, messages, event, sent, turn)) is not None:
+        changed[turn["id"]] = noted
+    carrier = _carrier(messages)
+    known = shown(messages, sent)
+    told = _news(parts, known, session, turn)
+    if told and carrier is not None:
+        if _too_much(session, messages, sent, told.values()):
+            return None
+        rides = changed.get(str(carrier.id)) or riding_with(carrier, sent["fold"])
+        digests = parts.digests()
+        changed[str(carrier.id)] = {
+            **rides, "fold": sent["fold"], "parts": {**rides.get("parts", {}), **{key: digests.get(key, turn["id"] if key == _LAST else "") for key in told}},
+            "told": [*rides.get("told", []), *told.values()],
+        }  # fmt: skip
+    return [_with_riding(m, changed[str(m.id)]) for m in messages if str(m.id) in changed]
+
+
+def _news(parts: _Parts, known: Mapping[str, str], session: Session, turn: Turn) -> dict[str, str]:
+    """Return what the model is to be told, by the part that it is about."""
+    now = parts.digests()
+    told = {key: parts.told(key, new=not known.get(key)) for key, digest in now.items() if known.get(key) != digest}
+    told |= {key: parts.told(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
+    if turn["step"] + 1 >= session.context.max_steps and known.get(_LAST) != turn["id"]:
+        told[_LAST] = LAST_STEP
+    return told
+
+
+def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
+    """Return the digest of each part as the model sees it last: in the system message, or behind it with a message."""
+    known = dict(sent["known"])
+    for message in messages:
+        known |= riding_with(message, sent["fold"]).get("parts", {})
+    return known
+
+
+def riding_with(message: AnyMessage, fold: int) -> Riding:
+    """Return what rides with a message behind the system message of this number; empty where nothing does."""
+    rides = mark_of(message).get("rides")
+    return rides if rides and rides.get("fold") == fold else Riding()
+
+
+def _with_riding(message: AnyMessage, rides: Riding) -> AnyMessage:
+    mark: Mark = {**mark_of(message), "rides": rides}
+    return cast(AnyMessage, with_mark(message, mark))
+
+
+def _carrier(messages: Sequence[AnyMessage]) -> AnyMessage | None:
+    """Return the newest message that the model sees as an event or a result."""
+    calls = {call["id"] for m in messages if isinstance(m, AIMessage) for call in m.tool_calls}
+    for message in reversed(messages):
+        if is_event(message) or (message.type == "human" and mark_of(message)):
+            return message
+        if isinstance(message, ToolMessage) and message.tool_call_id in calls:
+            return message
+    return None
+
+
+def _too_much(session: Session, messages: Sequence[AnyMessage], sent: SentMemory, told: Any) -> bool:
+    rides = [text for m in messages for text in riding_with(m, sent["fold"]).get("told", [])]
+    tokens = sum(map(session.counter.count_text, [*rides, *told]))
+    fixed = sum(map(session.counter.count_text, [session.resources.system_prompt, *sent["sections"].values()]))
+    return tokens > RIDING_SHARE * max(0, session.budget_tokens - fixed)
+
+
+def _notes(
+    session: Session, messages: Sequence[AnyMessage], event: AnyMessage, sent: SentMemory, turn: Turn
+) -> Riding | None:
+    """Return what rides with the event of a turn: found once, when it is new, and taken along into a new system message; else ``None``."""
+    rides = mark_of(event).get("rides")
+    if rides is None:
+        earlier = [riding_with(m, sent["fold"]) for m in messages]
+        rides = notes_for(session, messages, turn, {line for r in earlier for line in r.get("memories", [])})
+        told = next((r for r in reversed(earlier) if r.get("in_memory")), None)
+        if told and _as_before(told, rides):
+            rides = Riding(memories=rides.get("memories", []))
+    elif rides.get("fold") == sent["fold"]:
+        return None
+    kept = {name: value for name, value in rides.items() if name in {"in_memory", "counted", "memories"} and value}
+    return cast(Riding, {"fold": sent["fold"], **kept})
+
+
+def _as_before(told: Riding, now: Riding) -> bool:
+    """Whether what lies outside main context is about what the model was told of it before."""
+    same = told.get("in_memory", "").partition(" ")[2] == now.get("in_memory", "").partition(" ")[2]
+    return same and now.get("counted", 0) < _TOLD_ANEW * told.get("counted", 0)
