@@ -8,16 +8,23 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, ToolCall
 
-_PEOPLE = "Ann Bela Chidi Dora Emil Farah Goran Hana Ines Jonas Kaito Lena Marta Nils Olga Pavel".split()
-_PLACES = "Lisbon Graz Kyoto Bergen Porto Oaxaca Tallinn Ghent Bologna Quito Aarhus Leeds".split()
-_THINGS = (
-    "garden kitchen bicycle invoice ticket concert recipe novel hospital school project budget contract server release birthday "
-    "holiday flat landlord neighbour dentist running shoes piano lesson guitar train platform parcel camera lens battery heating bill"
-).split()
-_DOING = (
-    "plan repair sell paint visit call finish cancel move compare order return borrow measure describe remember discuss prepare "
-    "rewrite translate check postpone book organise clean review"
-).split()
+_PEOPLE = [
+    "Ann", "Bela", "Chidi", "Dora", "Emil", "Farah", "Goran", "Hana", "Ines", "Jonas", "Kaito", "Lena", "Marta", "Nils", "Olga",
+    "Pavel",
+]  # fmt: skip
+_PLACES = [
+    "Lisbon", "Graz", "Kyoto", "Bergen", "Porto", "Oaxaca", "Tallinn", "Ghent", "Bologna", "Quito", "Aarhus", "Leeds",
+]  # fmt: skip
+_THINGS = [
+    "garden", "kitchen", "bicycle", "invoice", "ticket", "concert", "recipe", "novel", "hospital", "school", "project", "budget",
+    "contract", "server", "release", "birthday", "holiday", "flat", "landlord", "neighbour", "dentist", "running", "shoes", "piano",
+    "lesson", "guitar", "train", "platform", "parcel", "camera", "lens", "battery", "heating", "bill",
+]  # fmt: skip
+_DOING = [
+    "plan", "repair", "sell", "paint", "visit", "call", "finish", "cancel", "move", "compare", "order", "return", "borrow",
+    "measure", "describe", "remember", "discuss", "prepare", "rewrite", "translate", "check", "postpone", "book", "organise",
+    "clean", "review",
+]  # fmt: skip
 _SAYING = (
     "I think we should {doing} the {thing} before {person} comes to {place}.",
     "{person} told me that the {thing} in {place} would be ready on the {day}th.",
@@ -41,7 +48,7 @@ class Life:
     """What the model wrote into core memory and has not taken out again."""
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311  a script, no secret
+        self._random = random.Random(self.seed)
 
     def words(self, kind: str) -> str:
         """Return a text of this kind, of a length by chance."""

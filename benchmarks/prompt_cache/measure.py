@@ -16,17 +16,19 @@ from memgpt_agent.tokens import resolve_token_counter
 WINDOW_TOKENS = 32_768
 PERSONA = "I am Sam, a patient assistant who remembers what matters to the people I talk with. " * 3
 HUMAN = "The user has not said much yet. I want to find out what they care about. " * 2
-CLIENTS: dict[str, Any] = {
-    "anthropic": lambda: RecordedAnthropic(model="claude-haiku-4-5", api_key="none", max_tokens=4_096),
-    "openai": lambda: RecordedOpenAI(model="gpt-4.1-mini", api_key="none", stream_usage=False),
+CLIENTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "anthropic": (RecordedAnthropic, {"model": "claude-haiku-4-5", "api_key": "none", "max_tokens": 4_096}),
+    "openai": (RecordedOpenAI, {"model": "gpt-4.1-mini", "api_key": "none", "stream_usage": False}),
 }
+"""Each client and what it is made with."""
 PROFILES = ("memgpt", "memgpt_v2", "memgpt_react")
 
 
 def requests_of(client: str, turns: int = 150, window_tokens: int = WINDOW_TOKENS, **options: Any) -> list[dict[str, Any]]:
     """Play the life with a client and return the requests that it would have sent."""
     life, counter = Life(turns=turns), resolve_token_counter()
-    model, script = CLIENTS[client](), []
+    kind, made_with = CLIENTS[client]
+    model, script = kind(**made_with), []
     model._count = counter.count_text
     model._answer = lambda: script.pop(0)
     clock = Clock()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from langchain_anthropic import ChatAnthropic
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -40,8 +40,7 @@ class RecordedAnthropic(ChatAnthropic):
     def _stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
-        payload = cast(Any, self)._get_request_payload(messages, stop=stop, **{k: v for k, v in kwargs.items() if k != "stream_usage"})
-        yield from _answered(self, payload)
+        yield from _answered(self, messages, stop, kwargs)
 
 
 class RecordedOpenAI(ChatOpenAI):
@@ -54,21 +53,21 @@ class RecordedOpenAI(ChatOpenAI):
     def _stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
-        payload = cast(Any, self)._get_request_payload(messages, stop=stop, **{k: v for k, v in kwargs.items() if k != "stream_usage"})
-        yield from _answered(self, payload)
+        yield from _answered(self, messages, stop, kwargs)
 
 
-def _answered(model: Any, payload: dict[str, Any]) -> Iterator[ChatGenerationChunk]:
+def _answered(model: Any, messages: list[BaseMessage], stop: Any, options: dict[str, Any]) -> Iterator[ChatGenerationChunk]:
     """Yield the script's answer to a request, with the provider's own count of tokens: as ours, by turns a little more or less."""
+    payload: dict[str, Any] = model._get_request_payload(messages, stop=stop, **{k: v for k, v in options.items() if k != "stream_usage"})
     if not payload.get("tools"):  # asked for a summary
-        yield ChatGenerationChunk(message=AIMessageChunk("They spoke of houses, journeys and bills. " * 12))
+        yield ChatGenerationChunk(message=AIMessageChunk(content="They spoke of houses, journeys and bills. " * 12))
         return
     model._sent.append(payload)
     answer: AIMessage = model._answer()
     sent = int(sum(piece.tokens for piece in pieces_of(payload, model._count)) * (0.99 + 0.01 * (len(model._sent) % 4)))
     usage = UsageMetadata(input_tokens=sent, output_tokens=200, total_tokens=sent + 200)
     chunks = [tool_call_chunk(name=c["name"], args=json_of(c["args"]), id=c["id"], index=n) for n, c in enumerate(answer.tool_calls)]
-    yield ChatGenerationChunk(message=AIMessageChunk("", tool_call_chunks=chunks, usage_metadata=usage))
+    yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=chunks, usage_metadata=usage))
 
 
 def pieces_of(payload: dict[str, Any], count: Callable[[str], int]) -> list[Piece]:

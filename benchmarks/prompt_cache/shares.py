@@ -1,10 +1,10 @@
 """What two figures say of a row of requests: how much each repeats of the one before, and what a cache serves of it."""
 
 import hashlib
-import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from benchmarks.prompt_cache.requests import Piece
 
@@ -33,7 +33,7 @@ class Shares:
 
 def shares(requests: Sequence[Sequence[Piece]], count: Callable[[str], int]) -> Shares:
     """Return the figures of requests in their order."""
-    kept = [_common(before, now, count) for before, now in zip(requests, requests[1:], strict=False)]
+    kept = [_common(before, now, count) for before, now in pairwise(requests)]
     totals = [sum(piece.tokens for piece in request) for request in requests]
     each = [part / total for part, total in zip(kept, totals[1:], strict=True)]
     everything = sum(totals)
@@ -47,8 +47,9 @@ def _common(before: Sequence[Piece], now: Sequence[Piece], count: Callable[[str]
     tokens = 0
     for one, other in zip(before, now, strict=False):
         if one.text != other.text:
-            same = os.path.commonprefix([one.text, other.text])
-            return tokens + min(other.tokens, count(same.partition("\n")[2]) if "\n" in same else 0)
+            pairs = enumerate(zip(one.text, other.text, strict=False))
+            same = next((place for place, (a, b) in pairs if a != b), min(len(one.text), len(other.text)))
+            return tokens + min(other.tokens, count(other.text[:same].partition("\n")[2]))
         tokens += other.tokens
     return tokens
 

@@ -13,7 +13,8 @@ from memgpt_agent.events import MARK, Event, Mark, mark_of, with_mark
 from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.memory.checking import check_as
 from memgpt_agent.node_names import CALL_LLM, COMPILE_CONTEXT, EXECUTE_TOOLS, SUMMARIZE_OVERFLOW
-from memgpt_agent.state import HeartbeatReason, ModelFacts, Summary, Turn
+from memgpt_agent.nodes.sent_memory import UNNAMED
+from memgpt_agent.state import HeartbeatReason, ModelFacts, SentMemory, Summary, Turn
 
 _BEFORE: dict[tuple[str, ...], str] = {
     (): EXECUTE_TOOLS,
@@ -25,12 +26,11 @@ _BEFORE: dict[tuple[str, ...], str] = {
 _REGISTERS: dict[str, Any] = {
     "event": Event | None, "turn": Turn, "heartbeat_reason": HeartbeatReason | None, "summary": Summary | None,
     "memory_pressure_warned": bool, "prompt_tokens": int, "context_usage": dict[str, int], "model_facts": dict[str, ModelFacts],
-    "core_memory": dict[str, str],
+    "core_memory": dict[str, str], "sent_memory": dict[str, SentMemory],
 }  # fmt: skip
 """What the state holds beside the queue."""
-_LEFT_BEHIND = {"agent_id", "sent_memory", "turn_notes"}
-"""Whose memory the conversation uses is not taken along: the agent may be imported under another id. What its system message shows is
-made anew there. An earlier version wrote the last."""
+_LEFT_BEHIND = {"agent_id", "turn_notes"}
+"""Whose memory the conversation uses is not taken along: the agent may be imported under another id. An earlier version wrote the other."""
 
 
 def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
@@ -49,6 +49,7 @@ def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
         )
     values: dict[str, Any] = {name: _as_json(value) for name, value in snapshot.values.items() if name not in _LEFT_BEHIND}
     if "turn" in values:
+        values["sent_memory"] = _of_nobody(values.pop("sent_memory", None) or {}, values["turn"])
         values["turn"] = _without_agent(values["turn"])
     try:
         json.dumps(values)
@@ -88,6 +89,12 @@ def check_conversation(thread_id: str, conversation: Conversation, name: str) ->
 def _unsigned(message: BaseMessage) -> BaseMessage:
     mark = mark_of(message)
     return with_mark(message, cast(Mark, _without_agent(mark))) if mark else message
+
+
+def _of_nobody(sent: Mapping[str, Any], turn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the system message shows of the memory of the turn's agent, as that of whoever goes on with the conversation."""
+    own = sent.get(turn.get("agent", ""))
+    return {UNNAMED: own} if own else {}
 
 
 def _without_agent(noted: Mapping[str, Any]) -> dict[str, Any]:

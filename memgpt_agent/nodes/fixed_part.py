@@ -35,17 +35,18 @@ def unchanging(session: Session) -> dict[str, str]:
 def memory_sections(session: Session, blocks: Sequence[Block], summary: Summary | None) -> dict[str, str]:
     """Return core memory and what stands behind it as they are now, smaller where a small window has no room for them."""
     sections = {"core_memory": _core_memory(session, blocks), **{s.name: s.render(session.memory) for s in session.resources.sections}}
-    over = _give_way(session, sections, fixed_tokens(session, sections, summary))
+    over = _give_way(session, sections, over_tokens(session, sections, summary))
     if over > 0 and (shorter := _shortened(session, blocks, over)):
         sections["core_memory"] = _core_memory(session, shorter)
     return sections
 
 
-def fixed_tokens(session: Session, memory: Mapping[str, str], summary: Summary | None) -> int:
-    """Return by how much the system message and the tools are over the share of the budget that they may fill; negative while they are not."""
-    tools = session.resources.caches.tool_schemas(session.resources.tools, thinking=session.asks_for_thinking, only=session.resources.tools.names)
-    taken = sum(map(session.counter.count_text, system_sections(session, memory, summary).values()))
-    return taken + session.resources.caches.schema_tokens(session.counter, tools) - int(session.budget_tokens * _FIXED_SHARE)
+def over_tokens(session: Session, memory: Mapping[str, str], summary: Summary | None) -> int:
+    """Return by how much system message and tools are over the share of the budget that they may fill; negative while they are not."""
+    caches, tools, counter = session.resources.caches, session.resources.tools, session.counter
+    schemas = caches.tool_schemas(tools, thinking=session.asks_for_thinking, only=tools.names)
+    taken = sum(map(counter.count_text, system_sections(session, memory, summary).values()))
+    return taken + caches.schema_tokens(counter, schemas) - int(session.budget_tokens * _FIXED_SHARE)
 
 
 def _told(summary: Summary | None) -> str:

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from memgpt_agent.events import Mark, Riding, is_event, mark_of, with_mark
 from memgpt_agent.memory.core import Block
-from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE, fixed_tokens, memory_sections, row_of
+from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE, memory_sections, over_tokens, row_of
 from memgpt_agent.nodes.page_faults import notes_for
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import (
@@ -28,6 +28,8 @@ _LIMIT_CHANGED = 2.0
 """The model's window has changed so much that older messages are cut anew."""
 _MAX_AGENTS = 8
 _LAST = "last step"
+UNNAMED = ""
+"""Under this an imported conversation holds what its agent was sent, whatever that is called here."""
 _TOLD_ANEW = 1.25
 """How much lies outside main context is told again where recall memory has grown so much since."""
 
@@ -65,12 +67,13 @@ class _Parts:
 
 def sent_memory(state: AgentState, session: Session) -> SentMemory | None:
     """Return what of memory stands in the system message of the session's agent; ``None`` where that is to be made."""
-    return (state.get("sent_memory") or {}).get(session.agent)
+    known = state.get("sent_memory") or {}
+    return known.get(session.agent) or known.get(UNNAMED)
 
 
 def with_sent(state: AgentState, session: Session, sent: SentMemory | None) -> dict[str, SentMemory]:
     """Return the state's register with this in the place of what it holds for the session's agent."""
-    others = {agent: known for agent, known in (state.get("sent_memory") or {}).items() if agent != session.agent}
+    others = {agent: known for agent, known in (state.get("sent_memory") or {}).items() if agent not in {session.agent, UNNAMED}}
     return {**dict(list(others.items())[1 - _MAX_AGENTS :]), **({session.agent: sent} if sent else {})}
 
 
@@ -114,7 +117,7 @@ def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], se
     if max(before, now) > _LIMIT_CHANGED * min(before, now):
         return False
     summary = state.get("summary")
-    return fixed_tokens(session, sent["sections"], summary) <= 0 or memory_sections(session, blocks, summary) == sent["sections"]
+    return over_tokens(session, sent["sections"], summary) <= 0 or memory_sections(session, blocks, summary) == sent["sections"]
 
 
 def _riders(
@@ -132,10 +135,10 @@ def _riders(
         if _too_much(session, messages, sent, told.values()):
             return None
         rides = changed.get(str(carrier.id)) or riding_with(carrier, sent["fold"])
-        digests = parts.digests()
+        now = {_LAST: turn["id"], **parts.digests()}
         changed[str(carrier.id)] = {
-            **rides, "fold": sent["fold"], "parts": {**rides.get("parts", {}), **{key: digests.get(key, turn["id"] if key == _LAST else "") for key in told}},
-            "told": [*rides.get("told", []), *told.values()],
+            **rides, "fold": sent["fold"], "told": [*rides.get("told", []), *told.values()],
+            "parts": {**rides.get("parts", {}), **{key: now.get(key, "") for key in told}},
         }  # fmt: skip
     return [_with_riding(m, changed[str(m.id)]) for m in messages if str(m.id) in changed]
 

@@ -52,7 +52,8 @@ def make_room(session: Session, config: RunnableConfig, state: AgentState) -> di
     older = [m for m in state["messages"] if m.id != (state.get("turn") or {}).get("id")]
     riding = tokens_of(older, sent["fold"]) - tokens_of(older) if sent else 0  # it falls away, with whatever stays
     evicted = choose_evicted(state["messages"], tokens_of, to_free - riding)
-    left = _put_out(session, config, state, evicted) if evicted else {"messages": [], "summary": state.get("summary")}
+    kept: dict[str, Any] = {"messages": [], "summary": state.get("summary")}
+    left = _put_out(session, config, state, evicted) if evicted else kept
     return {**left, "memory_pressure_warned": False, "sent_memory": with_sent(state, session, None)}
 
 

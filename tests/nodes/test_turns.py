@@ -1,5 +1,6 @@
 """A turn from its event to its end: who gets another step, and why, with a scripted model and the real graph."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -59,11 +60,12 @@ def test_a_message_sent_ends_the_turn() -> None:
 
 
 def test_a_heartbeat_requested_gives_another_step() -> None:
-    """And the edit of one step is in view in the next."""
+    """And the edit of one step is in view in the next, behind what was sent, which stays as it was."""
     graph, model, _ = agent(call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=True), say("Noted"))
     assert ask(graph)[-1].text == "Noted"
-    assert "Dog: Rex" not in model.calls[0][0].text
-    assert "Dog: Rex" in model.calls[1][0].text
+    assert model.calls[1][0].text == model.calls[0][0].text
+    told = json.loads(model.calls[1][-1].text)
+    assert told["notes"] == ["This replaces the block 'human' above (8/2000 characters):\nDog: Rex"]
 
 
 @pytest.mark.parametrize("tool", ["conversation_search", "archival_memory_search"])
@@ -234,7 +236,7 @@ def test_several_calls_are_carried_out_in_order() -> None:
     edits = [("core_memory_append", {"label": "human", "content": text}) for text in ("one", "two")]
     graph, model, store = agent(calls(*edits, ("send_message", {"message": "Hi", "request_heartbeat": True})), say("Bye"))
     ask(graph)
-    assert "<value>\none\ntwo\n</value>" in model.calls[1][0].text
+    assert "(7/2000 characters):\\none\\ntwo" in str(model.calls[1][-1].content)
     sent: list[Any] = list(model.calls[1])
     answer = sent[2]
     assert [m.tool_call_id for m in sent[3:]] == [c["id"] for c in answer.tool_calls]

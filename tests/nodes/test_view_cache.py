@@ -23,50 +23,48 @@ def result(text: str = "done") -> dict[str, ToolMessage]:
 
 @pytest.fixture
 def before() -> ViewCache:
-    """One view of a call and its result, with a page told beside it."""
+    """One view of a call and its result."""
     views = ViewCache()
-    views.keep("how", asked(), result(), ["c"], {"page": 1}, SEEN)
+    views.keep("how", asked(), result(), ["c"], SEEN)
     return views
 
 
 def test_an_equal_message_is_seen_as_before(before: ViewCache) -> None:
     """A checkpoint that is loaded again gives other objects that say the same."""
-    assert before.find("how", asked(), result(), {"page": 1}) is SEEN
+    assert before.find("how", asked(), result()) is SEEN
 
 
 @pytest.mark.parametrize(
-    ("how", "message", "results", "told"),
+    ("how", "message", "results"),
     [
-        ("other", asked(), result(), {"page": 1}),
-        ("how", AIMessage("so", id="1", tool_calls=[CALL]), result(), {"page": 1}),
-        ("how", HumanMessage("", id="1"), result(), {"page": 1}),
-        ("how", AIMessage("", id="other", tool_calls=[CALL]), result(), {"page": 1}),
-        ("how", asked(), result("changed"), {"page": 1}),
-        ("how", asked(), {}, {"page": 1}),
-        ("how", asked(), result(), {"page": 2}),
-        ("how", asked(), result(), {}),
+        ("other", asked(), result()),
+        ("how", AIMessage("so", id="1", tool_calls=[CALL]), result()),
+        ("how", HumanMessage("", id="1"), result()),
+        ("how", AIMessage("", id="other", tool_calls=[CALL]), result()),
+        ("how", asked(), result("changed")),
+        ("how", asked(), {}),
     ],
 )
-def test_whatever_differs_is_made_anew(before: ViewCache, how: str, message: Any, results: Any, told: Any) -> None:
-    """The window, the message under its id, its kind, its result, and what is told with it."""
-    assert before.find(how, message, results, told) is None
+def test_whatever_differs_is_made_anew(before: ViewCache, how: str, message: Any, results: Any) -> None:
+    """The window, the message under its id, its kind, and its result."""
+    assert before.find(how, message, results) is None
 
 
 def test_a_result_that_came_later_is_not_missed() -> None:
     """A call seen while it had no result is seen anew once it has one."""
     views = ViewCache()
-    views.keep("how", asked(), {}, ["c"], {}, SEEN)
-    assert views.find("how", asked(), {}, {}) is SEEN
-    assert views.find("how", asked(), result(), {}) is None
+    views.keep("how", asked(), {}, ["c"], SEEN)
+    assert views.find("how", asked(), {}) is SEEN
+    assert views.find("how", asked(), result()) is None
 
 
 def test_long_messages_and_old_views_are_not_kept() -> None:
     """The memory that this takes is bounded."""
     views = ViewCache()
     long = HumanMessage("x" * 20_000, id="long")
-    views.keep("how", long, {}, [], {}, SEEN)
-    assert views.find("how", long, {}, {}) is None
+    views.keep("how", long, {}, [], SEEN)
+    assert views.find("how", long, {}) is None
     for n in range(5_000):
-        views.keep("how", HumanMessage("hi", id=str(n)), {}, [], {}, SEEN)
-    assert views.find("how", HumanMessage("hi", id="0"), {}, {}) is None
-    assert views.find("how", HumanMessage("hi", id="4999"), {}, {}) is SEEN
+        views.keep("how", HumanMessage("hi", id=str(n)), {}, [], SEEN)
+    assert views.find("how", HumanMessage("hi", id="0"), {}) is None
+    assert views.find("how", HumanMessage("hi", id="4999"), {}) is SEEN

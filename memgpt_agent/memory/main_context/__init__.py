@@ -15,6 +15,6 @@ from memgpt_agent.memory.main_context.queue import (
 )
 
 __all__ = [
-    "AS_EVENTS", "PAGE_SHARE", "Beside", "Exchange", "Packing", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page", "page_text",
-    "pages_of", "results_of", "seen_of", "split_exchanges", "split_steps",
+    "AS_EVENTS", "PAGE_SHARE", "Beside", "Exchange", "Packing", "QueueView", "as_lines", "choose_evicted", "keep_pages", "next_page",
+    "page_text", "pages_of", "results_of", "seen_of", "split_exchanges", "split_steps",
 ]  # fmt: skip

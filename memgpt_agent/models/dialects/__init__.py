@@ -10,6 +10,6 @@ from memgpt_agent.models.dialects.speaking import Spoken, speak
 from memgpt_agent.models.dialects.thoughts import thoughts_of
 
 __all__ = [
-    "BRIDGE", "REASONING", "UNCHANGING", "Dialect", "MediaPart", "Reasons", "Spoken", "Wanted", "bound_options", "dialect_of", "in_turn", "is_model",
-    "name_of", "profile_of", "read", "speak", "thoughts_of", "unwrapped",
+    "BRIDGE", "REASONING", "UNCHANGING", "Dialect", "MediaPart", "Reasons", "Spoken", "Wanted", "bound_options", "dialect_of", "in_turn",
+    "is_model", "name_of", "profile_of", "read", "speak", "thoughts_of", "unwrapped",
 ]  # fmt: skip

@@ -39,7 +39,8 @@ def _parted(system: BaseMessage) -> BaseMessage:
 def _in_blocks(message: BaseMessage, *, ends: bool) -> BaseMessage:
     if isinstance(message, AIMessage):
         return message
-    content = [{"type": "text", "text": message.content}] if isinstance(message.content, str) else list(cast(list[Any], message.content))
+    given: Any = message.content
+    content: list[Any] = [{"type": "text", "text": given}] if isinstance(given, str) else list(given)
     if ends and content and isinstance(content[-1], dict):
         content[-1] = {**content[-1], **_BREAKPOINT}
     return message.model_copy(update={"content": content})

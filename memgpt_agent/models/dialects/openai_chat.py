@@ -1,6 +1,7 @@
 """OpenAI's Chat Completions, by OpenAI and Azure themselves.
 
-Source: platform.openai.com/docs/api-reference/chat/create; .../docs/guides/function-calling; .../docs/guides/images-vision; .../docs/guides/prompt-caching.
+Source: platform.openai.com/docs/api-reference/chat/create; .../docs/guides/function-calling; .../docs/guides/images-vision;
+.../docs/guides/prompt-caching.
 """
 
 import re

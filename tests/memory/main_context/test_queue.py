@@ -48,7 +48,7 @@ def seen(messages: list[AnyMessage], limit: int = 10_000) -> list:  # pyright: i
     return [
         shown
         for message in messages
-        for shown in seen_of(message, results, time_zone="UTC", cut=lambda text, _: text[:limit], extra={})
+        for shown in seen_of(message, results, time_zone="UTC", cut=lambda text, _: text[:limit], beside=lambda _: {})
     ]
 
 
