@@ -24,7 +24,7 @@ from memgpt_agent.nodes.call_llm import MAX_REFUSALS
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import assemble, squeeze
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
-from memgpt_agent.nodes.page_faults import notes_for
+from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Session, default_prompt_tokens
 from memgpt_agent.nodes.summarize_overflow import make_room
 from memgpt_agent.prompts import alert_note, memory_pressure
@@ -56,6 +56,8 @@ class Call:
     """What leaves the state."""
     refused: int = 0
     """Times that the provider refused the prompt as too long."""
+    _riding: dict[str, Mark] = field(default_factory=dict[str, Mark])
+    """Our notes on messages with which something newly rides, by the ids under which we know them."""
 
     @property
     def turn(self) -> Turn:
@@ -70,12 +72,16 @@ class Call:
         """
         self._with_own_prompt()
         blocks, schemas = stored_blocks(self.session), self.offers.schemas(self.request.tools, self.request.response_format)
-        self._take_notes()
+        self._bring_up_to_date(blocks)
         prompt, usage = self._compiled(blocks, schemas)
         for _ in range(_ROUNDS):
             if usage["total"] <= usage["budget"] or not choose_evicted(self._view(), lambda _: 1, 1):
                 break
             self._make_room(usage)
+            self._bring_up_to_date(blocks)
+            prompt, usage = self._compiled(blocks, schemas)
+        if usage["total"] > usage["budget"]:
+            self._bring_up_to_date(blocks, anew=True)
             prompt, usage = self._compiled(blocks, schemas)
         if usage["total"] > usage["budget"]:
             prompt, usage = squeeze(self.session, self._state(), prompt, usage, self._view())
@@ -99,13 +105,19 @@ class Call:
         behind = {"type": "text", "text": text.removeprefix(own.text).strip()}
         return own.model_copy(update={"content": [*cast(list[Any], own.content), behind]})
 
-    def _take_notes(self) -> None:
-        """Find, once in a turn, what memory has to offer on its event."""
-        notes = self.registers.get("turn_notes")
-        if notes is None or notes["turn"] != self.turn["id"]:
-            self.registers["turn_notes"] = notes_for(self.session, self.conversation.messages, self.turn)
+    def _bring_up_to_date(self, blocks: list[Block], *, anew: bool = False) -> None:
+        """Let what memory has to offer on a new event, and what of it has changed, ride with messages."""
         if most := default_prompt_tokens(self._state()):
             self.registers["prompt_tokens"] = most
+        state, agent = self._state(), self.session.agent
+        sent, riders = bring_up_to_date(self.session, state, state["messages"], blocks, self.turn, anew=anew)
+        self.registers["sent_memory"] = with_sent(state, self.session, sent)
+        self._riding |= {str(m.id): mark_of(m) for m in riders}
+        changed = {m.id: m for m in self.conversation.changed}
+        for given, mine in zip(self.request.state["messages"], self._all, strict=True):
+            if (mark := self._riding.get(str(mine.id))) is not None:
+                changed[given.id] = noted(changed.get(given.id, given), mark, agent)
+        self.conversation.changed = list(changed.values())
 
     def _state(self) -> AgentState:
         return cast(AgentState, {**self.registers, "messages": self._view()})
@@ -121,7 +133,8 @@ class Call:
                 view.append(message)
             elif mine.id in own:
                 view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id})))
-        return [*view, *self._settled]
+        riding = self._riding
+        return [cast(AnyMessage, with_mark(m, riding[str(m.id)])) if str(m.id) in riding else m for m in [*view, *self._settled]]
 
     def __post_init__(self) -> None:
         self._all = list(self.conversation.messages)
@@ -145,6 +158,7 @@ class Call:
         self.conversation.leave(gone)
         self._settled = [m for m in self._settled if m.id not in ids]
         self.registers["summary"] = update["summary"]
+        self.registers["sent_memory"] = update["sent_memory"]
         self.registers["memory_pressure_warned"] = False
         self.registers["alerts"] = {}
 

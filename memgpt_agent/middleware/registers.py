@@ -6,7 +6,7 @@ from langchain.agents.middleware.types import AgentState as LangChainState
 from langchain.agents.middleware.types import PrivateStateAttr
 from typing_extensions import TypedDict
 
-from memgpt_agent.state import ModelFacts, Summary, Turn, TurnNotes
+from memgpt_agent.state import ModelFacts, SentMemory, Summary, Turn
 
 KEY = "memgpt"
 """The key of the agent's state."""
@@ -31,8 +31,8 @@ class Registers(TypedDict, total=False):
     """Tokens of the last prompt by section, with ``total`` and ``budget``."""
     model_facts: dict[str, ModelFacts]
     """What was learned of each model."""
-    turn_notes: TurnNotes | None
-    """What rides with the event of the running turn."""
+    sent_memory: dict[str, SentMemory]
+    """What of memory the system message shows."""
     core_memory: dict[str, str]
     """The blocks as last compiled, for whoever looks."""
     unkept: list[str]

@@ -80,7 +80,8 @@ def _up_to_date(
     *, anew: bool = False,
 ) -> tuple[AgentState, list[AnyMessage], list[AnyMessage]]:  # fmt: skip
     """Return the state, what is received, and the queue, with what of memory has changed riding with a message."""
-    sent, riders = bring_up_to_date(session, state, messages, blocks, turn, anew=anew)
+    last = turn["step"] + 1 >= session.context.max_steps
+    sent, riders = bring_up_to_date(session, state, messages, blocks, turn, anew=anew, last=last)
     by_id = {m.id: m for m in riders}
     known = {m.id for m in received if not isinstance(m, RemoveMessage)}
     received = [m if isinstance(m, RemoveMessage) else by_id.get(m.id, m) for m in received]

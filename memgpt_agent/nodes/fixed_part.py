@@ -41,12 +41,16 @@ def memory_sections(session: Session, blocks: Sequence[Block], summary: Summary 
     return sections
 
 
-def over_tokens(session: Session, memory: Mapping[str, str], summary: Summary | None) -> int:
-    """Return by how much system message and tools are over the share of the budget that they may fill; negative while they are not."""
+def fixed_tokens(session: Session, memory: Mapping[str, str], summary: Summary | None) -> int:
+    """Return the tokens of the system message and of all tools."""
     caches, tools, counter = session.resources.caches, session.resources.tools, session.counter
     schemas = caches.tool_schemas(tools, thinking=session.asks_for_thinking, only=tools.names)
-    taken = sum(map(counter.count_text, system_sections(session, memory, summary).values()))
-    return taken + caches.schema_tokens(counter, schemas) - int(session.budget_tokens * _FIXED_SHARE)
+    return sum(map(counter.count_text, system_sections(session, memory, summary).values())) + caches.schema_tokens(counter, schemas)
+
+
+def over_tokens(session: Session, memory: Mapping[str, str], summary: Summary | None) -> int:
+    """Return by how much they are over the share of the budget that they may fill; negative while they are not."""
+    return fixed_tokens(session, memory, summary) - int(session.budget_tokens * _FIXED_SHARE)
 
 
 def _told(summary: Summary | None) -> str:

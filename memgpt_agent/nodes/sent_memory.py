@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from memgpt_agent.events import Mark, Riding, is_event, mark_of, with_mark
 from memgpt_agent.memory.core import Block
-from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE, memory_sections, over_tokens, row_of
+from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE, fixed_tokens, memory_sections, over_tokens, row_of
 from memgpt_agent.nodes.page_faults import notes_for
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import (
@@ -20,7 +20,7 @@ from memgpt_agent.prompts import (
     SECTION_NOW,
     render_changed_block,
 )
-from memgpt_agent.state import AgentState, SentMemory, Turn
+from memgpt_agent.state import AgentState, SentMemory, Summary, Turn
 
 RIDING_SHARE = 0.2
 """New texts of memory that ride with messages may fill this share of the queue's room; then all is put where it belongs."""
@@ -78,21 +78,22 @@ def with_sent(state: AgentState, session: Session, sent: SentMemory | None) -> d
 
 
 def bring_up_to_date(
-    session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block], turn: Turn, *, anew: bool = False
-) -> tuple[SentMemory, list[AnyMessage]]:
+    session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block], turn: Turn, *,
+    anew: bool = False, last: bool = False,
+) -> tuple[SentMemory, list[AnyMessage]]:  # fmt: skip
     """Return what of memory the system message shows, and the messages with which something new rides.
 
     What was sent stays. What differs from it by now rides with the newest event or result: the next call sees it. All is put into the
     system message instead, and what rides with older messages falls away, where the queue was cut since, where the window has become
-    another one, or where too much would ride; and with ``anew``.
+    another one, or where too much would ride; and with ``anew``. In the ``last`` step of a turn the model is told so there as well.
     """
     parts, sent = _Parts.of(session, blocks), sent_memory(state, session)
     if sent is not None and not anew and _still_fits(session, state, blocks, sent):
-        riders = _riders(session, messages, parts, sent, turn)
+        riders = _riders(session, messages, parts, sent, turn, state.get("summary"), last=last)
         if riders is not None:
             return sent, riders
     made = folded(session, state, messages, blocks)
-    return made, _riders(session, messages, parts, made, turn) or []
+    return made, _riders(session, messages, parts, made, turn, state.get("summary"), last=last) or []
 
 
 def folded(session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block]) -> SentMemory:
@@ -121,8 +122,9 @@ def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], se
 
 
 def _riders(
-    session: Session, messages: Sequence[AnyMessage], parts: _Parts, sent: SentMemory, turn: Turn
-) -> list[AnyMessage] | None:
+    session: Session, messages: Sequence[AnyMessage], parts: _Parts, sent: SentMemory, turn: Turn, summary: Summary | None, *,
+    last: bool,
+) -> list[AnyMessage] | None:  # fmt: skip
     """Return the messages with what newly rides with them; ``None`` if that would be too much."""
     changed: dict[str, Riding] = {}
     event = next((m for m in messages if m.id == turn["id"]), None)
@@ -130,10 +132,12 @@ def _riders(
         changed[turn["id"]] = noted
     carrier = _carrier(messages)
     known = shown(messages, sent)
-    told = _news(parts, known, session, turn)
+    told = _news(parts, known)
+    if last and known.get(_LAST) != turn["id"]:
+        told[_LAST] = LAST_STEP
+    if told.keys() - {_LAST} and (carrier is None or _too_much(session, messages, sent, told.values(), summary)):
+        return None
     if told and carrier is not None:
-        if _too_much(session, messages, sent, told.values()):
-            return None
         rides = changed.get(str(carrier.id)) or riding_with(carrier, sent["fold"])
         now = {_LAST: turn["id"], **parts.digests()}
         changed[str(carrier.id)] = {
@@ -143,14 +147,11 @@ def _riders(
     return [_with_riding(m, changed[str(m.id)]) for m in messages if str(m.id) in changed]
 
 
-def _news(parts: _Parts, known: Mapping[str, str], session: Session, turn: Turn) -> dict[str, str]:
-    """Return what the model is to be told, by the part that it is about."""
+def _news(parts: _Parts, known: Mapping[str, str]) -> dict[str, str]:
+    """Return what the model is to be told of what it was sent otherwise, by the part that it is about."""
     now = parts.digests()
     told = {key: parts.told(key, new=not known.get(key)) for key, digest in now.items() if known.get(key) != digest}
-    told |= {key: parts.told(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
-    if turn["step"] + 1 >= session.context.max_steps and known.get(_LAST) != turn["id"]:
-        told[_LAST] = LAST_STEP
-    return told
+    return told | {key: parts.told(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
 
 
 def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
@@ -183,11 +184,12 @@ def _carrier(messages: Sequence[AnyMessage]) -> AnyMessage | None:
     return None
 
 
-def _too_much(session: Session, messages: Sequence[AnyMessage], sent: SentMemory, told: Any) -> bool:
+def _too_much(
+    session: Session, messages: Sequence[AnyMessage], sent: SentMemory, told: Any, summary: Summary | None
+) -> bool:
     rides = [text for m in messages for text in riding_with(m, sent["fold"]).get("told", [])]
     tokens = sum(map(session.counter.count_text, [*rides, *told]))
-    fixed = sum(map(session.counter.count_text, [session.resources.system_prompt, *sent["sections"].values()]))
-    return tokens > RIDING_SHARE * max(0, session.budget_tokens - fixed)
+    return tokens > RIDING_SHARE * max(0, session.budget_tokens - fixed_tokens(session, sent["sections"], summary))
 
 
 def _notes(

@@ -205,4 +205,4 @@ def test_groups_of_tools_bring_their_sections() -> None:
     model = ScriptedModel([calls(("task_add", {"title": "Buy tea"})), "Added."])
     ours: Any = MemGPTMiddleware(store=InMemoryStore(), agent_id="t", tools=["tasks"])
     told(create_agent(model, middleware=[ours], checkpointer=InMemorySaver()), "Remind me to buy tea.")
-    assert "Buy tea" in model.calls[-1][0].text
+    assert '<tasks open="1">\n1. [normal] Buy tea' in model.calls[-1][-1].text

@@ -26,10 +26,12 @@ def test_core_memory_stands_in_the_system_prompt_behind_the_agents_own() -> None
     )  # fmt: skip
     told(agent, "I am Ada.")
     first, second = (call[0].text for call in model.calls)
+    changed = model.calls[1][-1].text
     assert first.startswith("Be brief.\n\n")
     assert "I am Bo." in first
     assert "Name: Ada" not in first
-    assert "Name: Ada" in second
+    assert second == first
+    assert "This replaces the block 'human' above (9/2000 characters):\nName: Ada" in changed
     told(agent, "Hi", {"configurable": {"thread_id": "another"}})
     assert "Name: Ada" in model.calls[-1][0].text
 
