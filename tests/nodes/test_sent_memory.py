@@ -100,7 +100,7 @@ def test_a_section_rides_as_blocks_do() -> None:
     """Open tasks, for one: one that is added, and one that is dropped."""
     script = [
         call("task_add", title="Water the plants", request_heartbeat=True),
-        call("task_drop", number=1, reason="it rained", request_heartbeat=True), *[say("Done.")] * 2,
+        call("task_drop", task=1, reason="it rained", request_heartbeat=True), *[say("Done.")] * 2,
     ]  # fmt: skip
     talk = Talk(*script, profile=MEMGPT_REACT)
     talk.say("Remind me of the plants.")
