@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from memgpt_agent import MemGPTAgent, aagent_for, agent_for, create_graph, delete_agent, list_agents
+from memgpt_agent.agent_file import export_agent, export_agent_file, import_agents
 from memgpt_agent.checkpoints import SqliteCheckpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentNotFound, BlockInUse, MemGPTError, NotAllowed, ToolError, UnknownBlock
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
+from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners import Identity, assign, claim, owner_of, share
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+from memgpt_agent.turns.repairing import repair_agent
 
 
 @pytest.fixture
@@ -294,14 +297,21 @@ def test_a_process_that_acts_for_an_owner_sees_that_owners_agents(home: Settings
             delete_agent(agent_id, ann)
         with pytest.raises(AgentNotFound, match="that you may use"):
             MemGPTAgent(agent_id=agent_id, settings=ann, embedding=HashingEmbedder())
+        for attempt in (export_agent, export_agent_file):
+            with pytest.raises(AgentNotFound, match="that you may use"), open_configured_store(ann, searches=False) as store:
+                attempt(agent_id, home.home / "out.json", settings=ann, store=store)
+        with pytest.raises(AgentNotFound, match="that you may use"):
+            repair_agent(agent_id, ann)
+    with open_configured_store(ann, searches=False) as store:
+        export_agent("user:ann", home.home / "ann.json", settings=ann, store=store)
+        with pytest.raises(NotAllowed, match="owner:ann/copy"):
+            import_agents(home.home / "ann.json", agent_id="copy", settings=ann, store=store)
     delete_agent("user:ann", ann)
     assert [a["agent_id"] for a in list_agents(home)] == ["user:bob", "old"]
 
 
 def test_a_deleted_agents_record_goes_with_it(opened: Any, home: Settings) -> None:
     """Whoever had a right to it has none to what may come under its name."""
-    from memgpt_agent.memory.opening import open_configured_store
-
     with open_configured_store(home, searches=False) as store:
         share(store, "user:bob", "ann", "write")
     delete_agent("user:bob", home)

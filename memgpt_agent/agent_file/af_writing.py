@@ -22,6 +22,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.memory.tiers import ORIGINAL, TIERS
+from memgpt_agent.owners import Identity
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.store.plain import count
 from memgpt_agent.store.transfer import items_of
@@ -56,7 +57,7 @@ def export_agent_file(
     with ExitStack() as opened:
         store = store if store is not None else opened.enter_context(open_configured_store(settings))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
-        definition = definitions.existing(store, agent_id)
+        definition = definitions.existing(store, agent_id, Identity.of(settings.owner))
         done = Exported(agent_id)
         data = _file(definition, store, checkpointer, done)
         text = json.dumps(data, ensure_ascii=not _is_utf8(data), indent=2) + "\n"

@@ -23,6 +23,7 @@ from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.core.shared_blocks import as_own
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.tiers import index_of
+from memgpt_agent.owners import Identity
 from memgpt_agent.store.transfer import embedding_of, items_of
 
 MAX_TIERS = 10_000
@@ -72,7 +73,7 @@ def export_agent(
     with ExitStack() as opened:
         store = store if store is not None else opened.enter_context(open_configured_store(settings))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
-        definition = definitions.existing(store, agent_id)
+        definition = definitions.existing(store, agent_id, Identity.of(settings.owner))
         for thread_id in definition.threads:
             opened.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))
         reading = _Reading(store, checkpointer, agent_id, vectors=vectors)

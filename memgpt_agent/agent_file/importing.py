@@ -17,13 +17,14 @@ from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, Stor
 from memgpt_agent.agent_file.reading import read_json
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
-from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError, MissingDependency
+from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError, MissingDependency, NotAllowed
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.checking import check_as, damaged
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.tiers import TIERS
+from memgpt_agent.owners import Identity
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
 from memgpt_agent.store.transfer import embedding_of, put_all
 from memgpt_agent.tools.groups import with_groups
@@ -68,6 +69,7 @@ def import_agents(
     Raises:
         AgentFileError: the file is not such a file, or damaged; nothing was imported.
         AgentExists: there is an agent, or a conversation, of this id; nothing was changed.
+        NotAllowed: the settings name an owner, and the id is not one of that owner's.
 
     **Limits**: the whole file is held in memory. A tool is carried by its name: its code is never run.
     """
@@ -81,6 +83,7 @@ def import_agents(
             if agent_id and len(sources) == 1
             else sources
         )
+        _check_owner(sources, settings)
         writings = [_Writing(one, store, checkpointer, source.name) for one in sources]
         ids = [writing.done.agent_id for writing in writings]
         if len(set(ids)) < len(ids):
@@ -93,6 +96,13 @@ def import_agents(
                     earlier.take_back()
                 raise
         return [writing.done for writing in writings]
+
+
+def _check_owner(sources: list[Source], settings: Settings) -> None:
+    who = Identity.of(settings.owner)
+    for source in sources:
+        if who is not None and not who.has(source.document.agent_id):
+            raise NotAllowed(f"Import the agent under an id of your own, such as {who.agent_named(source.document.agent_id)!r} (--as).")
 
 
 def _sources(path: Path, agent_id: str | None, settings: Settings) -> list[Source]:

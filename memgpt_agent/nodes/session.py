@@ -157,12 +157,12 @@ class Session:
             NotAllowed: it may only be read, or a choice is not who acts' to make.
             ContextTooSmall: the room for the answer takes the whole window.
         """
-        context = context or Context.from_values(runtime.context)
+        programs, context = context is not None, context or Context.from_values(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
         who = acting(runtime.server_info, resources.owner)
-        if who is not None and who is not resources.owner:
+        if who is not None and who is not resources.owner and not programs:
             check_model(who, context.model_dump(include=set(MODEL_FIELDS)))
         agent_id = whose(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
         fence = config.get("configurable", {}).get(FENCE)

@@ -11,6 +11,7 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.owners import Identity, check, unknown
 from memgpt_agent.turns.turns import mark_over
 
 
@@ -28,7 +29,11 @@ def repair_agent(agent_id: str, settings: Settings | None = None) -> list[str]:
     with ExitStack() as opened:
         store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
+        who = Identity.of(settings.owner)
+        check(store, who, agent_id)
         known = definitions.load(store, agent_id)
+        if known is None and who is not None:
+            raise unknown(agent_id)
         if known is None:
             raise AgentNotFound(f"There is no agent {agent_id!r}. See `memgpt agents list`.")
         graph, repaired = create_graph(checkpointer=checkpointer, store=store), list[str]()
