@@ -97,8 +97,8 @@ LENGTH_REFUSALS: tuple[Wording, ...] = (
     Wording(
         "DashScope", rf"range of input length should be \[\d+, ?{_W}\]", "github.com/anomalyco/opencode/pull/45834"
     ),
-    Wording("Groq", r"reduce the length of the messages or completion", _PI),
     Wording("Cerebras", rf"current length is {_S} while limit is {_W}", "inference-docs.cerebras.ai/support/error"),
+    Wording("Groq", r"reduce the length of the messages or completion", _PI),
     Wording("Mistral", rf"prompt contains {_S} tokens.{{0,60}}?model with {_W} maximum context length", _PI),
     Wording("LM Studio", rf"keep the first {_S} tokens.{{0,60}}?context length of only {_W} tokens", _PI),
     Wording(
