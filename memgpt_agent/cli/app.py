@@ -13,7 +13,7 @@ from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
-from memgpt_agent.cli.files import files, load, unload
+from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.models import models
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serve import serve
@@ -79,6 +79,7 @@ app.command()(run)
 app.command()(load)
 app.command()(unload)
 app.command()(files)
+app.command()(uploads)
 app.command()(approve)
 app.command()(sleep)
 app.command()(heartbeat)

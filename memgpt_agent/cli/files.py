@@ -122,5 +122,34 @@ def files(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json:
         terminal.err.print(plain(f"Agent {agent} has no files. Load some: memgpt load FILE --agent {agent}"))
 
 
+def uploads(
+    context: typer.Context,
+    upload: Annotated[str | None, typer.Argument(metavar="[ID]", help="Which one to save; all are listed, unless one is named.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to save it; its own name here, unless named.")] = None,
+    agent: options.Agent = DEFAULT_AGENT,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the pictures and files that were sent to an agent with messages, or save one as it came."""
+    from memgpt_agent.memory.files.kinds import called
+
+    terminal = terminal_of(context)
+    with terminal.open_known(agent) as opened:
+        if upload is not None:
+            kept, content = opened.memory.uploads.get(upload)
+            target = to or Path(called(kept.name or kept.id, "", ()))
+            with target.open("xb") as file:
+                file.write(content)
+            terminal.out.print(plain(f"{kept.id} is saved as {target}."), soft_wrap=True)
+            return
+        found = opened.memory.uploads.newest()
+    if as_json:
+        terminal.print_json([one.__dict__ for one in found])
+        return
+    for one in found:
+        terminal.out.print(plain(f"{one.id}  {one.name or '(no name)'}  {one.mime}, {one.size_bytes:,} bytes, {one.time[:16]}"), soft_wrap=True)
+    if not found:
+        terminal.err.print(plain(f"Nothing was sent along to agent {agent}."))
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

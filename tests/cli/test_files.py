@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from memgpt_agent.testing import say
+
 
 def test_a_document_is_found_with_its_place(memgpt, tmp_path: Path) -> None:
     """Its passages carry the file and the lines, and the tags that were given; a second time it is left alone."""
@@ -61,3 +63,19 @@ def test_the_paper_is_loaded_and_found_by_page(memgpt, shared_data: Path) -> Non
     )
     assert all(passage["source"].startswith("memgpt_paper.pdf, page ") for passage in found["archival"])
     assert any("key-value" in passage["text"] for passage in found["archival"])
+
+
+def test_what_was_sent_along_is_listed_and_saved_as_it_came(memgpt, tmp_path, monkeypatch) -> None:
+    """Under its own name in the folder where the command is given, or another; nothing is written over."""
+    picture = tmp_path / "dot.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n and more")
+    memgpt.script(say("Seen."))
+    memgpt.ok("run", "Look.", "--attach", str(picture))
+    (listed,) = json.loads(memgpt.ok("uploads", "--json"))
+    assert "dot.png" in memgpt.ok("uploads")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    memgpt.ok("uploads", listed["id"])
+    assert (tmp_path / "elsewhere" / "dot.png").read_bytes() == picture.read_bytes()
+    assert memgpt("uploads", listed["id"]).exit_code == 1
+    assert memgpt("uploads", "upload-none").exit_code == 1
