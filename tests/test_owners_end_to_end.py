@@ -217,6 +217,15 @@ def test_a_right_that_is_taken_away_ends_at_the_next_turn(opened: Any, store: Fa
             bob.step("Hello again.")
 
 
+def test_an_owners_agent_sleeps_and_beats_as_any_other(opened: Any) -> None:
+    """Its background has a conversation of its own, which is the owner's as well."""
+    lines = [say("Yes."), call("memory_finish_edits"), say("Good morning.")]
+    with opened(*lines, owner="ann", agent_id="user:ann") as ann:
+        ann.step("I keep bees.")
+        assert ann.sleep().messages_left == 0
+        assert ann.heartbeat("Wake up.").message == "Good morning."
+
+
 def test_a_program_makes_an_agent_of_its_own_naming_for_an_owner(opened: Any, store: FaissStore) -> None:
     """It claims the id first; a second owner of the same id is refused."""
     claim(store, "agent-7", "ann")

@@ -77,7 +77,11 @@ class Terminal:
         return Settings.load(home=self.home)
 
     def open_agent(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
-        """Open an agent, or make it where there is none of this id; close it afterwards."""
+        """Open an agent, or make it where there is none of this id; close it afterwards.
+
+        Where the process acts for an owner, the agent that is meant unless one is named is the owner's own.
+        """
+        agent_id = self._meant(agent_id)
         if self.make_agent is not None:
             return self.make_agent(agent_id=agent_id, settings=self.settings, **choices)
         from memgpt_agent.agent import MemGPTAgent
@@ -90,11 +94,16 @@ class Terminal:
         Raises:
             AgentNotFound: there is none of this id; nothing was made.
         """
-        known = [agent["agent_id"] for agent in self.agents()]
+        known, agent_id = [agent["agent_id"] for agent in self.agents()], self._meant(agent_id)
         if agent_id not in known:
             there = ", ".join(known) or "none"
             raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}. Start one: memgpt chat --agent {agent_id}")
         return self.open_agent(agent_id, **choices)
+
+    def _meant(self, agent_id: str) -> str:
+        from memgpt_agent.owners import agent_id_for
+
+        return agent_id_for(self.settings.owner) if self.settings.owner and agent_id == DEFAULT_AGENT else agent_id
 
     def agents(self) -> list[dict[str, Any]]:
         """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""

@@ -10,9 +10,9 @@ from langgraph_sdk import Auth
 
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, NotAllowed
-from memgpt_agent.memory.namespaces import decode_label
+from memgpt_agent.memory.namespaces import decode_label, encode_label
 from memgpt_agent.nodes.whose import check_model, identity_of
-from memgpt_agent.owners import Identity, Right, check
+from memgpt_agent.owners import Identity, Right, check, unknown
 from memgpt_agent.owners.credentials import Credentials
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 
@@ -68,10 +68,13 @@ async def own_memory_only(ctx: Any, value: dict[str, Any]) -> None:
     who = _sender(ctx)
     if who.is_admin:
         return
-    namespace = tuple(value.get("namespace") or ())
+    label = next(iter(value.get("namespace") or ()), "")
+    agent_id = decode_label(label) if label else ""
     try:
-        await _check(who, decode_label(namespace[0]) if namespace else "", "read" if ctx.action in _READS else "write")
-    except (AgentNotFound, NotAllowed):
+        if not agent_id or encode_label(agent_id) != label:  # a root of the store's own, or another spelling of a label
+            raise unknown(agent_id)
+        await _check(who, agent_id, "read" if ctx.action in _READS else "write")
+    except (AgentNotFound, ConfigurationError, NotAllowed):
         raise Auth.exceptions.HTTPException(
             status_code=403, detail="Name a namespace that begins with the label of an agent which you may use so."
         ) from None

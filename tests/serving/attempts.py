@@ -131,6 +131,7 @@ ATTEMPTS = [
     Attempt("store", "list by the end", "POST", "/store/namespaces", {"suffix": ["core"]}, "403"),
     Attempt("store", "definitions of agents", "POST", _SEARCH, {"namespace_prefix": ["agents"]}, "403"),
     Attempt("store", "who owns what", "POST", _SEARCH, {"namespace_prefix": ["~owners"]}, "403"),
+    Attempt("store", "who owns what, spelt otherwise", "POST", _SEARCH, {"namespace_prefix": ["%7Eowners"]}, "403"),
     Attempt("store", "become an owner", "PUT", "/store/items",
             {"namespace": ["~owners"], "key": "<agent>", "value": {"agent_id": "<agent>", "owner": "bob", "shared": {}}}, "403"),
     Attempt("shared blocks", "read", "POST", _SEARCH, {"namespace_prefix": ["blocks"]}, "403"),
