@@ -59,6 +59,9 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
     ``store`` and ``checkpointer`` everything lies in one folder (``Settings.home``). It is a context manager.
     A model that is named becomes the agent's own once it has answered in a turn; one that is given as an object never does.
 
+    ``response_format`` is the form of a result that each turn of a user gives beside its reply (``AgentResponse.structured``), as
+    :func:`create_graph` takes it.
+
     ``context_window`` is in tokens; ``"max"`` is all that the model takes. Where a new agent is given none, its prompts
     have 32,768 tokens at most.
 
@@ -101,6 +104,7 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
         blocks: Sequence[Block | Mapping[str, Any]] = (),
         tools: Sequence[BaseTool | Callable[..., Any] | str] = (),
         rules: Sequence[ToolRule] = (),
+        response_format: Any = None,
         tags: Sequence[str] = (),
         agent_id: str | None = None,
         thread_id: str | None = None,
@@ -118,7 +122,7 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
         self.agent_id = agent_id or f"agent-{uuid.uuid4().hex[:12]}"
         self._settings = settings or Settings.load()
         self._who = Identity.of(owner if owner is not None else self._settings.owner)
-        self._clock, self._summarizer = clock, summarizer
+        self._clock, self._summarizer, self._response_format = clock, summarizer, response_format
         self._opened = ExitStack()
         given = {"user_id": user_id, "context_window_tokens": context_window, "reasoning": reasoning, **(context or {})}
         try:
@@ -215,7 +219,9 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
         """The compiled graph; its model is resolved at the first use."""
         if self._graph is None:
             specification = self._specification
-            self._graph = self._compiled(specification.profile, self._model, specification.added, specification.rules)
+            self._graph = self._compiled(
+                specification.profile, self._model, specification.added, specification.rules, self._response_format
+            )
         return self._graph
 
     async def agraph(self) -> AgentGraph:
@@ -229,12 +235,12 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
 
     def _compiled(
         self, profile: Profile, model: BaseChatModel | str | None, tools: Sequence[BaseTool | Callable[..., Any]] = (),
-        rules: Sequence[ToolRule] = (),
+        rules: Sequence[ToolRule] = (), response_format: Any = None,
     ) -> AgentGraph:  # fmt: skip
         return create_graph(
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
-            owner=self._who,
+            owner=self._who, response_format=response_format,
         )  # fmt: skip
 
     def _forget_graphs(self) -> None:

@@ -56,6 +56,8 @@ class Turn(TypedDict):
     """Where in the parent graph to go on when the newest answer is done: each with ``goto`` and ``update``."""
     calls_left: NotRequired[bool]
     """Whether calls of the newest answer are still to be carried out: those without a result in the queue."""
+    structuring: NotRequired[bool]
+    """Whether its next step gives its result in the provider's own format."""
     continued: NotRequired[int]
     """Times in it so far that the model was asked for the rest of a reply that its length limit cut."""
 

@@ -18,7 +18,7 @@ from memgpt_agent.config import Context, MemoryScope
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
-from memgpt_agent.graph.schemas import Schemas, check_injected_keys, with_keys_of
+from memgpt_agent.graph.schemas import Schemas, check_injected_keys, with_keys_of, with_result
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.waking import Post
@@ -32,12 +32,14 @@ from memgpt_agent.nodes import (
     execute_tools,
     summarize_overflow,
 )
+from memgpt_agent.nodes.hooks import Hooks
 from memgpt_agent.owners import Identity
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
 from memgpt_agent.tools.rules import Rulebook, ToolRule
+from memgpt_agent.tools.structured import Structured
 
 AgentGraph = CompiledStateGraph[AgentState, Context, AgentInput, AgentOutput]
 
@@ -59,6 +61,8 @@ def create_graph(
     clock: Clock = utc_now,
     name: str | None = None,
     state_schema: type[Any] | None = None,
+    response_format: Any = None,
+    middleware: Sequence[Any] = (),
 ) -> AgentGraph:
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
 
@@ -80,6 +84,12 @@ def create_graph(
         name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if none is given.
         state_schema: A ``TypedDict`` of more keys for the state, with their reducers, which tools read by ``InjectedState`` and write by
             ``Command(update=)``. Keys that the agent has itself stay as they are.
+        response_format: The form of a result that each user's turn gives beside its reply, in the state's ``structured_response``: a pydantic
+            model, a dataclass, a ``TypedDict``, a JSON schema, or LangChain's ``ToolStrategy``. The model gives it by a tool of the schema's
+            name; what does not fit goes back to it. ``None`` in a turn that reached its step limit before.
+        middleware: LangChain's ``AgentMiddleware`` with ``wrap_model_call`` or ``wrap_tool_call`` (and their async forms), the first outermost,
+            with the tools that they bring. They wrap each model call, and each call of a tool from elsewhere; memory tools act within the
+            agent. A middleware with another hook is refused, with what to do instead. What one adds to a prompt is beyond the budget.
 
     Raises:
         ConfigurationError: there is no such profile, a tool cannot be taken or reads a key that the state does not have, or a rule names
@@ -88,14 +98,18 @@ def create_graph(
     if memory_scope not in get_args(MemoryScope):
         raise ConfigurationError(f"memory_scope={memory_scope!r} is unknown; it is one of {', '.join(map(repr, get_args(MemoryScope)))}.")
     chosen = profile_of(profile)
-    registry = ToolRegistry(chosen.tools, tools)
+    structured = Structured.of(response_format) if response_format is not None else None
+    hooks = Hooks.of(middleware)
+    registry = ToolRegistry((*chosen.tools, *(structured.tools if structured else ())), (*tools, *(hooks.tools if hooks else ())))
     schemas = with_keys_of(state_schema)
+    if structured:
+        schemas = with_result(schemas, structured.annotation | None)
     check_injected_keys((registry.get(one).tool for one in registry.names), schemas.keys)
     resources = Resources(
         name=name, tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
-        state_keys=schemas.added, owner=Identity.of(owner),
+        state_keys=schemas.added, owner=Identity.of(owner), structured=structured, hooks=hooks,
     )  # fmt: skip
     return build(resources, schemas).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
 

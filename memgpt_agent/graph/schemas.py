@@ -1,8 +1,8 @@
 """The graph's schemas with the keys that a user adds for tools of their own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, cast, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any, NotRequired, cast, get_type_hints
 
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt import InjectedState
@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
+from memgpt_agent.tools.structured import STRUCTURED
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ def with_keys_of(schema: type[Any] | None) -> Schemas:
     return Schemas(
         _extended(AgentState, added), _extended(AgentInput, added), _extended(AgentOutput, added), frozenset(added)
     )
+
+
+def with_result(schemas: Schemas, annotation: Any) -> Schemas:
+    """Return the schemas with the key of a structured result, which is part of the state and the output, not of the input."""
+    added = {STRUCTURED: NotRequired[annotation]}
+    return replace(schemas, state=_extended(schemas.state, added), output=_extended(schemas.output, added))
 
 
 def _extended(schema: Any, added: dict[str, Any]) -> Any:

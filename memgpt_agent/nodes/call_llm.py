@@ -15,6 +15,7 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.models.failures import is_filtered
 from memgpt_agent.models.stops import Stop
+from memgpt_agent.nodes import structuring
 from memgpt_agent.nodes.answers import identified, unstripped_text, why_unusable
 from memgpt_agent.nodes.arrivals import alert, apology, remember
 from memgpt_agent.nodes.company import own_view, signed
@@ -39,7 +40,7 @@ from memgpt_agent.nodes.reading import clean
 from memgpt_agent.nodes.refused_parts import reductions, told_of, withheld_event
 from memgpt_agent.nodes.session import Resources, Session, key_of, turn_key
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
-from memgpt_agent.nodes.tool_rules import called_in
+from memgpt_agent.nodes.tool_rules import called_in, still_required
 from memgpt_agent.nodes.written_calls import Written, written_calls
 from memgpt_agent.prompts import (
     CUT_CALL,
@@ -92,7 +93,7 @@ async def _called(
         if step.partial is None:
             raise
         return signed(await face.call(step.give_up_rest, step.partial), step.session)
-    return signed(await face.call(step.read, growing), step.session)
+    return signed({**step.call.updates, **await face.call(step.read, growing)}, step.session)
 
 
 async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRefused) -> dict[str, Any]:
@@ -140,7 +141,8 @@ class _Step:
         partial = partial_of(turn, state["messages"])
         speech = SpeechStream(unheard if partial else write, lambda nth: reply_id(session.thread_id, turn_key(turn), step, nth))
         room = session.context.answer_tokens or max(session.answer_tokens, session.window_tokens - usage["total"])
-        call = ModelCall(session, prompt, speech, config, room)
+        asked = structuring.in_its_format(session) if turn.get("structuring") else session
+        call = ModelCall(asked, prompt, speech, config, room, state=state)
         return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]), partial, write)
 
     def given_up(self) -> dict[str, Any]:
@@ -212,6 +214,8 @@ class _Step:
         turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
         learned = after_answer(session, self.state, answer, self.counted)
         update: dict[str, Any] = {"turn": turn, "prompt": None, **learned}
+        if turn.get("structuring"):
+            return {**update, **structuring.read(session, turn, answer, self.state["messages"])}
         if stop.kind == "refused":
             refusal = self._refusal(message, raw, stop, turn)
             held = withheld_event(self.state["messages"], turn) if stop.of_the_prompt else []
@@ -301,10 +305,13 @@ class _Step:
         else:
             message = message.model_copy(update={"id": f"{HIDDEN}{message.id}"})
         turn = {**turn, "answered": turn["answered"] or spoken}
-        missing = self.session.resources.rules.missing(called_in(turn, self.state["messages"]))
+        missing = still_required(self.session, turn, called_in(turn, self.state["messages"]))
         if missing and turn["step"] < self.session.context.max_steps:
             told = alert(STILL_REQUIRED.format(tools=", ".join(missing)), self.session, turn, "required")
             return {"messages": [message, told], "turn": turn, "heartbeat_reason": "rule"}
+        if structuring.is_due(self.session, turn):
+            turn, asked = structuring.begin(self.session, turn)
+            return {"messages": [message, asked], "turn": turn, "heartbeat_reason": "rule"}
         return {"messages": [message], "turn": ended(self.session, turn)}
 
     def _unusable(self, problem: str, turn: Turn) -> dict[str, Any]:

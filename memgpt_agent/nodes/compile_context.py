@@ -19,6 +19,7 @@ from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Resources, Session, default_prompt_tokens
 from memgpt_agent.prompts import CUT_OFF_REPLY, memory_pressure
 from memgpt_agent.state import AgentState, Turn, merge_queue
+from memgpt_agent.tools.structured import STRUCTURED
 
 _CALM_SHARE = 0.75
 """The agent may be warned anew once less than this share of the warning's own share is in use."""
@@ -34,12 +35,7 @@ def compile_context(
 
 
 def _compiled(state: AgentState, session: Session, others: Others) -> dict[str, Any]:
-    update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
-    whose = session.memory.agent_id
-    if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
-        update["agent_id"] = whose
-    if most := default_prompt_tokens(state):
-        update["prompt_tokens"] = most
+    update = _chosen(state, session)
     received, turn = receive(state, session, others)
     if turn is not None and session.cut_off_twice:
         sorry = apology(CUT_OFF_REPLY, session, turn)
@@ -50,6 +46,8 @@ def _compiled(state: AgentState, session: Session, others: Others) -> dict[str, 
     if turn is None:
         over: Turn = {**no_turn(), **(state.get("turn") or {}), "over": True}  # pyright: ignore[reportAssignmentType]
         return {**update, "messages": received, "turn": over, "prompt": None}
+    if session.resources.structured and not turn["step"]:
+        update[STRUCTURED] = None  # the result of the turn before is none of this one
     blocks = stored_blocks(session)
     state, received, messages = _up_to_date(session, state, received, messages, blocks, turn)
     prompt, usage = compile_prompt(session, state, messages, blocks, turn)
@@ -88,6 +86,17 @@ def _up_to_date(
     received += [m for m in riders if m.id not in known]
     with_memory: AgentState = {**state, "sent_memory": with_sent(state, session, sent)}
     return with_memory, received, [by_id.get(m.id, m) for m in messages]
+
+
+def _chosen(state: AgentState, session: Session) -> dict[str, Any]:
+    """Return the beginning of the update: whose memory the conversation uses, and how large its prompts are, where it does not know."""
+    update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
+    whose = session.memory.agent_id
+    if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
+        update["agent_id"] = whose
+    if most := default_prompt_tokens(state):
+        update["prompt_tokens"] = most
+    return update
 
 
 def _paged(session: Session, state: AgentState, received: list[AnyMessage], turn: Turn | None) -> list[AnyMessage]:

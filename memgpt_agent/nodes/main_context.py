@@ -33,7 +33,8 @@ def compile_prompt(
     Memory is shown as the state says that it was sent; ``blocks`` are as they are now.
     """
     last = turn is not None and turn["step"] + 1 >= session.context.max_steps
-    names = [SEND_MESSAGE] if last else offered(session, turn, messages)
+    structuring = turn is not None and turn.get("structuring", False)
+    names = [] if structuring else [SEND_MESSAGE] if last else offered(session, turn, messages)
     caches = session.resources.caches
     tools = caches.tool_schemas(session.resources.tools, thinking=session.asks_for_thinking, only=names)
     return assemble(session, state, messages, blocks, tools, caches.schema_tokens(session.counter, tools))

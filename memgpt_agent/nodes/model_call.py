@@ -68,10 +68,23 @@ class ModelCall:
     limit_tokens: int
     tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The agent's own names of tools that the answering model was offered under another one."""
+    state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The state, for middleware to look at."""
+    updates: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What middleware wants changed in the state."""
     fallback: str = ""
     """The name of the model that answered, where it is not the chat model."""
 
     async def answer(self, face: Face) -> Growing:
+        """Return the answer, as the middleware around the call leaves it.
+
+        Raises:
+            PromptTooLong, ContentRefused, ModelError: see :meth:`asked`.
+        """
+        hooks = self.session.resources.hooks
+        return await (hooks.around(face, self) if hooks else self.asked(face))
+
+    async def asked(self, face: Face) -> Growing:
         """Return the model's answer, or the fallback model's.
 
         Raises:

@@ -23,6 +23,7 @@ from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
+from memgpt_agent.nodes.hooks import Hooks
 from memgpt_agent.nodes.whose import MODEL_FIELDS, acting, check_model, whose
 from memgpt_agent.owners import Identity
 from memgpt_agent.state import AgentState, ModelFacts, Turn
@@ -30,6 +31,7 @@ from memgpt_agent.tokens import TokenCounter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
 from memgpt_agent.tools.rules import Rulebook
+from memgpt_agent.tools.structured import Structured
 
 UNKNOWN_WINDOW_TOKENS = 32_768
 """Assumed of a model that does not say how much it can be sent."""
@@ -94,6 +96,10 @@ class Resources:
     """The keys that the user's state schema adds."""
     owner: Identity | None = None
     """Who acts, where no server tells; ``None``: nobody in particular, who may use every agent."""
+    hooks: Hooks | None = None
+    """LangChain's middleware around model calls and tools."""
+    structured: Structured | None = None
+    """The form in which a user's turn gives a result beside the reply."""
     store: BaseStore | None = None
     """Where memory lives; ``None`` where the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)

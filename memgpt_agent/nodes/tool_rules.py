@@ -36,3 +36,10 @@ def refusal(session: Session, name: str, called: Sequence[Called]) -> str:
         return ""
     may, why = rules.allowed(session.resources.tools.names, called)
     return "" if name in may else NOT_NOW.format(name=name, why=why, may=", ".join(may) or "none: end the turn")
+
+
+def still_required(session: Session, turn: Turn, called: Sequence[Called]) -> list[str]:
+    """Return the tools that must still be called before the turn may end: by a rule, or to give its result."""
+    structured = session.resources.structured
+    result = structured.missing(called) if structured and turn["type"] == "user_message" else []
+    return [*session.resources.rules.missing(called), *result]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from pydantic_core import to_jsonable_python
 
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.recall import Message
@@ -14,6 +15,7 @@ from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
 from memgpt_agent.prompts import CHECK_ANSWER
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import parse_call
+from memgpt_agent.tools.structured import STRUCTURED
 from memgpt_agent.turns.questions import Question
 
 
@@ -53,6 +55,8 @@ class AgentResponse:
     """The call that waits for a decision; the turn goes on when it is decided."""
     interrupts: list[Question] = field(default_factory=list[Question])
     """The questions that wait for a person's answer, an approval among them; the turn goes on when they are answered."""
+    structured: Any = None
+    """The result beside the message, where the agent has a ``response_format``; ``None`` where the turn was played before."""
     stopped: Literal["", "cut_off", "refused"] = ""
     """Why the message is not the whole answer: it reached the model's length limit, or the model or its provider refused."""
 
@@ -94,6 +98,7 @@ class TurnReader:
         self._speaks = False
         self._tokens = 0
         self._evicted = False
+        self._structured: Any = None
         self._approval: Approval | None = None
         self.waits = False
         """Whether the turn stopped for a person."""
@@ -124,6 +129,7 @@ class TurnReader:
             if not isinstance(update, dict):
                 continue
             self._usage = update.get("context_usage") or self._usage
+            self._structured = update.get(STRUCTURED, self._structured)
             turn = update.get("turn")
             self._speaks = turn["type"] == "user_message" if turn else self._speaks
             for message in cast(list[BaseMessage], update.get("messages") or []):
@@ -142,6 +148,7 @@ class TurnReader:
             evicted=self._evicted,
             approval=self._approval,
             interrupts=self.questions,
+            structured=self._structured,
             stopped=self._stopped,
         )
 
@@ -178,6 +185,8 @@ class TurnReader:
                 yield StreamEvent("message", text=message.text, reply_id=reply_id)
 
     def _action(self, message: AIMessage) -> Iterator[StreamEvent]:
+        if str(message.id) in self._replies:
+            return  # it moved to the end of the turn
         self.answered = self.answered or not mark_of(message).get("fallback")
         self._tokens += _tokens_of(message, self._usage.get("total", 0))
         thoughts = thoughts_of(message)
@@ -251,4 +260,4 @@ def _tokens_of(message: AIMessage, sent: int) -> int:
 
 def as_json(response: AgentResponse) -> str:
     """Return a response as one line of JSON."""
-    return json.dumps(response.__dict__, ensure_ascii=False, default=str)
+    return json.dumps(response.__dict__, ensure_ascii=False, default=lambda value: to_jsonable_python(value, fallback=str))

@@ -36,7 +36,9 @@ def act(step: Step, call: Call) -> Outcome | ToolNode:
         tool = session.resources.tools.get(call.name)
         if tool.act is None:
             validated(tool, call.parsed.arguments)
-            return ToolNode([tool.tool], handle_tool_errors=_explained)
+            around = session.resources.hooks.around_tools() if session.resources.hooks else {}
+            # What wraps a call sees its errors, to try again say; what is left of them becomes the result behind it.
+            return ToolNode([tool.tool], handle_tool_errors=not around and _explained, **around)
         if call.name == SEND_MESSAGE and is_echo(str(call.parsed.arguments.get("message", "")), session.resources.system_prompt):
             raise InvalidArguments(ECHO)
         cause = Cause(call.key, session.resources.profile.actor, call.name, call.parsed.thinking, step.turn["id"])

@@ -7,14 +7,16 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage, convert_to_messages
 from langgraph.types import Command
 
-from memgpt_agent.events import MARK, Mark, is_event, mark_of
+from memgpt_agent.events import HIDDEN, MARK, Mark, is_event, mark_of
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.main_context import results_of
+from memgpt_agent.nodes import structuring
 from memgpt_agent.nodes.arrivals import alert, apology
 from memgpt_agent.nodes.profile_rules import ended
 from memgpt_agent.nodes.tool_calls.noting import times_failed
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Done, Step
+from memgpt_agent.nodes.tool_rules import still_required
 from memgpt_agent.prompts import (
     CHECK_ANSWER,
     NO_ANSWER_REPLY,
@@ -24,6 +26,7 @@ from memgpt_agent.prompts import (
     UNANSWERED,
 )
 from memgpt_agent.state import HeartbeatReason, Turn
+from memgpt_agent.tools.structured import STRUCTURED
 
 GIVE_UP_AFTER = 5
 """The turn ends when the same call has failed so often in it."""
@@ -40,7 +43,7 @@ def follow(step: Step, done: Sequence[Done]) -> dict[str, Any]:
     for one in done:
         beyond = one.outcome.beyond or Returned()
         messages += [_result(step, one), *beyond.messages, *([_reply(step, one)] if one.outcome.said else [])]
-        values |= beyond.update
+        values |= {**beyond.update, **_structured(step, one)}
         turn["answered"] = turn["answered"] or bool(one.outcome.said)
         if beyond.ends:
             turn["ends"] = True
@@ -55,6 +58,14 @@ def follow(step: Step, done: Sequence[Done]) -> dict[str, Any]:
     return {**values, **_decide(step, done, messages, turn)}
 
 
+def _structured(step: Step, done: Done) -> dict[str, Any]:
+    """Return the turn's result in its form, where this call has given it."""
+    structured = step.session.resources.structured
+    if structured is None or done.outcome.failed or done.call.name not in structured.names:
+        return {}
+    return {STRUCTURED: structured.read(done.call.name, done.call.parsed.arguments)}
+
+
 def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -> dict[str, Any]:
     """Return the update after the last call of an answer: another step, or the end of the turn."""
     every = [*step.earlier, *done]
@@ -62,6 +73,8 @@ def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -
     turn["ends"] = False
     if reason is None:
         reason, told, turn = _still_owed(step, done, turn)
+    if turn.get("structuring"):
+        messages = _reply_last(step, messages)
     farewell = _farewell(step, every, reason)
     if farewell:
         reason = None
@@ -92,8 +105,11 @@ def _still_owed(step: Step, done: Sequence[Done], turn: Turn) -> tuple[Heartbeat
     if turn["type"] == "user_message" and not turn["answered"] and not turn["reminded"]:
         turn = {**turn, "reminded": True}
         return "unanswered", [alert(UNANSWERED, step.session, turn, "unanswered")], turn
-    if missing := step.session.resources.rules.missing(step.called(done)):
+    if missing := still_required(step.session, turn, step.called(done)):
         return "rule", [alert(STILL_REQUIRED.format(tools=", ".join(missing)), step.session, turn, "required")], turn
+    if structuring.is_due(step.session, turn):
+        turn, asked = structuring.begin(step.session, turn)
+        return "rule", [asked], turn
     return None, [], turn
 
 
@@ -129,10 +145,16 @@ def _reply(step: Step, done: Done) -> AIMessage:
 def _reply_last(step: Step, messages: list[Any]) -> list[Any]:
     """Move the turn's last reply behind everything else, so that it is ``messages[-1]``."""
     new = [m for m in messages if mark_of(m).get("kind") == "reply"]
-    old = [m for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
+    old = [m for m in step.queue if _is_reply(m) and mark_of(m).get("turn") == step.turn["id"]]
     if new:
         return [*(m for m in messages if m is not new[-1]), new[-1]]
     return [*messages, RemoveMessage(id=str(old[-1].id)), old[-1]] if old else messages
+
+
+def _is_reply(message: BaseMessage) -> bool:
+    """Whether a message repeats what was sent, or is a reply in plain text, behind which the turn went on."""
+    plain = isinstance(message, AIMessage) and not message.tool_calls and not str(message.id).startswith(HIDDEN)
+    return mark_of(message).get("kind") == "reply" or (plain and mark_of(message).get("kind") == "action")
 
 
 def hand_over(step: Step) -> Command[Any]:

@@ -1,0 +1,1 @@
+"""LoCoMo replayed through LangChain's ``create_agent``, with our middleware and with LangChain's summarization."""
