@@ -28,7 +28,7 @@ def show_found(out: Console, messages: "list[Message]", passages: "list[Passage]
     """Print what a search found in recall and in archival memory."""
     for message in messages:
         who = message.tool or message.user_id or message.role
-        out.print(_entry(f"{message.time[:16].replace('T', ' ')}  {who}", message.text))
+        out.print(_entry(f"{message.time[:16].replace('T', ' ')}  {who}", message.whole))
     for passage in passages:
         about = "  ".join(part for part in (passage.source, ", ".join(passage.tags)) if part)
         out.print(_entry(f"{passage.time[:16].replace('T', ' ')}  archival  {about}".rstrip(), passage.text))

@@ -70,6 +70,11 @@ class Message:
     """What came with it beside its text: each with its name, its kind and the id of the original (see ``Uploads``)."""
     checkpoint: str = ""
     """For an event: the checkpoint at which it was received, to tell a retry from a second delivery."""
+
+    @property
+    def whole(self) -> str:
+        """What was said, with what came with it."""
+        return " ".join(filter(None, [self.text, f"[attached: {'; '.join(self.attached)}]" if self.attached else ""]))
     call_id: str = ""
     """For a tool result, and a reply by a tool: the id of the call."""
     reply_id: str = ""
@@ -208,4 +213,4 @@ _FIELDS = frozenset(field.name for field in fields(Message))
 def message_of(item: Item) -> Message:
     """Return a stored message; what else the item holds for the search is left out."""
     value: dict[str, Any] = {key: v for key, v in item.value.items() if key in _FIELDS}
-    return Message(**value)
+    return Message(**{**value, "attached": tuple(value.get("attached", ()))})

@@ -77,7 +77,7 @@ def _found(session: Session, text: str, in_view: set[str], *, archival: bool) ->
     memory, zone = session.memory, session.context.time_zone
     said = [m for m in memory.recall.search(text, limit=_RECALL_HITS) if m.id not in in_view and m.role != "system"]
     filed = memory.archival.search(text, limit=_ARCHIVAL_HITS) if archival else []
-    recalled = [(f"[{local_time(m.time, zone)[:10]}] {m.user_id or m.tool or m.role}: {m.text}", m.text) for m in said]
+    recalled = [(f"[{local_time(m.time, zone)[:10]}] {m.user_id or m.tool or m.role}: {m.whole}", m.text) for m in said]
     passages = [
         (f"[{local_time(p.time, zone)[:10]}] archival{f', {p.source}' if p.source else ''}: {p.text}", p.text)
         for p in filed

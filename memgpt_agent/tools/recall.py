@@ -55,7 +55,7 @@ Source = Callable[[AgentMemory, Ask], list[Hit]]
 def _conversation(memory: AgentMemory, ask: Ask) -> list[Hit]:
     found = memory.recall.search(ask.query, roles=ask.roles, dates=ask.dates, limit=ask.limit, without_event=memory.cause.turn)
     return [
-        Hit("conversation", f"{local_time(m.time, memory.time_zone)}, {f'tool {m.tool}' if m.tool else m.user_id or m.role}", m.text)
+        Hit("conversation", f"{local_time(m.time, memory.time_zone)}, {f'tool {m.tool}' if m.tool else m.user_id or m.role}", m.whole)
         for m in found
     ]  # fmt: skip
 

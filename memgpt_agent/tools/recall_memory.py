@@ -73,8 +73,7 @@ def _cut(text: str, query: str) -> str:
 
 def _line(message: Message, time_zone: str, query: str) -> str:
     who = f"tool {message.tool}({message.arguments})" if message.tool else message.user_id or message.role
-    attached = f" [attached: {'; '.join(message.attached)}]" if message.attached else ""
-    return f"- [{local_time(message.time, time_zone)}] {who}: {shorten(message.text, query)}{shorten(attached)}"
+    return f"- [{local_time(message.time, time_zone)}] {who}: {shorten(message.whole, query)}"
 
 
 TOOLS = (memory_tool(conversation_search, reads_memory=True),)

@@ -73,7 +73,7 @@ def read_while_awake(memory: AgentMemory, event: EventType) -> str:
     if not portion.messages:
         return NOTHING_TO_READ
     lines = [
-        f"[{local_time(m.time, memory.time_zone)}] {m.user_id or m.role}: {_cut(m.text)}" for m in portion.messages
+        f"[{local_time(m.time, memory.time_zone)}] {m.user_id or m.role}: {_cut(m.whole)}" for m in portion.messages
     ]
     return WHILE_AWAKE.format(messages=as_data("\n".join(lines), "record"), left=portion.left)
 

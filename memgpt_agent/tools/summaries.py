@@ -68,7 +68,7 @@ def _line(node: SummaryNode, time_zone: str) -> str:
 
 def _said(message: Message, time_zone: str) -> str:
     who = f"tool {message.tool}({message.arguments})" if message.tool else message.role
-    return f"- [{local_time(message.time, time_zone)}] {who}: {shorten(message.text)}"
+    return f"- [{local_time(message.time, time_zone)}] {who}: {shorten(message.whole)}"
 
 
 TOOLS = (memory_tool(open_summary, reads_memory=True),)

@@ -121,7 +121,7 @@ def page_text(
     lines: list[str] = []
     for record in (records[i] for i in ids if i in records):
         who = f"tool {record.tool}({record.arguments})" if record.tool else record.role
-        lines.append(f"[{local_time(record.time, time_zone)}] {who}: {record.text}")
+        lines.append(f"[{local_time(record.time, time_zone)}] {who}: {record.whole}")
     return "\n".join(lines)
 
 
