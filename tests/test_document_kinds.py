@@ -23,7 +23,7 @@ def test_html_shows_what_a_reader_sees_on_the_files_own_lines(tmp_path: Path) ->
     )
     (passage,) = load_documents(path)
     assert passage.text.split("\n") == ["Grain & flour", "oats 12"]
-    assert (passage.source, passage.title) == ("page.html, lines 3-4", "The  Mill")
+    assert (passage.source, passage.title) == ("page.html, lines 3-4", "The Mill")
 
 
 def test_a_table_is_read_row_by_row_with_its_lines(tmp_path: Path) -> None:
@@ -46,14 +46,14 @@ def test_a_sign_that_ends_no_line_of_the_file_ends_no_row(tmp_path: Path) -> Non
 
 
 def test_a_notebook_is_read_cell_by_cell(tmp_path: Path) -> None:
-    """Prose and code, without outputs."""
+    """Prose, code and what the code printed."""
     path = tmp_path / "study.ipynb"
     cells = [
         {"cell_type": "markdown", "source": ["# Rain\n", "in Porto"]},
-        {"cell_type": "code", "source": "print('hail')", "outputs": [{"text": "secret output"}]},
+        {"cell_type": "code", "source": "print('hail')", "outputs": [{"output_type": "stream", "text": ["hail\n"]}]},
     ]
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
-    assert passages(path) == [("study.ipynb, cell 1", "# Rain\nin Porto"), ("study.ipynb, cell 2", "print('hail')")]
+    assert passages(path) == [("study.ipynb, cell 1", "# Rain\nin Porto"), ("study.ipynb, cell 2", "print('hail')\nhail")]
     path.write_text("[]")
     with pytest.raises(DocumentError, match=r"study\.ipynb is no notebook"):
         passages(path)
@@ -72,7 +72,7 @@ def test_a_word_document_is_read(tmp_path: Path) -> None:
     assert text.split() == ["Dear", "Ann,", "the", "roof", "is", "mended."]
     assert source.startswith("letter.docx, lines 1-")
     path.write_bytes(b"no archive")
-    with pytest.raises(DocumentError, match=r"letter\.docx cannot be read"):
+    with pytest.raises(DocumentError, match=r"letter\.docx is damaged, or not what its name says"):
         passages(path)
 
 

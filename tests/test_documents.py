@@ -120,17 +120,13 @@ def test_a_text_without_a_place_to_cut_is_cut_all_the_same(tmp_path: Path) -> No
     [
         ("a.xyz", b"x", r"of a kind that cannot be read\. Kinds are .*\.md, .*\.pdf, .*\.txt"),
         ("empty.txt", b" \n ", "holds no text"),
-        ("latin.txt", "café".encode("latin-1"), "utf-8"),
         ("binary.txt", b"MZ\x00\x01", "zero bytes"),
         ("notes.pdf", b"This is no PDF at all.", "cannot be read"),
         ("cut.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog", "cannot be read"),
     ],
 )
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # pypdf leaves a damaged file to the collector
 def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
-    """An unknown kind, no text, another encoding, something binary, a damaged PDF: each error names file and reason."""
+    """An unknown kind, no text, something binary, a damaged PDF: each error names file and reason."""
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DocumentError, match=reason) as raised:
@@ -156,7 +152,7 @@ def test_an_encrypted_pdf_says_that_it_is_locked(tmp_path: Path) -> None:
     writer.add_blank_page(100, 100)
     writer.encrypt("secret", algorithm="RC4-128")
     writer.write(path)
-    with pytest.raises(DocumentError, match=r"locked\.pdf cannot be read"):
+    with pytest.raises(DocumentError, match=r"locked\.pdf is locked with a password"):
         list(load_documents(path))
 
 
@@ -184,22 +180,15 @@ def test_the_papers_passages_name_their_pages(shared_data: Path) -> None:
     assert passages[0].source == "memgpt_paper.pdf, page 1"
 
 
-def test_the_farewell_of_the_loaders_package_is_not_shown_and_others_are(notes: Path) -> None:
-    """With every warning an error, loading works in a new process; importing the module loads no loader."""
+def test_importing_the_package_loads_no_parser(notes: Path) -> None:
+    """Reading a text in UTF-8 starts no process and needs none of them either."""
     code = (
-        "import sys, warnings\nfrom memgpt_agent.documents import load_documents\n"
-        "assert 'langchain_community' not in sys.modules and 'pypdf' not in sys.modules\n"
+        "import sys\nfrom memgpt_agent.documents import load_documents\n"
         f"print(len(list(load_documents({str(notes)!r}))) > 3)\n"
-        "try: warnings.warn('kept', DeprecationWarning)\nexcept DeprecationWarning: print('kept')"
+        "print(sorted({'pypdf', 'python_calamine', 'striprtf'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout.split() == ["True", "kept"], done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split("\n")[:2] == ["True", "[]"], done.stdout
 
 
 def test_each_kind_has_its_loader() -> None:

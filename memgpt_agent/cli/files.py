@@ -11,8 +11,8 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
 
 if TYPE_CHECKING:
-    from memgpt_agent.documents import DocumentFile
-    from memgpt_agent.memory.files import AttachedFiles, FileLoad
+    from memgpt_agent.documents import DocumentFile, Skipped
+    from memgpt_agent.memory.files import AttachedFiles, FileLoad, LoadProgress
 
 _TOLD = 10
 """So many files that could not be read are named one by one."""
@@ -23,29 +23,44 @@ def load(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, or folders of them.")],
     agent: options.Agent = DEFAULT_AGENT,
     tag: Annotated[list[str] | None, typer.Option(help="File the passages under this tag; may be repeated.")] = None,
+    max_mb: Annotated[int | None, typer.Option("--max-mb", min=1, help="Read files up to this size, in megabytes; 100 unless given.")] = None,
+    max_seconds: Annotated[int | None, typer.Option(min=1, help="Read one file for so long at most; 600 unless given, 60 for one page.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Load documents into an agent's memory: text, source code, Markdown, PDF, HTML, Word, CSV, notebooks, whole folders.
+    """Load documents into an agent's memory: files, or whole folders.
 
-    A file is loaded again only where it changed. Stop it with Ctrl-C and give the same command to go on.
-    In a folder, hidden files and what .gitignore names are passed over.
+    Kinds: text and source code in any encoding, Markdown, PDF, HTML, Word, PowerPoint, Excel, OpenDocument, EPUB, RTF, CSV,
+    e-mail, notebooks. A file is loaded again only where it changed. Stop it with Ctrl-C and give the same command to go on.
+    In a folder, hidden files and what .gitignore names are skipped; what cannot be read is skipped and reported.
     """
-    from memgpt_agent.documents import find_files
+    from memgpt_agent.documents import Limits, find_files
 
     terminal = terminal_of(context)
-    found = find_files(files)
+    skipped: list[Skipped] = []
+    found = find_files(files, limits=Limits.of(max_mb, max_seconds), on_skipped=skipped.append)
     with terminal.open_agent(agent) as opened:
         loads, passages = _load(opened.memory.files, found, tag or [], terminal)
     states = Counter(load.state for load in loads)
     if as_json:
-        terminal.print_json({"agent_id": agent, "files": len(loads), "passages": passages, **dict(states)})
+        terminal.print_json({
+            "agent_id": agent, "files": len(loads), "passages": passages, **dict(states),
+            **({"skipped": [one.reason for one in skipped]} if skipped else {}),
+            **({"notes": {load_.record.name: load_.notes for load_ in loads if load_.notes}} if any(load_.notes for load_ in loads) else {}),
+        })  # fmt: skip
         return
     done = states["new"] + states["changed"]
     terminal.out.print(
         plain(f"{_count(passages, 'passage')} from {_count(done, 'file')} for agent {agent}{_rest(states)}.")
     )
-    for load_ in [one for one in loads if one.state == "unreadable"][:_TOLD]:
-        terminal.err.print(plain(f"passed over: {load_.reason}", "yellow"), soft_wrap=True)
+    _report(terminal, [f"{load_.record.name}: {note}." for load_ in loads for note in load_.notes])
+    _report(terminal, [f"skipped: {one.reason}" for one in (*skipped, *(load_ for load_ in loads if load_.state == "unreadable"))])
+
+
+def _report(terminal: Terminal, lines: list[str]) -> None:
+    for line in lines[:_TOLD]:
+        terminal.err.print(plain(line, "yellow"), soft_wrap=True)
+    if len(lines) > _TOLD:
+        terminal.err.print(plain(f"... and {len(lines) - _TOLD:,} more; --json lists them all.", "yellow"))
 
 
 def _rest(states: Counter[str]) -> str:
@@ -71,8 +86,12 @@ def _load(
             stored += passages
             progress.update(task, passages=f"{stored:,}")
 
+        def within_file(about: "LoadProgress") -> None:
+            of = f" of {about.total:,}" if about.total else ""
+            progress.update(task, description=f"{about.name[-40:]}: {about.done:,}{of} {about.unit}")
+
         try:
-            for load_ in files.load(found, tags, on_passages=told):
+            for load_ in files.load(found, tags, on_passages=told, on_progress=within_file):
                 loads.append(load_)
                 progress.advance(task)
         except KeyboardInterrupt:

@@ -1,17 +1,35 @@
-"""Files and folders become passages: what is read, by which loader, and where it is cut."""
+"""Files and folders become passages: what is read, by which loader, within which limits, and where it is cut."""
 
-from memgpt_agent.documents.folders import DocumentFile, find_files
-from memgpt_agent.documents.loaders import LOADERS, Loader, Section
-from memgpt_agent.documents.passages import DocumentPassage, cut, load_documents, read_sections
+from memgpt_agent.documents.folders import DocumentFile, Skipped, find_files
+from memgpt_agent.documents.limits import Limits
+from memgpt_agent.documents.loaders import LOADERS, BoundedLoader, Loader
+from memgpt_agent.documents.passages import (
+    DocumentPassage,
+    content_of,
+    cut,
+    load_documents,
+    read_sections,
+    split_lines,
+    without_text,
+)
+from memgpt_agent.documents.reading import DocumentReader
+from memgpt_agent.documents.sections import Section
 
 __all__ = [
     "LOADERS",
+    "BoundedLoader",
     "DocumentFile",
     "DocumentPassage",
+    "DocumentReader",
+    "Limits",
     "Loader",
     "Section",
+    "Skipped",
+    "content_of",
     "cut",
     "find_files",
     "load_documents",
     "read_sections",
+    "split_lines",
+    "without_text",
 ]

@@ -1,6 +1,7 @@
 """Documents into an agent's memory, out of it again, and what there is."""
 
 import json
+import os
 from pathlib import Path
 
 from memgpt_agent.testing import say
@@ -28,13 +29,13 @@ def test_a_named_file_that_cannot_be_read_stops_it_all(memgpt, tmp_path: Path) -
 
 
 def test_a_folder_goes_in_and_out_and_is_listed(memgpt, tmp_path: Path) -> None:
-    """What cannot be read in a folder is passed over and told; unloading takes passages and lines out."""
+    """What cannot be read in a folder is skipped and reported; unloading takes passages and lines out."""
     folder = tmp_path / "project"
     (folder / "build").mkdir(parents=True)
     (folder / ".gitignore").write_text("build/\n")
     (folder / "build" / "made.py").write_text("made = 1\n")
     (folder / "main.py").write_text("def main():\n    return 'zanzibar'\n")
-    (folder / "bad.txt").write_bytes(b"caf\xe9")
+    (folder / "bad.txt").write_bytes(b"MZ\x00\x01")
     result = memgpt("load", str(folder))
     assert result.stdout == "1 passage from 1 file for agent default (1 could not be read).\n"
     assert "bad.txt" in result.stderr
@@ -79,3 +80,15 @@ def test_what_was_sent_along_is_listed_and_saved_as_it_came(memgpt, tmp_path, mo
     assert (tmp_path / "elsewhere" / "dot.png").read_bytes() == picture.read_bytes()
     assert memgpt("uploads", listed["id"]).exit_code == 1
     assert memgpt("uploads", "upload-none").exit_code == 1
+
+
+def test_names_that_are_no_text_are_loaded(memgpt, tmp_path: Path) -> None:
+    """Two files whose names differ in a byte that is no character are two files."""
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for byte in (b"\xe8", b"\xe9"):
+        with open(os.fsencode(folder) + b"/r" + byte + b".txt", "wb") as file:  # noqa: PTH123 - a name that is no text
+            file.write(b"text of " + byte)
+    memgpt.ok("load", str(folder))
+    assert len(json.loads(memgpt.ok("files", "--json"))) == 2
+    assert memgpt.ok("unload", str(folder)).startswith("2 files")

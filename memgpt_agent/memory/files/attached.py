@@ -9,8 +9,19 @@ from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem
 
-from memgpt_agent.documents import DocumentFile, DocumentPassage, Section, cut, find_files, read_sections
-from memgpt_agent.errors import DocumentError, FileNotAttached
+from memgpt_agent.documents import (
+    DocumentFile,
+    DocumentPassage,
+    DocumentReader,
+    Section,
+    content_of,
+    cut,
+    find_files,
+    read_sections,
+    split_lines,
+    without_text,
+)
+from memgpt_agent.errors import DocumentError, FileNotAttached, MissingDependency
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
@@ -25,6 +36,7 @@ from memgpt_agent.memory.files.record import (
     page_key,
     read_lines,
     record_of,
+    shown_path,
     text_operations,
     value_of,
 )
@@ -33,7 +45,6 @@ from memgpt_agent.store.plain import Filter, find
 BATCH_PASSAGES = 128
 """So many passages are embedded and stored at a time; an interrupt loses no more work than that."""
 _SCAN = 500
-_TABLES = frozenset({".csv", ".tsv"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,22 @@ class FileLoad:
     """Whether it was stored, stored anew, left as it was, holds no text, or cannot be read."""
     reason: str = ""
     """Why it cannot be read."""
+    notes: tuple[str, ...] = ()
+    """What to know of how it was read: pages without text, a guessed encoding."""
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """How far the loading of one file is."""
+
+    name: str
+    """The file's name."""
+    done: int
+    """What was read or stored so far."""
+    total: int | None
+    """Of how many; None while it is being read."""
+    unit: str
+    """What is counted: ``pages``, ``parts`` or ``passages``."""
 
 
 class AttachedFiles:
@@ -66,6 +93,7 @@ class AttachedFiles:
         tags: Sequence[str] = (),
         *,
         on_passages: Callable[[int], None] | None = None,
+        on_progress: Callable[[LoadProgress], None] | None = None,
     ) -> Iterator[FileLoad]:
         """Yield each file when all of it is stored; one whose bytes and tags are as before is left alone.
 
@@ -75,29 +103,39 @@ class AttachedFiles:
             files: what :func:`memgpt_agent.documents.find_files` found.
             tags: for the passages.
             on_passages: told of each number of passages that was stored.
+            on_progress: told of each part that was read of a file, and of what was stored of it.
 
         Raises:
             DocumentError: a file that was named cannot be read or holds no text. Before anything is stored, those named are
                 tried; a file of a folder that cannot be read is passed over and told.
         """
-        for file in files:
-            if file.named and not any(section.text.strip() for section in read_sections(file)):
-                raise DocumentError(
-                    f"{file.path} holds no text. A scanned document must go through text recognition (OCR) first."
-                )
+        with DocumentReader() as reader:
+            for file in files if len(files) > 1 else ():
+                if file.named and not any(section.text.strip() for section in read_sections(file, reader)):
+                    raise without_text(file)
+            yield from self._load_all(files, tuple(dict.fromkeys(tags)), reader, on_passages or _untold, on_progress or _untold)
+
+    def _load_all(
+        self,
+        files: Sequence[DocumentFile],
+        tags: tuple[str, ...],
+        reader: DocumentReader,
+        told: Callable[[int], None],
+        on_progress: Callable[[LoadProgress], None],
+    ) -> Iterator[FileLoad]:
         known = {record.id: record for record in every_record(self._store, self._agent_id)}
         names = {record.name: record.id for record in known.values()}
         for file in files:
             identity = file_id(file.path)
             name = _unique(file, identity, names)
             old = known.get(identity)
-            told = on_passages or _untold
+            named = replace(file, name=name)
             try:
-                yield self._load(replace(file, name=name), identity, old, tuple(dict.fromkeys(tags)), told)
-            except DocumentError as error:
+                yield self._load(named, identity, old, tags, reader, told, on_progress)
+            except (DocumentError, MissingDependency) as error:
                 if file.named:
                     raise
-                yield FileLoad(FileRecord(identity, name, str(file.path.absolute())), "unreadable", str(error))
+                yield FileLoad(FileRecord(identity, name, shown_path(file.path)), "unreadable", str(error))
 
     def attach(self, name: str, content: bytes, mime: str = "") -> FileLoad:
         """Load a file that came as bytes, under its name, or one like it that is free.
@@ -121,7 +159,8 @@ class AttachedFiles:
             path.write_bytes(content)
             try:
                 (file,) = find_files(path)
-                return self._load(replace(file, name=own), identity, begun, (), _untold, path=own)
+                with DocumentReader() as reader:
+                    return self._load(replace(file, name=own), identity, begun, (), reader, _untold, _untold, path=own)
             except DocumentError as error:
                 raise DocumentError(str(error).replace(str(path), own)) from error
 
@@ -131,34 +170,36 @@ class AttachedFiles:
         identity: str,
         old: FileRecord | None,
         tags: tuple[str, ...],
+        reader: DocumentReader,
         told: Callable[[int], None],
+        on_progress: Callable[[LoadProgress], None],
         path: str = "",
     ) -> FileLoad:
-        raw = _bytes(file)
-        digest = hashlib.sha256(raw).hexdigest()
-        if old and (old.sha256, old.tags, old.name) == (digest, tags, file.name):
+        content = content_of(file, reader)
+        if old and (old.sha256, old.tags, old.name) == (content.sha256, tags, file.name):
             return FileLoad(old, "unchanged")
-        sections = list(read_sections(file))
-        lines = _own_lines(file, sections)
+        sections: list[Section] = []
+        for section in content.sections():
+            sections.append(section)
+            on_progress(LoadProgress(file.name, len(sections), None, f"{section.unit}s" if section.page else "parts"))
+        lines = content.table_lines() or _own_lines(sections)
         passages = [passage for passage in cut(file, sections) if passage.text.strip()]
         begun = FileRecord(
             identity,
             file.name,
-            path or str(file.path.absolute()),
-            str(file.folder.absolute()) if file.folder else "",
+            path or shown_path(file.path),
+            shown_path(file.folder) if file.folder else "",
             tags=tags,
         )
         if not passages:
             if file.named:
-                raise DocumentError(
-                    f"{file.path} holds no text. A scanned document must go through text recognition (OCR) first."
-                )
-            return FileLoad(begun, "empty")
+                raise without_text(file)
+            return FileLoad(begun, "empty", notes=tuple(content.notes))
         self._put_record(begun)
         done = replace(
             begun,
-            sha256=digest,
-            size_bytes=len(raw),
+            sha256=content.sha256,
+            size_bytes=content.size_bytes,
             lines=len(lines),
             passages=len({p.id for p in passages}),
             time=stamp(self._clock()),
@@ -168,11 +209,12 @@ class AttachedFiles:
             batch = passages[start : start + BATCH_PASSAGES]
             self._store.batch(self._missing([self._put_passage(passage, done) for passage in batch]))
             told(len(batch))
+            on_progress(LoadProgress(file.name, start + len(batch), len(passages), "passages"))
         if old is not None:
             self._drop_passages(identity, {passage.id for passage in passages})
             self._drop_text(identity, len(lines), old.lines)
         self._put_record(done)
-        return FileLoad(done, "changed" if old and old.sha256 else "new")
+        return FileLoad(done, "changed" if old and old.sha256 else "new", notes=tuple(content.notes))
 
     def _put_record(self, record: FileRecord) -> None:
         self._store.put(namespaces.of(self._agent_id, "files"), record.id, value_of(record), index=False)
@@ -238,7 +280,7 @@ class AttachedFiles:
         Raises:
             FileNotAttached: nothing was loaded from there.
         """
-        text, place = str(source), str(Path(source).absolute())
+        text, place = str(source), shown_path(Path(source))
         gone = [
             record
             for record in self.records()
@@ -271,15 +313,8 @@ class AttachedFiles:
         return grep(self._store, self._agent_id, records, pattern, context=context, limit=limit, seconds=seconds)
 
 
-def _untold(_passages: int) -> None:
+def _untold(_about: object) -> None:
     """Nobody wants to know."""
-
-
-def _bytes(file: DocumentFile) -> bytes:
-    try:
-        return file.path.read_bytes()
-    except OSError as error:
-        raise DocumentError(f"{file.path} cannot be read: {error}. Nothing of it was taken.") from error
 
 
 def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:
@@ -290,19 +325,13 @@ def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:
     return name
 
 
-def _own_lines(file: DocumentFile, sections: Sequence[Section]) -> list[str]:
-    """Return what can be read of a file by its lines; pages and cells begin with a line that says so."""
-    if file.path.suffix.lower() in _TABLES:
-        return _split(file.path.read_text(encoding="utf-8-sig", errors="replace"))
+def _own_lines(sections: Sequence[Section]) -> list[str]:
+    """Return what can be read of a file by its lines; pages, cells and their like begin with a line that says so."""
     lines: list[str] = []
+    before: tuple[int, str] | None = None
     for section in sections:
-        if section.page is not None:
-            lines.append(f"--- {'cell' if file.path.suffix == '.ipynb' else 'page'} {section.page} ---")
-        lines += _split(section.text)
+        if section.page is not None and (section.page, section.unit) != before:
+            before = (section.page, section.unit)
+            lines.append(f"--- {section.unit} {section.page} ---")
+        lines += split_lines(section.text)
     return lines
-
-
-def _split(text: str) -> list[str]:
-    """Return the lines as editors and passages count them: a form feed, or another sign that parts lines for Python only, ends none."""
-    lines = [" ".join(line.splitlines()) for line in text.removesuffix("\n").split("\n")]
-    return lines if text else []

@@ -1,6 +1,7 @@
 """What is kept of an attached file: its record, and its text in pages of lines; all of it lies in the store."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -43,7 +44,12 @@ class FileRecord:
 
 def file_id(path: Path) -> str:
     """Return the id of a file, made from where it really is."""
-    return f"file-{hashlib.sha256(str(path.resolve()).encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return f"file-{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
+
+
+def shown_path(path: Path) -> str:
+    """Return where a file is, as text: bytes of a name that are none are shown as signs of their own."""
+    return os.fsencode(path.absolute()).decode("utf-8", "replace")
 
 
 def bare_name(name: str) -> str:

@@ -1,0 +1,118 @@
+"""Opening a document safely: a regular file, by descriptor, never through a link that leads out of its folder."""
+
+import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from memgpt_agent.documents.limits import Limits
+from memgpt_agent.errors import DocumentError
+
+_BENEATH = hasattr(os, "O_PATH") and os.open in os.supports_dir_fd
+"""Whether each folder on the way can be opened by itself (Linux)."""
+_QUIET = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_BLOCK = 1 << 20
+
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a link that leads nowhere"),
+)  # fmt: skip
+
+
+def what_else(mode: int) -> str:
+    """Return what a file's mode says it is, where that is no regular file; else an empty string."""
+    return next((words for is_kind, words in _KINDS if is_kind(mode)), "")
+
+
+def printable(name: str) -> str:
+    """Return a file's name as text: bytes of it that are none are shown as question marks."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def read_bytes(path: Path, limits: Limits, *, follow_links: bool = True) -> bytes:
+    """Return the bytes of a regular file.
+
+    Args:
+        path: the file.
+        limits: how large it may be.
+        follow_links: whether its name may lead through links: whoever names a file means it. If not, the path must be absolute and
+            without links, and each step to it is tried, so that a folder exchanged for a link after its search leads nowhere (on
+            Linux; elsewhere the end of the way is checked).
+
+    Raises:
+        DocumentError: it is no regular file, is too large, cannot be read, or a link has taken its place.
+    """
+    try:
+        with _opened(path, follow_links) as handle:
+            about = os.fstat(handle)
+            if kind := what_else(about.st_mode):
+                raise DocumentError(f"{path} is {kind}, not a file. It was not read.")
+            if about.st_size > limits.file_bytes:
+                raise too_large(path, about.st_size, limits)
+            return _all(handle, path, limits)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR} and not follow_links:
+            raise DocumentError(f"{path} was exchanged for a link after its folder was searched. It was not read.") from error
+        raise DocumentError(f"{path} cannot be read: {error}. Nothing of it was taken.") from error
+
+
+def too_large(path: Path, size: int, limits: Limits) -> DocumentError:
+    """Return the error for a file that is larger than it may be."""
+    return DocumentError(
+        f"{path} has {size:,} bytes; at most {limits.file_bytes:,} are read. Split it, or raise the limit (memgpt load --max-mb)."
+    )
+
+
+def _all(handle: int, path: Path, limits: Limits) -> bytes:
+    found: list[bytes] = []
+    size = 0
+    while block := os.read(handle, _BLOCK):
+        size += len(block)
+        if size > limits.file_bytes:  # it grows, or its size is not what the system says
+            raise too_large(path, size, limits)
+        found.append(block)
+    return b"".join(found)
+
+
+@contextmanager
+def _opened(path: Path, follow_links: bool) -> Generator[int]:
+    """Open a file that is one: a device does something when it is opened, so it is looked at first."""
+    handle = _followed(path) if follow_links else _without_links(path)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _followed(path: Path) -> int:
+    _check_kind(path, path.stat().st_mode)
+    return os.open(path, os.O_RDONLY | _QUIET)
+
+
+def _without_links(path: Path) -> int:
+    if not _BENEATH:
+        _check_kind(path, path.lstat().st_mode)
+        if path.resolve() != path:
+            raise OSError(errno.ELOOP, "a link")
+        return os.open(path, os.O_RDONLY | _QUIET | _NO_LINK)
+    *folders, name = path.parts[1:]
+    folder = os.open(path.anchor, os.O_PATH | os.O_DIRECTORY)
+    try:
+        for step in folders:
+            inner = os.open(step, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        _check_kind(path, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return os.open(name, os.O_RDONLY | _QUIET | _NO_LINK, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "a link")
+    if kind := what_else(mode):
+        raise DocumentError(f"{path} is {kind}, not a file. It was not read.")

@@ -1,0 +1,173 @@
+"""Reading documents within bounds: opened safely, plain text here, everything else in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
+from memgpt_agent.documents.loaders import parse_text
+from memgpt_agent.documents.opening import printable
+from memgpt_agent.documents.sections import Note, Section, Source
+from memgpt_agent.errors import DocumentError, MissingDependency
+
+_PACKAGES = Path(__file__).resolve().parents[2]
+_KEPT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV",
+)  # fmt: skip
+"""Of the environment; keys of providers are no business of a parser's."""
+
+
+class DocumentReader:
+    """Reads files, one after another; its process begins with the first file that needs it. Close it, or use it in a ``with``.
+
+    **Limits**: the system holds the memory on Linux; elsewhere only the file's size, its expansion, its text and the time are held.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End its process."""
+        self.close()
+
+    def close(self) -> None:
+        """End its process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    cast(IO[bytes], pipe).close()
+
+    def parse(self, data: bytes, path: Path, kind: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Section | Note]:
+        """Yield the sections and notes of a file's bytes; ``path`` is only its name.
+
+        Raises:
+            DocumentError: it cannot be parsed, or exceeds the limits.
+            MissingDependency: the package that reads this kind is not installed.
+        """
+        source = Source(printable(str(path)), path.suffix.lower(), limits)
+        if kind == "text" and len(data) <= limits.text_chars and _is_utf8(data):
+            yield from parse_text(data, source)
+            return
+        complete = False
+        try:
+            for answer in self._told(data, source, kind):
+                if "end" in answer:
+                    complete = True
+                    self._raise(answer, source)
+                    return
+                elif "note" in answer:
+                    yield Note(str(answer["note"]))
+                else:
+                    yield _section(answer)
+        finally:
+            if not complete:  # it is in the middle of a file that nobody wants to hear more of, or has died
+                self.close()
+
+    def _raise(self, answer: dict[str, Any], source: Source) -> None:
+        match answer["end"]:
+            case "done":
+                return
+            case "memory":
+                self.close()
+                raise _too_much_memory(source)
+            case "MissingDependency":
+                raise MissingDependency(str(answer["said"]))
+            case _:
+                raise DocumentError(str(answer["said"]))
+
+    def _told(self, data: bytes, source: Source, kind: str) -> Iterator[dict[str, Any]]:
+        process = self._started()
+        given, told = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        head = {"kind": kind, "name": source.name, "suffix": source.suffix, "size": len(data), "limits": asdict(source.limits)}
+        left = source.limits.seconds
+        late = threading.Event()
+        sending = True
+        while True:
+            began = time.monotonic()
+            with _deadline(process, min(left, source.limits.part_seconds), late):
+                if sending:
+                    with suppress(BrokenPipeError):  # it has died: the answer's absence says so
+                        given.write(json.dumps(head).encode() + b"\n")
+                        given.write(data)
+                        given.flush()
+                    sending = False
+                line = told.readline()
+            left -= time.monotonic() - began
+            if not line.endswith(b"\n"):
+                raise self._died(process, source, late)
+            yield json.loads(line)
+
+    def _died(self, process: "subprocess.Popen[bytes]", source: Source, late: threading.Event) -> DocumentError:
+        code = process.wait()
+        if late.is_set() or (os.name == "posix" and code == -signal.SIGXCPU):
+            return DocumentError(
+                f"{source.name} takes too long to read: more than {source.limits.part_seconds:,.0f} seconds for one part of it, or "
+                f"{source.limits.seconds:,.0f} in all. It was not read. If you trust it, raise the limit (memgpt load --max-seconds)."
+            )
+        if os.name == "posix" and code in {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS}:
+            return _too_much_memory(source)
+        return DocumentError(f"{source.name} cannot be read: it ended the process that read it (exit code {code}).")
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            environment = {name: value for name in _KEPT if (value := os.environ.get(name))}
+            environment["PYTHONPATH"] = os.pathsep.join([str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+            self._process = subprocess.Popen(  # this very interpreter and a module of ours
+                # -P: not the folder one stands in, which may be the stranger's and hold a csv.py of his own
+                [sys.executable, "-P", "-B", "-X", "utf8", "-W", "ignore", "-m", "memgpt_agent.documents.child"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends this one
+            )  # fmt: skip
+        return self._process
+
+
+@contextmanager
+def _deadline(process: "subprocess.Popen[bytes]", seconds: float, late: threading.Event) -> Generator[None]:
+    """End the process, and note that it was late, where the block takes longer."""
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(max(seconds, 0.0), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        return b"\0" not in data and bool(data.decode() or True)
+    except UnicodeDecodeError:
+        return False
+
+
+def _too_much_memory(source: Source) -> DocumentError:
+    return DocumentError(f"{source.name} needs more than {source.limits.memory_bytes:,} bytes of memory to be read. It was not read.")
+
+
+def _section(answer: dict[str, Any]) -> Section:
+    lines: Any = answer["lines"]
+    named: dict[str, Any] = {**answer, "lines": (lines[0], lines[1]) if lines else None}
+    return Section(**named)

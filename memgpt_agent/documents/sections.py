@@ -1,0 +1,107 @@
+"""What a file's reader yields, and what it must not exceed while it does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedIOBase
+from pathlib import Path
+from typing import IO
+
+from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
+from memgpt_agent.errors import DocumentError
+
+_DEPTH = 3
+"""Attachments within attachments."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a document that is never joined with the next: a page of a PDF, a notebook's cell, a whole text."""
+
+    text: str
+    """What it says."""
+    page: int | None = None
+    """Counted from 1; None where the document has no pages."""
+    title: str | None = None
+    """The document's title, where it has one."""
+    lines: tuple[int, int] | None = None
+    """The file's first and last line that it was made from, where its own lines are not the file's."""
+    line_start: int = 1
+    """The file's line at which it begins, where its lines are the file's."""
+    unit: str = "page"
+    """What `page` counts: ``page``, ``cell``, ``slide``, ``sheet`` or ``chapter``."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a person should know of how a file was read: pages without text, a guessed encoding."""
+
+    text: str
+    """One sentence, without the file's name."""
+
+
+@dataclass
+class Source:
+    """A file that is being read, or an attachment within one; all of them draw on the same budget."""
+
+    name: str
+    """What messages call it."""
+    suffix: str
+    """Of its name, in lower case with the dot."""
+    limits: Limits = DEFAULT_LIMITS
+    """What the whole file may take."""
+    depth: int = 0
+    """Attachments around it."""
+    _expanded: list[int] = field(default_factory=lambda: [0])
+
+    def expand(self, size: int) -> None:
+        """Count bytes that were unpacked.
+
+        Raises:
+            DocumentError: they are more than the file may expand to.
+        """
+        self._expanded[0] += size
+        if self._expanded[0] > self.limits.expanded_bytes:
+            raise DocumentError(
+                f"{self.name} unpacks to more than {self.limits.expanded_bytes:,} bytes, as a zip bomb does. It was not read."
+            )
+
+    def inner(self, name: str) -> "Source":
+        """Return the source of an attachment.
+
+        Raises:
+            DocumentError: it lies too deep.
+        """
+        if self.depth >= _DEPTH:
+            raise DocumentError(f"{self.name} holds attachments within attachments, more than {_DEPTH} deep.")
+        return Source(f"{name} in {self.name}", Path(name).suffix.lower(), self.limits, self.depth + 1, self._expanded)
+
+
+def too_much_text(source: Source) -> DocumentError:
+    """Return the error for a file that holds more text than it may."""
+    return DocumentError(
+        f"{source.name} holds more than {source.limits.text_chars:,} characters of text. Split it, or raise the limit (memgpt load --max-mb)."
+    )
+
+
+Parse = Callable[[bytes, Source], Iterator[Section | Note]]
+"""Read a file's bytes. May raise anything: it is told as a DocumentError that names the file."""
+
+
+class Counted(BufferedIOBase):
+    """A stream whose bytes count as expanded when they are read."""
+
+    def __init__(self, stream: IO[bytes], source: Source) -> None:
+        self._stream = stream
+        self._source = source
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most so many bytes; all of them, in blocks, where none are named."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(1 << 16), b""))
+        data = self._stream.read(size)
+        self._source.expand(len(data))
+        return data

@@ -1,0 +1,138 @@
+"""Tables: each row as ``column: value``, some rows together, from CSV, TSV and the sheets of a workbook."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from memgpt_agent.documents.encodings import decode
+from memgpt_agent.documents.sections import Note, Section, Source
+
+_ROWS_CHARS = 600
+"""Rows of a table are gathered up to this length, so that a search shows some of them together."""
+_LOOKED_AT = 100
+"""Rows by which delimiter and header are found."""
+_DELIMITERS = ",;\t|"
+
+
+def parse_csv(data: bytes, source: Source) -> Iterator[Section | Note]:
+    """Read a table, with the file's lines; the delimiter is found out, and lines above the header are text of their own."""
+    text, note = decode(data, source.name)
+    if note:
+        yield Note(note)
+    csv.field_size_limit(source.limits.text_chars)
+    delimiter = "\t" if source.suffix == ".tsv" and "\t" in text else _delimiter(text)
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    yield from gathered((row, rows.line_num) for row in rows)
+
+
+def parse_workbook(data: bytes, _source: Source) -> Iterator[Section | Note]:
+    """Read the sheets of a workbook (Excel, OpenDocument); a page is a sheet, and its lines are rows."""
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
+
+    workbook: Any = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    hidden: list[str] = []
+    for number, about in enumerate(workbook.sheets_metadata, start=1):
+        if about.visible != SheetVisibleEnum.Visible:
+            hidden.append(str(about.name))
+            continue
+        sheet: Any = workbook.get_sheet_by_name(about.name)
+        rows = (([_cell(value) for value in row], line) for line, row in enumerate(sheet.iter_rows(), start=1))
+        for section in gathered(row for row in rows if any(row[0])):
+            yield Section(section.text, page=number, title=str(about.name), unit="sheet")
+    if hidden:
+        yield Note(f"hidden sheets were left out: {', '.join(hidden[:10])}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter by which most rows have the same number of columns, more than one."""
+    best, chosen = (0.0, 0), ","
+    sample = text[:65_536]
+    for delimiter in _DELIMITERS:
+        try:
+            rows = [row for row in islice(csv.reader(io.StringIO(sample), delimiter=delimiter), _LOOKED_AT) if any(row)]
+        except csv.Error:
+            continue
+        widths = Counter(len(row) for row in rows)
+        width, number = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]), default=(0, 0))
+        if width > 1 and (number / len(rows), width) > best:
+            best, chosen = (number / len(rows), width), delimiter
+    return chosen
+
+
+def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[Section]:
+    """Yield a table's rows in readable sections; each row comes with the number of its last line."""
+    ahead = iter(rows)
+    beginning = list(islice(ahead, _LOOKED_AT))
+    header = _header(beginning)
+    above = [text for row, _ in beginning[:header] if (text := " ".join(value for value in row if value.strip()))]
+    before = beginning[header - 1][1] if header else 0
+    if above:
+        yield Section("\n".join(above), lines=(1, before))
+    if header == len(beginning):
+        return
+    names = list(beginning[header][0])
+    if all(_is_number(name) for name in names if name.strip()):  # a table without a header
+        names, header = [], header - 1
+    else:
+        before = beginning[header][1]
+    text, first, empty = "", before + 1, True
+    for row, line in chain(beginning[header + 1 :], ahead):
+        shown, empty = _shown(names, row), False
+        if text and len(text) + len(shown) > _ROWS_CHARS:
+            yield Section(text, lines=(first, before))
+            text, first = "", before + 1
+        text = f"{text}\n{shown}" if text else shown
+        before = line
+    if text:
+        yield Section(text, lines=(first, before))
+    elif empty:
+        yield Section(", ".join(names), lines=(before, before))
+
+
+def _shown(names: Sequence[str], row: Sequence[str]) -> str:
+    """Return a row with the names of its columns; one without a name is numbered, so that no value is lost."""
+    return "; ".join(
+        f"{(names[place] if place < len(names) else '').strip() or f'column {place + 1}'}: {value}"
+        for place, value in enumerate(row)
+        if value.strip()
+    )
+
+
+def _header(rows: Sequence[tuple[Sequence[str], int]]) -> int:
+    """Return which of the first rows names the columns: the first that fills as many as most rows do, or the one before it.
+
+    The one before it where it is a little narrower and all words, as the header of a table whose last column has no name.
+    """
+    widths = Counter(_width(row) for row, _ in rows if any(value.strip() for value in row))
+    if not widths:
+        return len(rows)
+    usual = max(widths, key=lambda width: (widths[width], width))
+    place = next((place for place, (row, _) in enumerate(rows) if _width(row) >= usual), 0)
+    if place and usual > 2:
+        row, before = rows[place][0], rows[place - 1][0]
+        worded = not any(_is_number(value) for value in before if value.strip())
+        if _width(before) >= max(2, usual - 1) and worded and any(_is_number(value) for value in row if value.strip()):
+            return place - 1
+    return place
+
+
+def _width(row: Sequence[str]) -> int:
+    """Return how many columns a row fills; empty ones at its end do not count."""
+    return max((place for place, value in enumerate(row, start=1) if value.strip()), default=0)
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value.strip().replace(",", "."))
+    except ValueError:
+        return False
+    return True
