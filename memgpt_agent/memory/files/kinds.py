@@ -13,6 +13,9 @@ _SUFFIXES = {
     "text/markdown": ".md", "application/json": ".json", "application/x-ipynb+json": ".ipynb", "application/xml": ".xml",
     "application/yaml": ".yaml", "application/x-yaml": ".yaml", "application/javascript": ".js", "application/toml": ".toml",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx", "message/rfc822": ".eml",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx", "application/epub+zip": ".epub",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx", "application/vnd.oasis.opendocument.text": ".odt",
+    "application/rtf": ".rtf", "text/rtf": ".rtf", "application/vnd.ms-excel": ".xls", "application/vnd.oasis.opendocument.spreadsheet": ".ods",
 }  # fmt: skip
 """What stands for a media type where a file's name does not say its kind."""
 
