@@ -109,6 +109,7 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> AgentDefinition:
         system=given.get("system") or "", rules=_rules(given), served=_served(given) | {"agent_type": type_},
     )  # fmt: skip
     definition = tools_told.with_tools(agents, _with_model(definition, given), given)
+    agents.claim(agent_id)
     CoreMemory(agents.store, agent_id).create(blocks)
     definition = definitions.save(agents.store, definition)
     for block_id in given.get("block_ids") or ():
@@ -204,10 +205,10 @@ def attach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
     if place.shared is None:
         if place.agent_id == agent_id:
             return
-        CoreMemory(agents.store, place.agent_id).share(place.label, block_id)
-    elif any(one.agent_id == agent_id for one in place.shared.attached):
-        return
-    agents.core(agent_id).attach(block_id)
+        agents.core(place.agent_id).share(place.label, block_id)
+        place = blocks_told.place_of(agents, block_id)
+    if place.shared is not None and all(one.agent_id != agent_id for one in place.shared.attached):
+        agents.core(agent_id).attach(place.shared.id)
 
 
 def detach(agents: OpenAgents, agent_id: str, block_id: str) -> None:

@@ -16,7 +16,7 @@ from memgpt_agent.server.background import Beating, taken_up
 from memgpt_agent.server.guards import OnePath, OwnHost
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.routes import ROUTERS
-from memgpt_agent.server.serving import Served
+from memgpt_agent.server.serving import Doors, Served
 
 _THREADS = 64
 """Requests that read or write memory at once; turns take no thread while the model thinks."""
@@ -51,6 +51,7 @@ def create_app(
         opened = agents or await anyio.to_thread.run_sync(lambda: OpenAgents(settings, model=model, sandbox=sandbox))
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         served = app.state.served = Served.of(opened)
+        app.state.doors = Doors(opened.settings)
         beating = await anyio.to_thread.run_sync(Beating, opened)
         await taken_up(served)
         try:

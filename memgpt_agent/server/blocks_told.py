@@ -39,7 +39,14 @@ def as_told(block: Block, block_id: str) -> dict[str, Any]:
 
 def blocks_of(agents: OpenAgents, agent_id: str) -> list[dict[str, Any]]:
     """Return an agent's blocks in their order."""
-    return [as_told(block, block_id) for block, block_id in CoreMemory(agents.store, agent_id).with_ids(lambda label: own_id(agent_id, label))]
+    found = CoreMemory(agents.store, agent_id).with_ids(lambda label: own_id(agent_id, label))
+    return [as_told(block, told_id(agents, block_id)) for block, block_id in found]
+
+
+def told_id(agents: OpenAgents, stored: str) -> str:
+    """Return the id of a block as clients know it: without what its owner's blocks begin with, and fit to stand in a path."""
+    short = stored.removeprefix(agents.who.agent_named("")) if agents.who else stored
+    return ids.packed("block", "", short) if "/" in short else short
 
 
 def own_id(agent_id: str, label: str) -> str:
@@ -53,11 +60,12 @@ def place_of(agents: OpenAgents, block_id: str) -> Place:
     Raises:
         Problem: there is none.
     """
-    shared = next((one for one in _shared(agents, block_id)), None)
+    parts = ids.unpacked("block", block_id)
+    stored = [block_id, *([agents.who.agent_named(block_id)] if agents.who else []), *(parts[1:] if parts and not parts[0] else ())]
+    shared = next((one for name in stored for one in _shared(agents, name)), None)
     if shared is not None:
         return Place(shared)
-    parts = ids.unpacked("block", block_id)
-    if parts is not None and len(parts) == 2:
+    if parts is not None and len(parts) == 2 and parts[0]:
         agents.definition(parts[0])
         if parts[1] in CoreMemory(agents.store, parts[0]):
             return Place(None, *parts)
@@ -68,14 +76,14 @@ def _shared(agents: OpenAgents, block_id: str) -> list[SharedBlock]:
     from memgpt_agent.errors import UnknownBlock
 
     try:
-        return [SharedBlocks(agents.store).get(block_id)]
+        return [SharedBlocks(agents.store, agents.who).get(block_id)]
     except UnknownBlock:
         return []
 
 
 def every(agents: OpenAgents) -> list[dict[str, Any]]:
     """Return all blocks, shared ones first."""
-    shared = [as_told(one.block, one.id) for one in SharedBlocks(agents.store).all()]
+    shared = [as_told(one.block, told_id(agents, one.id)) for one in SharedBlocks(agents.store, agents.who).all()]
     known = {one["id"] for one in shared}
     return [*shared, *(block for agent in agents.every() for block in blocks_of(agents, agent.agent_id) if block["id"] not in known)]
 
@@ -98,6 +106,14 @@ def holders(agents: OpenAgents, block_id: str) -> list[AgentDefinition]:
     return [agents.definition(name) for name in names]
 
 
+def create(agents: OpenAgents, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a block that stands by itself; return it as clients see it."""
+    name = ids.new("block")
+    who = agents.who
+    made = SharedBlocks(agents.store, who).create(new_block(given), who.agent_named(name) if who and not who.is_admin else name)
+    return as_told(made.block, told_id(agents, made.id))
+
+
 def new_block(given: Mapping[str, Any]) -> Block:
     """Return the block of a client's fields."""
     notes = {name: given[name] for name in NOTES if given.get(name) is not None}
@@ -117,25 +133,29 @@ def change(agents: OpenAgents, block_id: str, given: Mapping[str, Any]) -> str:
     place = place_of(agents, block_id)
     label = given.get("label")
     if place.shared is None:
-        core = CoreMemory(agents.store, place.agent_id)
+        core = agents.core(place.agent_id)
         if label is None or label == place.label:
             _change_own(core, place.label, given)
             return block_id
         core.share(place.label, block_id)
-    shelf = SharedBlocks(agents.store)
-    known = shelf.get(block_id).block
+        place = place_of(agents, block_id)
+    shelf = SharedBlocks(agents.store, agents.who)
+    stored = place.shared.id if place.shared else block_id
+    for holder in shelf.get(stored).attached:
+        agents.writable(holder.agent_id)
+    known = shelf.get(stored).block
     fields = _fields(known, given)
     if "value" in given and given["value"] is not None:
         _check(known, given)
         if len(given["value"]) > known.limit_chars:
-            shelf.describe(block_id, **fields)
+            shelf.describe(stored, **fields)
             fields = {}
-        shelf.overwrite(block_id, given["value"])
-    shelf.describe(block_id, label=label, **fields)
-    for holder in shelf.get(block_id).attached if label else ():
-        core = CoreMemory(agents.store, holder.agent_id)
+        shelf.overwrite(stored, given["value"])
+    shelf.describe(stored, label=label, **fields)
+    for holder in shelf.get(stored).attached if label else ():
+        core = agents.core(holder.agent_id)
         core.detach(holder.label)
-        core.attach(block_id, label, read_only=holder.read_only)
+        core.attach(stored, label, read_only=holder.read_only)
     return block_id
 
 

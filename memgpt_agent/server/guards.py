@@ -13,6 +13,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
 _PORT = re.compile(r":\d+\Z")
 
 
+SLASH = "memgpt.slash"
+"""Set in a request's scope where its path had a slash at its end. Letta's clients write one for lists, OpenAI's never do."""
+
+
 class OnePath:
     """Takes a path with and without a slash at its end for the same; clients write it both ways, and not all follow redirects."""
 
@@ -23,7 +27,7 @@ class OnePath:
         """Serve the request."""
         path = scope.get("path", "")
         if scope["type"] == "http" and len(path) > 1 and path.endswith("/"):
-            scope = {**scope, "path": path.rstrip("/") or "/"}
+            scope = {**scope, "path": path.rstrip("/") or "/", SLASH: True}
         await self._app(scope, receive, send)
 
 

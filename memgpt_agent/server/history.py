@@ -69,7 +69,8 @@ class History:
         start, end = self._time_of(low), self._time_of(high)
         if (low and start is None) or (high and end is None) or limit == 0:
             return []
-        times = {**({"$gte": start} if start else {}), **({"$lte": end} if end else {})}
+        begun = max(start or "", self._begun())
+        times = {**({"$gte": begun} if begun else {}), **({"$lte": end} if end else {})}
         condition: dict[str, Any] = {"thread_id": self._thread_id, **({"time": times} if times else {})}
         wanted = limit + _BESIDE
         total = count(self._agents.store, self._namespace, condition)
@@ -80,6 +81,10 @@ class History:
             found.insert(0, Entry("", [self._system()]))
         found = self._cut(found, low, high)
         return _fitting(found, limit, from_end=from_end)
+
+    def _begun(self) -> str:
+        """Return since when the conversation runs: a client may have begun it anew."""
+        return str(self._agents.definition(self._agent_id).served.get("begun", {}).get(self._thread_id, ""))
 
     def _cut(self, found: list[Entry], low: str | None, high: str | None) -> list[Entry]:
         places = {message["id"]: place for place, entry in enumerate(found) for message in entry.messages}
@@ -127,13 +132,15 @@ class History:
     def _told(self, record: Message, run: dict[str, Any]) -> list[Told]:
         request: dict[str, Any] = run.get("request") or {}
         otid = next(iter(request.get("otids") or ()), "") if record.role == "user" else ""
+        if record.call_id and any(one["call_id"] == record.call_id for one in request.get("asked", ())):
+            return transcript.told(record)[-1:]  # the request stands for the call
         return transcript.told(record, use_assistant_message=self._assistant, otid=otid, content=request.get("content"))
 
 
 def _questions(run: dict[str, Any], run_id: str) -> list[Entry]:
     request: dict[str, Any] = run.get("request") or {}
     asked = (*request.get("asked", ()), *request.get("pending", ()))
-    entries = [Entry(one["time"], [transcript.request_message(one, run_id)]) for one in asked]
+    entries = [Entry(one["time"], transcript.request_messages(one, run_id)) for one in asked]
     return [*entries, *(Entry(one["time"], [transcript.response_message(one, run_id)]) for one in request.get("answers", ()))]
 
 

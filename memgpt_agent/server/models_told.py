@@ -77,7 +77,7 @@ def model_settings(handle: str, given: Mapping[str, Any] | None) -> dict[str, An
 
 def embedding_config(name: str, dims: int) -> dict[str, Any]:
     """Return the description of the embedding that does the work here."""
-    provider, _, model = handle_of(name).partition("/")
+    provider, _, model = handle_of(name if ":" in name else f"memgpt:{name}").partition("/")
     return {
         "embedding_endpoint_type": provider if provider in {"openai", "ollama", "mistral"} else "hugging-face", "embedding_model": model or name,
         "embedding_dim": dims, "embedding_chunk_size": 300, "handle": f"{provider}/{model}", "embedding_endpoint": None,

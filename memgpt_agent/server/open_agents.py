@@ -4,8 +4,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
@@ -13,13 +14,17 @@ from langchain_core.tools import BaseTool
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_configured_checkpointer
 from memgpt_agent.config import Settings
+from memgpt_agent.events import utc_now
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, erasing, namespaces
 from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.owners import Identity, Walls, check, claim, right
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.tool_source import ServedTools
 from memgpt_agent.store.base import BaseMemoryStore
@@ -60,12 +65,30 @@ class OpenAgents:
         self.checkpointer = checkpointer or self._opened.enter_context(open_configured_checkpointer(self.settings))
         self.tools = ServedTools(self.store, sandbox=sandbox)
         self._model = model
+        self.who: Identity | None = None
         self._agents: OrderedDict[Key, MemGPTAgent] = OrderedDict()
         self._guard = threading.Lock()
 
+    def acting_for(self, who: Identity | None) -> Self:
+        """Return the same agents as somebody may see and use them; ``None``: all of them."""
+        acting = copy(self)
+        acting.who = who
+        acting.tools = ServedTools(self.store, sandbox=self.tools.sandbox, who=who)
+        return acting
+
+    def mine(self, value: Mapping[str, Any]) -> bool:
+        """Whether something beside the agents, a folder or a tool, is whoever acts for: their own, or nobody's where no owners are."""
+        return self.who is None or self.who.is_admin or value.get("owner", "") == self.who.name
+
+    def owned(self) -> dict[str, Any]:
+        """Return what is noted on such a thing when it is made."""
+        return {"owner": self.who.name} if self.who is not None else {}
+
     def every(self) -> list[AgentDefinition]:
-        """Return the definitions of all agents that this request may see, oldest first."""
-        return definitions.every(self.store)
+        """Return the definitions of all agents that whoever acts may see, oldest first."""
+        found = definitions.every(self.store)
+        reached = Walls(self.store, self.who, "").reach((one.agent_id for one in found), "read")
+        return [one for one in found if one.agent_id in reached]
 
     def definition(self, agent_id: str) -> AgentDefinition:
         """Return an agent's definition.
@@ -74,8 +97,19 @@ class OpenAgents:
             Problem: there is none of this id, or it is somebody else's: 404.
         """
         found = definitions.load(self.store, agent_id)
-        if found is None:
+        if found is None or right(self.store, self.who, agent_id) is None:
             raise not_found("agent", agent_id)
+        return found
+
+    def writable(self, agent_id: str) -> AgentDefinition:
+        """Return the definition of an agent that is about to be talked to or changed.
+
+        Raises:
+            Problem: as :meth:`definition`.
+            NotAllowed: it is shared with whoever acts to be read only.
+        """
+        found = self.definition(agent_id)
+        check(self.store, self.who, agent_id, "write")
         return found
 
     def core(self, agent_id: str) -> CoreMemory:
@@ -84,13 +118,22 @@ class OpenAgents:
         Raises:
             Problem: as :meth:`definition`.
         """
-        self.definition(agent_id)
-        return CoreMemory(self.store, agent_id)
+        self.writable(agent_id)
+        return CoreMemory(self.store, agent_id, walls=Walls(self.store, self.who, agent_id))
+
+    def claim(self, agent_id: str) -> None:
+        """Make whoever acts the owner of an agent that is about to be made under a new id."""
+        if self.who is not None:
+            claim(self.store, agent_id, self.who.name)
 
     def folder(self, folder_id: str) -> dict[str, Any] | None:
         """Return a folder of files as it is stored."""
         item = self.store.get(namespaces.FOLDERS, folder_id)
-        return item.value if item else None
+        return item.value if item and self.mine(item.value) else None
+
+    def files(self, agent_id: str) -> AttachedFiles:
+        """Return an agent's files."""
+        return AttachedFiles(self.store, agent_id)
 
     def recall(self, agent_id: str) -> RecallMemory:
         """Return an agent's recall memory."""
@@ -117,10 +160,10 @@ class OpenAgents:
         Raises:
             Problem: as :meth:`definition`.
         """
-        definition = self.definition(agent_id)
+        definition = self.writable(agent_id)
         thread = thread_id or agent_id
         special = bool(client_tools or model or context)
-        key = (agent_id, thread, "" if special else repr(definition))
+        key = (agent_id, f"{thread}\0{self.who.name if self.who else ''}", "" if special else repr(definition))
         with self._guard:
             if not special and (known := self._agents.get(key)) is not None:
                 self._agents.move_to_end(key)
@@ -152,7 +195,7 @@ class OpenAgents:
         return MemGPTAgent(
             agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store, context=context,
             model=model or definition.model or self._model, checkpointer=self.checkpointer, settings=self.settings,
-            sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
+            owner=self.who, sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
         )  # fmt: skip
 
     def _kept(self, key: Key, made: MemGPTAgent) -> MemGPTAgent:
@@ -176,7 +219,7 @@ class OpenAgents:
         Raises:
             Problem: as :meth:`definition`.
         """
-        self.definition(agent_id)
+        self.writable(agent_id)
         return definitions.change(self.store, agent_id, changed)
 
     def serve(self, agent_id: str, **given: Any) -> AgentDefinition:
@@ -190,6 +233,7 @@ class OpenAgents:
             Problem: as :meth:`definition`.
         """
         self.definition(agent_id)
+        check(self.store, self.who, agent_id, "own")
         with self._guard:
             gone = [self._agents.pop(key) for key in list(self._agents) if key[0] == agent_id]
         for agent in gone:
@@ -202,9 +246,11 @@ class OpenAgents:
         Raises:
             ConversationBusy: a turn is being taken, and was not over in time.
         """
-        self.definition(agent_id)
+        self.writable(agent_id)
         with Leases(self.store).hold(thread_id, self.settings.turn_wait_seconds):
             self.checkpointer.delete_thread(thread_id)
+            begun = self.definition(agent_id).served.get("begun", {})
+            self.serve(agent_id, begun={**begun, thread_id: stamp(utc_now())})
 
     def close(self) -> None:
         """Close every agent and the files that were opened here."""

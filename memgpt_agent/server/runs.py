@@ -47,6 +47,8 @@ class LiveRun:
     """Set when something happened; replaced for the next time."""
     over: bool = False
     """Whether nothing more will happen."""
+    held: frozenset[str] = frozenset()
+    """The tools whose calls wait for a person or for the client."""
 
     def happened(self, event: StreamEvent | None = None) -> None:
         """Note an event, or the end, and wake those who follow."""
@@ -125,6 +127,7 @@ class Runs:
     async def start(
         self, agent: MemGPTAgent, turn: Callable[[str], AsyncGenerator[StreamEvent]], *, text: str, background: bool = False,
         request: dict[str, Any] | None = None, run_id: str | None = None, closes: bool = False,
+        held: Iterable[str] = (),
     ) -> LiveRun:  # fmt: skip
         """Begin a turn in a task of its own.
 
@@ -136,6 +139,7 @@ class Runs:
             request: what else the client asked for.
             run_id: the id of a run that is taken up again, or goes on with a person's answer.
             closes: whether the agent was opened for this run alone.
+            held: tools whose calls wait for a person or for the client.
 
         Raises:
             Problem: the server is going down.
@@ -145,7 +149,7 @@ class Runs:
         new = run_id or ids.run_id(agent.agent_id)
         known = await asyncio.to_thread(self._known, agent.agent_id, new)
         item = known or RunItem(new, agent.thread_id, stamp(utc_now()), background=background, input=text, request=request or {})
-        live = LiveRun(_changed(item, status="running", completed="", stop_reason="", error=""), agent.agent_id)
+        live = LiveRun(_changed(item, status="running", completed="", stop_reason="", error=""), agent.agent_id, held=frozenset(held))
         await asyncio.to_thread(self.put, agent.agent_id, live.item)
         self.live[new] = live
         self.counts["started"] += 1

@@ -1,13 +1,19 @@
 """What the routes work on, found from a request; and the one place where a request is let in or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from memgpt_agent.config import Settings
+from memgpt_agent.owners import Identity
+from memgpt_agent.owners.credentials import Credentials
 from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.server.problems import Problem
 from memgpt_agent.server.runs import Runs
 from memgpt_agent.server.speaking import Speaker
+
+_READING = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class Served:
     """One data folder that is served."""
 
     agents: OpenAgents
-    """Its agents."""
+    """Its agents, as whoever asks may see and use them."""
     runs: Runs
     """The turns that clients asked for."""
     speaker: Speaker
@@ -27,10 +33,57 @@ class Served:
         runs = Runs(agents.store)
         return cls(agents, runs, Speaker(agents, runs))
 
+    def acting_for(self, who: Identity | None) -> "Served":
+        """Return the same as somebody may see and use it."""
+        agents = self.agents.acting_for(who)
+        return replace(self, agents=agents, speaker=Speaker(agents, self.runs))
+
+
+class Doors:
+    """Tells who asks. Without tokens and without a provider of identities there is one person, and everybody who reaches the server is let in.
+
+    Args:
+        settings: where the tokens are, which identity provider is trusted, and for whom the process acts.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._credentials = Credentials(settings)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a request must say who sends it."""
+        return bool(self._settings.oidc_issuer) or self._settings.tokens_path.exists()
+
+    def identity(self, request: Request) -> Identity | None:
+        """Return who asks; ``None`` for the one person at this machine.
+
+        Raises:
+            Problem: 401 where nobody known asks, 403 where they may not do it.
+        """
+        if not self.guarded:
+            return Identity.of(self._settings.owner)
+        who = self._credentials.identity({name.lower(): value for name, value in request.headers.items()})
+        if who is None:
+            raise Problem(401, "This server needs a token: `memgpt tokens create OWNER` makes one. Send it as `Authorization: Bearer ...`.")
+        wanted = "read" if request.method in _READING else "chat"
+        if not who.scopes & {wanted, "admin", *(("chat",) if wanted == "read" else ())}:
+            raise Problem(403, f"This token is not good for that; it needs the scope {wanted!r}.")
+        return who
+
 
 def _served(request: Request) -> Served:
-    return cast(Served, request.app.state.served)
+    doors = cast(Doors, request.app.state.doors)
+    return cast(Served, request.app.state.served).acting_for(doors.identity(request))
 
 
 Serving = Annotated[Served, Depends(_served)]
 """What a route works on."""
+
+
+def _anybody(request: Request) -> Served:
+    return cast(Served, request.app.state.served)
+
+
+Open = Annotated[Served, Depends(_anybody)]
+"""The same for the few routes that tell nothing of any agent."""

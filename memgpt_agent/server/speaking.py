@@ -57,7 +57,9 @@ class Speaker:
         request = {name: body[name] for name in kept if body.get(name) is not None}
         request |= {"otids": [one["otid"] for one in body.get("messages") or () if one.get("otid")]}
         turn: Turn = lambda run_id: agent.astream(text, event_id=run_id)  # noqa: E731 - one expression, used once
-        return await self.runs.start(agent, self._noting(turn), text=text, background=background, request=request, closes=special)
+        return await self.runs.start(
+            agent, self._noting(turn), text=text, background=background, request=request, closes=special, held=self._held(agent_id, body)
+        )
 
     def _opened(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any]) -> tuple[MemGPTAgent, bool]:
         tools = [client_tool(one) for one in body.get("client_tools") or self._waited_for(agent_id, thread_id)]
@@ -75,6 +77,12 @@ class Speaker:
         runs = [run for run in self.runs.of(agent_id) if run.thread_id == thread_id]
         return runs[-1] if runs and runs[-1].request.get("pending") else None
 
+    def _held(self, agent_id: str, body: Mapping[str, Any]) -> list[str]:
+        """Return the tools whose calls wait for a person or for the client."""
+        rules = self.agents.definition(agent_id).rules
+        approved = [str(rule["tool"]) for rule in rules if rule.get("kind") == "requires_approval"]
+        return [*approved, *(str(one["name"]) for one in body.get("client_tools") or ())]
+
     def _noting(self, turn: Turn) -> Turn:
         """Return the turn that notes at its end with its run what it waits for."""
 
@@ -82,8 +90,9 @@ class Speaker:
             async for event in turn(run_id):
                 if event.response is not None:
                     now = stamp(utc_now())
-                    pending = [asked(question, now) for question in event.response.interrupts]
                     live = self.runs.live[run_id]
+                    thoughts = [one.text for one in live.events if one.type == "thinking"]
+                    pending = [{**asked(question, now), "thinking": "".join(thoughts[-1:])} for question in event.response.interrupts]
                     live.item = replace(live.item, request={**live.item.request, "pending": pending})
                 yield event
 
@@ -111,7 +120,8 @@ class Speaker:
             await asyncio.to_thread(self.runs.put, agent.agent_id, replace(run, request=request))
         turn: Turn = lambda _: agent.aanswering(given)  # noqa: E731 - one expression, used once
         return await self.runs.start(
-            agent, self._noting(turn), text="", background=background, run_id=run.id if run else None, closes=closes
+            agent, self._noting(turn), text="", background=background, run_id=run.id if run else None, closes=closes,
+            held=self._held(agent.agent_id, run.request if run else {}),
         )
 
 

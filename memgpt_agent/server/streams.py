@@ -53,7 +53,7 @@ async def _written(messages: AsyncIterator[Told]) -> AsyncIterator[str]:
 
 async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, assistant: bool) -> AsyncIterator[Told]:
     run_id = live.item.id
-    telling = Telling(run_id, stamp(utc_now()), tokens=tokens, use_assistant_message=assistant)
+    telling = Telling(run_id, stamp(utc_now()), tokens=tokens, use_assistant_message=assistant, held=live.held)
     place = 0
     async for event in live.follow():
         for message in telling.messages(event):

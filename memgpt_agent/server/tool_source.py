@@ -11,7 +11,8 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.errors import ConfigurationError, MissingDependency
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.tools.run_code import run_code
+from memgpt_agent.owners import Identity
+from memgpt_agent.tools.run_code import in_sandbox
 
 _TYPES = {
     "str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "List": "array", "dict": "object",
@@ -110,7 +111,9 @@ def answered(source: str, name: str, arguments: Mapping[str, Any]) -> str:
     tree = ast.parse(source)
     kept = [node for node in tree.body if not isinstance(node, ast.Expr)]
     code = "\n".join(ast.unparse(node) for node in kept) + f"\n{name}(**{dict(arguments)!r})"
-    return str(run_code().invoke({"code": code}))
+    printed, value = in_sandbox(code)
+    returned = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return printed + returned
 
 
 class ServedTools:
@@ -119,26 +122,31 @@ class ServedTools:
     Args:
         store: where they are kept.
         sandbox: whether they may run.
+        who: whoever acts, who sees their own; ``None``: all of them are seen.
     """
 
-    def __init__(self, store: BaseStore, *, sandbox: bool) -> None:
-        self._store, self.sandbox = store, sandbox
+    def __init__(self, store: BaseStore, *, sandbox: bool, who: Identity | None = None) -> None:
+        self._store, self.sandbox, self._who = store, sandbox, who
+
+    def _seen(self, tool: Mapping[str, Any]) -> bool:
+        return self._who is None or self._who.is_admin or tool.get("owner", "") == self._who.name
 
     def every(self) -> list[dict[str, Any]]:
         """Return all uploaded tools, oldest first."""
         found: list[dict[str, Any]] = []
         while page := self._store.search(namespaces.TOOLS, limit=_PAGE, offset=len(found)):
             found += [item.value for item in page]
-        return sorted(found, key=lambda tool: (tool["created"], tool["id"]))
+        return sorted(filter(self._seen, found), key=lambda tool: (tool["created"], tool["id"]))
 
     def get(self, tool_id: str) -> dict[str, Any] | None:
         """Return an uploaded tool."""
         item = self._store.get(namespaces.TOOLS, tool_id)
-        return item.value if item else None
+        return item.value if item and self._seen(item.value) else None
 
     def put(self, tool: dict[str, Any]) -> None:
         """Keep a tool."""
-        self._store.put(namespaces.TOOLS, tool["id"], tool, index=False)
+        owner = {"owner": self._who.name} if self._who is not None and "owner" not in tool else {}
+        self._store.put(namespaces.TOOLS, tool["id"], {**tool, **owner}, index=False)
 
     def delete(self, tool_id: str) -> None:
         """Forget a tool; agents that have it lose it."""
@@ -147,7 +155,8 @@ class ServedTools:
     def of(self, definition: AgentDefinition) -> list[BaseTool]:
         """Return the tools that an agent has beside those of its profile and its groups."""
         ids: Sequence[str] = definition.served.get("tool_ids", ())
-        uploaded = [self._made(tool) for tool in map(self.get, ids) if tool is not None]
+        found = (self._store.get(namespaces.TOOLS, one) for one in ids)
+        uploaded = [self._made(item.value) for item in found if item is not None]
         return [*uploaded, *(_missing(name) for name in definition.served.get("missing_tools", ()))]
 
     def _made(self, tool: Mapping[str, Any]) -> BaseTool:

@@ -95,30 +95,42 @@ def named(agents: OpenAgents, name: str) -> dict[str, Any]:
     raise Problem(404, f"There is no tool {name!r}. Upload it first, or choose one of: {', '.join(catalogue())}.")
 
 
+def name_of(given: Mapping[str, Any]) -> str:
+    """Return the name that a tool will have.
+
+    Raises:
+        Problem: the source code cannot be read, or there is no name.
+    """
+    schema: Mapping[str, Any] = given.get("json_schema") or {}
+    if not schema and given.get("source_type") != "typescript":
+        try:
+            schema = schema_of(given.get("source_code") or "")
+        except ConfigurationError as error:
+            raise Problem(422, str(error)) from error
+    name = str(given.get("name") or schema.get("name") or "")
+    if not name:
+        raise Problem(422, "The tool has no name: give its json_schema, or source code with a function.")
+    return name
+
+
 def upload(agents: OpenAgents, given: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Keep a tool that a client uploads, or what it changes in one; return it as clients see it.
 
     Raises:
         Problem: the source code cannot be read, or the name is one of this package's tools.
     """
-    source = given.get("source_code") or (known or {}).get("source_code") or ""
-    typescript = (given.get("source_type") or (known or {}).get("source_type")) == "typescript"
-    schema = given.get("json_schema") or (None if given.get("source_code") else (known or {}).get("json_schema"))
-    if schema is None:
-        if typescript:
-            raise Problem(422, "A tool in TypeScript needs its json_schema.")
-        try:
-            schema = schema_of(source)
-        except ConfigurationError as error:
-            raise Problem(422, str(error)) from error
-    name = str(given.get("name") or schema.get("name") or "")
-    if not name:
-        raise Problem(422, "The tool's json_schema has no name.")
+    source = given.get("source_code")
+    schema: Mapping[str, Any] = given.get("json_schema") or {}
+    if not schema and source and given.get("source_type") != "typescript":
+        name_of(given)
+        schema = schema_of(source)
+    schema = schema or (known or {}).get("json_schema") or {}
+    name = str(given.get("name") or schema.get("name") or name_of(given))
     if name in catalogue():
         raise Problem(409, f"{name!r} is a tool of this server's own; give yours another name.")
     kept = {key: value for key, value in given.items() if value is not None}
     tool = {"id": ids.new("tool"), "created": stamp(utc_now()), **(known or {}), **kept, "name": name, "json_schema": {**schema, "name": name}}
-    if given.get("source_code") and not given.get("description"):
+    if source and not given.get("description"):
         tool["description"] = schema.get("description") or tool.get("description")
     agents.tools.put(tool)
     return _told(tool)

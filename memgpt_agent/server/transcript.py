@@ -1,7 +1,7 @@
 """Messages as clients see them: made of recall memory's records, and of the events of a turn as they happen."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from memgpt_agent.memory.recall import Message
@@ -51,8 +51,9 @@ def _base(record: Message) -> Told:
 def _call_and_return(record: Message, base: Told) -> list[Told]:
     name = record.tool or SEND_MESSAGE
     arguments = record.arguments if record.tool else json.dumps({"message": record.text}, ensure_ascii=False)
-    call = call_message(base, name, arguments, record.call_id or record.id)
-    return [call, return_message({**base, "id": f"{base['id']}-return"}, name, record.text if record.tool else "Sent.", call, record.failed)]
+    call_id, text = record.call_id or record.id, record.text if record.tool else "Sent."
+    call = call_message(base, name, arguments, call_id)
+    return [call, return_message({**base, "id": f"{base['id']}-return"}, name, text, call_id, record.failed)]
 
 
 def call_message(base: Told, name: str, arguments: str, call_id: str, kind: str = "tool_call_message") -> Told:
@@ -61,9 +62,9 @@ def call_message(base: Told, name: str, arguments: str, call_id: str, kind: str 
     return {**base, "message_type": kind, "tool_call": call, "tool_calls": [call]}
 
 
-def return_message(base: Told, name: str, text: str, call: Told, failed: bool | None) -> Told:
+def return_message(base: Told, name: str, text: str, call_id: str, failed: bool | None) -> Told:
     """Return the message of what a tool returned."""
-    status, call_id = "error" if failed else "success", call["tool_call"]["tool_call_id"]
+    status = "error" if failed else "success"
     returned = {"type": "tool", "tool_return": text, "status": status, "tool_call_id": call_id, "stdout": None, "stderr": None}
     return {
         **base, "message_type": "tool_return_message", "name": name, "tool_return": text, "status": status, "tool_call_id": call_id,
@@ -71,8 +72,16 @@ def return_message(base: Told, name: str, text: str, call: Told, failed: bool | 
     }  # fmt: skip
 
 
+def request_messages(asked: Mapping[str, Any], run_id: str | None) -> list[Told]:
+    """Return the messages that a call waits for a person, or for the client to carry it out: the thoughts, then the request."""
+    request = request_message(asked, run_id)
+    base = {name: request[name] for name in ("id", "date", "name", "otid", "run_id", "step_id", "sender_id", "is_err")}
+    thoughts = {**base, "message_type": "reasoning_message", "reasoning": asked.get("thinking"), "source": "non_reasoner_model"}
+    return [thoughts, request] if asked.get("thinking") else [request]
+
+
 def request_message(asked: Mapping[str, Any], run_id: str | None) -> Told:
-    """Return the message that a call waits for a person, or for the client to carry it out."""
+    """Return the message that a call waits."""
     base = {"id": f"message-{asked['call_id']}", "date": asked["time"], "name": None, "otid": asked["call_id"], "run_id": run_id,
             "step_id": f"step-{asked['call_id']}", "sender_id": None, "is_err": None}  # fmt: skip
     return call_message(base, asked["tool"], json.dumps(asked["arguments"], ensure_ascii=False), asked["call_id"], "approval_request_message")
@@ -96,14 +105,16 @@ class Telling:
         run_id: the turn's run.
         tokens: whether what is said comes in pieces, all under one id.
         use_assistant_message: as in :func:`told`.
-        now: gives the time.
+        now: the time, ISO 8601.
+        held: tools whose calls wait for a person or the client; a request for it takes the place of the call.
     """
 
-    def __init__(self, run_id: str, now: str, *, tokens: bool, use_assistant_message: bool = True) -> None:
-        self._run_id, self._now, self._tokens, self._assistant = run_id, now, tokens, use_assistant_message
+    def __init__(
+        self, run_id: str, now: str, *, tokens: bool, use_assistant_message: bool = True, held: Collection[str] = ()
+    ) -> None:
+        self._run_id, self._now, self._tokens, self._assistant, self._held = run_id, now, tokens, use_assistant_message, held
         self._streamed: dict[str, str] = {}
         self._thoughts: list[str] = []
-        self._calls: dict[str, Told] = {}
         self._last_reply = ""
 
     def messages(self, event: StreamEvent) -> Iterator[Told]:
@@ -117,9 +128,8 @@ class Telling:
             self._thoughts.append(event.text)
         elif event.type == "tool_call":
             yield from self._called(event)
-        elif event.type == "tool_result" and event.call_id in self._calls:
-            call = self._calls.pop(event.call_id)
-            yield return_message({**self._base(f"message-{event.call_id}-return")}, event.name, event.text, call, event.failed)
+        elif event.type == "tool_result" and not (event.name == SEND_MESSAGE and self._assistant):
+            yield return_message(self._base(f"message-{event.call_id}-return"), event.name, event.text, event.call_id, event.failed)
         elif event.type == "message":
             yield from self._reasoning(f"message-{event.reply_id}")
             yield self._said(event.reply_id, event.text)
@@ -131,9 +141,8 @@ class Telling:
         base = self._base(f"message-{self._last_reply if speaks and self._last_reply else event.call_id}")
         yield from self._reasoning(base["id"])
         if not speaks:
-            call = call_message(base, event.name, json.dumps(event.arguments, ensure_ascii=False, default=str), event.call_id)
-            self._calls[event.call_id] = call
-            yield call
+            if event.name not in self._held:
+                yield call_message(base, event.name, json.dumps(event.arguments, ensure_ascii=False, default=str), event.call_id)
         elif not self._tokens or not self._last_reply:
             yield {**base, "message_type": "assistant_message", "content": str(event.arguments.get("message", ""))}
         self._last_reply = ""

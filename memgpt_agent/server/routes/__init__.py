@@ -2,7 +2,24 @@
 
 from fastapi import APIRouter
 
-from memgpt_agent.server.routes import agents, blocks, health, messages, runs
+from memgpt_agent.server.routes import (
+    agents,
+    blocks,
+    chat_completions,
+    conversations,
+    docs,
+    elsewhere,
+    folders,
+    health,
+    messages,
+    models,
+    passages,
+    runs,
+    tools,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, messages.router, blocks.router, agents.router, runs.router)
-"""All routers, in the order in which a path is looked for."""
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router, docs.router, agents.router, messages.router, conversations.router, blocks.router, passages.router, tools.router,
+    folders.router, models.router, runs.router, chat_completions.router, elsewhere.router,
+)  # fmt: skip
+"""All routers, in the order in which a path is looked for; the last answers for what is not here."""

@@ -77,6 +77,7 @@ def import_file(
         path.write_bytes(file.file.read())
         title = _name_in(path)
         agents, new = served.agents, f"agent-{uuid.uuid4()}"
+        agents.claim(new)
         made = import_agents(path, agent_id=new, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer)
     called = name or f"{title or 'agent'}{'_copy' if append_copy_suffix else ''}"
     for one in made:

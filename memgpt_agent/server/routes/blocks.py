@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
 from memgpt_agent.server import agents_told, blocks_told
 from memgpt_agent.server.paging import Paged, cut
@@ -19,8 +18,7 @@ router = APIRouter(prefix="/v1", tags=["blocks"])
 @router.post("/blocks", response_model=BlockAnswer, summary="Make a block")
 def create(served: Serving, body: NewBlock) -> Any:
     """Make a block that no agent has yet."""
-    made = SharedBlocks(served.agents.store).create(blocks_told.new_block(body.given()))
-    return blocks_told.as_told(made.block, made.id)
+    return blocks_told.create(served.agents, body.given())
 
 
 @router.get("/blocks", response_model=list[BlockAnswer], summary="List blocks")
@@ -77,11 +75,11 @@ def delete(served: Serving, block_id: str) -> Data:
     """Delete a block; agents that have it lose it."""
     place = blocks_told.place_of(served.agents, block_id)
     if place.shared is None:
-        CoreMemory(served.agents.store, place.agent_id).delete(place.label)
+        served.agents.core(place.agent_id).delete(place.label)
         return {"message": f"Block {block_id} was deleted."}
     for holder in place.shared.attached:
-        CoreMemory(served.agents.store, holder.agent_id).detach(holder.label)
-    SharedBlocks(served.agents.store).delete(block_id)
+        served.agents.core(holder.agent_id).detach(holder.label)
+    SharedBlocks(served.agents.store, served.agents.who).delete(place.shared.id)
     return {"message": f"Block {block_id} was deleted."}
 
 

@@ -1,6 +1,7 @@
 """Messages: saying something to an agent, waited for, streamed or in the background; reading, cancelling, clearing."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
@@ -13,7 +14,7 @@ from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer
 from memgpt_agent.server.shapes.base import Data
 from memgpt_agent.server.shapes.messages import Reply, RunAnswer, Speech
-from memgpt_agent.server.transcript import filtered, request_message
+from memgpt_agent.server.transcript import filtered, request_messages
 
 router = APIRouter(prefix="/v1/agents", tags=["messages"])
 
@@ -45,7 +46,7 @@ def _known(served: Served, agent_id: str, thread_id: str) -> set[str]:
 def _reply(served: Served, agent_id: str, thread_id: str, live: LiveRun, body: Data, before: set[str]) -> Data:
     run = live.item
     history = History(served.agents, served.runs, agent_id, thread_id, use_assistant_message=body.get("use_assistant_message") is not False)
-    asked = [request_message(one, run.id) for one in run.request.get("pending", ())]
+    asked = [message for one in run.request.get("pending", ()) for message in request_messages(one, run.id)]
     hidden = before | {one["id"] for one in asked}
     turns = [run.id]
     messages = [one for one in history.of_turns(turns) if one["id"] not in hidden and one["message_type"] != "approval_response_message"]
@@ -95,7 +96,12 @@ async def cancel(served: Serving, agent_id: str, body: Annotated[Data | None, Bo
     """End the runs that are being taken, or those that are named; what they did stays."""
     await asyncio.to_thread(served.agents.definition, agent_id)
     wanted: set[str] = set((body or {}).get("run_ids") or ())
-    found = [run for run in list(served.runs.live.values()) if run.agent_id == agent_id and (not wanted or run.item.id in wanted)]
+    return await cancelled(served, lambda run: run.agent_id == agent_id and (not wanted or run.item.id in wanted))
+
+
+async def cancelled(served: Served, chosen: Callable[[LiveRun], bool]) -> Data:
+    """End the runs that are chosen; return which they are."""
+    found = [run for run in list(served.runs.live.values()) if chosen(run)]
     for run in found:
         await served.runs.cancel(run)
     return {run.item.id: "cancelled" for run in found}

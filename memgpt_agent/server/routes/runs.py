@@ -93,8 +93,13 @@ def trace(run_id: str) -> Any:
 
 
 @router.post("/runs/{run_id}/stream", response_model=None, summary="Follow a run")
-def stream(served: Serving, run_id: str, body: Annotated[Any, Body()] = None) -> Any:
+def stream(served: Serving, run_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
     """Stream a run from its beginning, while it is taken or afterwards."""
+    return followed(served, run_id, body)
+
+
+def followed(served: Served, run_id: str, body: Data | None) -> Any:
+    """Return the stream of a run, while it is taken or afterwards."""
     live = served.runs.live.get(run_id)
     if live is None:
         agent_id, run = served.runs.get(run_id)
