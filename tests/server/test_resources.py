@@ -24,7 +24,8 @@ def add_up(a: int, b: Optional[int] = 1) -> int:
     print("adding")
     return int(a) + int(b)
 '''
-CLOCK: Any = [{"name": "local_time", "description": "The time here.", "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}}}]
+ZONE = {"type": "object", "properties": {"zone": {"type": "string"}}}
+CLOCK: Any = [{"name": "local_time", "description": "The time here.", "parameters": ZONE}]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,8 @@ def test_a_call_that_needs_approval_waits_for_it(client: Letta, agent: Any) -> N
     with pytest.raises(letta_client.BadRequestError, match="Invalid tool call IDs"):
         client.agents.messages.create(agent.id, messages=approve("call_other"))
     done: Any = client.agents.messages.create(agent.id, messages=approve(call_id)).messages
-    assert (done[0].message_type, done[0].tool_call_id, done[0].status, done[0].tool_return) == ("tool_return_message", call_id, "success", "adding\n2")
+    assert (done[0].message_type, done[0].tool_call_id) == ("tool_return_message", call_id)
+    assert (done[0].status, done[0].tool_return) == ("success", "adding\n2")
     read: Any = client.agents.messages.list(agent.id, after=asked.messages[0].id).items
     assert kinds(read)[:2] == ["approval_response_message", "tool_return_message"]
     assert (read[0].approval_request_id, read[0].approve, read[0].approvals[0].tool_call_id) == (call_id, True, call_id)
@@ -192,7 +194,7 @@ def test_an_agent_goes_out_as_a_file_and_comes_in_again(client: Letta) -> None:
     """Blocks and name are carried; the new agent has an id of its own."""
     made: Any = client.agents.create(name="traveller", model="openai/gpt-4.1", memory_blocks=[{"label": "human", "value": "Bo"}])
     file = client.agents.export_file(made.id)
-    there: Any = client.agents.import_file(file=("a.af", file.encode() if isinstance(file, str) else json.dumps(file).encode(), "text/plain"))
+    there: Any = client.agents.import_file(file=("a.af", file.encode(), "text/plain"))
     copy: Any = client.agents.retrieve(there.agent_ids[0])
     assert (copy.name, copy.id != made.id) == ("traveller", True)
     assert next(one.value for one in client.agents.blocks.list(copy.id) if one.label == "human") == "Bo"
