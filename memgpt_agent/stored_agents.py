@@ -10,19 +10,40 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import NotAllowed
-from memgpt_agent.memory import definitions, erasing
+from memgpt_agent.memory import definitions, erasing, namespaces, tiers
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, ownership, share
+from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, owners_of, ownership, share
+
+_NAMESPACES = 10_000
 
 
-def list_agents(settings: Settings | None = None, store: BaseStore | None = None) -> list[dict[str, Any]]:
-    """Return what the stored agents are made of, and each one's ``owner``, oldest first; where the settings name an owner, that one's."""
+def list_agents(settings: Settings | None = None, store: BaseStore | None = None, *, undefined: bool = False) -> list[dict[str, Any]]:
+    """Return what the stored agents are made of, and each one's ``owner``, oldest first; where the settings name an owner, that one's.
+
+    Args:
+        settings: where they are stored; the process's own if not given.
+        store: the same, if it is open already.
+        undefined: return those as well, behind the others and with id and owner alone, of which there is memory and no definition: those that
+            a server has made for its threads, users and assistants.
+    """
     with ExitStack() as opened:
         settings = settings or Settings.load()
         store = store or opened.enter_context(open_configured_store(settings, searches=False))
-        every = definitions.every(store)
-        reached = Walls(store, Identity.of(settings.owner), "").reach((d.agent_id for d in every), "read")
-        return [{**d.__dict__, "owner": owner_of(store, d.agent_id)} for d in every if d.agent_id in reached]
+        every = {d.agent_id: dict(d.__dict__) for d in definitions.every(store)}
+        if undefined:
+            every |= {agent_id: {"agent_id": agent_id} for agent_id in _with_memory(store) if agent_id not in every}
+        reached = Walls(store, Identity.of(settings.owner), "").reach(every, "read")
+        owners = owners_of(store, [agent_id for agent_id in every if agent_id in reached])
+        return [{**every[agent_id], "owner": owner} for agent_id, owner in owners.items()]
+
+
+def _with_memory(store: BaseStore) -> list[str]:
+    """Return the ids of all agents of which there is memory."""
+    found, offset = set[str](), 0
+    while page := store.list_namespaces(max_depth=2, limit=_NAMESPACES, offset=offset):
+        found |= {namespaces.decode_label(place[0]) for place in page if place[0] not in tiers.GLOBAL and tiers.described(place) is not None}
+        offset += len(page)
+    return sorted(found)
 
 
 def ownership_of(agent_id: str, settings: Settings | None = None) -> Ownership:

@@ -319,6 +319,20 @@ def test_a_process_that_acts_for_an_owner_sees_that_owners_agents(home: Settings
     assert [a["agent_id"] for a in list_agents(home)] == ["user:bob", "old"]
 
 
+def test_agents_that_only_a_server_has_made_are_listed_for_whoever_gives_them_away(home: Settings) -> None:
+    """They have memory and no definition; namespaces of other programs are no agents."""
+    with open_configured_store(home, searches=False) as store:
+        create_graph(model=ScriptedModel([say("Yes.")]), store=store).invoke(
+            {"messages": [("user", "Hello")]}, {"configurable": {"thread_id": "t"}}, context={"agent_id": "assistant:7"}
+        )
+        store.put(("weather", "rome"), "now", {"sun": True})
+        assign(store, "assistant:7", "ann")
+    assert "assistant:7" not in [a["agent_id"] for a in list_agents(home)]
+    every = list_agents(home, undefined=True)
+    assert [(a["agent_id"], a["owner"]) for a in every] == [("user:ann", "ann"), ("user:bob", "bob"), ("old", ""), ("assistant:7", "ann")]
+    assert [a["agent_id"] for a in list_agents(home.model_copy(update={"owner": "bob"}), undefined=True)] == ["user:bob"]
+
+
 def test_a_deleted_agents_record_goes_with_it(opened: Any, home: Settings) -> None:
     """Whoever had a right to it has none to what may come under its name."""
     with open_configured_store(home, searches=False) as store:

@@ -20,10 +20,14 @@ app = typer.Typer(no_args_is_help=True, help="The agents that are stored.")
 
 
 @app.command("list")
-def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
+def list_all(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Those as well that a server has made for its threads, users and assistants.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
     """List the agents, oldest first."""
     terminal = terminal_of(context)
-    agents = terminal.agents()
+    agents = terminal.agents(undefined=every)
     if as_json:
         terminal.print_json(agents)
         return
@@ -33,7 +37,7 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
     owned = any(agent["owner"] for agent in agents)  # nothing of owners is shown where there are none
     table = grid("agent", *["owner"] * owned, "created", "model", "conversations", numbers=1)
     for agent in agents:
-        created = str(agent["created"])[:16].replace("T", " ")
+        created = str(agent.get("created", ""))[:16].replace("T", " ")
         owner = [plain(agent["owner"] or "-")] * owned
         table.add_row(plain(agent["agent_id"]), *owner, created, plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ()))))
     terminal.out.print(table)

@@ -105,14 +105,14 @@ class Terminal:
 
         return agent_id_for(self.settings.owner) if self.settings.owner and agent_id == DEFAULT_AGENT else agent_id
 
-    def agents(self) -> list[dict[str, Any]]:
+    def agents(self, *, undefined: bool = False) -> list[dict[str, Any]]:
         """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""
         settings = self.settings
         if settings.store is None and not (settings.home / "memory.db").exists():
             return []
         from memgpt_agent.stored_agents import list_agents
 
-        return list_agents(settings=settings)
+        return list_agents(settings=settings, undefined=undefined)
 
     def print_json(self, value: Any) -> None:
         """Print data as JSON, indented, its characters as they are unless a terminal might act on them."""

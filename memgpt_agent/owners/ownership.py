@@ -1,6 +1,6 @@
 """Who owns an agent and with whom it is shared: the records of that, and the one check of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
@@ -59,6 +59,14 @@ def owner_of(store: BaseStore, agent_id: str) -> str:
     """Return the name of an agent's owner; empty where it has none, or only the owner could tell by a name that is hashed in the id."""
     known = ownership(store, agent_id)
     return known.owner if known and known.owner else owner_by_form(agent_id)
+
+
+def owners_of(store: BaseStore, agent_ids: Sequence[str]) -> dict[str, str]:
+    """Return the same for many agents, by their ids. One read for 500 of them."""
+    return {
+        agent_id: known.owner if known and known.owner else owner_by_form(agent_id)
+        for agent_id, known in _records(store, agent_ids)
+    }
 
 
 def check(store: BaseStore, who: Identity | None, agent_id: str, wanted: Right = "write") -> None:
@@ -150,18 +158,22 @@ class Walls:
         if not sides:
             return set(ids)
         allowed: set[str] = set()
-        for first in range(0, len(ids), _PAGE):
-            page = ids[first : first + _PAGE]
-            records = cast(list[Item | None], self.store.batch([GetOp(OWNERS, agent_id) for agent_id in page]))
-            for agent_id, item in zip(page, records, strict=True):
-                rights = {_right(side, agent_id, _read(item)) for side in sides}
-                if all(has is not None and _ORDER.index(has) >= _ORDER.index(wanted) for has in rights):
-                    allowed.add(agent_id)
+        for agent_id, known in _records(self.store, ids):
+            rights = {_right(side, agent_id, known) for side in sides}
+            if all(has is not None and _ORDER.index(has) >= _ORDER.index(wanted) for has in rights):
+                allowed.add(agent_id)
         return allowed
 
     def _sides(self) -> list[Identity]:
         owner = owner_of(self.store, self.agent_id) if self.agent_id else ""
         return [side for side in (self.who, Identity(owner) if owner else None) if side is not None and not side.is_admin]
+
+
+def _records(store: BaseStore, agent_ids: Sequence[str]) -> Iterator[tuple[str, Ownership | None]]:
+    for first in range(0, len(agent_ids), _PAGE):
+        page = agent_ids[first : first + _PAGE]
+        found = cast(list[Item | None], store.batch([GetOp(OWNERS, agent_id) for agent_id in page]))
+        yield from zip(page, map(_read, found), strict=True)
 
 
 def _right(who: Identity | None, agent_id: str, known: Ownership | None) -> Right | None:
