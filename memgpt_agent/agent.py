@@ -34,6 +34,7 @@ from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import newest
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
+from memgpt_agent.tools.forgetting import FORGET
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile
 from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.specification import AgentSpecification
@@ -42,6 +43,7 @@ from memgpt_agent.turns.attaching import Attachment
 from memgpt_agent.turns.background import Background
 from memgpt_agent.turns.deliveries import alast, last, said, sent
 from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event
+from memgpt_agent.turns.forgetful import Forgetful
 from memgpt_agent.turns.model_choice import ModelChoice
 from memgpt_agent.turns.post import LocalPost
 from memgpt_agent.turns.sleeper import SleepRule, sleeper_of
@@ -50,7 +52,7 @@ from memgpt_agent.turns.turns import Turns
 from memgpt_agent.turns.waking import Waking
 
 
-class MemGPTAgent(Approvals, Background, ModelChoice):
+class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
     """An agent whose language model manages its own memory.
 
     Without ``agent_id`` a new agent is made; with the id of a stored one that agent comes back: its blocks, its
@@ -135,9 +137,7 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
                 open_configured_checkpointer(self._settings)
             )
             self._reads_only = self._may_only_read(is_new=not agent_id)
-            if not self._reads_only:
-                # Notes of what is to be erased speak of the settings' two files, not of others that were given.
-                erasing.before_opening(self._store, self._checkpointer, self.agent_id, both_ours=store is None and checkpointer is None)
+            self._finish_erasing(both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
             self.thread_id = _conversation(self.agent_id, thread_id, known, self._who)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
@@ -157,6 +157,12 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
             raise
         self._sleep_model = sleep_model
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
+
+    def _finish_erasing(self, *, both_ours: bool) -> None:
+        """Finish what a kill cut off, where the agent may be changed. Notes of it speak of the settings' two files, not of others."""
+        self._home = self._settings.home if both_ours else None
+        if not self._reads_only:
+            erasing.before_opening(self._store, self._checkpointer, self.agent_id, home=self._home)
 
     def _may_only_read(self, *, is_new: bool) -> bool:
         """Check that whoever acts may use the agent, a new one of theirs included; then let nothing be written where they may only read.
@@ -195,7 +201,8 @@ class MemGPTAgent(Approvals, Background, ModelChoice):
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
-        self._waking = Waking(self._turns, self._sleeper)
+        forgets = FORGET in self._specification.registry.names
+        self._waking = Waking(self._turns, self._sleeper, self._forget_requested if forgets else None)
 
     def _open_other(self, agent_id: str) -> "MemGPTAgent":
         """Open another agent on the same files; it answers by its own model, or by ours where it was made with an object.

@@ -35,6 +35,7 @@ from memgpt_agent.checkpoints.message_table import (
     write_messages,
 )
 from memgpt_agent.checkpoints.pruning import prune_thread, prune_turns
+from memgpt_agent.checkpoints.rewriting import Changes, rewrite
 from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreCorrupt
 
 _READS = 3
@@ -287,6 +288,22 @@ class SqliteCheckpointer(SqliteSaver):
                 return found
         raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({config.get('configurable')}). Restore a copy.")
 
+    def rewrite(self, thread_id: str, changes: Changes, fence: Fence | None = None) -> int:
+        """Change what a thread's checkpoints hold, all of them, in one transaction; return how many were changed.
+
+        The bytes of what was there are gone from the file after :meth:`compact`.
+        """
+        with self._fenced({"configurable": {"thread_id": thread_id, **({FENCE: fence} if fence else {})}}), self.cursor() as cursor:
+            changed = rewrite(cursor, thread_id, changes, self._messages, self.serde)
+        self.forget_cached()
+        return changed
+
+    def forget_cached(self) -> None:
+        """Drop the messages and rows that are kept in memory to save reading and writing them again."""
+        with self.lock:
+            self._rows.clear()
+            self._messages = MessageTable()
+
     @override
     def delete_thread(self, thread_id: str) -> None:
         with self.cursor() as cursor:  # not the base's: a process killed behind it would leave the messages for ever
@@ -308,6 +325,7 @@ class SqliteCheckpointer(SqliteSaver):
             StoreBusy: others read one state of the file for more than half a minute; its log is not empty.
         """
         with self.cursor(transaction=False) as cursor:
+            cursor.execute("PRAGMA secure_delete = ON")  # where SQLite is built without it, new pages keep what their buffers held
             cursor.execute("VACUUM")
             if cursor.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()[0]:
                 raise StoreBusy(

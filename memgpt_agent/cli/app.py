@@ -14,6 +14,7 @@ from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
 from memgpt_agent.cli.files import files, load, unload, uploads
+from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.models import models
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serve import serve
@@ -81,6 +82,7 @@ app.command()(unload)
 app.command()(files)
 app.command()(uploads)
 app.command()(approve)
+app.command()(forget)
 app.command()(sleep)
 app.command()(heartbeat)
 app.command()(serve)

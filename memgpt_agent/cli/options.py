@@ -35,7 +35,7 @@ User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is s
 Tools = Annotated[
     str | None,
     typer.Option(
-        "--tools", metavar="GROUPS", help="More tools: files, knowledge, tasks, summaries, web_search, run_code; kept with the agent."
+        "--tools", metavar="GROUPS", help="More tools: files, knowledge, tasks, summaries, forget, web_search, run_code; kept with the agent."
     ),
 ]
 Thoughts = Annotated[

@@ -1,8 +1,9 @@
-"""Erasing an agent from the store and the checkpoints so that no byte of it is left; what a kill cut off is finished later."""
+"""Erasing an agent, or what it is to forget, so that no byte of it is left in the files; what a kill cut off is finished later."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -12,6 +13,8 @@ from memgpt_agent.checkpoints import SqliteCheckpointer
 from memgpt_agent.errors import ConversationBusy, StoreError
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, deletion, namespaces
+from memgpt_agent.memory.forgetting import Forgetting
+from memgpt_agent.memory.forgetting.note import Note
 from memgpt_agent.store.base import BaseMemoryStore
 
 Tell = Callable[[str], None]
@@ -55,39 +58,87 @@ def erase(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, agent_id: st
         _finish(store, checkpointer, tell)
 
 
-def before_opening(store: BaseStore, checkpointer: BaseCheckpointSaver[Any], agent_id: str, *, both_ours: bool) -> None:
+def forget(forgetting: Forgetting, note: Note, wait_seconds: float, tell: Tell) -> None:
+    """Erase what a note says, once the turns of its conversations are over; see ``ForgetPlan.erase``.
+
+    Raises:
+        ConversationBusy: a turn, or another erasing, took too long; nothing was erased.
+        StoreError: it is erased, and bytes of it may be left; the next opening of an agent finishes it.
+    """
+    with Leases(forgetting.store).hold(_LEASE, wait_seconds):
+        earlier = forgetting.noted()
+        with ExitStack() as held:
+            leases = forgetting.fence(note, wait_seconds, held)
+            forgetting.note(note)
+            forgetting.carry_out(note, leases, tell)
+        _forget_noted(forgetting, earlier, wait_seconds, tell)
+        _end(forgetting, [*earlier, note], tell)
+
+
+def forget_requested(forgetting: Forgetting, wait_seconds: float) -> None:
+    """Erase what was asked for within turns, now that they are over; what hinders it is logged, and the next opening tries again."""
+    try:
+        with Leases(forgetting.store).hold(_LEASE, wait_seconds):
+            if notes := forgetting.noted():
+                _forget_noted(forgetting, notes, wait_seconds, _log.info)
+                _end(forgetting, notes, _log.info)
+    except (ConversationBusy, StoreError) as error:
+        _log.warning("What was to be erased is not erased yet; the next opening tries again: %s", error)
+
+
+def before_opening(
+    store: BaseStore, checkpointer: BaseCheckpointSaver[Any], agent_id: str, *, home: Path | None
+) -> None:
     """Finish what a kill cut off, if nobody else is about it; what hinders it is logged.
 
     Args:
         store: the store that an agent is opened on.
         checkpointer: its checkpoints.
         agent_id: the agent.
-        both_ours: whether both are the settings' own.
+        home: the data folder, where both are the settings' own; ``None`` where they are others.
 
     Raises:
         ConversationBusy: the agent itself is being erased: a new one of its name would find the old conversations.
     """
     noted = _noted(store)
-    if noted and both_ours and isinstance(store, BaseMemoryStore) and isinstance(checkpointer, SqliteCheckpointer):
+    if noted:
         try:
-            with Leases(store).hold(_LEASE, 0):
-                _finish(store, checkpointer, _log.info)
+            if home is not None and isinstance(store, BaseMemoryStore) and isinstance(checkpointer, SqliteCheckpointer):
+                with Leases(store).hold(_LEASE, 0):
+                    _finish(store, checkpointer, _log.info)
         except ConversationBusy:
             _log.info("Another process is erasing an agent.")
         except StoreError as error:
             _log.warning("A deleted agent is not erased yet; the next opening tries again: %s", error)
+        forget_requested(Forgetting(store, checkpointer, home), 0)
         noted = _noted(store)
     if _AGENT + agent_id in noted:
         raise ConversationBusy(f"The agent {agent_id!r} is being erased. Try again when `memgpt agents delete {agent_id}` is done.")
 
 
+def _forget_noted(forgetting: Forgetting, notes: Sequence[Note], wait_seconds: float, tell: Tell) -> None:
+    """Carry out notes of which a kill, or nobody before, has left something to do."""
+    for note in notes:
+        with ExitStack() as held:
+            forgetting.carry_out(note, forgetting.fence(note, wait_seconds, held), tell)
+
+
+def _end(forgetting: Forgetting, notes: Sequence[Note], tell: Tell) -> None:
+    """Rewrite the files behind notes that were carried out: first the conversations', then, without the notes, the memory's."""
+    store, checkpointer = forgetting.store, forgetting.checkpointer
+    if isinstance(checkpointer, SqliteCheckpointer):
+        tell(_rewriting("the conversations", checkpointer.size_bytes()))
+        checkpointer.compact()
+    ends = [op for note in notes for op in forgetting.done(note)]
+    store.batch([*ends, PutOp(namespaces.ERASURES, _REWRITE, {}, index=False)])
+    _rewrite(store, tell)
+
+
 def _finish(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, tell: Tell) -> None:
-    """Do what the notes say, in an order in which every part may be done again."""
+    """Do what the notes on deleted agents say, in an order in which every part may be done again."""
     noted = _noted(store)
-    if not noted:
-        return
     agents = [key.removeprefix(_AGENT) for key in noted if key.startswith(_AGENT)]
-    threads = [thread for key in noted for thread in noted[key] if thread not in _threads_of_others(store, "")]
+    threads = [thread for key in noted if key.startswith(_AGENT) for thread in noted[key] if thread not in _threads_of_others(store, "")]
     for agent_id in agents:
         if definitions.load(store, agent_id) is None:
             deletion.delete_memory(store, agent_id)
@@ -98,8 +149,15 @@ def _finish(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, tell: Tell
         done = [PutOp(namespaces.ERASURES, _AGENT + agent_id, None) for agent_id in agents]
         leases = [op for thread_id in threads for op in deletion.thread_deletions(thread_id)]
         store.batch([*leases, *done, PutOp(namespaces.ERASURES, _REWRITE, {}, index=False)])
-    tell(_rewriting("the memory", store.sizes().bytes))
-    store.compact()
+    if agents or _REWRITE in noted:
+        _rewrite(store, tell)
+
+
+def _rewrite(store: BaseStore, tell: Tell) -> None:
+    """Rewrite the store's files, where it has files of ours, and note that nothing is left to be done."""
+    if isinstance(store, BaseMemoryStore):
+        tell(_rewriting("the memory", store.sizes().bytes))
+        store.compact()
     store.delete(namespaces.ERASURES, _REWRITE)
 
 

@@ -51,6 +51,11 @@ def of(agent_id: str, tier: str) -> Namespace:
     return (encode_label(agent_id), tier)
 
 
+def under(agent_id: str, path: str = "") -> Namespace:
+    """Return what lies under an agent at a path of labels, as it was found there; the agent's own label alone without one."""
+    return (encode_label(agent_id), *(path.split("/") if path else ()))
+
+
 def recall(agent_id: str) -> Namespace:
     """Return where an agent's messages lie, for whoever searches the store past the tiers."""
     return of(agent_id, "recall")

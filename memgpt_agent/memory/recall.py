@@ -1,13 +1,16 @@
 """Recall memory: every message of an agent's conversations, in the store, searchable and never deleted by eviction."""
 
+import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from langgraph.store.base import BaseStore, Item, PutOp
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.memory import namespaces
+from memgpt_agent.prompts import FORGOTTEN
 from memgpt_agent.store.plain import Filter, best_or_newest, newest
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
@@ -24,6 +27,9 @@ PAUSE = timedelta(hours=6)
 """What was said before a longer silence is not of the same talk: it is no context of what is said after it."""
 DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="user_id")
 """By which of a message's fields a search tells the likelier ones."""
+SECRET = "secret"  # noqa: S105  a key, not a secret
+"""The key of the secret by which the keys of erased messages are hashed, beside these hashes."""
+_ERASED_TOOL = "(erased)"
 _QUESTION_MARKS = "?？؟"
 _LINE_CHARS = 500
 _TURN_MESSAGES = 1_000
@@ -81,6 +87,16 @@ class Message:
     """For a reply by a tool: the id under which it was streamed."""
 
 
+@dataclass(frozen=True)
+class ForgottenMessage(Message):
+    """What is known of a message that was erased: that there was one, and that a replay of it does nothing."""
+
+
+def keyed(secret: str, key: str) -> str:
+    """Return a key as it is kept of an erased message: whoever guesses what was said cannot tell by it whether that is right."""
+    return f"forgotten-{hmac.new(bytes.fromhex(secret), key.encode('utf-8', 'replace'), hashlib.sha256).hexdigest()[:32]}"
+
+
 def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Return what of a stored message is searched: the message with its day and speaker, and what stands beside it."""
     if value.get("echo"):
@@ -97,6 +113,7 @@ class RecallMemory:
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
         self._namespace = namespaces.of(agent_id, "recall")
+        self._forgotten = namespaces.of(agent_id, "forgotten")
 
     def put_operation(self, message: Message, context: Sequence[str] = ()) -> PutOp:
         """Return the store operation that keeps a message; ``context`` are the lines said just before it, oldest first.
@@ -133,11 +150,25 @@ class RecallMemory:
         self._store.batch(operations)
 
     def get(self, ids: Sequence[str]) -> dict[str, Message]:
-        """Return the kept messages of these ids."""
-        from langgraph.store.base import GetOp
+        """Return the kept messages of these ids, and of those that were erased that there was one (:class:`ForgottenMessage`)."""
+        if not ids:
+            return {}
+        reads = [GetOp(self._forgotten, SECRET), *(GetOp(self._namespace, key) for key in ids)]
+        secret, *found = cast(list[Item | None], self._store.batch(reads))
+        known = {item.key: message_of(item) for item in found if item is not None}
+        return known if secret is None else known | self._erased([i for i in ids if i not in known], secret.value["secret"])
 
-        found = self._store.batch([GetOp(self._namespace, key) for key in ids]) if ids else []
-        return {i.key: message_of(i) for i in cast(list[Item | None], found) if i is not None}
+    def _erased(self, ids: Sequence[str], secret: str) -> dict[str, Message]:
+        reads = [GetOp(self._forgotten, keyed(secret, key)) for key in ids]
+        found = cast(list[Item | None], self._store.batch(reads)) if reads else []
+        return {
+            key: ForgottenMessage(
+                key, item.value["role"], FORGOTTEN, item.value["time"], item.value["thread_id"], item.value["turn"],
+                tool="" if item.value["spoken"] else _ERASED_TOOL, checkpoint=item.value["checkpoint"],
+            )
+            for key, item in zip(ids, found, strict=True)
+            if item is not None
+        }  # fmt: skip
 
     def of_turn(self, event_id: str) -> list[Message]:
         """Return what was kept of the turn in which an event was handled, oldest first; nothing where none is known."""
@@ -212,5 +243,10 @@ _FIELDS = frozenset(field.name for field in fields(Message))
 
 def message_of(item: Item) -> Message:
     """Return a stored message; what else the item holds for the search is left out."""
-    value: dict[str, Any] = {key: v for key, v in item.value.items() if key in _FIELDS}
-    return Message(**{**value, "attached": tuple(value.get("attached", ()))})
+    return message_from(item.value)
+
+
+def message_from(value: Mapping[str, Any]) -> Message:
+    """Return the message of a stored value."""
+    known: dict[str, Any] = {key: v for key, v in value.items() if key in _FIELDS}
+    return Message(**{**known, "attached": tuple(value.get("attached", ()))})

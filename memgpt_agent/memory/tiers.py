@@ -186,6 +186,7 @@ _OF_AN_AGENT = (
     Tier("core_history", VersionItem, further=_check_version, names=TierFields("value", "time", turn="turn")),
     Tier("recall", MessageItem, _by_id, names=_MESSAGE, index=index_of_message, in_agent_file=True),
     Tier("journal", MessageItem, _by_id, names=_MESSAGE),
+    Tier("forgotten", dict),
     Tier("events", EventsItem, keyed_by="thread"),
     Tier("pages", PageItem, _page_key, names=TierFields(thread="thread"), keyed_by="thread"),
     Tier("archival", Passage, _by_id, names=TierFields("text", "time", cause="cause"), index=index_of_passage),

@@ -18,7 +18,7 @@ from langchain_core.messages import (
 from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, attached_to, event_message, mark_of, with_mark
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
+from memgpt_agent.memory.recall import CONTEXT_LINES, ForgottenMessage, Message, Role, is_pause, line_of
 from memgpt_agent.nodes.company import Others, as_event
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
@@ -108,8 +108,9 @@ def _known(fresh: Sequence[BaseMessage], session: Session) -> dict[str, Message]
     texts = {str(m.id): m.text for m in fresh}
     known = session.memory.journal.get(list(texts)) if texts else {}
     found = {
-        i: record for i, record in known.items() if record.text == texts[i] and record.thread_id == session.thread_id
-    }
+        i: record for i, record in known.items()
+        if (record.text == texts[i] or isinstance(record, ForgottenMessage)) and record.thread_id == session.thread_id
+    }  # fmt: skip
     if "" in texts.values():
         ids = _ids_without_text(session)
         found |= {

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.tools import agents, files, knowledge, summaries, tasks
+from memgpt_agent.tools import agents, files, forgetting, knowledge, summaries, tasks
 from memgpt_agent.tools.definition import AgentTool, foreign_tool
 from memgpt_agent.tools.profiles import Profile, Reminder, Section
+from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.run_code import run_code
 from memgpt_agent.tools.web_search import web_search
 
@@ -21,6 +22,8 @@ class Group(NamedTuple):
     """What stands in main context with them."""
     reminders: Sequence[Reminder] = ()
     """What the agent is told when a turn begins."""
+    rules: Sequence[ToolRule] = ()
+    """Rules that come with the tools."""
 
 
 GROUPS: Mapping[str, Callable[[], Group]] = {
@@ -28,6 +31,7 @@ GROUPS: Mapping[str, Callable[[], Group]] = {
     "knowledge": lambda: Group(knowledge.TOOLS),
     "tasks": lambda: Group(tasks.TOOLS, (Section("tasks", tasks.tasks_in_view),)),
     "summaries": lambda: Group(summaries.TOOLS),
+    "forget": lambda: Group(forgetting.TOOLS, rules=forgetting.RULES),
     "agents": lambda: Group(agents.TOOLS, reminders=(agents.read_letters,)),
     "web_search": lambda: Group((foreign_tool(web_search()),)),
     "run_code": lambda: Group((foreign_tool(run_code()),)),
@@ -45,12 +49,13 @@ def with_groups(profile: Profile, names: Iterable[str]) -> Profile:
     for name in names:
         if name not in GROUPS:
             raise ConfigurationError(f"There is no group of tools {name!r}. The groups are: {', '.join(GROUPS)}.")
-        tools, sections, reminders = GROUPS[name]()
+        tools, sections, reminders, rules = GROUPS[name]()
         have = {tool.name for tool in profile.tools} | {section.name for section in profile.sections}
         profile = replace(
             profile,
             tools=(*profile.tools, *(tool for tool in tools if tool.name not in have)),
             sections=(*profile.sections, *(section for section in sections if section.name not in have)),
             reminders=(*profile.reminders, *(reminder for reminder in reminders if reminder not in profile.reminders)),
+            rules=(*profile.rules, *(rule for rule in rules if rule not in profile.rules)),
         )
     return profile

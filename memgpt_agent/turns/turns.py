@@ -163,7 +163,9 @@ class Turns:
         Raises:
             AgentNotFound: the agent was deleted, or taken from who acts, since it was opened.
         """
-        definitions.existing(self.memory.store, self.memory.agent_id, self.memory.who)
+        known = definitions.existing(self.memory.store, self.memory.agent_id, self.memory.who)
+        if self.thread_id not in known.threads:  # the conversation was forgotten, and begins anew
+            definitions.save(self.memory.store, replace(known, threads=(self.thread_id,)))
         if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
             self.saver.raise_fence(lease)
         graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""

@@ -13,11 +13,12 @@ from memgpt_agent.turns.turns import Turns
 
 
 class Waking:
-    """Takes one agent's turns, and minds what it does between them."""
+    """Takes one agent's turns, and minds what it does between them; ``forget`` erases what a turn asked to have erased."""
 
-    def __init__(self, turns: Turns, sleeper: Sleeper) -> None:
+    def __init__(self, turns: Turns, sleeper: Sleeper, forget: Callable[[], None] | None) -> None:
         self._turns = turns
         self._sleeper = sleeper
+        self._forget = forget
         self._pulse: Pulse | None = None
 
     def deliver(self, delivery: Delivery) -> Generator[StreamEvent]:
@@ -33,6 +34,8 @@ class Waking:
         async with face.stream(self._turns.take, self._turns.atake, delivery) as events:
             async for event in events:
                 self._after(event)
+                if event.response is not None and self._forget is not None:
+                    await face.call(self._forget)
                 yield event
 
     def _before(self, delivery: Delivery) -> None:

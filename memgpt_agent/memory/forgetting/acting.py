@@ -1,0 +1,118 @@
+"""Carrying out a note of forgetting, from the fences to the rewritten files; called again after a kill, it goes on."""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.base import BaseStore, PutOp
+
+from memgpt_agent.checkpoints import SqliteCheckpointer
+from memgpt_agent.leases import Lease, Leases
+from memgpt_agent.memory import deletion, namespaces
+from memgpt_agent.memory.forgetting.conversation_changes import ConversationChanges
+from memgpt_agent.memory.forgetting.holdings import Holdings
+from memgpt_agent.memory.forgetting.note import Note
+from memgpt_agent.memory.forgetting.prompt_history import forget_lines
+from memgpt_agent.memory.forgetting.store_changes import StoreChanges
+from memgpt_agent.memory.forgetting.summaries import digest_of
+
+FORGET = "forget:"
+"""Before a note's id: its key among what is still to be erased."""
+Tell = Callable[[str], None]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Carries out notes on one store and one place of checkpoints."""
+
+    store: BaseStore
+    """Where memory lives."""
+    checkpointer: BaseCheckpointSaver[Any] | None
+    """Where conversations live; ``None`` within a turn, where forgetting is only asked for."""
+    home: Path | None = None
+    """The data folder, in which the history of the prompt lies; ``None`` where both are somebody else's."""
+
+    @property
+    def place(self) -> str:
+        """What names the place of the checkpoints, so that a note is not carried out beside others; empty where it is not known yet."""
+        if self.checkpointer is None:
+            return ""
+        if self.home is not None:
+            return "home"  # also when the folder is moved
+        return self.checkpointer.path if isinstance(self.checkpointer, SqliteCheckpointer) else type(self.checkpointer).__name__
+
+    def note(self, note: Note) -> None:
+        """Store a note: from now on it is carried out, by whoever opens the agent next if not by us."""
+        self.store.put(namespaces.ERASURES, FORGET + note.id, note.as_value(), index=False)
+
+    def noted(self) -> list[Note]:
+        """Return the notes that are still to be carried out here."""
+        found = self.store.search(namespaces.ERASURES, limit=1_000)
+        notes = [Note.from_value(item.value) for item in found if item.key.startswith(FORGET)]
+        return [note for note in notes if note.place in ("", self.place)]
+
+    def fence(self, note: Note, wait_seconds: float, held: ExitStack) -> dict[str, Lease]:
+        """Take the leases of a note's conversations, once their turns are over; nobody else's turn writes from then on.
+
+        Raises:
+            ConversationBusy: a turn took too long; nothing was done.
+        """
+        leases = Leases(self.store)
+        taken = {thread: held.enter_context(leases.hold(thread, wait_seconds)) for thread in sorted({*note.threads, *note.gone_threads})}
+        if isinstance(self.checkpointer, SqliteCheckpointer):
+            for lease in taken.values():
+                self.checkpointer.raise_fence(lease)
+        return taken
+
+    def carry_out(self, note: Note, leases: Mapping[str, Lease], tell: Tell) -> None:
+        """Erase what a note says from memory and conversations. What is left are bytes in free pages."""
+        tell("Erasing from memory")
+        changes = StoreChanges(self.store, note)
+        note = changes.erase()
+        held = Holdings.of(self.store, note.agent_id)
+
+        def digest(thread_id: str, until: str, limit_chars: int) -> str:
+            return digest_of(held, note, thread_id, until, limit_chars)
+
+        tell(f"Erasing from conversations ({len(leases)})")
+        conversations = ConversationChanges(note, changes.keyed, digest)
+        for thread_id, lease in leases.items():
+            if self.checkpointer is not None and thread_id in note.gone_threads:
+                self.checkpointer.delete_thread(thread_id)
+            elif isinstance(self.checkpointer, SqliteCheckpointer):
+                self.checkpointer.rewrite(thread_id, conversations, lease)
+            elif self.checkpointer is not None:
+                rewrite_newest(self.checkpointer, thread_id, conversations)
+        if self.home is not None:
+            forget_lines(self.home / "history", note.needles())
+
+    def done(self, note: Note) -> list[PutOp]:
+        """Return the writes that put what is kept of an act in the place of its note: when, by whom, how much."""
+        log = PutOp(namespaces.of(note.agent_id, "forgotten"), f"log-{note.id}", dict(note.log), index=False)
+        leases = [op for thread in note.gone_threads for op in deletion.thread_deletions(thread)]
+        return [*leases, log, PutOp(namespaces.ERASURES, FORGET + note.id, None)]
+
+
+def rewrite_newest(saver: BaseCheckpointSaver[Any], thread_id: str, changes: ConversationChanges) -> None:
+    """Put the changed newest state of a thread in the place of all its checkpoints, on a saver that can change none.
+
+    **Limits**: what was before it can no longer be gone back to; states of subgraphs begin anew.
+    """
+    config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+    found = saver.get_tuple(config)
+    if found is None:
+        return
+    before = dict(found.checkpoint["channel_values"])
+    checkpoint = {**found.checkpoint, "channel_values": changes.values(thread_id, before)}
+    writes = [(task, channel, changes.written(channel, value)) for task, channel, value in found.pending_writes or ()]
+    saver.delete_thread(thread_id)
+    versions: Any = found.checkpoint["channel_versions"]
+    at = saver.put(config, checkpoint, changes.about(dict(found.metadata)), versions)  # pyright: ignore[reportArgumentType]
+    for task, channel, value in writes:
+        saver.put_writes(at, [(channel, value)], task)

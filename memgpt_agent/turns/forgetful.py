@@ -1,0 +1,73 @@
+"""Forgetting, as an agent's facade offers it: one thing, a conversation, a user, or what is older than a date."""
+
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.faces import in_thread
+from memgpt_agent.memory import erasing
+from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.forgetting import ForgetPlan, Forgetting, Planner
+from memgpt_agent.owners import check
+from memgpt_agent.turns.sleeper import Sleeper
+
+
+class Forgetful:
+    """The part of an agent's facade by which it forgets."""
+
+    memory: AgentMemory
+    """Its memory."""
+    _checkpointer: BaseCheckpointSaver[Any]
+    """Where its conversations are kept."""
+    _settings: Settings
+    """The process's settings."""
+    _sleeper: Sleeper
+    """Its sleep, which gives way."""
+    _home: Path | None
+    """The data folder; ``None`` where store and checkpoints are others."""
+
+    def forget(
+        self, *what: str, thread_id: str | None = None, user_id: str | None = None, before: str | None = None
+    ) -> ForgetPlan:
+        """Plan to forget something; ``erase`` on the plan erases it. Nothing is erased before.
+
+        Args:
+            what: words that it holds, or ids of messages, passages and facts, or ``LABEL:NUMBER`` for a line of a block.
+            thread_id: a conversation, instead: all that was said in it, and what was written because of it.
+            user_id: a user, instead: the turns in which the user spoke, and what was written in them.
+            before: a day or moment, instead: everything that is older.
+
+        Raises:
+            ConfigurationError: none or more than one of these was given.
+            BadDate: ``before`` is neither a day nor a moment.
+            NotAllowed: who acts may only read the agent.
+
+        **Limits**: another agent's memory, shared blocks, letters, exports, backups and an ``archival_store`` stay; the plan's ``stays``
+        names them. On checkpoints that are not in our own file only the newest state of a conversation is kept.
+        """
+        given = [name for name, one in (("what", what), ("thread_id", thread_id), ("user_id", user_id), ("before", before)) if one]
+        if len(given) != 1:
+            raise ConfigurationError(f"forget() takes words or ids, thread_id, user_id or before, one of them; it was given {given or 'none'}.")
+        check(self.memory.store, self.memory.who, self.memory.agent_id, "write")
+        self._sleeper.awake()
+        planner = Planner(
+            self._forgetting(), self.memory.agent_id, self.memory.archival,
+            self.memory.archive is None, self._settings.turn_wait_seconds, "user", self.memory.time_zone, self.memory.clock,
+        )  # fmt: skip
+        if what:
+            return planner.thing(what)
+        if thread_id:
+            return planner.thread(thread_id)
+        return planner.user(user_id) if user_id else planner.before(before or "")
+
+    aforget = in_thread(forget)
+
+    def _forgetting(self) -> Forgetting:
+        return Forgetting(self.memory.store, self._checkpointer, self._home)
+
+    def _forget_requested(self) -> None:
+        """Erase what a turn asked to have erased."""
+        erasing.forget_requested(self._forgetting(), self._settings.turn_wait_seconds)
