@@ -149,13 +149,11 @@ def uploads(
     as_json: options.AsJson = False,
 ) -> None:
     """List the pictures and files that were sent to an agent with messages, or save one as it came."""
-    from memgpt_agent.memory.files.kinds import called
-
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         if upload is not None:
             kept, content = opened.memory.uploads.get(upload)
-            target = to or Path(called(kept.name or kept.id, "", ()))
+            target = to or Path(kept.name or kept.id)
             with target.open("xb") as file:
                 file.write(content)
             terminal.out.print(plain(f"{kept.id} is saved as {target}."), soft_wrap=True)

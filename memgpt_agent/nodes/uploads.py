@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.events import MARK, Mark, SentAlong, mark_of, with_mark
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.files import FileLoad, kind_of_document
+from memgpt_agent.memory.files import FileLoad, kind_of_document, plain_name
 from memgpt_agent.memory.uploads import MAX_UPLOAD_BYTES, Upload, upload_id
 from memgpt_agent.models.dialects import MediaPart, read
 from memgpt_agent.models.dialects.attachments import PDF
@@ -30,6 +30,7 @@ from memgpt_agent.tools.files import open_file
 _WHOLE_CHARS = 4_000
 """A file up to this length is shown whole with its message."""
 _BEGINNING_CHARS = 1_200
+_MOST_LINK_CHARS = 300
 _MOST_PARTS = 20
 """Parts of one message that are taken in; what is beyond is left to the model's provider."""
 
@@ -78,9 +79,12 @@ def _parts(message: AnyMessage) -> list[tuple[int, MediaPart]]:
 
 def _kept(session: Session, message: AnyMessage, place: int, part: MediaPart) -> tuple[SentAlong, str]:
     """Keep one part; return what is noted of it, and what the user is told."""
-    content, name = part.content(), part.name or ""
+    content, name = part.content(), plain_name(part.name)
     if not content:
-        return SentAlong(place=place, told=part.url or name or f"a {part.kind or 'file'} that was not sent along"), ""
+        what = " ".join(part.url.split())[:_MOST_LINK_CHARS] or name or f"a {part.kind or 'file'}"
+        elsewhere = part.url or part.file_id
+        said = UPLOAD_TOLD_NOT_READ.format(name=name or "What you attached", reason="it came without readable content")
+        return SentAlong(place=place, told=f"{what}, not sent along"), "" if elsewhere else said
     mark = mark_of(message)
     upload = Upload(
         upload_id(content), name, part.mime or ("text/plain" if part.text else ""), len(content), mark.get("time", ""), str(message.id),

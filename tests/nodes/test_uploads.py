@@ -210,3 +210,27 @@ def test_uploads_go_with_an_export_and_with_their_agent(tmp_path: Path):
         import_agents(file, agent_id="b", store=other.memory.store, checkpointer=other.graph.checkpointer)
         kept, content = Uploads(other.memory.store, "b").get(upload.id)
         assert (kept.name, kept.message, content) == ("garden.png", "m-1", PICTURE)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "document", "source": 7}, {"type": "file", "file": None}, {"type": "file", "data": ["x"], "mime_type": "text/plain"},
+        {"type": "file", "base64": "%%%", "mime_type": MIME, "extras": "none"}, {"type": "file", "file": {"file_id": "file-abc"}},
+        {"type": "file", "url": "https://example.com/x.pdf", "mime_type": MIME}, {"type": "image"}, {"type": "text-plain", "text": "a\0\ud83d"},
+    ],
+)  # fmt: skip
+def test_no_form_of_an_attachment_ends_a_conversation(block: dict[str, Any], tmp_path: Path):
+    """Whatever a client sends, the agent answers."""
+    model = ScriptedModel([say("Here.")])
+    with agent_on(tmp_path, model) as agent:
+        assert sent(agent, block)[-1].text == "Here."
+
+
+def test_a_files_name_hides_nothing_and_leads_nowhere(tmp_path: Path):
+    """It is shown on one line, without the folders that it names and without signs that turn the writing round."""
+    model = ScriptedModel([say("Here.")])
+    with agent_on(tmp_path, model) as agent:
+        sent(agent, {**FORMS["agent chat ui"], "metadata": {"filename": "../../etc/in\nvoice\u202efdp.pdf"}})
+        assert [record.name for record in agent.memory.files.records()] == ["in voicefdp.pdf"]
+        assert [upload.name for upload in agent.memory.uploads.newest()] == ["in voicefdp.pdf"]

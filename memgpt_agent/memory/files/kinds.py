@@ -35,11 +35,16 @@ def kind_of_document(name: str, mime: str) -> str:
     return _SUFFIXES.get(mime) or (".txt" if mime.startswith("text/") else "")
 
 
+def plain_name(name: str) -> str:
+    """Return a file's name as it can be shown and saved: on one line, without folders, and without signs that cannot be seen."""
+    last = re.split(r"[\\/]", name)[-1]
+    shown = "".join(" " if sign.isspace() else sign for sign in last if sign.isspace() or unicodedata.category(sign)[0] != "C")
+    return " ".join(shown.split())[-_MOST_NAME_CHARS:].lstrip(".")
+
+
 def called(name: str, suffix: str, taken: Collection[str]) -> str:
     """Return the name by which the agent calls a file that came as bytes, unlike those that are taken."""
-    last = re.split(r"[\\/]", name)[-1]
-    shown = "".join(sign for sign in last if unicodedata.category(sign)[0] != "C")
-    bare = " ".join(shown.split())[-_MOST_NAME_CHARS:].lstrip(".") or f"attachment{suffix}"
+    bare = plain_name(name) or f"attachment{suffix}"
     path = PurePosixPath(bare)
     number, free = 1, bare
     while free in taken:

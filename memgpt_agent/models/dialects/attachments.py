@@ -69,7 +69,7 @@ def read(block: Any) -> MediaPart | None:
     if kind == "text":
         return None
     inner: Any = given.get("source") or given.get("file") or given.get("image_url") or given.get("input_audio") or {}
-    held = {"url": inner} if isinstance(inner, str) else dict(cast(Mapping[str, Any], inner))
+    held = {"url": inner} if isinstance(inner, str) else dict(cast(Mapping[str, Any], inner)) if isinstance(inner, Mapping) else {}
     fields: dict[str, Any] = {**given, **held}
     return _attachment(kind, fields)
 
@@ -78,7 +78,8 @@ def _attachment(kind: str, fields: Mapping[str, Any]) -> MediaPart:
     def first(*names: str) -> str:
         return next((str(fields[name]) for name in names if isinstance(fields.get(name), str) and fields[name]), "")
 
-    metadata = cast(Mapping[str, Any], fields.get("metadata") or fields.get("extras") or {})
+    beside: Any = fields.get("metadata") or fields.get("extras")
+    metadata: Mapping[str, Any] = cast(Mapping[str, Any], beside) if isinstance(beside, Mapping) else {}
     mime = first("mime_type", "mimeType", "media_type", "mediaType").lower()
     if not mime and kind == "input_audio" and fields.get("format"):
         mime = f"audio/{fields['format']}"
