@@ -139,7 +139,7 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
             self._reads_only = self._may_only_read(is_new=not agent_id)
             self._finish_erasing(both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
-            self.thread_id = _conversation(self.agent_id, thread_id, known, self._who)
+            self.thread_id = definitions.conversation(self.agent_id, thread_id, known, self._who)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
@@ -391,11 +391,3 @@ def agent_for(user: str, **given: Any) -> MemGPTAgent:
 async def aagent_for(user: str, **given: Any) -> MemGPTAgent:
     """The same as :func:`agent_for` in an asyncio loop."""
     return await asyncio.to_thread(agent_for, user, **given)
-
-
-def _conversation(agent_id: str, thread_id: str | None, known: AgentDefinition | None, who: Identity | None) -> str:
-    """Return the conversation that is meant: where an owner acts, one of this agent's, whatever it is called elsewhere."""
-    if thread_id is None or who is None or thread_id == agent_id:
-        return thread_id or agent_id
-    own = f"{agent_id}~/"
-    return thread_id if thread_id.startswith(own) or (known and thread_id in known.threads) else own + thread_id

@@ -69,6 +69,19 @@ def test_a_conversation_of_another_owner_is_not_met_by_its_name(opened: Any) -> 
         assert len(again.messages()) == len(ann.messages())
 
 
+def test_forgetting_a_conversation_by_its_name_forgets_the_owners_own(opened: Any) -> None:
+    """Another owner's conversation of that name, or of that whole id, stays."""
+    with opened(owner="ann", thread_id="house") as ann, opened(owner="bob") as bob:
+        ann.step("The key is under the stone.")
+        for name in ("house", ann.thread_id, ann.agent_id):
+            bob.forget(thread_id=name).erase()
+        assert ann.context_sections()
+        assert len(ann.messages()) == 2
+        ann.forget(thread_id="house").erase()
+        assert ann.messages() == []
+        assert ann.context_sections() == {}
+
+
 def test_an_agent_of_before_opens_for_nobody_until_it_is_assigned(opened: Any, store: FaissStore) -> None:
     """Then with the conversations that it had, under the names that they had."""
     with opened(agent_id="old", thread_id="talk") as old:

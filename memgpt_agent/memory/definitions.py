@@ -146,6 +146,17 @@ def existing(store: BaseStore, agent_id: str, who: Identity | None = None) -> Ag
     return definition
 
 
+def conversation(agent_id: str, thread_id: str | None, known: AgentDefinition | None, who: Identity | None) -> str:
+    """Return the thread that is meant: where an owner acts, one of this agent's, whatever the name means elsewhere.
+
+    The agent's own thread and those that its definition knows are meant by their names, every other within the agent: ``<agent>~/<name>``.
+    """
+    if thread_id is None or who is None or thread_id == agent_id:
+        return thread_id or agent_id
+    own = f"{agent_id}~/"
+    return thread_id if thread_id.startswith(own) or (known and thread_id in known.threads) else own + thread_id
+
+
 def every(store: BaseStore) -> list[AgentDefinition]:
     """Return the definitions of all agents, oldest first."""
     found: list[AgentDefinition] = []

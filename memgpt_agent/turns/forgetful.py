@@ -8,7 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.faces import in_thread
-from memgpt_agent.memory import erasing
+from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.forgetting import ForgetPlan, Forgetting, Planner
 from memgpt_agent.owners import check
@@ -60,7 +60,8 @@ class Forgetful:
         if what:
             return planner.thing(what)
         if thread_id:
-            return planner.thread(thread_id)
+            known = definitions.load(self.memory.store, self.memory.agent_id)
+            return planner.thread(definitions.conversation(self.memory.agent_id, thread_id, known, self.memory.who))
         return planner.user(user_id) if user_id else planner.before(before or "")
 
     aforget = in_thread(forget)
