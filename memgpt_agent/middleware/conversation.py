@@ -22,7 +22,7 @@ from memgpt_agent.middleware.registers import Registers
 from memgpt_agent.nodes.arrivals import no_turn, remember
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn
-from memgpt_agent.text.cleaning import clean
+from memgpt_agent.text.cleaning import clean, clean_content
 
 _SUMMARIZED = "summarization"
 """So LangChain's and deepagents' summaries name their source; they are nobody's words."""
@@ -36,8 +36,10 @@ def own_mark(message: BaseMessage, agent: str) -> Mark:
 
 
 def noted(message: AnyMessage, mark: Mark, agent: str) -> AnyMessage:
-    """Return the message with this agent's note beside those of others."""
-    return cast(AnyMessage, with_mark(message, merged_marks(mark_of(message), {**mark, "agent": agent})))
+    """Return the message with this agent's note beside those of others, its text such as every store and provider takes it."""
+    marked = with_mark(message, merged_marks(mark_of(message), {**mark, "agent": agent}))
+    content = clean_content(message.content)
+    return cast(AnyMessage, marked if content == message.content else marked.model_copy(update={"content": content}))
 
 
 def is_summary_of_others(message: BaseMessage) -> bool:
@@ -92,7 +94,7 @@ class Conversation:
                 wanted = not same and not is_summary_of_others(message)
                 begins = begins or (wanted and speaks)
             own = made._noted(message, mark, name if names else "")
-            due += [own] if wanted else []
+            due += [_as_authors(own, own_answer=message.id in unkept)] if wanted else []
         if begins:
             made.turn = {**no_turn(), "id": event, "agent": session.agent}
         made._keep(due)
@@ -103,7 +105,7 @@ class Conversation:
         mark = cast(Mark, {**mark, "recalled": recalled}) if recalled else mark
         if mark != own_mark(message, self.session.agent):
             self.changed.append(noted(message, mark, self.session.agent))
-        own = cast(AnyMessage, with_mark(message, mark))
+        own = cast(AnyMessage, with_mark(message, mark).model_copy(update={"content": clean_content(message.content)}))
         own = own.model_copy(update={"id": recalled}) if recalled else own
         self.messages.append(own)
         return own
@@ -117,7 +119,7 @@ class Conversation:
             elif message.text or not isinstance(message, AIMessage):
                 said.append(message)
         if said:
-            first = next(nth for nth, m in enumerate(self.messages) if m is said[0])
+            first = next(nth for nth, m in enumerate(self.messages) if m.id == said[0].id)
             remember(self.session, _as_replies(said), earlier=_as_replies(self.messages[:first]))
 
     def _keep_result(self, message: ToolMessage) -> None:
@@ -151,7 +153,7 @@ def keep_result(
     """Keep what came of a tool call in recall memory."""
     record = Message(
         id=key, role="tool", text=clean(result.text), time=stamp(session.resources.clock()), thread_id=session.thread_id, turn=turn,
-        ordinal=ordinal, tool=str(result.name or ""), arguments=json.dumps(arguments, ensure_ascii=False, default=str),
+        ordinal=ordinal, tool=str(result.name or ""), arguments=clean(json.dumps(arguments, ensure_ascii=False, default=str)),
         failed=result.status == "error", echo=echo,
     )  # fmt: skip
     session.memory.store.batch([session.memory.journal.put_operation(record)])
@@ -189,8 +191,16 @@ def _mark_of_new(message: AnyMessage, turn: str, time: str) -> Mark:
     return Mark(kind="result" if isinstance(message, ToolMessage) else "action", time=time, turn=turn)
 
 
+def _as_authors(message: AnyMessage, *, own_answer: bool) -> AnyMessage:
+    """Return another agent's message as what its author said; it names its author."""
+    if own_answer or not isinstance(message, AIMessage) or not message.name:
+        return message
+    return cast(AnyMessage, with_mark(message, {**mark_of(message), "kind": "event", "type": "agent_message", "sender": message.name}))
+
+
 def _as_replies(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """Return the messages with each answer's text as what it is here: something said to the user."""
     return [
-        cast(AnyMessage, with_mark(m, {**mark_of(m), "kind": "reply"})) if isinstance(m, AIMessage) else m for m in messages
+        cast(AnyMessage, with_mark(m, {**mark_of(m), "kind": "reply"})) if isinstance(m, AIMessage) and mark_of(m).get("kind") == "action" else m
+        for m in messages
     ]

@@ -1,5 +1,6 @@
 """The middleware itself: LangChain's hooks, each over what is here."""
 
+import asyncio
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -181,6 +182,11 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         changed = update_of(messages, conversation, [])
         kept: Registers = {**registers, "unkept": [], "turn": conversation.turn}
         return {KEY: kept, **({"messages": changed} if changed else {})}
+
+    @override
+    async def aafter_agent(self, state: MemGPTState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+        """The same for an asyncio loop: LangGraph would run the other one on the loop itself."""
+        return await asyncio.to_thread(self.after_agent, state, runtime)
 
     # What they do, for both faces
 

@@ -125,14 +125,16 @@ class Call:
     def _view(self) -> list[AnyMessage]:
         """Return the request's messages, as other middleware may have edited them, with our notes and without what was evicted."""
         own = {m.id: m for m in self.conversation.messages}
-        told = {given.id: mine for given, mine in zip(self.request.state["messages"], self._all, strict=True)}
+        told = {given.id: (given, mine) for given, mine in zip(self.request.state["messages"], self._all, strict=True)}
         view: list[AnyMessage] = []
         for message in self.request.messages:
-            mine = told.get(message.id)
-            if mine is None:
+            if message.id not in told:
                 view.append(message)
-            elif mine.id in own:
-                view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id})))
+                continue
+            given, mine = told[message.id]
+            if mine.id in own:
+                content = mine.content if message.content == given.content else message.content
+                view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id, "content": content})))
         riding = self._riding
         return [cast(AnyMessage, with_mark(m, riding[str(m.id)])) if str(m.id) in riding else m for m in [*view, *self._settled]]
 

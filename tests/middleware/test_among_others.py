@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from blockbuster import BlockBuster
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
     ClearToolUsesEdit,
@@ -15,12 +16,13 @@ from langchain.agents.middleware import (
 )
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from memgpt_agent import MemGPTAgent, MemGPTMiddleware, list_agents
+from memgpt_agent import FaissStore, MemGPTAgent, MemGPTMiddleware, list_agents
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.testing import Clock, ScriptedModel, calls
@@ -206,3 +208,53 @@ def test_groups_of_tools_bring_their_sections() -> None:
     ours: Any = MemGPTMiddleware(store=InMemoryStore(), agent_id="t", tools=["tasks"])
     told(create_agent(model, middleware=[ours], checkpointer=InMemorySaver()), "Remind me to buy tea.")
     assert '<tasks open="1">\n1. [normal] Buy tea' in model.calls[-1][-1].text
+
+
+def test_nothing_of_it_blocks_an_event_loop(store: FaissStore) -> None:
+    """Files are read and written in threads, in every hook."""
+    edits = calls(("core_memory_append", {"label": "human", "content": "x"}), ("conversation_search", {"query": "x"}))
+    ours: Any = MemGPTMiddleware(agent_id="ada", store=store)
+    agent: Any = create_agent(ScriptedModel([edits, "Done."]), middleware=[ours], checkpointer=InMemorySaver())
+
+    async def talk() -> Any:
+        watch = BlockBuster()
+        watch.activate()
+        try:
+            return await agent.ainvoke({"messages": [HumanMessage("Hi")]}, THREAD, durability="sync")
+        finally:
+            watch.deactivate()
+
+    assert asyncio.run(talk())["messages"][-1].text == "Done."
+
+
+def test_agents_in_a_row_each_keep_what_was_said_and_by_whom() -> None:
+    """Two agents with memories of their own share a parent graph's messages: each has its own notes, and the other's words as such."""
+    store = InMemoryStore()
+
+    def agent(name: str) -> Any:
+        ours: Any = MemGPTMiddleware(agent_id=name, store=store, clock=Clock())
+        return create_agent(ScriptedModel([f"{name} one.", f"{name} two."]), middleware=[ours], name=name)
+
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("A", agent("A"))
+    graph.add_node("B", agent("B"))
+    graph.add_edge(START, "A")
+    graph.add_edge("A", "B")
+    app = graph.compile(checkpointer=InMemorySaver())
+    told(app, "Hello")
+    told(app, "More")
+    expected = [
+        ("user", "Hello", ""), ("user", "More", ""), ("assistant", "B one.", ""), ("assistant", "B two.", ""), ("user", "A one.", "A"),
+        ("user", "A two.", "A"),
+    ]  # fmt: skip
+    kept = [(m.role, m.text, m.user_id) for m in AgentMemory(store, "B").recall.search("", limit=20)]
+    assert sorted(kept) == sorted(expected)
+
+
+def test_text_that_no_store_takes_is_mended_where_it_enters() -> None:
+    """Half a character and a NUL, from the user and from the model."""
+    agent, model, store = built(["An answer with half \ud83d."])
+    out = told(agent, "Half \ud83d and \x00.")
+    assert [m.text for m in out] == ["Half \ufffd and .", "An answer with half \ufffd."]
+    assert recalled(store) == [("user", "Half \ufffd and ."), ("assistant", "An answer with half \ufffd.")]
+    assert model.calls[0][-1].text.startswith("Half \ufffd and .")
