@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from memgpt_agent.middleware.middleware import MemGPTMiddleware
     from memgpt_agent.persona import Persona
     from memgpt_agent.store import FaissStore, open_store
-    from memgpt_agent.stored_agents import delete_agent, list_agents
+    from memgpt_agent.stored_agents import delete_agent, forget_thread, list_agents
     from memgpt_agent.tools.profiles import Profile
     from memgpt_agent.turns.sleeper import SleepRule
     from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -35,6 +35,7 @@ _HOME = {
     "agent_for": "memgpt_agent.agent",
     "create_graph": "memgpt_agent.graph.builder",
     "delete_agent": "memgpt_agent.stored_agents",
+    "forget_thread": "memgpt_agent.stored_agents",
     "list_agents": "memgpt_agent.stored_agents",
     "memory_tools": "memgpt_agent.middleware.memory_tools",
     "open_store": "memgpt_agent.store",
@@ -57,6 +58,7 @@ __all__ = [
     "agent_for",
     "create_graph",
     "delete_agent",
+    "forget_thread",
     "list_agents",
     "memory_tools",
     "open_store",

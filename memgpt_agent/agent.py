@@ -152,6 +152,7 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
                 about = str(persona) if persona is not None else None
                 seeds = definitions.seeds(about, human, core_memory, (*self._specification.profile.blocks, *blocks))
                 self._make(stored, None if known else seeds, embedding)
+                self._keep_to_retention()
         except BaseException:
             self._opened.close()
             raise

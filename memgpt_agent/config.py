@@ -197,6 +197,10 @@ class Settings(BaseModel):
     """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10
     """So many turns of a conversation can be gone back to; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
+    retention_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
+    """What is older than so many days is forgotten when an agent is opened, once a day; nothing where it is empty. ``MEMGPT_RETENTION_DAYS``."""
+    deleted_threads: Literal["keep", "forget"] = "keep"
+    """What becomes of memory when a server deletes a thread: ``forget`` erases what was said and written in it. ``MEMGPT_DELETED_THREADS``."""
     turn_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     """How long a turn waits for those before it, in any process. ``MEMGPT_TURN_WAIT_SECONDS``."""
     letter_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 120.0

@@ -11,6 +11,8 @@ from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import NotAllowed
 from memgpt_agent.memory import definitions, erasing, namespaces, tiers
+from memgpt_agent.memory.forgetting import Forgetting
+from memgpt_agent.memory.forgetting.conversations import forget_conversation
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, owners_of, ownership, share
 
@@ -110,3 +112,31 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
         check(store, Identity.of(settings.owner), agent_id, "own")
         erasing.erase(store, checkpointer, agent_id, settings.turn_wait_seconds, tell or (lambda _: None))
+
+
+def forget_thread(thread_id: str, settings: Settings | None = None, *, store: BaseStore | None = None) -> list[str]:
+    """Let every agent that took part in a conversation forget it, with what was written because of it; return which those were.
+
+    For whoever deletes conversations elsewhere, such as on a server. An agent that was made for this conversation alone goes as a whole.
+
+    Args:
+        thread_id: the conversation.
+        settings: where it is stored; the process's own if not given.
+        store: the same, if it is open already; the conversation's checkpoints are then somebody else's, and stay.
+
+    Raises:
+        ConversationBusy: a turn took too long.
+        NotAllowed: the settings name an owner; let each agent forget it instead.
+
+    **Limits**: it asks every agent of the store; other conversations' checkpoints that are not ours are left as they are.
+    """
+    settings = settings or Settings.load()
+    if settings.owner:
+        raise NotAllowed("forget_thread() looks into everybody's agents. Unset MEMGPT_OWNER, or call forget(thread_id=...) on an agent.")
+    with ExitStack() as opened:
+        if store is not None:
+            forgetting = Forgetting(store, None)
+        else:
+            found = opened.enter_context(open_configured_store(settings, searches=False))
+            forgetting = Forgetting(found, opened.enter_context(open_configured_checkpointer(settings)), settings.home)
+        return forget_conversation(forgetting, thread_id, settings.turn_wait_seconds)

@@ -14,6 +14,12 @@ from memgpt_agent.config import Settings
 from memgpt_agent.memory.opening import open_configured_store
 
 _log = logging.getLogger(__name__)
+_opened: list[BaseStore] = []
+
+
+def opened() -> BaseStore | None:
+    """Return the store of the server that runs in this process; ``None`` where none does."""
+    return _opened[-1] if _opened else None
 
 
 def exposure(environ: Mapping[str, str]) -> str:
@@ -48,8 +54,10 @@ async def store() -> AsyncGenerator[BaseStore]:
     """
     if told := exposure(os.environ):
         _log.warning(told)
-    opened = await asyncio.to_thread(lambda: open_configured_store(Settings.load()))
+    served = await asyncio.to_thread(lambda: open_configured_store(Settings.load()))
+    _opened.append(served)
     try:
-        yield opened
+        yield served
     finally:
-        await asyncio.to_thread(opened.close)
+        _opened.remove(served)
+        await asyncio.to_thread(served.close)

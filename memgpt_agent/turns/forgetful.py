@@ -10,7 +10,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.faces import in_thread
 from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.forgetting import ForgetPlan, Forgetting, Planner
+from memgpt_agent.memory.forgetting import ForgetPlan, Forgetting, Planner, keep_to_retention
 from memgpt_agent.owners import check
 from memgpt_agent.turns.sleeper import Sleeper
 
@@ -53,10 +53,7 @@ class Forgetful:
             raise ConfigurationError(f"forget() takes words or ids, thread_id, user_id or before, one of them; it was given {given or 'none'}.")
         check(self.memory.store, self.memory.who, self.memory.agent_id, "write")
         self._sleeper.awake()
-        planner = Planner(
-            self._forgetting(), self.memory.agent_id, self.memory.archival,
-            self.memory.archive is None, self._settings.turn_wait_seconds, "user", self.memory.time_zone, self.memory.clock,
-        )  # fmt: skip
+        planner = self._planner("user")
         if what:
             return planner.thing(what)
         if thread_id:
@@ -65,6 +62,17 @@ class Forgetful:
         return planner.user(user_id) if user_id else planner.before(before or "")
 
     aforget = in_thread(forget)
+
+    def _planner(self, actor: str) -> Planner:
+        return Planner(
+            self._forgetting(), self.memory.agent_id, self.memory.archival, self.memory.archive is None, self._settings.turn_wait_seconds,
+            actor, self.memory.time_zone, self.memory.clock,
+        )  # fmt: skip
+
+    def _keep_to_retention(self) -> None:
+        """Forget what is older than the settings allow."""
+        if self._settings.retention_days is not None:
+            keep_to_retention(self._planner("retention"), self._settings.retention_days)
 
     def _forgetting(self) -> Forgetting:
         return Forgetting(self.memory.store, self._checkpointer, self._home)

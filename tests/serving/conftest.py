@@ -191,7 +191,7 @@ def running(folder: Path, model_url: str, auth: str = "", config: str = "langgra
     env |= {
         "MEMGPT_HOME": str(folder / "home"), "MEMGPT_MODEL": "openai:rules", "OPENAI_BASE_URL": model_url,
         "LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "1", "LANGSMITH_TRACING": "false",
-        "CRON_SCHEDULER_SLEEP_TIME": "1",
+        "CRON_SCHEDULER_SLEEP_TIME": "1", "MEMGPT_DELETED_THREADS": "forget",
     }  # fmt: skip
     port, log = free_port(), folder / "server.log"
     program = str(Path(sys.executable).with_name("langgraph"))

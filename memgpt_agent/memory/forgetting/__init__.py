@@ -4,5 +4,6 @@ from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.finding import Found
 from memgpt_agent.memory.forgetting.plan import ForgetPlan, Forgotten
 from memgpt_agent.memory.forgetting.planning import Planner
+from memgpt_agent.memory.forgetting.retention import keep_to_retention
 
-__all__ = ["ForgetPlan", "Forgetting", "Forgotten", "Found", "Planner"]
+__all__ = ["ForgetPlan", "Forgetting", "Forgotten", "Found", "Planner", "keep_to_retention"]

@@ -1,0 +1,46 @@
+"""What becomes of memory when LangGraph's server deletes a thread: kept or forgotten, as ``MEMGPT_DELETED_THREADS`` says."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from memgpt_agent.config import Settings
+from memgpt_agent.graph import served_store
+from memgpt_agent.stored_agents import forget_thread
+
+Message = MutableMapping[str, Any]
+_THREAD = re.compile(r"/threads/([^/]+)/?")
+
+
+class ForgetDeletedThreads:
+    """ASGI middleware: where a request to delete a thread succeeds, and the settings say so, its memory is erased before the answer is sent."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        """Handle one request."""
+        found = _THREAD.fullmatch(str(scope.get("path", ""))) if scope.get("method") == "DELETE" else None
+
+        async def forgetting(message: Message) -> None:
+            if found and message["type"] == "http.response.start" and 200 <= int(message["status"]) < 300:
+                await asyncio.to_thread(_forget, found[1])
+            await send(message)
+
+        await self._app(scope, receive, forgetting if found else send)
+
+
+def _forget(thread_id: str) -> None:
+    settings = Settings.load()
+    if settings.deleted_threads == "forget":
+        forget_thread(thread_id, settings, store=served_store.opened())
+
+
+app = Starlette(middleware=[Middleware(ForgetDeletedThreads)])
+"""What ``langgraph.json`` names as ``http.app``."""
