@@ -30,6 +30,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.models.prices import prices_of
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import newest
@@ -198,7 +199,7 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
         self._turns = Turns(
             lambda: self.graph, self.thread_id, self.context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
-            answered=self._keep_model,
+            answered=self._keep_model, prices=prices_of(self._settings.prices, self._settings.home),
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
@@ -258,6 +259,11 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
     def context(self) -> Context:
         """What its runs are invoked with: the choices that hold for it. Give it along where you run :attr:`graph` yourself."""
         return self._specification.context
+
+    @property
+    def currency(self) -> str:
+        """In which the costs of responses are told: that of the price table; empty without one."""
+        return self._turns.prices.currency if self._turns.prices else ""
 
     @property
     def core_memory(self) -> CoreMemory:

@@ -193,6 +193,8 @@ class Settings(BaseModel):
     """The ``aud`` that they must have. ``MEMGPT_OIDC_AUDIENCE``."""
     oidc_keys_url: str = ""
     """Where the provider's public keys (JWKS) are. ``MEMGPT_OIDC_KEYS_URL``."""
+    prices: Path | None = None
+    """A table of what tokens cost, as JSON; ``prices.json`` in ``home`` where there is one. ``MEMGPT_PRICES``."""
     tracing: Literal["on", "off"] = "on"
     """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10

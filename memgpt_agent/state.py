@@ -25,6 +25,25 @@ its provider refused the prompt as too long, so that it is compiled anew, its re
 another call, or a tool told it something."""
 
 
+class TokenUsage(TypedDict):
+    """What model calls took, in the provider's tokens."""
+
+    calls: int
+    """How many calls."""
+    input: int
+    """Tokens of the prompts, what was cached included."""
+    cached: int
+    """Of these: served from the provider's prompt cache."""
+    cache_written: int
+    """Of these: put into that cache, where the provider tells."""
+    output: int
+    """Tokens of the answers, reasoning included."""
+    reasoning: int
+    """Of these: reasoning, where the provider tells."""
+    counted_by_us: int
+    """Calls for which the provider gave no figures, so that ours stand in."""
+
+
 class Turn(TypedDict):
     """The registers of one turn: from an event until the agent has nothing more to do."""
 
@@ -60,6 +79,8 @@ class Turn(TypedDict):
     """Whether its next step gives its result in the provider's own format."""
     continued: NotRequired[int]
     """Times in it so far that the model was asked for the rest of a reply that its length limit cut."""
+    usage: NotRequired[dict[str, TokenUsage]]
+    """What its model calls took so far, by the model's name; the summarizer's are among them."""
 
 
 class Summary(TypedDict):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from memgpt_agent.cli.approval import ask
-from memgpt_agent.cli.show import show_blocks, show_context, show_found
+from memgpt_agent.cli.show import show_blocks, show_context, show_found, show_usage
 from memgpt_agent.cli.terminal import plain
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.errors import MemGPTError
@@ -16,7 +16,7 @@ from memgpt_agent.errors import MemGPTError
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
     from memgpt_agent.turns.questions import Question
-    from memgpt_agent.turns.turn_reader import Approval, StreamEvent
+    from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
 
 _SEARCH_LIMIT = 5
 
@@ -24,6 +24,7 @@ _SEARCH_LIMIT = 5
 COMMANDS: Mapping[str, str] = {
     "/memory": "core memory: what the agent always has in mind",
     "/context": "what fills the context window, in tokens",
+    "/usage": "tokens of the last turn and since this chat began, and what they cost where you have a price table",
     "/search": "/search WORDS: look into what was said and what was filed away",
     "/model": "the model that answers; /model NAME changes it, once the new one has answered",
     "/attach": "/attach FILE: send a picture or a document along with what you say next",
@@ -42,8 +43,9 @@ class ChatLoop:
         self._opened, self._out, self._view = opened, out, view
         self._read: Callable[[], str] = _no_more
         self._attached: list[Path] = []
+        self._responses: list[AgentResponse] = []
         self._acts: dict[str, Callable[[str], None]] = {
-            "/memory": self._memory, "/context": self._context, "/search": self._search, "/thoughts": self._thoughts,
+            "/memory": self._memory, "/context": self._context, "/usage": self._usage, "/search": self._search, "/thoughts": self._thoughts,
             "/heartbeat": self._heartbeat, "/model": self._model, "/attach": self._attach, "/help": self._help,
         }  # fmt: skip
 
@@ -84,6 +86,7 @@ class ChatLoop:
     def _turn(self, begin: "Callable[[], Iterator[StreamEvent]]") -> None:
         try:
             response = self._view.show(begin())
+            self._responses.append(response)
             self._ask(response.interrupts)
         except KeyboardInterrupt:
             self._agent.end_turn()
@@ -135,6 +138,9 @@ class ChatLoop:
 
     def _context(self, _: str) -> None:
         show_context(self._out, self._agent.context_sections())
+
+    def _usage(self, _: str) -> None:
+        show_usage(self._out, self._responses, self._agent.currency)
 
     def _search(self, words: str) -> None:
         if not words:

@@ -1,6 +1,6 @@
 """What memory holds, as a terminal shows it: blocks, messages, passages, and how full the context is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.archival import Passage
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.recall import Message
+    from memgpt_agent.turns.turn_reader import AgentResponse
 
 
 def show_blocks(out: Console, blocks: "Iterable[Block]") -> None:
@@ -47,6 +48,23 @@ def show_context(out: Console, sections: Mapping[str, int]) -> None:
         share = f"{tokens / budget:.0%}" if budget else ""
         table.add_row(plain(name), f"{tokens:,}", share, end_section=False)
     out.print(table)
+
+
+def show_usage(out: Console, responses: "Sequence[AgentResponse]", currency: str) -> None:
+    """Print the tokens of the last turn and of all, and their cost where each has one."""
+    if not responses:
+        out.print(plain("Nothing was said yet.", "dim"))
+        return
+    table = grid("", "sent", "of it cached", "answered", "of it reasoning", f"cost, {currency}" if currency else "cost", numbers=5)
+    for name, counted in (("last turn", responses[-1:]), ("this chat", responses)):
+        costs = [response.cost for response in counted if response.tokens_used]
+        known = [cost for cost in costs if cost is not None]
+        cost = f"{sum(known):.4f}" if known and len(known) == len(costs) else "–"
+        sums = [sum(getattr(r, f"{kind}_tokens") for r in counted) for kind in ("input", "cached", "output", "reasoning")]
+        table.add_row(plain(name), *(f"{tokens:,}" for tokens in sums), cost)
+    out.print(table)
+    if any(used["counted_by_us"] for response in responses for used in response.usage.values()):
+        out.print(plain("The provider gave no figures for some of these calls: they were counted here.", "dim"))
 
 
 def grid(*headings: str, numbers: int = 0) -> Table:

@@ -38,8 +38,9 @@ from memgpt_agent.nodes.pieces import speaker
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
 from memgpt_agent.nodes.refused_parts import reductions, told_of, withheld_event
-from memgpt_agent.nodes.session import Resources, Session, key_of, turn_key
+from memgpt_agent.nodes.session import Resources, Session, key_of, name_of, turn_key
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
+from memgpt_agent.nodes.token_usage import usage_of, with_usage
 from memgpt_agent.nodes.tool_rules import called_in, still_required
 from memgpt_agent.nodes.written_calls import Written, written_calls
 from memgpt_agent.prompts import (
@@ -211,7 +212,8 @@ class _Step:
         if stop.kind == "cut_off":
             calls = [replace(call, error=CUT_CALL) if call.error else call for call in calls]
         message = identified(answer, () if stop.kind == "refused" else calls, raw.strip(), session, self.turn, self.call.fallback)
-        turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
+        used = usage_of(answer, int(self.counted * session.facts["factor"]))
+        turn = with_usage({**self.turn, "step": self.turn["step"] + 1}, self.call.fallback or name_of(session.model), [used])
         learned = after_answer(session, self.state, answer, self.counted)
         update: dict[str, Any] = {"turn": turn, "prompt": None, **learned}
         if turn.get("structuring"):

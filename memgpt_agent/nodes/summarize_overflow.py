@@ -15,8 +15,9 @@ from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.rolling_up import roll_up
 from memgpt_agent.nodes.sent_memory import sent_memory, with_sent
-from memgpt_agent.nodes.session import Resources, Session
+from memgpt_agent.nodes.session import Resources, Session, name_of
 from memgpt_agent.nodes.summary import Summarizer
+from memgpt_agent.nodes.token_usage import with_usage
 from memgpt_agent.state import AgentState, Summary
 
 _FIXED_SHARE = 0.5
@@ -70,7 +71,9 @@ def _put_out(session: Session, config: RunnableConfig, state: AgentState, evicte
         keep_pages(session.memory.store, session.memory.agent_id, session.thread_id, pages)
     if last := max(pages, default=0) or (old.get("pages", 0) if old else 0):
         summary["pages"] = last
-    return {"messages": [RemoveMessage(id=str(m.id)) for m in evicted], "summary": summary}
+    turn = state.get("turn")
+    used: dict[str, Any] = {"turn": with_usage(turn, name_of(summarizer.model), summarizer.used)} if turn else {}
+    return {"messages": [RemoveMessage(id=str(m.id)) for m in evicted], "summary": summary, **used}
 
 
 def _target(usage: Mapping[str, int], share: float) -> int:

@@ -16,7 +16,9 @@ from memgpt_agent.models.dialects import Wanted, speak
 from memgpt_agent.nodes.answers import spoken_text
 from memgpt_agent.nodes.model_call import retry_policy, tagged, within
 from memgpt_agent.nodes.session import UNKNOWN_WINDOW_TOKENS, Session
+from memgpt_agent.nodes.token_usage import usage_of
 from memgpt_agent.prompts import SUMMARIZE, SUMMARIZE_SHORTER, plain_digest
+from memgpt_agent.state import TokenUsage
 
 SUMMARY_SHARE = 0.1
 """The summary may fill this share of the budget."""
@@ -44,6 +46,8 @@ class Summarizer:
     """Answers that may still be asked for."""
     model: BaseChatModel = field(init=False)
     """The model that writes."""
+    used: list[TokenUsage] = field(default_factory=list[TokenUsage])
+    """What its answers took."""
 
     def __post_init__(self) -> None:
         resources, context = self.session.resources, self.session.context
@@ -83,6 +87,7 @@ class Summarizer:
         answers = within(seconds, lambda: iter([spoken.invoke(tagged(self.config))]))
         answer: AIMessage = next(iter(answers))
         answers.close()
+        self.used.append(usage_of(answer, self.session.counter.count_text(told)))
         text = spoken_text(answer.text)
         return "" if _refused(answer, text) else text
 

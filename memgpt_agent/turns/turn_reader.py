@@ -12,7 +12,9 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
+from memgpt_agent.nodes.token_usage import since, total
 from memgpt_agent.prompts import CHECK_ANSWER
+from memgpt_agent.state import TokenUsage
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import parse_call
 from memgpt_agent.tools.structured import STRUCTURED
@@ -49,6 +51,21 @@ class AgentResponse:
     """The same by section, with ``total`` and ``budget``."""
     tokens_used: int = 0
     """Tokens that the turn's model calls were sent and answered with: the provider's figures, or counted where it gives none."""
+    input_tokens: int = 0
+    """Of these: what the calls were sent, what the provider had cached included. Of a turn that waited for a person, each part is told
+    with its own response."""
+    cached_tokens: int = 0
+    """Of the input: what was served from the provider's prompt cache."""
+    cache_written_tokens: int = 0
+    """Of the input: what was put into that cache, where the provider tells."""
+    output_tokens: int = 0
+    """What the calls were answered with, reasoning included."""
+    reasoning_tokens: int = 0
+    """Of the output: reasoning, where the provider tells."""
+    usage: dict[str, TokenUsage] = field(default_factory=dict[str, TokenUsage])
+    """The same by the model's name; the summarizer's calls are among them, calls that failed are not."""
+    cost: float | None = None
+    """What they cost by the price table of the settings, in its currency; ``None`` without one, or where a model has no price in it."""
     evicted: bool = False
     """Whether messages left main context in this turn."""
     approval: Approval | None = None
@@ -96,7 +113,8 @@ class TurnReader:
         self._calls: dict[str, dict[str, Any]] = {}
         self._usage: dict[str, int] = {}
         self._speaks = False
-        self._tokens = 0
+        self._before: dict[str, TokenUsage] | None = None
+        self._after: dict[str, TokenUsage] = {}
         self._evicted = False
         self._structured: Any = None
         self._approval: Approval | None = None
@@ -131,20 +149,35 @@ class TurnReader:
             self._usage = update.get("context_usage") or self._usage
             self._structured = update.get(STRUCTURED, self._structured)
             turn = update.get("turn")
-            self._speaks = turn["type"] == "user_message" if turn else self._speaks
+            if turn:
+                self._speaks = turn["type"] == "user_message"
+                self._took(turn.get("usage") or {}, called=node == CALL_LLM)
             for message in cast(list[BaseMessage], update.get("messages") or []):
                 yield from self._message(message)
 
+    def _took(self, usage: dict[str, TokenUsage], *, called: bool) -> None:
+        """Note what the turn has taken; what it had taken before this part of it is not counted again."""
+        if self._before is None:
+            self._before = {} if called else usage
+        self._after = usage
+
     def response(self) -> AgentResponse:
         """Return what came of the turn so far."""
-        calls = list(self._calls.values())
+        calls, used = list(self._calls.values()), since(self._before or {}, self._after)
+        summed = total(list(used.values()))
         return AgentResponse(
             message="\n\n".join(self._replies.values()),
             tool_calls=calls,
             memory_operations=_operations(calls),
             context_usage=self._usage.get("total", 0),
             context_sections=dict(self._usage),
-            tokens_used=self._tokens,
+            tokens_used=summed["input"] + summed["output"],
+            input_tokens=summed["input"],
+            cached_tokens=summed["cached"],
+            cache_written_tokens=summed["cache_written"],
+            output_tokens=summed["output"],
+            reasoning_tokens=summed["reasoning"],
+            usage=used,
             evicted=self._evicted,
             approval=self._approval,
             interrupts=self.questions,
@@ -188,7 +221,6 @@ class TurnReader:
         if str(message.id) in self._replies:
             return  # it moved to the end of the turn
         self.answered = self.answered or not mark_of(message).get("fallback")
-        self._tokens += _tokens_of(message, self._usage.get("total", 0))
         thoughts = thoughts_of(message)
         for thought in thoughts:
             yield StreamEvent("thinking", text=thought)
@@ -249,13 +281,6 @@ def response_of(records: Sequence[Message]) -> AgentResponse:
 def _operations(calls: Sequence[dict[str, Any]]) -> list[str]:
     done = [c for c in calls if c["failed"] is False and c["name"].startswith(MEMORY_TOOL_PREFIXES)]
     return [f"{c['name']}({', '.join(f'{k}={v!r}' for k, v in c['args'].items())})" for c in done]
-
-
-def _tokens_of(message: AIMessage, sent: int) -> int:
-    """Return the tokens of the call that a message answers; without the provider's figures, four characters a token of the answer."""
-    if message.usage_metadata:
-        return int(message.usage_metadata["total_tokens"])
-    return sent + (len(message.text) + len(json.dumps([call["args"] for call in message.tool_calls], default=str))) // 4
 
 
 def as_json(response: AgentResponse) -> str:

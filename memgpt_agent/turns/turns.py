@@ -21,6 +21,7 @@ from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.models.prices import Prices
 from memgpt_agent.node_names import EXECUTE_TOOLS
 from memgpt_agent.nodes.arrivals import no_turn
 from memgpt_agent.nodes.session import CUT_OFF_STEP
@@ -62,6 +63,8 @@ class Turns:
     """How long a turn waits for those before it."""
     answered: Callable[[], None] = lambda: None
     """Called when a turn has ended in which the chat model answered."""
+    prices: Prices | None = None
+    """What tokens cost."""
     _until_pruning: int = 0
     _end_checkpoint: str = ""
     _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
@@ -206,6 +209,8 @@ class Turns:
 
     def _end(self, reader: TurnReader, known: AgentResponse | None) -> Generator[StreamEvent]:
         response = reader.response()
+        if self.prices:
+            response = replace(response, cost=self.prices.cost(response.usage))
         if known is not None:
             sections = {"context_usage": response.context_usage, "context_sections": response.context_sections}
             response = replace(known, **sections)
