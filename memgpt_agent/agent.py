@@ -261,11 +261,6 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
         return self._specification.context
 
     @property
-    def currency(self) -> str:
-        """In which the costs of responses are told: that of the price table; empty without one."""
-        return self._turns.prices.currency if self._turns.prices else ""
-
-    @property
     def core_memory(self) -> CoreMemory:
         """The blocks: a mapping of label to text; ``blocks()``, ``history()`` and edits beside it."""
         return self.memory.core

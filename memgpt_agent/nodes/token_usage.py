@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage
 
 from memgpt_agent.state import TokenUsage, Turn
 
+_NOTHING: Mapping[str, int] = {}
 _CHARS_A_TOKEN = 4
 """Of an answer without the provider's figures."""
 _WRITTEN = ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -23,11 +24,12 @@ def usage_of(answer: AIMessage, sent_tokens: int) -> TokenUsage:
     """
     known = cast(dict[str, Any], answer.usage_metadata or {})
     if not known:
-        said = len(answer.text) + len(json.dumps([call["args"] for call in answer.tool_calls], default=str))
+        chars = len(answer.text) + len(json.dumps([call["args"] for call in answer.tool_calls], default=str))
         return TokenUsage(
-            calls=1, input=sent_tokens, cached=0, cache_written=0, output=said // _CHARS_A_TOKEN, reasoning=0, counted_by_us=1
+            calls=1, input=sent_tokens, cached=0, cache_written=0, output=chars // _CHARS_A_TOKEN, reasoning=0, counted_by_us=1
         )
-    read, said = known.get("input_token_details") or {}, known.get("output_token_details") or {}
+    read = cast(dict[str, Any], known.get("input_token_details") or {})
+    said = cast(dict[str, Any], known.get("output_token_details") or {})
     return TokenUsage(
         calls=1, input=_int(known.get("input_tokens")), cached=_int(read.get("cache_read")),
         cache_written=sum(_int(read.get(name)) for name in _WRITTEN),
@@ -51,8 +53,9 @@ def total(calls: Sequence[TokenUsage] | Sequence[Mapping[str, int]]) -> TokenUsa
 
 def since(before: Mapping[str, TokenUsage], after: Mapping[str, TokenUsage]) -> dict[str, TokenUsage]:
     """Return what was taken between two notes of a turn, by model."""
+    known = cast(Mapping[str, Mapping[str, int]], before)
     spent = {
-        model: cast(TokenUsage, {name: value - before.get(model, {}).get(name, 0) for name, value in cast(dict[str, int], used).items()})
+        model: cast(TokenUsage, {name: value - known.get(model, _NOTHING).get(name, 0) for name, value in cast(dict[str, int], used).items()})
         for model, used in after.items()
     }
     return {model: used for model, used in spent.items() if used["calls"]}

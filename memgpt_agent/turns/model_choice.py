@@ -1,4 +1,4 @@
-"""Which chat model an agent has: its name, changing it once the new one has answered, and keeping a name that has."""
+"""Which chat model an agent has: its name, changing it once the new one has answered, keeping a name that has; what it costs."""
 
 from langchain_core.language_models import BaseChatModel
 
@@ -10,6 +10,7 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.models import default_model_name, resolve_chat_model
 from memgpt_agent.models.advice import try_out
 from memgpt_agent.models.dialects import name_of, unwrapped
+from memgpt_agent.turns.turns import Turns
 
 
 class ModelChoice:
@@ -23,6 +24,8 @@ class ModelChoice:
     """The chat model, or its name; ``None``: the default."""
     _reads_only: bool
     """Whether nothing of the agent may be changed."""
+    _turns: Turns
+    """Takes its turns."""
     _kept_model: str | None = None
     """The name that was stored last from here."""
 
@@ -30,6 +33,11 @@ class ModelChoice:
     def context(self) -> Context:
         """What its runs are invoked with."""
         raise NotImplementedError
+
+    @property
+    def currency(self) -> str:
+        """In which the costs of responses are told: that of the price table; empty without one."""
+        return self._turns.prices.currency if self._turns.prices else ""
 
     @property
     def model(self) -> str:

@@ -156,6 +156,27 @@ def test_the_commands_look_into_memory(memgpt, spoken) -> None:
     assert len(memgpt.model.calls) == 2
 
 
+def test_usage_tells_the_tokens_of_the_last_turn_and_of_the_chat(memgpt, spoken) -> None:
+    """With the cost where there is a price table; what the provider gave no figures for is said to be counted here."""
+    figures = {
+        "input_tokens": 1_000, "output_tokens": 50, "total_tokens": 1_050, "input_token_details": {"cache_read": 700},
+        "output_token_details": {"reasoning": 20},
+    }  # fmt: skip
+    memgpt.home.mkdir(exist_ok=True)
+    (memgpt.home / "prices.json").write_text('{"currency": "EUR", "models": {"Scripted": {"input": 10, "cached": 1, "output": 100}}}')
+    told = say("Hello.").model_copy(update={"usage_metadata": figures})
+    memgpt.script(told, told, say("Bye."))
+    agent, talk, screen = conversation(memgpt, thoughts=False)
+    with agent:
+        talk.run(spoken(["/usage", "Hi.", "Hi again.", "/usage", "Bye.", "/usage"]))
+    shown = [line.split() for line in screen.getvalue().splitlines()]
+    assert ["last", "turn", "1,000", "700", "50", "20", "0.0087"] in shown
+    assert ["this", "chat", "2,000", "1,400", "100", "40", "0.0174"] in shown
+    assert "Nothing was said yet." in screen.getvalue()
+    assert "counted here" in screen.getvalue()
+    assert "cost, EUR" in screen.getvalue()
+
+
 def test_an_unknown_command_is_not_said_to_the_agent(memgpt, spoken) -> None:
     """A slip of the finger costs nothing; a space in front says it after all."""
     memgpt.script(say("A folder."))

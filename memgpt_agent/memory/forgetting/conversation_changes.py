@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolMessage
 
-from memgpt_agent.events import MARK, begins_turn, mark_of
+from memgpt_agent.events import MARK, Riding, begins_turn, mark_of, with_mark
 from memgpt_agent.memory.forgetting.holdings import texts_of
 from memgpt_agent.memory.forgetting.note import Note
 from memgpt_agent.memory.forgetting.store_changes import shortened
@@ -119,7 +119,15 @@ class ConversationChanges:
             return self._blank(message)
         if message.id in self.note.kept:
             return message
-        return (self._of_speech if message.type in ("human", "ai") else self)._parts(message)
+        return self._ridden((self._of_speech if message.type in ("human", "ai") else self)._parts(message))
+
+    def _ridden(self, message: BaseMessage) -> BaseMessage:
+        """Return a message without what is erased of what rides with it: that is memory's, whoever speaks."""
+        mark = mark_of(message)
+        if "rides" not in mark:
+            return message
+        rides = cast(Riding, self._anything(mark["rides"]))
+        return with_mark(message, {**mark, "rides": rides}) if rides != mark["rides"] else message
 
     def _parts(self, message: BaseMessage) -> BaseMessage:
         update: dict[str, Any] = {}

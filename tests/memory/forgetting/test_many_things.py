@@ -20,7 +20,7 @@ def noting(text: str) -> list[Any]:
 
 def test_a_conversation_goes_with_what_was_written_in_it(opened: Opened, left: Left) -> None:
     """Its messages, checkpoints and lease, its pages and summaries, the passages and lines of its turns; the other one stays."""
-    with opened([*noting(WORD), *[say("Words. " * 60)] * 12], thread_id="talk-1", context_window=6_000) as agent:
+    with opened([*noting(WORD), *[say("Words. " * 60)] * 16], thread_id="talk-1", context_window=6_000) as agent:
         agent.step(f"It is {WORD}")
         for n in range(10):
             agent.step(f"{WORD} {n} " + "and more " * 60)
