@@ -127,3 +127,11 @@ def test_a_moved_folder_is_finished_too(settings: Settings, opened: Opened, tmp_
     with MemGPTAgent(agent_id="ann", model=ScriptedModel(), embedding=HashingEmbedder(), settings=moved) as agent:
         assert [m.text for m in agent.messages()] == ["Yes."]
     assert not any(PLACE.encode() in path.read_bytes() for path in moved.home.rglob("*") if path.is_file())
+
+
+def test_random_kills_leave_nothing_half_forgotten() -> None:
+    """``python -m benchmarks.faults_agent --forgetting`` in short."""
+    from benchmarks.faults_agent.__main__ import run_forgetting
+
+    found = run_forgetting(3, seed=5, words=3)
+    assert sum(found) >= 3
