@@ -186,7 +186,7 @@ class Settings(BaseModel):
     owner: str | None = None
     """For whom this process acts: it opens that owner's agents and no others. Everybody's where it is empty. ``MEMGPT_OWNER``."""
     allowed_models: str = ""
-    """The models that an authenticated user's runs may name on a server, parted by commas; ``*``: all. ``MEMGPT_ALLOWED_MODELS``."""
+    """The models that a server's clients may name, parted by commas; ``*``: all but files. ``MEMGPT_ALLOWED_MODELS``."""
     oidc_issuer: str = ""
     """Whose JWTs a server takes beside its own tokens: the ``iss`` that they must have. ``MEMGPT_OIDC_ISSUER``."""
     oidc_audience: str = ""

@@ -11,8 +11,9 @@ from langgraph_sdk import Auth
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, NotAllowed
 from memgpt_agent.memory.namespaces import decode_label, encode_label
-from memgpt_agent.nodes.whose import check_model, identity_of
+from memgpt_agent.nodes.whose import identity_of
 from memgpt_agent.owners import Identity, Right, check, unknown
+from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.owners.credentials import Credentials
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 
@@ -97,7 +98,7 @@ async def _check_choices(who: Identity, asked: Mapping[str, Any]) -> None:
             continue
         named = cast(dict[str, Any], chosen)
         try:
-            check_model(who, named)
+            check_model(who, [str(named.get(field) or "") for field in MODEL_FIELDS])
             if named.get("agent_id"):
                 await _check(who, str(named["agent_id"]), "write")
         except AgentNotFound as error:

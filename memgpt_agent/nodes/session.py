@@ -24,8 +24,9 @@ from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
 from memgpt_agent.nodes.hooks import Hooks
-from memgpt_agent.nodes.whose import MODEL_FIELDS, acting, check_model, whose
+from memgpt_agent.nodes.whose import acting, whose
 from memgpt_agent.owners import Identity
+from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.state import AgentState, ModelFacts, Turn
 from memgpt_agent.tokens import TokenCounter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
@@ -169,7 +170,7 @@ class Session:
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
         who = acting(runtime.server_info, resources.owner)
         if who is not None and who is not resources.owner and not programs:
-            check_model(who, context.model_dump(include=set(MODEL_FIELDS)))
+            check_model(who, [getattr(context, field) or "" for field in MODEL_FIELDS])
         agent_id = whose(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
         fence = config.get("configurable", {}).get(FENCE)
         if isinstance(fence, Lease):

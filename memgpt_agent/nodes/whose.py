@@ -1,20 +1,17 @@
 """Who acts in a run, and whose memory it uses: by what it names, by its conversation, or by the memory scope."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from langgraph.runtime import ServerInfo
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.config import Context, MemoryScope, Settings
+from memgpt_agent.config import Context, MemoryScope
 from memgpt_agent.errors import NotAllowed
 from memgpt_agent.owners import SCOPES, Identity, Scope, check, right
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 from memgpt_agent.state import AgentState
-
-MODEL_FIELDS = ("model", "summarizer_model", "fallback_model")
-"""The fields of a run's context that name a model."""
 
 
 def acting(server: ServerInfo | None, given: Identity | None) -> Identity | None:
@@ -42,22 +39,6 @@ def identity_of(user: Any, permissions: Iterable[str] | None = None) -> Identity
     granted = set(permissions or getattr(user, "permissions", None) or ())
     scopes = frozenset[Scope](scope for scope in SCOPES if SCOPE_PREFIX + scope in granted)
     return (Identity(name, scopes) if scopes else Identity(name)) if name.strip() else None
-
-
-def check_model(who: Identity, chosen: Mapping[str, Any]) -> None:
-    """Refuse a model that a client's run names and that is not on the server's list (``Settings.allowed_models``).
-
-    A model's name can be a file of the server's, and its tokens are paid for by the server's keys.
-
-    Raises:
-        NotAllowed: it is not on the list; the message says what is.
-    """
-    named = {str(chosen[field]) for field in MODEL_FIELDS if chosen.get(field)}
-    if not named or who.is_admin:
-        return
-    allowed = [name.strip() for name in Settings.load().allowed_models.split(",") if name.strip()]
-    if "*" not in allowed and (refused := named - set(allowed)):
-        raise NotAllowed(f"You may not choose the model {min(refused)!r}. Those you may choose: {', '.join(allowed) or 'none'}.")
 
 
 def whose(

@@ -108,7 +108,7 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> AgentDefinition:
         agent_id, stamp(utc_now()), PROFILE_OF[type_], context=_context(given), threads=(agent_id,), tags=tuple(given.get("tags") or ()),
         system=given.get("system") or "", rules=_rules(given), served=_served(given) | {"agent_type": type_},
     )  # fmt: skip
-    definition = tools_told.with_tools(agents, _with_model(definition, given), given)
+    definition = tools_told.with_tools(agents, _with_model(agents, definition, given), given)
     agents.claim(agent_id)
     CoreMemory(agents.store, agent_id).create(blocks)
     definition = definitions.save(agents.store, definition)
@@ -133,7 +133,7 @@ def _served(given: Mapping[str, Any]) -> dict[str, Any]:
     return served
 
 
-def _with_model(definition: AgentDefinition, given: Mapping[str, Any]) -> AgentDefinition:
+def _with_model(agents: OpenAgents, definition: AgentDefinition, given: Mapping[str, Any]) -> AgentDefinition:
     """Return a definition with the model that a client names, in either of two ways."""
     config: Mapping[str, Any] = given.get("llm_config") or {}
     named: str | None = given.get("model") or config.get("handle")
@@ -141,6 +141,7 @@ def _with_model(definition: AgentDefinition, given: Mapping[str, Any]) -> AgentD
         named = f"{config.get('model_endpoint_type') or 'openai'}/{config['model']}"
     if not named:
         return definition
+    agents.check_model(named)
     ours = named.replace("llamacpp/", "local/", 1) if named.startswith("llamacpp/") else named
     return replace(definition, model=ours, served={**definition.served, "model": named})
 
@@ -179,7 +180,7 @@ def modify(agents: OpenAgents, agent_id: str, given: Mapping[str, Any]) -> Agent
             new = replace(new, system=given["system"])
         if given.get("tool_rules") is not None:
             new = replace(new, rules=_rules(given), served={**new.served, "tool_rules": given["tool_rules"]})
-        return tools_told.with_tools(agents, _with_model(new, given), given, at_creation=False)
+        return tools_told.with_tools(agents, _with_model(agents, new, given), given, at_creation=False)
 
     agents.change(agent_id, changed)
     for block_id in wanted:

@@ -25,6 +25,7 @@ from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.owners import Identity, Walls, check, claim, right
+from memgpt_agent.owners.choices import check_model
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.tool_source import ServedTools
 from memgpt_agent.store.base import BaseMemoryStore
@@ -97,9 +98,22 @@ class OpenAgents:
             Problem: there is none of this id, or it is somebody else's: 404.
         """
         found = definitions.load(self.store, agent_id)
-        if found is None or right(self.store, self.who, agent_id) is None:
+        if found is None or not self.sees(agent_id):
             raise not_found("agent", agent_id)
         return found
+
+    def sees(self, agent_id: str) -> bool:
+        """Whether an agent, and with it its runs and conversations, are there for whoever acts."""
+        return right(self.store, self.who, agent_id) is not None
+
+    def check_model(self, name: str) -> None:
+        """Refuse a model that a client names and may not choose; a file of this machine's unless it is on the list.
+
+        Raises:
+            NotAllowed: it is not on the list (``Settings.allowed_models``).
+        """
+        if self.who is not None:
+            check_model(self.who, [name if ":" in name else name.replace("/", ":", 1)], self.settings, unset="*")
 
     def writable(self, agent_id: str) -> AgentDefinition:
         """Return the definition of an agent that is about to be talked to or changed.
@@ -161,6 +175,8 @@ class OpenAgents:
             Problem: as :meth:`definition`.
         """
         definition = self.writable(agent_id)
+        if model:
+            self.check_model(model)
         thread = thread_id or agent_id
         special = bool(client_tools or model or context)
         key = (agent_id, f"{thread}\0{self.who.name if self.who else ''}", "" if special else repr(definition))

@@ -22,6 +22,7 @@ from memgpt_agent.errors import (
     MissingCredential,
     MissingDependency,
     ModelError,
+    NotAllowed,
     NothingToDecide,
     ToolError,
     UnknownBlock,
@@ -30,7 +31,7 @@ from memgpt_agent.errors import (
 )
 
 _STATUS: Sequence[tuple[type[Exception], int]] = (
-    (AgentNotFound, 404), (UnknownBlock, 404), (UnknownPassage, 404), (UnknownTool, 404), (FileNotAttached, 404),
+    (AgentNotFound, 404), (UnknownBlock, 404), (UnknownPassage, 404), (UnknownTool, 404), (FileNotAttached, 404), (NotAllowed, 403),
     (AgentExists, 409), (BlockExists, 409), (BlockInUse, 409), (ConversationBusy, 409), (NothingToDecide, 400),
     (CoreMemoryFull, 422), (AgentFileError, 422), (DocumentError, 422), (ToolError, 422),
     (MissingCredential, 400), (MissingDependency, 400), (ModelError, 502), (ConfigurationError, 400),

@@ -54,6 +54,8 @@ def _place(served: Served, conversation_id: str, agent_id: str | None = None) ->
         if conversation_id.startswith("conv-"):
             raise not_found("conversation", conversation_id)
         return Place(served.agents.definition(conversation_id).agent_id, conversation_id, {})
+    if not served.agents.sees(item.value["agent_id"]):
+        raise not_found("conversation", conversation_id)
     return Place(served.agents.definition(item.value["agent_id"]).agent_id, conversation_id, item.value)
 
 

@@ -94,7 +94,7 @@ def list_messages(
 @router.post("/{agent_id}/messages/cancel", summary="Cancel runs")
 async def cancel(served: Serving, agent_id: str, body: Annotated[Data | None, Body()] = None) -> Data:
     """End the runs that are being taken, or those that are named; what they did stays."""
-    await asyncio.to_thread(served.agents.definition, agent_id)
+    await asyncio.to_thread(served.agents.writable, agent_id)
     wanted: set[str] = set((body or {}).get("run_ids") or ())
     return await cancelled(served, lambda run: run.agent_id == agent_id and (not wanted or run.item.id in wanted))
 

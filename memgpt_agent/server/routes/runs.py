@@ -7,8 +7,8 @@ from fastapi import APIRouter, Body, Query
 from memgpt_agent.server import streams
 from memgpt_agent.server.history import History, run_told, usage_told
 from memgpt_agent.server.paging import Paged, cut
-from memgpt_agent.server.problems import Problem
-from memgpt_agent.server.runs import LiveRun
+from memgpt_agent.server.problems import Problem, not_found
+from memgpt_agent.server.runs import LiveRun, RunItem
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data
 from memgpt_agent.server.shapes.messages import RunAnswer
@@ -47,16 +47,28 @@ def active(served: Serving, page: Paged, agent_id: Annotated[str | None, Query()
     return list_runs(served, page, agent_id=agent_id, active=True)
 
 
+def _run(served: Served, run_id: str) -> tuple[str, RunItem]:
+    """Return a run with its agent, which whoever asks may see.
+
+    Raises:
+        Problem: there is none, or it is of somebody else's agent: 404.
+    """
+    agent_id, run = served.runs.get(run_id)
+    if not served.agents.sees(agent_id):
+        raise not_found("run", run_id)
+    return agent_id, run
+
+
 @router.get("/runs/{run_id}", response_model=RunAnswer, summary="Look at a run")
 def retrieve(served: Serving, run_id: str) -> Any:
     """Return a run."""
-    return run_told(*served.runs.get(run_id))
+    return run_told(*_run(served, run_id))
 
 
 @router.get("/runs/{run_id}/messages", response_model=list[Data], summary="List a run's messages")
 def messages(served: Serving, run_id: str, page: Paged) -> Any:
     """Return the messages of a run, oldest first unless another order is asked for."""
-    agent_id, run = served.runs.get(run_id)
+    agent_id, run = _run(served, run_id)
     assistant = run.request.get("use_assistant_message", True)
     history = History(served.agents, served.runs, agent_id, run.thread_id, use_assistant_message=assistant)
     return cut(history.of_turns([run_id], whole=True), page, lambda one: one["id"], newest_first=False, limit=100)
@@ -65,7 +77,7 @@ def messages(served: Serving, run_id: str, page: Paged) -> Any:
 @router.get("/runs/{run_id}/usage", summary="Look at a run's tokens")
 def usage(served: Serving, run_id: str) -> Any:
     """Return how many tokens a run used."""
-    return usage_told(served.runs.get(run_id)[1])
+    return usage_told(_run(served, run_id)[1])
 
 
 @router.get("/runs/{run_id}/steps", response_model=list[Data], summary="List a run's steps")
@@ -75,7 +87,7 @@ def steps_of(served: Serving, run_id: str, page: Paged) -> Any:
 
 
 def _steps(served: Served, run_id: str) -> list[Data]:
-    agent_id, run = served.runs.get(run_id)
+    agent_id, run = _run(served, run_id)
     told = History(served.agents, served.runs, agent_id, run.thread_id).of_turns([run_id])
     steps = list(dict.fromkeys(one["step_id"] for one in told if one["step_id"]))
     status = {"completed": "success", "failed": "failed", "cancelled": "cancelled"}.get(run.status, "pending")
@@ -101,8 +113,10 @@ def stream(served: Serving, run_id: str, body: Annotated[Data | None, Body()] = 
 def followed(served: Served, run_id: str, body: Data | None) -> Any:
     """Return the stream of a run, while it is taken or afterwards."""
     live = served.runs.live.get(run_id)
+    if live is not None and not served.agents.sees(live.agent_id):
+        raise not_found("run", run_id)
     if live is None:
-        agent_id, run = served.runs.get(run_id)
+        agent_id, run = _run(served, run_id)
         live = LiveRun(run, agent_id, over=True)
         return streams.past(live, History(served.agents, served.runs, agent_id, run.thread_id).of_turns([run_id]))
     return streams.response(live, {"stream_tokens": True, **(body or {})})

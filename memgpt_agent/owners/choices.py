@@ -1,0 +1,35 @@
+"""What a server's clients may choose: the models of a list, and no file of the machine's."""
+
+from collections.abc import Iterable
+
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import NotAllowed
+from memgpt_agent.owners.identity import Identity
+
+MODEL_FIELDS = ("model", "summarizer_model", "fallback_model")
+"""The fields of a run's context that name a model."""
+
+
+def check_model(who: Identity, named: Iterable[str], settings: Settings | None = None, unset: str = "") -> None:
+    """Refuse models that a client names and that are not on the server's list (``Settings.allowed_models``).
+
+    A model's name may be a file of the server's, and its tokens are paid for by the server's keys. ``*`` on the list is every model of a
+    provider and no file.
+
+    Args:
+        who: who acts; the admin may choose every model.
+        named: the models' names.
+        settings: where the list is; the process's own if not given.
+        unset: what counts as the list where none is set.
+
+    Raises:
+        NotAllowed: one is not on the list; the message says what is.
+    """
+    wanted = [name for name in named if name]
+    if not wanted or who.is_admin:
+        return
+    allowed = [name.strip() for name in ((settings or Settings.load()).allowed_models or unset).split(",") if name.strip()]
+    for name in wanted:
+        is_file = name.partition(":")[0] in {"local", "llamacpp"} and name != "local"
+        if name not in allowed and ("*" not in allowed or is_file):
+            raise NotAllowed(f"You may not choose the model {name!r}. Those you may choose: {', '.join(allowed) or 'none'}.")
