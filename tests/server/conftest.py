@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServ
 
 ADDRESS = re.compile(r"http://[\w.\[\]:]+:\d+")
 WAIT_SECONDS = 120
+GATE = threading.Event()
+"""What the model waits for where a message asks it to; open unless a test closes it."""
+GATE.set()
 
 
 def brain(heard: list[Heard]) -> Reply | Refused:
@@ -29,6 +33,8 @@ def brain(heard: list[Heard]) -> Reply | Refused:
             return Reply(calls=((asked.group(1), {"thinking": f"I call {asked.group(1)}.", **given}),))
         if "plain" in said.text:
             return Reply(text="In plain words.")
+        if "wait for the gate" in said.text:
+            GATE.wait(WAIT_SECONDS)
         if "refuse" in said.text:
             return Refused(400, {"error": {"message": "no", "type": "invalid_request_error", "param": None, "code": None}})
     return Reply(calls=(("send_message", {"thinking": "I answer.", "message": f"Heard: {_words(said.text)}"}),))
@@ -49,36 +55,28 @@ class Running:
     """Options of the command."""
     environment: dict[str, str] = field(default_factory=dict)
     """Variables beside those of the tests."""
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[bytes] | None = None
     url: str = ""
 
     def start(self) -> "Running":
         """Start it and wait until it says where it listens."""
         command = [sys.executable, "-c", "from memgpt_agent.cli import main; main()", "--home", str(self.home)]
         command += ["serve", "--port", "0", *self.options]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **self.environment})
-        said: list[str] = []
-        timer = threading.Timer(WAIT_SECONDS, self.process.kill)
-        timer.start()
-        assert self.process.stderr
-        for line in self.process.stderr:
-            said.append(line)
-            if found := ADDRESS.search("".join(said)):
-                self.url = found.group()
-                break
-        timer.cancel()
-        assert self.url, "".join(said)
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        log = self.home.parent / f"{self.home.name}.log"
+        with log.open("w", encoding="utf-8") as said:
+            self.process = subprocess.Popen(command, stderr=said, env={**os.environ, **self.environment})
+        end = time.monotonic() + WAIT_SECONDS
+        while not (found := ADDRESS.search(log.read_text("utf-8"))):
+            assert self.process.poll() is None and time.monotonic() < end, log.read_text("utf-8")
+            time.sleep(0.05)
+        self.url = found.group()
         return self
 
     def stop(self) -> int:
         """Tell it to stop and return its exit code."""
         assert self.process
         self.process.terminate()
-        code = self.process.wait(WAIT_SECONDS)
-        if self.process.stderr:
-            self.process.stderr.close()
-        return code
+        return self.process.wait(WAIT_SECONDS)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         """Ask for a path."""
