@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv install local local-compiled chat test test-local lint format types contracts check docs site lock clean
+.PHONY: help venv install local local-compiled chat serve test test-local lint format types contracts check docs site lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -12,6 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock
 TEST_ARGS ?=
+SERVE_ARGS ?=
 EVERY_EXTRA := .[minilm,local,local-compiled,serve,providers,dev]
 LOAD_ENGINE := from memgpt_agent.models.llama_library import load_library; print("   ", load_library().package)
 
@@ -71,6 +72,10 @@ chat: $(VENV)/.core  ## talk to an agent; installs all it needs first
 	  local*) $(MAKE) --no-print-directory $(VENV)/.local </dev/null;; \
 	esac; \
 	echo "==> Starting the chat" >&2; exec $(BIN)/memgpt chat
+
+serve: $(VENV)/.core  ## serve the agents over HTTP at http://127.0.0.1:8283, for Letta's and OpenAI's clients
+	@$(BIN)/python -c 'import fastapi' 2>/dev/null || { echo "==> Installing what the server needs (a minute)" >&2; $(PIP_INSTALL) -e '.[serve]' </dev/null >&2; }
+	@exec $(BIN)/memgpt serve $(SERVE_ARGS)
 
 test: $(VENV)/.dev  ## run the tests (TEST_ARGS="-k words" for some of them)
 	@$(BIN)/python -m pytest $(TEST_ARGS)

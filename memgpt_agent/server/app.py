@@ -15,7 +15,7 @@ from memgpt_agent.server import problems
 from memgpt_agent.server.background import Beating, taken_up
 from memgpt_agent.server.guards import OnePath, OwnHost
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.routes import ROUTERS
+from memgpt_agent.server.routes import BESIDE, ROUTERS
 from memgpt_agent.server.serving import Doors, Served
 
 _THREADS = 64
@@ -34,6 +34,7 @@ def create_app(
     origins: Iterable[str] = (),
     sandbox: bool = False,
     agents: OpenAgents | None = None,
+    beside: bool = False,
 ) -> FastAPI:
     """Return the app that serves a data folder. Nothing is opened before it starts.
 
@@ -44,6 +45,7 @@ def create_app(
         origins: other origins whose pages may call.
         sandbox: whether tools that clients upload may run, in the sandbox of ``run_code``.
         agents: agents that are open already; whoever opened them closes them.
+        beside: leave out the paths that another server has itself, such as ``/health`` and ``/docs``: for mounting it there.
     """
 
     @asynccontextmanager
@@ -64,9 +66,9 @@ def create_app(
 
     app = FastAPI(
         title="memgpt-agent", version=_version(), description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
-        openapi_url="/openapi.json", exception_handlers=_handlers(),
+        openapi_url=None if beside else "/openapi.json", exception_handlers=_handlers(),
     )  # fmt: skip
-    for router in ROUTERS:
+    for router in BESIDE if beside else ROUTERS:
         app.include_router(router)
     app.add_middleware(OwnHost, hosts=tuple(hosts), origins=tuple(origins))
     app.add_middleware(OnePath)

@@ -67,7 +67,8 @@ class Running:
             self.process = subprocess.Popen(command, stderr=said, env={**os.environ, **self.environment})
         end = time.monotonic() + WAIT_SECONDS
         while not (found := ADDRESS.search(log.read_text("utf-8"))):
-            assert self.process.poll() is None and time.monotonic() < end, log.read_text("utf-8")
+            assert self.process.poll() is None, log.read_text("utf-8")
+            assert time.monotonic() < end
             time.sleep(0.05)
         self.url = found.group()
         return self

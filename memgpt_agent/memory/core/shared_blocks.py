@@ -248,8 +248,9 @@ class Sharing:
 
     def _check_giving(self, block_id: str, attached: Mapping[str, Mapping[str, Any]], *, read_only: bool) -> None:
         """Refuse a block that who acts may use in no agent, or may only read there. Nobody's identity may give any block to any agent."""
-        giving = Walls(self._store, self._walls.who, "")
-        if giving.unlimited:
+        who = self._walls.who
+        giving = Walls(self._store, who, "")
+        if giving.unlimited or (who is not None and who.has(block_id)):
             return
         reached = giving.reach(attached, "read" if read_only else "write")
         if not any(read_only or not attached[agent]["read_only"] for agent in reached):

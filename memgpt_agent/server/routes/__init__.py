@@ -18,8 +18,10 @@ from memgpt_agent.server.routes import (
     tools,
 )
 
-ROUTERS: tuple[APIRouter, ...] = (
-    health.router, docs.router, agents.router, messages.router, conversations.router, blocks.router, passages.router, tools.router,
+BESIDE: tuple[APIRouter, ...] = (
+    agents.router, messages.router, conversations.router, blocks.router, passages.router, tools.router,
     folders.router, models.router, runs.router, chat_completions.router, elsewhere.router,
 )  # fmt: skip
-"""All routers, in the order in which a path is looked for; the last answers for what is not here."""
+"""The routers of paths under ``/v1``, in the order in which a path is looked for; the last answers for what is not here."""
+ROUTERS: tuple[APIRouter, ...] = (health.router, docs.router, *BESIDE)
+"""All routers."""

@@ -1,0 +1,11 @@
+import Letta from "@letta-ai/letta-client";
+const [, , url, fields] = process.argv;
+const client = new Letta({ baseURL: url, apiKey: "any" });
+const agent = await client.agents.create(JSON.parse(fields));
+const messages = (content) => ({ messages: [{ role: "user", content }] });
+const reply = await client.agents.messages.create(agent.id, messages("hello"));
+const kinds = [];
+for await (const piece of await client.agents.messages.create(agent.id, { ...messages("again"), streaming: true })) kinds.push(piece.message_type);
+let listed = 0;
+for await (const message of client.agents.messages.list(agent.id)) listed += message.id ? 1 : 0;
+console.log(JSON.stringify({ said: reply.messages.at(-1).content, last: kinds.at(-1), listed, tools: agent.tools.map((tool) => tool.name) }));

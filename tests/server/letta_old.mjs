@@ -1,0 +1,11 @@
+import { LettaClient } from "@letta-ai/letta-client";
+const [, , url, fields] = process.argv;
+const client = new LettaClient({ baseUrl: url, token: "any" });
+const { agent_type: agentType, memory_blocks: memoryBlocks, ...rest } = JSON.parse(fields);
+const agent = await client.agents.create({ agentType, memoryBlocks, ...rest });
+const messages = (content) => ({ messages: [{ role: "user", content }] });
+const reply = await client.agents.messages.create(agent.id, messages("hello"));
+const kinds = [];
+for await (const piece of await client.agents.messages.createStream(agent.id, messages("again"))) kinds.push(piece.messageType);
+const listed = (await client.agents.messages.list(agent.id)).length;
+console.log(JSON.stringify({ said: reply.messages.at(-1).content, last: kinds.at(-1), listed, tools: agent.tools.map((tool) => tool.name) }));
