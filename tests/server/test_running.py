@@ -132,7 +132,7 @@ def test_a_missing_key_is_an_error_at_the_first_message(serve: Callable[..., Run
 def test_with_tokens_each_owner_has_agents_of_their_own(serve: Callable[..., Running], tmp_path: Path) -> None:
     """Without a token there is nothing; another owner's agents, blocks, tools and folders do not exist."""
     tokens = Tokens(Settings(home=tmp_path).tokens_path)
-    ann, bob, reader = (tokens.create(*given)[0] for given in (("ann",), ("bob",), ("ann", ("read",))))
+    ann, bob, reader = tokens.create("ann")[0], tokens.create("bob")[0], tokens.create("ann", ("read",))[0]
     running = serve(home=tmp_path)
     assert (running.get("/v1/agents/").status_code, running.get("/health").status_code) == (401, 200)
     with client_of(running, ann) as one, client_of(running, bob) as other, client_of(running, reader) as looking:
