@@ -99,7 +99,7 @@ contracts: $(VENV)/.dev  ## the direction of imports
 check: lint contracts test types test-local  ## all that CI checks
 
 docs: $(VENV)/.dev  ## write the README's file tree, docs/reference.md and the list of decisions
-	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py && $(BIN)/python scripts/decisions.py
+	@$(BIN)/python scripts/file_tree.py && $(BIN)/python scripts/reference.py && $(BIN)/python scripts/decisions.py && $(BIN)/python scripts/routes.py
 
 site: $(VENV)/.dev  ## build the documentation as a site, in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet && echo "build/site/index.html"

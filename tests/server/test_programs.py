@@ -1,4 +1,4 @@
-"""The programs that users of Letta's clients have: the old Python client and both TypeScript clients, where they are installed; and plain HTTP."""
+"""The programs that users of Letta's clients have: the old Python client and both TypeScript ones, where they are there; and plain HTTP."""
 
 import json
 import os
@@ -13,7 +13,8 @@ from tests.server.conftest import Running
 
 HERE = Path(__file__).parent
 FIELDS = {
-    "agent_type": "memgpt_v2_agent", "model": "openai/gpt-4.1", "embedding": "openai/text-embedding-3-small", "tools": ["web_search", "run_code"],
+    "agent_type": "memgpt_v2_agent", "model": "openai/gpt-4.1", "embedding": "openai/text-embedding-3-small",
+    "tools": ["web_search", "run_code"],
     "memory_blocks": [{"label": "human", "value": "The human's name is Chad. They like vibe coding."},
                       {"label": "persona", "value": "My name is Sam, the all-knowing sentient AI."}],
 }  # fmt: skip
