@@ -32,6 +32,9 @@ def chat(
     user: options.User = None,
     tools: options.Tools = None,
     thoughts: options.Thoughts = None,
+    temporary: Annotated[
+        bool, typer.Option("--temporary", help="Nothing of this chat is remembered or written; the agent has its blocks, and nothing else.")
+    ] = False,
 ) -> None:
     """Talk to an agent. It is made at the first time and remembered from then on.
 
@@ -41,18 +44,21 @@ def chat(
     terminal = terminal_of(context)
     choices = _choices(thread, model, persona, human, embedding, context_window, reasoning, user, tools)
     if sys.stdin.isatty() and sys.stdout.isatty():
-        _interactive(terminal, agent, choices, thoughts is not False)
+        _interactive(terminal, agent, choices, thoughts is not False, temporary=temporary)
         return
-    with _opened(terminal, agent, choices) as opened:
+    with _opened(terminal, agent, choices, temporary=temporary) as opened:
         view = TurnView(terminal.out, terminal.err, live=False, thoughts=bool(thoughts))
         for line in sys.stdin:
             if line.strip():
                 _turn(opened, view, line.strip())
 
 
-def _opened(terminal: Terminal, agent_id: str, choices: dict[str, Any]) -> "MemGPTAgent":
+def _opened(terminal: Terminal, agent_id: str, choices: dict[str, Any], *, temporary: bool = False) -> "MemGPTAgent":
     """Open the agent, its model too: a missing key, package or model file is told before the first message, not after it."""
     opened = terminal.open_agent(agent_id, **choices)
+    if temporary:
+        with opened:
+            opened = opened.temporary()
     try:
         _ = opened.graph
     except BaseException:
@@ -138,11 +144,11 @@ def _quietly(agent: "MemGPTAgent", text: str, attached: Sequence[Path]) -> "Agen
     return _turn(agent, TurnView(silent, silent, live=False, thoughts=False), text, attached)
 
 
-def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], thoughts: bool) -> None:
+def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], thoughts: bool, *, temporary: bool) -> None:
     """Show the prompt at once; the agent is opened behind it."""
     terminal.out.print(plain(f"Agent {agent_id}. /help lists the commands, /exit leaves.", "dim"))
-    loading = Loading(lambda: _opened(terminal, agent_id, choices))
-    read = _prompt(terminal, loading)
+    loading = Loading(lambda: _opened(terminal, agent_id, choices, temporary=temporary))
+    read = _prompt(terminal, loading, remembers=not temporary)
     view = TurnView(terminal.out, terminal.out, live=True, thoughts=thoughts)
     try:
         ChatLoop(loading.value, terminal.out, view).run(read)
@@ -151,24 +157,20 @@ def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], tho
             loading.value().close()
 
 
-def _prompt(terminal: Terminal, loading: "Loading[MemGPTAgent]") -> Callable[[], str]:
-    """Return what asks for a line, with editing, completion of commands, and a history kept in the home folder.
+def _prompt(terminal: Terminal, loading: "Loading[MemGPTAgent]", *, remembers: bool) -> Callable[[], str]:
+    """Return what asks for a line, with editing, completion of commands, and a history, where it remembers kept in the home folder.
 
     Where opening the agent fails, or a call of it waits for an approval, the prompt ends by itself with an empty line; what was typed is
     there again at the next one.
     """
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import WordCompleter
-    from prompt_toolkit.history import FileHistory
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-    home = terminal.settings.home
-    private_folder(home)
-    history = home / "history"
-    new_private_file(history)
-    tighten(history)
     session: PromptSession[str] = PromptSession(
-        history=FileHistory(str(history)), completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False
-    )
+        history=FileHistory(str(_history(terminal))) if remembers else InMemoryHistory(),
+        completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False,
+    )  # fmt: skip
     typed = ""
     seen = False
 
@@ -197,6 +199,15 @@ def _prompt(terminal: Terminal, loading: "Loading[MemGPTAgent]") -> Callable[[],
             return ""
 
     return read
+
+
+def _history(terminal: Terminal) -> Path:
+    """Return the file of the prompt's history, made private to its owner."""
+    private_folder(terminal.settings.home)
+    history = terminal.settings.home / "history"
+    new_private_file(history)
+    tighten(history)
+    return history
 
 
 _DRAWN_SECONDS = 0.05

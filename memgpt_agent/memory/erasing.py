@@ -77,11 +77,15 @@ def forget(forgetting: Forgetting, note: Note, wait_seconds: float, tell: Tell) 
 
 def forget_requested(forgetting: Forgetting, wait_seconds: float) -> None:
     """Erase what was asked for within turns, now that they are over; what hinders it is logged, and the next opening tries again."""
+    if not _noted(forgetting.store):
+        return
     try:
         with Leases(forgetting.store).hold(_LEASE, wait_seconds):
             if notes := forgetting.noted():
                 _forget_noted(forgetting, notes, wait_seconds, _log.info)
                 _end(forgetting, notes, _log.info)
+            elif _REWRITE in _noted(forgetting.store):  # killed when nothing but bytes was left
+                _rewrite(forgetting.store, _log.info)
     except (ConversationBusy, StoreError) as error:
         _log.warning("What was to be erased is not erased yet; the next opening tries again: %s", error)
 

@@ -1,9 +1,13 @@
 """Forgetting, as an agent's facade offers it: one thing, a conversation, a user, or what is older than a date."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
+from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError
@@ -12,6 +16,7 @@ from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.forgetting import ForgetPlan, Forgetting, Planner, keep_to_retention
 from memgpt_agent.owners import check
+from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.sleeper import Sleeper
 
 
@@ -28,6 +33,12 @@ class Forgetful:
     """Its sleep, which gives way."""
     _home: Path | None
     """The data folder; ``None`` where store and checkpoints are others."""
+    _specification: AgentSpecification
+    """What it is made of."""
+    _model: BaseChatModel | str | None
+    """Its chat model."""
+    _summarizer: BaseChatModel | str | None
+    """The model that writes summaries."""
 
     def forget(
         self, *what: str, thread_id: str | None = None, user_id: str | None = None, before: str | None = None
@@ -62,6 +73,22 @@ class Forgetful:
         return planner.user(user_id) if user_id else planner.before(before or "")
 
     aforget = in_thread(forget)
+
+    def temporary(self) -> Self:
+        """Return a chat with this agent that is remembered nowhere: it lives in memory alone, and what it learns ends with it.
+
+        It has the agent's model, tools, rules and choices, and its blocks as they are now; of what was said before it knows nothing. Nothing
+        of it is written to a file. What its tools do elsewhere is done.
+
+        **Limits**: its searches are by words. Shared blocks are copies.
+        """
+        has, kept = self._specification, self._settings.model_copy(update={"owner": None, "retention_days": None})
+        blocks = [replace(block, version=0, updated_at="", causes=()) for block in self.memory.core.blocks()]
+        made = cast(Any, type(self))(
+            model=self._model, summarizer=self._summarizer, profile=has.profile, tools=has.added, rules=has.rules, context=dict(has.choices),
+            blocks=blocks, store=InMemoryStore(), checkpointer=InMemorySaver(), settings=kept, clock=self.memory.clock,
+        )  # fmt: skip
+        return cast(Self, made)
 
     def _planner(self, actor: str) -> Planner:
         return Planner(

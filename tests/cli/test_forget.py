@@ -67,3 +67,10 @@ def test_nothing_and_too_much_are_refused(told) -> None:
     assert "one of them" in told("forget").stderr
     assert "one of them" in told("forget", WORD, "--user", "zoltan").stderr
     assert "There is no agent 'nobody'" in told("forget", WORD, "--agent", "nobody").stderr
+
+
+def test_a_temporary_chat_from_the_terminal(told) -> None:
+    """It answers, and nothing of it is in the folder."""
+    told.script(say("I will not remember."))
+    assert "I will not remember." in told.ok("chat", "--temporary", stdin="My code is Larkspur\n")
+    assert files_with(told, "Larkspur") == []
