@@ -114,18 +114,25 @@ def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatMo
     from memgpt_agent.models.llama_library import NO_LLAMA_CPP, installed
 
     if not installed():
-        raise MissingDependency(NO_LLAMA_CPP)
+        raise MissingDependency(f"{NO_LLAMA_CPP}{_of_providers(settings)}")
     path = _local_path(name, settings.models_folder)
     if not path.is_file():
         there = ", ".join(file.stem for file in list_models(settings.models_folder)) or "none"
         raise ModelNotFound(
-            f"No model file at {path} (models here: {there}). Run: memgpt model pull, or give a path: local:/path/to/file.gguf"
+            f"No model file at {path} (models here: {there}). Run: memgpt model pull, or give a path: local:/path/to/file.gguf."
+            f"{_of_providers(settings)}"
         )
     from memgpt_agent.models.guided.model import GuidedLlama
     from memgpt_agent.models.llama import ChatLlama
 
     guided = options.pop("guided", True)
     return (GuidedLlama if guided else ChatLlama)(path=path, **options)
+
+
+def _of_providers(settings: Settings) -> str:
+    """Return a sentence on the providers whose keys are there, for somebody who named no model."""
+    names = [provider.name for provider in PROVIDERS.values() if provider.key(settings)]
+    return f" Keys are set for {', '.join(names)}: name a model of theirs with --model; memgpt models {names[0]} lists them." if names else ""
 
 
 def _local_path(name: str, folder: Path) -> Path:

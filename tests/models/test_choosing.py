@@ -14,7 +14,7 @@ from benchmarks.providers.strict.openai_chat import OpenAIChat
 from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError
+from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError, ModelNotFound
 from memgpt_agent.memory import definitions
 from memgpt_agent.models import keys, resolve_chat_model
 from memgpt_agent.models.listing import offers
@@ -347,3 +347,10 @@ def test_a_deleted_agent_is_not_made_again_by_its_model(settings: Settings):
     with _agent(settings) as agent:
         definitions.keep_model(agent._store, "gone", "openai:x")
         assert definitions.load(agent._store, "gone") is None
+
+
+def test_who_named_no_model_is_told_of_the_providers_whose_keys_are_there(settings: Settings):
+    """The embedded model is the default; a stored key says that another one was meant."""
+    keys.store(settings.home, "anthropic", "k-123")
+    with pytest.raises((ModelNotFound, MissingDependency), match="memgpt models anthropic"):
+        resolve_chat_model(settings=settings)
