@@ -17,7 +17,7 @@ from memgpt_agent.errors import MemGPTError
 SPOKEN = Reply(calls=(("send_message", {"message": ANSWER.format(n=1), "request_heartbeat": False}),))
 _FAMILIES = {"responses": "openai", "vllm": "openai", "llama": "openai", "deepseek": "openai"}
 _CUT = {"anthropic": "max_tokens", "gemini": "MAX_TOKENS", "mistral": "model_length"}
-_REFUSED = {"anthropic": "refusal", "gemini": "SAFETY"}
+_REFUSED = {"anthropic": "refusal", "gemini": "SAFETY", "deepseek": "content_filter"}
 _HALVES = "The first half of a long story, ", "and the second half of it."
 _FILLING = 9
 """Turns before one that is refused for its length."""
@@ -98,8 +98,9 @@ def _cut(name: str) -> Callable[[list[Heard]], "Reply | Refused"]:
 
 
 def _refuses(name: str) -> Callable[[list[Heard]], "Reply | Refused"] | None:
-    if family(name) in _REFUSED:
-        return lambda _: Reply(text="I cannot help with that.", finish=_REFUSED[family(name)])
+    finish = _REFUSED.get("deepseek" if name.startswith("deepseek") else family(name))
+    if finish:
+        return lambda _: Reply(text="I cannot help with that.", finish=finish)
     if family(name) == "openai" and not name.startswith("responses"):
         return lambda _: Reply(refusal="I'm sorry, I cannot help with that.")
     return None  # it has no word for it: the text itself says so

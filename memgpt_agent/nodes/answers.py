@@ -18,6 +18,7 @@ from memgpt_agent.text.cleaning import clean
 
 _CALL_BLOCKS = {"tool_use", "tool_call", "function_call", "input_json_delta"}
 _THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_NOTHING = re.compile(r"(?:```(?:json)?\s*)?(?:\{\s*\}|\[\s*(?:\{\s*\})?\s*\]|null|\"\"|''|\{\s*|\[\s*)(?:\s*```)?", re.IGNORECASE)
 _ECHOED_EVENT = {"type", "message", "time"}
 _ECHOED_RESULT = {"status", "message", "time"}
 _ECHO_CHARS = 60
@@ -47,9 +48,14 @@ def is_echo(text: str, system_prompt: str) -> bool:
     return keys >= _ECHOED_EVENT or keys >= _ECHOED_RESULT
 
 
+def says_nothing(text: str) -> bool:
+    """Whether a text is empty, or no more than an empty piece of JSON, as weak models write it in the place of a call."""
+    return not text or bool(_NOTHING.fullmatch(text))
+
+
 def why_unusable(text: str, system_prompt: str, *, cut_off: bool, unreadable: bool) -> str:
     """Return what the model is told of an answer without calls; empty where its text can be used."""
-    if unreadable or not text:
+    if unreadable or says_nothing(text):
         return CUT_OFF if cut_off else UNREADABLE_CALL if unreadable else UNUSABLE
     return ECHO if is_echo(text, system_prompt) else ""
 

@@ -173,3 +173,20 @@ def test_a_refusal_in_a_turn_without_a_user_is_no_reply() -> None:
     final = graph.invoke({"event": {"type": "heartbeat", "text": ""}}, thread, context={"context_window_tokens": 8_192})
     assert final["messages"][-1].id.startswith("do-not-render-")
     assert RecallMemory(store, "ann").search("", roles=["assistant"]) == []
+
+
+@BOTH
+@pytest.mark.parametrize("text", ["{\n}", "{}", "[]", "[{}]", "null", "```json\n{}\n```", "{"])
+async def test_an_empty_piece_of_json_is_no_reply(how: str, text: str) -> None:
+    """Weak models write it in the place of a call; it is sent back, and not kept to be imitated."""
+    model = ScriptedModel([text, say("Here.")])
+    agent = MemGPTAgent(model=model, store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
+    assert response(await turn(agent, how)).message == "Here."
+    assert text not in [m.text for m in model.calls[1]]
+
+
+@pytest.mark.parametrize("text", ["👍", "...", "?", "[x]", "{curly}", "null and void"])
+def test_a_short_reply_stays_a_reply(text: str) -> None:
+    """It says something."""
+    agent = MemGPTAgent(model=ScriptedModel([text]), store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
+    assert agent.step("Hi").message == text

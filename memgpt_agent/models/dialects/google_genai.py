@@ -58,7 +58,30 @@ class Gemini(Dialect):
         model = call.model
         if wanted.native and self.reasons(model) == "able":
             model = model.model_copy(update={"include_thoughts": True})
+        if self.sync_only(model):
+            model = model.model_copy(update={"client": _Once(cast(Any, model).client)})
         return call.but(model=model, messages=expressed(messages, _express), tools=shaped(tools, gemini), names=names)
+
+
+class _Once:
+    """Google's client without retries of its own, which go on for a minute: the agent tries again itself.
+
+    Source: googleapis.dev/python/google-api-core (``retry=None`` of a method that has a default).
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def generate_content(self, *given: Any, **named: Any) -> Any:
+        """Ask once."""
+        return self._client.generate_content(*given, **{"retry": None, **named})
+
+    def stream_generate_content(self, *given: Any, **named: Any) -> Any:
+        """Ask once for a stream."""
+        return self._client.stream_generate_content(*given, **{"retry": None, **named})
 
 
 def _answer(message: AIMessage, *, signed: bool) -> AIMessage:
