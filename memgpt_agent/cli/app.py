@@ -15,6 +15,7 @@ from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
 from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
+from memgpt_agent.cli.mcp import mcp
 from memgpt_agent.cli.models import models
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serve import serve
@@ -86,6 +87,7 @@ app.command()(forget)
 app.command()(sleep)
 app.command()(heartbeat)
 app.command()(serve)
+app.command()(mcp)
 app.command()(export)
 app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")

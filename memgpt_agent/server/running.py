@@ -1,13 +1,11 @@
-"""Running the server until it is told to stop; the turns that are being taken then are finished first."""
+"""Running the server of a data folder until it is told to stop."""
 
 from collections.abc import Callable
 
-import uvicorn
-
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.server.app import create_app
 from memgpt_agent.server.guards import LOOPBACK
+from memgpt_agent.server.listening import serve_app
 
 DEFAULT_PORT = 8283
 """The port of Letta's server, which its clients take where none is named."""
@@ -39,23 +37,4 @@ def run(
     """
     hosts = LOOPBACK if host in LOOPBACK else ()
     app = create_app(settings, model=model, hosts=hosts, origins=origins, sandbox=sandbox)
-    server = _Server(uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=None), started)
-    try:
-        server.run()
-    except SystemExit as error:  # uvicorn says why in its log
-        raise ConfigurationError(f"The server cannot listen on {host}:{port}, or could not start. Choose another --port.") from error
-
-
-class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[str], None] | None) -> None:
-        super().__init__(config)
-        self._told = started
-
-    async def startup(self, sockets: "list[object] | None" = None) -> None:  # type: ignore[override]
-        """Start, and say so."""
-        await super().startup(sockets)  # pyright: ignore[reportArgumentType]
-        if self._told is not None and self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._told(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    serve_app(app, host, port, started)
