@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ WRITING = ["remember", "add_to_block", "edit_block", "forget"]
 
 
 @asynccontextmanager
-async def by_stdio(home: Path, *options: str) -> AsyncIterator[ClientSession]:
+async def by_stdio(home: Path, *options: str) -> AsyncGenerator[ClientSession]:
     """A session with a server that the client starts."""
     command, *arguments = MEMGPT
     server = StdioServerParameters(command=command, args=[*arguments, "--home", str(home), "mcp", *options], env=dict(os.environ))
@@ -37,7 +37,7 @@ async def by_stdio(home: Path, *options: str) -> AsyncIterator[ClientSession]:
 
 
 @contextmanager
-def served(home: Path, *options: str) -> Iterator[str]:
+def served(home: Path, *options: str) -> Generator[str]:
     """The address of a server over HTTP."""
     command = [*MEMGPT, "--home", str(home), "mcp", "--http", "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"})
@@ -56,11 +56,11 @@ def served(home: Path, *options: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def by_http(url: str, name: str = "tester", token: str = "") -> AsyncIterator[ClientSession]:
+async def by_http(url: str, name: str = "tester", token: str = "") -> AsyncGenerator[ClientSession]:
     """A session over HTTP, of a client of this name."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
-        httpx.AsyncClient(headers=headers) as client,
+        httpx.AsyncClient(headers=headers, timeout=httpx.Timeout(30, read=300)) as client,
         streamable_http_client(url, http_client=client) as (read, write, _),
         ClientSession(read, write, client_info=Implementation(name=name, version="1")) as session,
     ):
@@ -149,7 +149,7 @@ async def test_tokens_part_owners_and_bound_what_they_may_do(tmp_path: Path) -> 
         async with by_http(url, token=looker) as session:
             assert "six" in await call(session, "search_memory", query="harbour")
             assert "read only" in await call(session, "remember", text="x")
-        async with httpx.AsyncClient() as anybody:
+        async with httpx.AsyncClient(timeout=60) as anybody:
             assert (await anybody.post(url, json={})).status_code == 401
             assert (await anybody.post(url, json={}, headers={"Authorization": "Bearer memgpt_wrong"})).status_code == 401
 
@@ -159,8 +159,8 @@ def test_a_web_page_cannot_reach_a_server_on_loopback(tmp_path: Path) -> None:
     begin = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     accept = {"Accept": "application/json, text/event-stream"}
     with served(tmp_path) as url:
-        assert httpx.post(url, json=begin, headers={**accept, "Host": "evil.example"}).status_code in {403, 421}
-        assert httpx.post(url, json=begin, headers={**accept, "Origin": "http://evil.example"}).status_code == 403
+        assert httpx.post(url, json=begin, timeout=60, headers={**accept, "Host": "evil.example"}).status_code in {403, 421}
+        assert httpx.post(url, json=begin, timeout=60, headers={**accept, "Origin": "http://evil.example"}).status_code == 403
 
 
 def test_beyond_this_machine_it_asks_for_tokens(tmp_path: Path) -> None:
