@@ -86,7 +86,7 @@ def absent(like: Ids) -> dict[str, str]:
 
 def _told(world: World, method: str, path: str, ids: Ids) -> tuple[int, str]:
     filled = re.sub(r"{(\w+)(?::\w+)?}", lambda found: ids.get(found[1], "x"), path)
-    given = {"json": {**BODY, "agent_id": ids["agent_id"]}} if method in {"POST", "PUT", "PATCH"} else {}
+    given: Any = {"json": {**BODY, "agent_id": ids["agent_id"]}} if method in {"POST", "PUT", "PATCH"} else {}
     response = world.ask("bob", method, filled, **given)
     text = str(response.text)
     for name, value in sorted(ids.items(), key=lambda item: -len(item[1])):
@@ -175,7 +175,7 @@ def test_without_a_token_nothing_is_answered(world: World) -> None:
     for path, methods in spec["paths"].items():
         for method in methods:
             filled = re.sub(r"{(\w+)(?::\w+)?}", lambda found: world.anns.get(found[1], "x"), path)
-            body = {"json": BODY} if method in {"post", "put", "patch"} else {}
+            body: Any = {"json": BODY} if method in {"post", "put", "patch"} else {}
             status = world.client.request(method.upper(), filled, **body).status_code
             assert status == 401 or path in open_to_all, (method, path, status)
 
