@@ -114,7 +114,9 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
         erasing.erase(store, checkpointer, agent_id, settings.turn_wait_seconds, tell or (lambda _: None))
 
 
-def forget_thread(thread_id: str, settings: Settings | None = None, *, store: BaseStore | None = None) -> list[str]:
+def forget_thread(
+    thread_id: str, settings: Settings | None = None, *, store: BaseStore | None = None, who: Identity | None = None
+) -> list[str]:
     """Let every agent that took part in a conversation forget it, with what was written because of it; return which those were.
 
     For whoever deletes conversations elsewhere, such as on a server. An agent that was made for this conversation alone goes as a whole.
@@ -123,6 +125,7 @@ def forget_thread(thread_id: str, settings: Settings | None = None, *, store: Ba
         thread_id: the conversation.
         settings: where it is stored; the process's own if not given.
         store: the same, if it is open already; the conversation's checkpoints are then somebody else's, and stay.
+        who: who acts: agents that they may not change remember it. Everybody's forget it, if none is given.
 
     Raises:
         ConversationBusy: a turn took too long.
@@ -139,4 +142,4 @@ def forget_thread(thread_id: str, settings: Settings | None = None, *, store: Ba
         else:
             found = opened.enter_context(open_configured_store(settings, searches=False))
             forgetting = Forgetting(found, opened.enter_context(open_configured_checkpointer(settings)), settings.home)
-        return forget_conversation(forgetting, thread_id, settings.turn_wait_seconds)
+        return forget_conversation(forgetting, thread_id, settings.turn_wait_seconds, who)

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from memgpt_agent.config import Settings
 from memgpt_agent.graph import served_store
+from memgpt_agent.nodes.whose import authenticates, identity_of
 from memgpt_agent.stored_agents import forget_thread
 
 Message = MutableMapping[str, Any]
@@ -30,16 +31,17 @@ class ForgetDeletedThreads:
 
         async def forgetting(message: Message) -> None:
             if found and message["type"] == "http.response.start" and 200 <= int(message["status"]) < 300:
-                await asyncio.to_thread(_forget, found[1])
+                await asyncio.to_thread(_forget, found[1], scope.get("user"))
             await send(message)
 
         await self._app(scope, receive, forgetting if found else send)
 
 
-def _forget(thread_id: str) -> None:
-    settings = Settings.load()
-    if settings.deleted_threads == "forget":
-        forget_thread(thread_id, settings, store=served_store.opened())
+def _forget(thread_id: str, user: Any) -> None:
+    """Erase what the agents of who deleted the thread have of it; on a server that authenticates nobody, what all of them have."""
+    settings, who = Settings.load(), identity_of(user)
+    if settings.deleted_threads == "forget" and (who is not None or not authenticates()):
+        forget_thread(thread_id, settings, store=served_store.opened(), who=who)
 
 
 app = Starlette(middleware=[Middleware(ForgetDeletedThreads)])

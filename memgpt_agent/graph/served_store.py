@@ -12,6 +12,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Settings
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.nodes.whose import authenticates
 
 _log = logging.getLogger(__name__)
 _opened: list[BaseStore] = []
@@ -27,7 +28,7 @@ def exposure(environ: Mapping[str, str]) -> str:
 
     LangGraph's server says in its environment where it listens and whether it has an ``auth``.
     """
-    if environ.get("LANGGRAPH_AUTH", "").strip() not in {"", "{}", "null"} or environ.get("LANGGRAPH_AUTH_TYPE", "noop") != "noop":
+    if authenticates(environ) or environ.get("LANGGRAPH_AUTH_TYPE", "noop") != "noop":
         return ""
     host = urlsplit(environ.get("LANGGRAPH_API_URL", "")).hostname or ""
     if host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):

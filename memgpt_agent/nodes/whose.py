@@ -1,7 +1,7 @@
 """Who acts in a run, and whose memory it uses: by what it names, by its conversation, or by the memory scope."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langgraph.runtime import ServerInfo
@@ -24,9 +24,14 @@ def acting(server: ServerInfo | None, given: Identity | None) -> Identity | None
     """
     if server is not None and (user := identity_of(server.user)) is not None:
         return user
-    if server is not None and given is None and os.environ.get("LANGGRAPH_AUTH", "").strip() not in {"", "{}", "null"}:
+    if server is not None and given is None and authenticates():
         raise NotAllowed("This server authenticates its users, and this run has none. Send the user's credentials with the request.")
     return given
+
+
+def authenticates(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether LangGraph's server in this process has an ``auth``, as it says in its environment."""
+    return environ.get("LANGGRAPH_AUTH", "").strip() not in {"", "{}", "null"}
 
 
 def identity_of(user: Any, permissions: Iterable[str] | None = None) -> Identity | None:

@@ -277,6 +277,24 @@ def test_an_agent_that_is_shared_is_used_as_far_as_it_is_shared(world: World) ->
     assert tried() == [403, 404]
 
 
+def test_who_deletes_a_thread_lets_only_their_own_agents_forget_it(world: World) -> None:
+    """Where deleting a thread erases its memory: Bob makes one under the id of one that the server has lost, and deletes it."""
+    ann, bob, lost = world.clients["ann"], world.clients["bob"], str(uuid.uuid4())
+    thread = ann.post("/threads", json={}).json()["thread_id"]
+    ann.post(f"/threads/{thread}/runs/wait", json=said("say plum"))
+    with open_configured_store(Settings(home=world.home), searches=False) as store:
+
+        def known(of: str) -> Any:
+            return store.search((world.anns["label"], "recall"), filter={"thread_id": of}, limit=100)
+
+        for item in known(thread):  # Ann's agent remembers a thread that is there no more
+            store.put(item.namespace, item.key, {**item.value, "thread_id": lost}, index=False)
+        for client, left in ((bob, True), (ann, False)):
+            assert client.post("/threads", json={"thread_id": lost}).status_code == 200
+            assert client.delete(f"/threads/{lost}").status_code == 204
+            assert bool(known(lost)) == left
+
+
 def test_a_model_that_is_not_on_the_servers_list_is_not_chosen(world: World) -> None:
     """By a run, an assistant or a cron; nor is a file of the server's read as one."""
     bob, cron = world.clients["bob"], {**said("Hi"), "schedule": "0 0 1 1 *"}

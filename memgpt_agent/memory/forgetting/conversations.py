@@ -6,6 +6,7 @@ from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.planning import Planner
+from memgpt_agent.owners import Identity, Walls
 from memgpt_agent.store.plain import count
 
 _NAMESPACES = 100_000
@@ -17,18 +18,23 @@ def agents_of(store: BaseStore, thread_id: str) -> list[str]:
     return [namespaces.decode_label(place[0]) for place in found if len(place) == 2 and count(store, place, {"thread_id": thread_id})]
 
 
-def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: float) -> list[str]:
+def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: float, who: Identity | None = None) -> list[str]:
     """Let every agent of a conversation forget it; return which those were. An agent of the conversation's own goes as a whole.
+
+    Where an owner acts, those that the owner may change: another's may have had a conversation of the same id.
 
     Raises:
         ConversationBusy: a turn took too long. Agents named before it have forgotten.
     """
-    store, agents = forgetting.store, agents_of(forgetting.store, thread_id)
+    store, found = forgetting.store, agents_of(forgetting.store, thread_id)
+    reached = Walls(store, who, "").reach(found)
+    agents = [agent_id for agent_id in found if agent_id in reached]
+    own = {thread_id, *([who.agent_named(thread_id)] if who is not None else [])}
     for agent_id in agents:
-        if agent_id == thread_id and definitions.load(store, agent_id) is None:
+        if agent_id in own and definitions.load(store, agent_id) is None:
             deletion.delete_memory(store, agent_id)
         planner = Planner(forgetting, agent_id, StoreArchive(store, agent_id), wait_seconds=wait_seconds, actor="server")
         planner.thread(thread_id).erase()
-        if agent_id == thread_id and definitions.load(store, agent_id) is None:
+        if agent_id in own and definitions.load(store, agent_id) is None:
             deletion.delete_memory(store, agent_id)  # the record of the act was all that was left
     return agents
