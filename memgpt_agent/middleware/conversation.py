@@ -24,6 +24,8 @@ from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean, clean_content
 
+_BEFORE = 16
+"""So many messages before one are looked at for the lines that it is searched with."""
 _SUMMARIZED = "summarization"
 """So LangChain's and deepagents' summaries name their source; they are nobody's words."""
 
@@ -105,7 +107,9 @@ class Conversation:
         mark = cast(Mark, {**mark, "recalled": recalled}) if recalled else mark
         if mark != own_mark(message, self.session.agent):
             self.changed.append(noted(message, mark, self.session.agent))
-        own = cast(AnyMessage, with_mark(message, mark).model_copy(update={"content": clean_content(message.content)}))
+        own = message
+        if mark != mark_of(message):  # else it is as we noted it before
+            own = cast(AnyMessage, with_mark(message, mark).model_copy(update={"content": clean_content(message.content)}))
         own = own.model_copy(update={"id": recalled}) if recalled else own
         self.messages.append(own)
         return own
@@ -120,7 +124,7 @@ class Conversation:
                 said.append(message)
         if said:
             first = next(nth for nth, m in enumerate(self.messages) if m.id == said[0].id)
-            remember(self.session, _as_replies(said), earlier=_as_replies(self.messages[:first]))
+            remember(self.session, _as_replies(said), earlier=_as_replies(self.messages[max(0, first - _BEFORE) : first]))
 
     def _keep_result(self, message: ToolMessage) -> None:
         call = next(

@@ -112,7 +112,9 @@ class Call:
         state, agent = self._state(), self.session.agent
         sent, riders = bring_up_to_date(self.session, state, state["messages"], blocks, self.turn, anew=anew)
         self.registers["sent_memory"] = with_sent(state, self.session, sent)
-        self._riding |= {str(m.id): mark_of(m) for m in riders}
+        if riders:
+            self._riding |= {str(m.id): mark_of(m) for m in riders}
+            self._viewed = None
         changed = {m.id: m for m in self.conversation.changed}
         for given, mine in zip(self.request.state["messages"], self._all, strict=True):
             if (mark := self._riding.get(str(mine.id))) is not None:
@@ -124,6 +126,11 @@ class Call:
 
     def _view(self) -> list[AnyMessage]:
         """Return the request's messages, as other middleware may have edited them, with our notes and without what was evicted."""
+        if self._viewed is None:  # of a hundred messages it takes milliseconds, and is asked for again and again
+            self._viewed = self._made_view()
+        return self._viewed
+
+    def _made_view(self) -> list[AnyMessage]:
         own = {m.id: m for m in self.conversation.messages}
         told = {given.id: (given, mine) for given, mine in zip(self.request.state["messages"], self._all, strict=True)}
         view: list[AnyMessage] = []
@@ -132,13 +139,16 @@ class Call:
                 view.append(message)
                 continue
             given, mine = told[message.id]
-            if mine.id in own:
+            if mine.id in own and message is given:
+                view.append(mine)
+            elif mine.id in own:
                 content = mine.content if message.content == given.content else message.content
                 view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id, "content": content})))
         riding = self._riding
         return [cast(AnyMessage, with_mark(m, riding[str(m.id)])) if str(m.id) in riding else m for m in [*view, *self._settled]]
 
     def __post_init__(self) -> None:
+        self._viewed: list[AnyMessage] | None = None
         self._all = list(self.conversation.messages)
         before = cast(AgentState, {"messages": self._all, "turn": self.registers.get("turn")})
         self._settled = settle(before, self.session) if self.registers.get("turn") else []
@@ -158,6 +168,7 @@ class Call:
         gone = [m for m in state["messages"] if m.id in ids]
         self.evicted += gone
         self.conversation.leave(gone)
+        self._viewed = None
         self._settled = [m for m in self._settled if m.id not in ids]
         self.registers["summary"] = update["summary"]
         self.registers["sent_memory"] = update["sent_memory"]
