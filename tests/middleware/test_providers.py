@@ -26,8 +26,9 @@ def brain() -> Any:
             return Reply("They talked about boxes.")
         if last.role == "tool":
             return Reply("Done with the tools. " * 20)
+        edit, note = ("core_memory_append", {"label": "human", "content": "fact"}), ("archival_memory_insert", {"content": f"note {len(heard)}"})
         return (
-            Reply(calls=(("core_memory_append", {"label": "human", "content": "fact"}), ("archival_memory_insert", {"content": f"note {len(heard)}"}))),
+            Reply(calls=(edit, note)),
             Reply("Let me look.", calls=(("conversation_search", {"query": "box"}),)),
             Reply(calls=(("core_memory_append", {"label": "nobody", "content": "x"}),)),
             Reply("A long answer about boxes. " * 30),
