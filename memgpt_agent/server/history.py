@@ -170,6 +170,7 @@ def run_told(agent_id: str, run: RunItem) -> dict[str, Any]:
 def usage_told(run: RunItem) -> dict[str, Any]:
     """Return the tokens of a run as clients see them."""
     names = ("completion_tokens", "prompt_tokens", "total_tokens", "step_count", "context_tokens")
-    return {"message_type": "usage_statistics", **{name: run.usage.get(name, 0) for name in names}, "run_ids": [run.id]}
+    more = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+    return {"message_type": "usage_statistics", **{name: run.usage.get(name, 0) for name in (*names, *more)}, "run_ids": [run.id]}
 
 

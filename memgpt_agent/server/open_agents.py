@@ -10,10 +10,11 @@ from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
+from typing_extensions import override
 
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_configured_checkpointer
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Context, Settings
 from memgpt_agent.events import utc_now
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.leases import Leases
@@ -24,6 +25,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.owners import Identity, Walls, check, claim, right
 from memgpt_agent.owners.choices import check_model
 from memgpt_agent.server.problems import not_found
@@ -38,6 +40,24 @@ from memgpt_agent.turns.sleeper import SleepRule
 MAX_OPEN = 200
 """So many agents stay open; the one that was used least lately is closed first."""
 Key = tuple[str, str, str]
+
+
+class Momentary(MemGPTAgent):
+    """An agent that is open for one request, with choices that are not kept.
+
+    Args:
+        choices: fields of ``Context``, checked by whoever gives them.
+        given: what :class:`MemGPTAgent` is given.
+    """
+
+    def __init__(self, choices: Mapping[str, Any], **given: Any) -> None:
+        self._momentary = dict(choices)
+        super().__init__(**given)
+
+    @property
+    @override
+    def context(self) -> Context:
+        return super().context.model_copy(update=self._momentary)
 
 
 class OpenAgents:
@@ -208,9 +228,10 @@ class OpenAgents:
         named = {tool.name for tool in client_tools}
         tools = [tool for tool in self.tools.of(definition) if tool.name not in named]
         profile = self.profile_of(definition, [tool.name for tool in (*tools, *client_tools)])
-        return MemGPTAgent(
-            agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store, context=context,
-            model=model or definition.model or self._model, checkpointer=self.checkpointer, settings=self.settings,
+        chosen = resolve_chat_model(model, settings=self.settings) if model else definition.model or self._model
+        return Momentary(
+            context or {}, agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store,
+            model=chosen, checkpointer=self.checkpointer, settings=self.settings,
             owner=self.who, sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import ids
 from memgpt_agent.server.problems import Problem, not_found, status_of, told
+from memgpt_agent.store.plain import newest
 from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 
@@ -111,6 +112,11 @@ class Runs:
             found += [_read(item.value) for item in page]
         return sorted(found, key=lambda run: (run.created, run.id))
 
+    def newest(self, agent_id: str, thread_id: str) -> RunItem | None:
+        """Return the newest run of a conversation."""
+        found = newest(self._store, namespaces.of(agent_id, "runs"), by="created", filter={"thread_id": thread_id}, limit=1)
+        return _read(found[0].value) if found else None
+
     def unfinished(self, agent_ids: Iterable[str]) -> list[tuple[str, RunItem]]:
         """Return the runs of these agents that are stored as running and that nobody takes here."""
         found: list[tuple[str, RunItem]] = []
@@ -148,12 +154,13 @@ class Runs:
             raise Problem(503, "The server is going down; try again when it is back.")
         new = run_id or ids.run_id(agent.agent_id)
         known = await asyncio.to_thread(self._known, agent.agent_id, new)
+        events = turn(new)
         item = known or RunItem(new, agent.thread_id, stamp(utc_now()), background=background, input=text, request=request or {})
         live = LiveRun(_changed(item, status="running", completed="", stop_reason="", error=""), agent.agent_id, held=frozenset(held))
         await asyncio.to_thread(self.put, agent.agent_id, live.item)
         self.live[new] = live
         self.counts["started"] += 1
-        live.task = asyncio.create_task(self._take(live, agent, turn(new), closes=closes))
+        live.task = asyncio.create_task(self._take(live, agent, events, closes=closes))
         return live
 
     def _known(self, agent_id: str, run_id: str) -> RunItem | None:
@@ -219,14 +226,14 @@ def _outcome(response: AgentResponse | None) -> dict[str, Any]:
 
 
 def _usage(live: LiveRun, seconds: float) -> dict[str, Any]:
-    response, before = live.response, live.item.usage
-    steps = sum(1 for event in live.events if event.type in ("tool_call", "message"))
-    total = response.tokens_used if response else 0
-    made = sum(len(event.text) + len(str(event.arguments)) for event in live.events if event.type in ("tool_call", "message")) // 4
-    completion = min(total, made)
-    added = {"total_tokens": total, "completion_tokens": completion, "prompt_tokens": total - completion, "step_count": steps}
+    response, before = live.response or AgentResponse(""), live.item.usage
+    added = {
+        "total_tokens": response.tokens_used, "completion_tokens": response.output_tokens, "prompt_tokens": response.input_tokens,
+        "cached_input_tokens": response.cached_tokens, "cache_write_tokens": response.cache_written_tokens,
+        "reasoning_tokens": response.reasoning_tokens, "step_count": sum(event.type in ("tool_call", "message") for event in live.events),
+    }  # fmt: skip
     return {
-        **{name: before.get(name, 0) + value for name, value in added.items()}, "context_tokens": response.context_usage if response else 0,
+        **{name: before.get(name, 0) + value for name, value in added.items()}, "context_tokens": response.context_usage,
         "duration_ms": before.get("duration_ms", 0) + round(seconds * 1_000),
     }  # fmt: skip
 

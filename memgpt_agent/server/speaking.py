@@ -52,11 +52,13 @@ class Speaker:
             return await self._answered(agent, waiting, answers, background=background, closes=special)
         if waiting:
             raise Problem(409, WAITS.format(**asked(waiting[0], "")))
-        text = said(body)
+        text, sent = said(body), attached(body)
         kept = ("use_assistant_message", "include_return_message_types", "client_tools")
         request = {name: body[name] for name in kept if body.get(name) is not None}
         request |= {"otids": [one["otid"] for one in body.get("messages") or () if one.get("otid")]}
-        turn: Turn = lambda run_id: agent.astream(text, event_id=run_id)  # noqa: E731 - one expression, used once
+        if sent:
+            request["content"] = [part for message in _spoken(body) for part in parts_of(message.get("content"))]
+        turn: Turn = lambda run_id: agent.astream(text, event_id=run_id, attachments=sent)  # noqa: E731 - one expression, used once
         return await self.runs.start(
             agent, self._noting(turn), text=text, background=background, request=request, closes=special, held=self._held(agent_id, body)
         )
@@ -74,8 +76,8 @@ class Speaker:
 
     def waiting_run(self, agent_id: str, thread_id: str) -> Any:
         """Return the newest run of a conversation, if it waits for a person or a client."""
-        runs = [run for run in self.runs.of(agent_id) if run.thread_id == thread_id]
-        return runs[-1] if runs and runs[-1].request.get("pending") else None
+        run = self.runs.newest(agent_id, thread_id)
+        return run if run is not None and run.request.get("pending") else None
 
     def _held(self, agent_id: str, body: Mapping[str, Any]) -> list[str]:
         """Return the tools whose calls wait for a person or for the client."""
@@ -131,13 +133,48 @@ def said(body: Mapping[str, Any]) -> str:
     Raises:
         Problem: it says nothing.
     """
-    given = body.get("input")
-    messages: list[Mapping[str, Any]] = [{"role": "user", "content": given}] if given is not None else list(body.get("messages") or ())
-    texts = [text_of(message.get("content")) for message in messages]
+    texts = [text_of(message.get("content")) for message in _spoken(body)]
     text = "\n\n".join(text for text in texts if text.strip())
-    if not text:
+    if not text and not attached(body):
         raise Problem(422, "There is nothing to say: give `messages` with text, or `input`.")
     return text
+
+
+def _spoken(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    given = body.get("input")
+    return [{"role": "user", "content": given}] if given is not None else list(body.get("messages") or ())
+
+
+def attached(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the pictures that a client sends along, as content blocks; in Letta's form or in OpenAI's.
+
+    Raises:
+        Problem: one of them is neither data nor an address on the web.
+    """
+    return [block for message in _spoken(body) for part in parts_of(message.get("content")) if (block := _picture(part)) is not None]
+
+
+def parts_of(content: Any) -> list[dict[str, Any]]:
+    """Return the parts of a message's content; a text is one part."""
+    if isinstance(content, list):
+        return [dict(cast(Mapping[str, Any], part)) for part in cast(list[Any], content) if isinstance(part, Mapping)]
+    return [{"type": "text", "text": content}] if content else []
+
+
+def _picture(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    if part.get("type") not in ("image", "image_url"):
+        return None
+    source: Mapping[str, Any] = part.get("source") or {}
+    given = part.get("image_url")
+    url = str((cast(Mapping[str, Any], given).get("url") if isinstance(given, Mapping) else given) or source.get("url") or "")
+    if url.startswith("data:") and ";base64," in url:
+        kind, _, data = url.removeprefix("data:").partition(";base64,")
+        return {"type": "image", "base64": data, "mime_type": kind}
+    if url.startswith(("https://", "http://")):
+        return {"type": "image", "url": url}
+    if source.get("data"):
+        return {"type": "image", "base64": source["data"], "mime_type": source.get("media_type") or "image/png"}
+    raise Problem(422, "A picture needs its data (base64) or an address on the web.")
 
 
 def text_of(content: Any) -> str:

@@ -7,7 +7,7 @@ import letta_client
 import pytest
 from letta_client import Letta
 
-from tests.server.conftest import Running
+from tests.server.conftest import Running, StrictServer
 
 BLOCKS: Any = [{"label": "human", "value": "Her name is Ada."}, {"label": "persona", "value": "I am Sam."}]
 
@@ -146,3 +146,28 @@ def test_the_context_window_is_shown_by_section(client: Letta, agent: Any) -> No
     shown: Any = client.get(f"/v1/agents/{agent.id}/context", cast_to=dict[str, Any])
     assert shown["context_window_size_current"] > shown["num_tokens_core_memory"] > 0
     assert (shown["num_recall_memory"], "Her name is Ada." in shown["core_memory"]) == (2, True)
+
+
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)  # one pixel, a PNG
+
+
+def test_a_picture_reaches_the_model_and_is_told_again(client: Letta, agent: Any, provider: StrictServer) -> None:
+    """Sent as a part of a message, it is in the request to the model, and in the list as it was sent."""
+    picture: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PICTURE}}
+    content: Any = [picture, {"type": "text", "text": "What is this?"}]
+    reply = client.agents.messages.create(agent.id, messages=[{"role": "user", "content": content}])
+    assert kinds(reply.messages)[-1] == "assistant_message"
+    assert PICTURE in str(provider.requests[-1]["messages"])
+    told: Any = next(one for one in client.agents.messages.list(agent.id) if one.message_type == "user_message")
+    assert [part.type for part in told.content] == ["image", "text"]
+
+
+def test_choices_for_one_request_are_not_kept(client: Letta, agent: Any, provider: StrictServer) -> None:
+    """Another model and fewer steps hold for the request that names them."""
+    client.agents.messages.create(agent.id, input="now", override_model="openai/gpt-4o", max_steps=3)
+    assert provider.requests[-1]["model"] == "gpt-4o"
+    client.agents.messages.create(agent.id, input="then")
+    assert provider.requests[-1]["model"] == "gpt-4.1"
+    assert client.agents.retrieve(agent.id).model == "openai/gpt-4.1"

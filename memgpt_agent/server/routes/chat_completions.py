@@ -14,7 +14,7 @@ from memgpt_agent.server.problems import Problem, told
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data, Sent
-from memgpt_agent.server.speaking import text_of
+from memgpt_agent.server.speaking import parts_of
 from memgpt_agent.server.streams import data
 
 router = APIRouter(tags=["chat completions"])
@@ -47,18 +47,18 @@ def _agent(served: Served, model: str) -> AgentDefinition:
     return exact[0]
 
 
-def _news(messages: list[Data]) -> str:
-    """Return what is new: what the user said since the last answer. Chat clients send the whole conversation each time; the agent has it."""
-    said: list[str] = []
+def _news(messages: list[Data]) -> list[Data]:
+    """Return the parts of what is new: what the user said since the last answer. Clients send the whole conversation each time."""
+    said: list[Data] = []
     for message in reversed(messages):
         if message.get("role") == "user":
-            said.append(text_of(message.get("content")))
+            said.append(message)
         elif said or message.get("role") == "assistant":
             break
-    text = "\n\n".join(part for part in reversed(said) if part.strip())
-    if not text:
+    parts = [part for message in reversed(said) for part in parts_of(message.get("content"))]
+    if not parts:
         raise Problem(422, "The last message is not a user's, or it is empty.")
-    return text
+    return parts
 
 
 @router.post("/v1/chat/completions", response_model=None, summary="Chat, in OpenAI's form")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Query
 from memgpt_agent.server import agents_told, streams
 from memgpt_agent.server.history import History, run_told, usage_told
 from memgpt_agent.server.paging import Paged
+from memgpt_agent.server.problems import Problem
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer
@@ -105,6 +106,12 @@ async def cancelled(served: Served, chosen: Callable[[LiveRun], bool]) -> Data:
     for run in found:
         await served.runs.cancel(run)
     return {run.item.id: "cancelled" for run in found}
+
+
+@router.post("/{agent_id}/summarize", include_in_schema=False)
+def compact(agent_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
+    """Say that there is no such thing here."""
+    raise Problem(501, "A conversation is summarised by itself here, when its window is full.")
 
 
 @router.patch("/{agent_id}/reset-messages", response_model=AgentAnswer, summary="Begin the conversation anew")
