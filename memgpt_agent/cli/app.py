@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from memgpt_agent.cli import agents, blocks, keys, memory, model, tokens
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
+from memgpt_agent.cli.backups import backup, restore
 from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
@@ -98,4 +99,6 @@ app.command()(models)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
 app.command()(reindex)
+app.command()(backup)
+app.command()(restore)
 app.command()(doctor)

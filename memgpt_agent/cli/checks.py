@@ -52,6 +52,18 @@ def all_checks(terminal: Terminal, *, ask: bool) -> Iterator[Check]:
             yield Check(name, "failed", f"{type(error).__name__}: {error}", "Reinstall memgpt-agent; if that does not help, report it.")
 
 
+def deep_checks(terminal: Terminal) -> Iterator[Check]:
+    """Yield what is wrong with the data folder's files, or that nothing is; every byte is read."""
+    from memgpt_agent.backups import check_home
+
+    began, whole = time.perf_counter(), True
+    for problem in check_home(terminal.settings):
+        whole = False
+        yield Check("files", "failed", problem.found, problem.advice)
+    if whole:
+        yield Check("files", "ok", f"every file of {terminal.settings.home} is whole, read in {time.perf_counter() - began:.1f} s")
+
+
 def _versions() -> Check:
     names = ("memgpt-agent", "langgraph", "langchain-core", "faiss-cpu", "tiktoken")
     found = ", ".join(f"{name} {_version(name)}" for name in names)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from memgpt_agent.cli import options
-from memgpt_agent.cli.checks import Status, all_checks
+from memgpt_agent.cli.checks import Status, all_checks, deep_checks
 from memgpt_agent.cli.terminal import plain, terminal_of
 
 _SIGN: dict[Status, tuple[str, str]] = {"ok": ("ok    ", "green"), "note": ("note  ", "yellow"), "failed": ("FAILED", "red")}
@@ -14,11 +14,12 @@ _SIGN: dict[Status, tuple[str, str]] = {"ok": ("ok    ", "green"), "note": ("not
 def doctor(
     context: typer.Context,
     ask: Annotated[bool, typer.Option("--ask", help="Also send the chat model one short message (a provider may bill it).")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every file of the data folder and check it.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Check what an agent needs on this machine. Exits with 1 where something that is needed does not work."""
     terminal = terminal_of(context)
-    found = list(all_checks(terminal, ask=ask))
+    found = [*all_checks(terminal, ask=ask), *(deep_checks(terminal) if deep else ())]
     if as_json:
         terminal.print_json([check.__dict__ for check in found])
     else:

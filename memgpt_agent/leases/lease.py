@@ -185,6 +185,10 @@ class Lease:
         left = {**record, "holder": holder, "waiting": waiting}
         return left if left != record else None
 
+    def held_by_another(self, holder: Record | None) -> bool:
+        """Whether a stored entry is that of a claim that still holds."""
+        return holder is not None and not self._mine(holder) and self._counts(holder)
+
     def _mine(self, entry: Record | None) -> bool:
         return entry is not None and entry["token"] == self._me["token"]
 

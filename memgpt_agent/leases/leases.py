@@ -21,6 +21,8 @@ LEASE_SECONDS = 30.0
 _LOOK_SECONDS = (0.002, 0.05)
 """A waiting claim looks again after the first pause, then ever later, up to the second."""
 
+_MOST_LEASES = 100_000
+
 T = TypeVar("T")
 
 
@@ -135,6 +137,12 @@ class Leases:
         lease = Lease(self._store, name, self._seconds, self._clock, self._steady)
         with turnstile_of((id(self._store), name)) as turnstile:
             yield _Claim(self, lease, turnstile, wait_seconds)
+
+    def held(self) -> list[str]:
+        """Return the names that somebody holds right now, in any process."""
+        probe = Lease(self._store, "", self._seconds, self._clock, self._steady)
+        items = self._store.search(LEASES, limit=_MOST_LEASES)
+        return sorted(item.key for item in items if probe.held_by_another(item.value.get("holder")))
 
     def busy(self, name: str, waited_seconds: float) -> ConversationBusy:
         """Return the error that names who holds a conversation."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
 
+from memgpt_agent.backups import copy_before_upgrade
 from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
 from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreCorrupt, StoreError
@@ -81,6 +82,7 @@ def _open_home(settings: Settings) -> None:
         StoreCorrupt: the store is an empty file beside conversations: it was lost, and a new one would hide that.
     """
     private_folder(settings.home)
+    copy_before_upgrade(settings)
     memory, conversations = settings.home / "memory.db", settings.checkpoints_path
     if memory.exists() or conversations.exists():
         tighten(settings.home)

@@ -1,6 +1,6 @@
 """A store from a URL."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -32,6 +32,18 @@ class StoreBackend(Protocol):
             ConfigurationError: the URL names no store.
             StoreError: it cannot be opened.
         """
+        ...
+
+    def file(self, url: str) -> Path | None:
+        """Return the file in which the store of a URL is; None where it is in none of its own."""
+        ...
+
+    def upgrade_due(self, url: str) -> tuple[int, int] | None:
+        """Return the version of a store and this package's, where opening it will upgrade it; else None."""
+        ...
+
+    def problems(self, url: str) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with a store, and what to do about each; reads all of it and changes nothing."""
         ...
 
     def check(self) -> str:
@@ -72,6 +84,21 @@ def open_store(
         StoreError: there is none, and it was not to be made.
     """
     return _backend(url).open(str(url), index=index, ttl=ttl, fields=fields, create=create)
+
+
+def store_file(url: str | Path) -> Path | None:
+    """Return the file in which the store of a URL is; None for a temporary store, or one on a server."""
+    return _backend(url).file(str(url))
+
+
+def upgrade_due(url: str | Path) -> tuple[int, int] | None:
+    """Return the version of a store's file and that of this package, where opening it will upgrade it; else None."""
+    return _backend(url).upgrade_due(str(url))
+
+
+def store_problems(url: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a store, and what to do about each; reads all of it and changes nothing."""
+    return _backend(url).problems(str(url))
 
 
 def check_store_backend(url: str | Path) -> str:

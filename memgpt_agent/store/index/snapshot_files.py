@@ -177,6 +177,25 @@ def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: In
     return Contents(known, chunks=chunks, counts=counts, **columns)
 
 
+def check_files(folder: Path) -> None:
+    """Read every byte of a snapshot.
+
+    Raises:
+        SnapshotUnusable: it is not as it was written; with the reason.
+    """
+    try:
+        header = _header(folder)
+        for name, dtype in _COLUMNS.items():
+            _column(folder, header["columns"][name], dtype)
+        for vectors, approximate in header["chunks"]:
+            chunk = _chunk(folder, vectors, approximate, header["dims"] or 0)
+            map_rows(chunk, header["dims"] or 0)
+            if not is_whole(chunk, lambda: False):
+                raise SnapshotUnusable(f"{folder}: {vectors['file']} is damaged")
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
+        raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
+
+
 def covers(folder: Path, contents: Contents) -> bool:
     """Whether a snapshot shows all that an index holds, its approximate indexes included.
 

@@ -1,7 +1,8 @@
 """PostgresMemoryStore by a URL: ``postgresql://user@host/database?schema=memgpt``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from langgraph.store.base import IndexConfig, TTLConfig
@@ -30,6 +31,18 @@ class PostgresBackend:
         from memgpt_agent.store.postgres.store import PostgresMemoryStore
 
         return PostgresMemoryStore(url, index=index, ttl=ttl, fields=fields, create=create)
+
+    def file(self, url: str) -> Path | None:
+        """Return None: it is no file."""
+        return None
+
+    def upgrade_due(self, url: str) -> tuple[int, int] | None:
+        """Return None: a server's own backups are its upgrade's way back."""
+        return None
+
+    def problems(self, url: str) -> Iterator[tuple[str, str]]:
+        """Yield nothing: a server checks its own files."""
+        yield from ()
 
     def check(self) -> str:
         """Return the client's version; no server is asked."""

@@ -1,7 +1,7 @@
 """FaissStore by a URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``memory://``, or a path."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -9,7 +9,10 @@ from urllib.parse import unquote
 from langgraph.store.base import IndexConfig, TTLConfig
 
 from memgpt_agent.errors import ConfigurationError, StoreError
+from memgpt_agent.sqlite_files import schema_version
 from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.sqlite.checking import check_file
+from memgpt_agent.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from memgpt_agent.store.sqlite.store import FaissStore
 
 
@@ -30,6 +33,30 @@ class SqliteBackend:
         if not create:
             _check_there(url, path)
         return FaissStore(path or ":memory:", index=index, ttl=ttl, fields=fields)
+
+    def file(self, url: str) -> Path | None:
+        """Return the file that a URL names, without links in its way; None where it is a temporary one."""
+        path = _file_of(url)
+        return path.expanduser().absolute() if path else None
+
+    def upgrade_due(self, url: str) -> tuple[int, int] | None:
+        """Return the version of a store's file and that of this package, where opening it will change the former into the latter."""
+        path = self.file(url)
+        if path is None or not path.exists() or path.stat().st_size < 100:
+            return None
+        with path.open("rb") as file:
+            header = file.read(100)
+        owner, version = int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")
+        if owner != APPLICATION_ID or version >= len(MIGRATIONS):
+            return None
+        version = schema_version(path)  # what the file's log says of it
+        return (version, len(MIGRATIONS)) if 0 < version < len(MIGRATIONS) else None
+
+    def problems(self, url: str) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with a store's file, and what to do; it reads everything and changes nothing."""
+        path = self.file(url)
+        if path is not None and path.exists():
+            yield from check_file(path)
 
     def check(self) -> str:
         """Return SQLite's version, if it has what the store needs."""

@@ -1,0 +1,75 @@
+"""The full check of a data folder: every file, whether its parts fit each other, and who may read it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from memgpt_agent import sqlite_files
+from memgpt_agent.backups.writing import UPGRADES
+from memgpt_agent.checkpoints import conversation_problems
+from memgpt_agent.config import Settings
+from memgpt_agent.store import store_file, store_problems
+
+_OTHERS = 0o077
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong."""
+
+    found: str
+    """What."""
+    advice: str
+    """What to do."""
+
+
+def check_home(settings: Settings) -> Iterator[Problem]:
+    """Yield what is wrong with a data folder: it reads every byte of it and changes nothing, while agents speak.
+
+    Looked at are each database (SQLite's full check; rows, words, vectors and snapshots against each other; that every memory and every
+    conversation can be read), files that are empty or unreadable, what a cut-off backup or restore left, and rights.
+    """
+    home, memory = settings.home, store_file(settings.store_url)
+    for found, advice in store_problems(settings.store_url):
+        yield Problem(found, advice)
+    if settings.checkpoints_path.exists():
+        for found, advice in conversation_problems(settings.checkpoints_path):
+            yield Problem(found, advice)
+    known = {memory, settings.checkpoints_path.absolute()}
+    for place in sorted(home.rglob("*")) if home.exists() else ():
+        if place.is_file() and not place.is_symlink() and place.absolute() not in known:
+            yield from _file(place, home)
+    yield from _left_over(home)
+    yield from _rights(home)
+
+
+def _file(place: Path, home: Path) -> Iterator[Problem]:
+    name = place.relative_to(home).as_posix()
+    try:
+        is_database = sqlite_files.is_sqlite(place)
+    except OSError as error:
+        yield Problem(f"{name} cannot be read: {error.strerror or error}", f"Check who owns it: ls -l {place}")
+        return
+    if is_database and (found := sqlite_files.problems(place, in_use=not name.startswith(UPGRADES))):
+        yield Problem(f"{name} is damaged: {'; '.join(found[:_SHOWN])}", "Restore a backup (memgpt restore).")
+
+
+def _left_over(home: Path) -> Iterator[Problem]:
+    for place in (*home.glob(".*.part"), *home.parent.glob(f".{home.name}.restoring.*")):
+        yield Problem(f"{place} was left by a backup or a restore that was cut off", f"Delete it: rm -r {place}")
+
+
+def _rights(home: Path) -> Iterator[Problem]:
+    if os.name != "posix" or not home.exists():
+        return
+    models = home / "models"
+    open_to_others = [
+        place
+        for place in (home, *home.rglob("*"))
+        if not place.is_symlink() and not place.is_relative_to(models) and place.stat().st_mode & _OTHERS
+    ]
+    if open_to_others:
+        names = ", ".join(str(place) for place in open_to_others[:_SHOWN])
+        yield Problem(f"others on this machine may read {len(open_to_others):,} files or folders: {names}", f"chmod -R go-rwx {home}")
