@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from memgpt_agent.errors import StoreBusy
+from memgpt_agent.errors import StoreBusy, StoreCorrupt
 
 HEADER = b"SQLite format 3\x00"
 T = TypeVar("T")
@@ -35,23 +35,22 @@ def one_moment(paths: Sequence[Path], at_it: Callable[[], T]) -> Generator[tuple
     **Limits**: the log of a file grows while it is seen.
 
     Raises:
+        StoreCorrupt: one of them is damaged.
         StoreBusy: one of them was locked for more than a minute.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
     with ExitStack() as opened:
         while True:
             with ExitStack() as locked:
-                if all(_lock(locked.enter_context(_opened(path))) for path in paths):
-                    readers = [opened.enter_context(_opened(path)) for path in paths]
-                    for reader in readers:
-                        reader.execute("BEGIN")
-                        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                if all(_lock(locked.enter_context(_opened(path)), path) for path in paths):
+                    readers = [_looking(opened.enter_context(_opened(path)), path) for path in paths]
                     then = at_it()
                     break
             if time.monotonic() > deadline:
                 names = " and ".join(map(str, paths))
                 raise StoreBusy(f"{names} were locked for {_WAIT_SECONDS:.0f} seconds. Stop what uses them or try again.")
-        yield readers, then
+        with _told(" and ".join(map(str, paths))):
+            yield readers, then
 
 
 def copy(source: Seen, target: Path, told: Callable[[int, int], None] = lambda _done, _total: None) -> None:
@@ -104,11 +103,27 @@ def _opened(path: Path) -> Generator[sqlite3.Connection]:
         yield connection
 
 
-def _lock(connection: sqlite3.Connection) -> bool:
+def _lock(connection: sqlite3.Connection, path: Path) -> bool:
+    with _told(str(path)):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) and "busy" not in str(error):
+                raise
+            return False
+        return True
+
+
+def _looking(connection: sqlite3.Connection, path: Path) -> Seen:
+    with _told(str(path)):
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return connection
+
+
+@contextmanager
+def _told(names: str) -> Generator[None]:
     try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error) and "busy" not in str(error):
-            raise
-        return False
-    return True
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreCorrupt(f"{names} cannot be read ({error}). Nothing was changed. See what can be done: memgpt doctor --deep") from error
