@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memgpt_agent import sqlite_files
-from memgpt_agent.backups.writing import UPGRADES
+from memgpt_agent.backups.writing import UPGRADES, cut_off
 from memgpt_agent.checkpoints import conversation_problems
 from memgpt_agent.config import Settings
 from memgpt_agent.store import store_file, store_problems
@@ -39,6 +39,8 @@ def check_home(settings: Settings) -> Iterator[Problem]:
             yield Problem(found, advice)
     known = {memory, settings.checkpoints_path.absolute()}
     for place in sorted(home.rglob("*")) if home.exists() else ():
+        if place.relative_to(home).parts[0].startswith("."):  # what is being written
+            continue
         if place.is_file() and not place.is_symlink() and place.absolute() not in known:
             yield from _file(place, home)
     yield from _left_over(home)
@@ -57,8 +59,8 @@ def _file(place: Path, home: Path) -> Iterator[Problem]:
 
 
 def _left_over(home: Path) -> Iterator[Problem]:
-    for place in (*home.glob(".*.part"), *home.parent.glob(f".{home.name}.restoring.*")):
-        yield Problem(f"{place} was left by a backup or a restore that was cut off", f"Delete it: rm -r {place}")
+    for place in cut_off(home):
+        yield Problem(f"{place} was left by a backup that was cut off", f"Delete it: rm -r {place}")
 
 
 def _rights(home: Path) -> Iterator[Problem]:

@@ -23,6 +23,9 @@ Tell = Callable[[str], None]
 TURN_WAIT_SECONDS = 10.0
 """So long it waits for a moment in which no turn is being taken."""
 _LOOK_SECONDS = 0.1
+_DRAFT = ".memgpt-part"
+_CUT_OFF_SECONDS = 3_600.0
+"""A folder that is being written gets a file or more in such a time; a process may be on another machine, so it is not asked for."""
 MEMORY = "memory.db"
 _LEFT_OUT = {"models": "model files (memgpt model pull gets them again)", "keys": "keys of providers (memgpt keys set)"}
 _DERIVED = (".indexes",)
@@ -129,7 +132,15 @@ def _draft(destination: Path, home: Path) -> Path:
     if place.resolve().is_relative_to(home.resolve()) and not place.name.startswith(UPGRADES):
         raise ConfigurationError(f"{destination} lies in the data folder {home}. Name a place outside, best on another disk.")
     place.parent.mkdir(parents=True, exist_ok=True)
-    return place.with_name(f".{place.name}.{os.getpid()}.part")
+    for left in cut_off(place.parent):
+        shutil.rmtree(left, ignore_errors=True)
+    return place.with_name(f".{place.name}.{os.getpid()}{_DRAFT}")
+
+
+def cut_off(folder: Path) -> list[Path]:
+    """Return what backups left in a folder that were cut off; one that is being written is not among them."""
+    drafts = [place for place in folder.glob(f".*{_DRAFT}") if place.is_dir() and not place.is_symlink()]
+    return [place for place in drafts if time.time() - place.stat().st_mtime > _CUT_OFF_SECONDS]
 
 
 def _check_space(folder: Path, places: list[Path]) -> None:
