@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from langgraph.store.base import BaseStore
 
+from memgpt_agent.backups import drop_upgrade_copies
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import NotAllowed
@@ -111,6 +112,8 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
         store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
         check(store, Identity.of(settings.owner), agent_id, "own")
+        if definitions.load(store, agent_id) is not None:
+            drop_upgrade_copies(settings.home)
         erasing.erase(store, checkpointer, agent_id, settings.turn_wait_seconds, tell or (lambda _: None))
 
 

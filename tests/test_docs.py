@@ -72,6 +72,18 @@ def test_every_page_and_decision_is_in_the_index() -> None:
     ] == []
 
 
+def test_every_claim_of_the_threat_model_has_a_test_that_exists() -> None:
+    """Each row of what holds names one or more tests by file and name, and they are there."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| against")]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert named, f"no test: {row}"
+        for path, name in named:
+            assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path} has no {name}"
+
+
 def test_no_two_decisions_have_one_number() -> None:
     """A number names one page of docs/adr, and 0001 is there."""
     numbers = [int(page.name[:4]) for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]

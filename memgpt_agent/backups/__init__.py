@@ -3,7 +3,7 @@
 from memgpt_agent.backups.checking import Problem, check_home
 from memgpt_agent.backups.manifest import Backup
 from memgpt_agent.backups.restoring import Restored, restore, verify_backup
-from memgpt_agent.backups.upgrading import copy_before_upgrade
+from memgpt_agent.backups.upgrading import copy_before_upgrade, drop_upgrade_copies
 from memgpt_agent.backups.writing import backup
 
-__all__ = ["Backup", "Problem", "Restored", "backup", "check_home", "copy_before_upgrade", "restore", "verify_backup"]
+__all__ = ["Backup", "Problem", "Restored", "backup", "check_home", "copy_before_upgrade", "drop_upgrade_copies", "restore", "verify_backup"]

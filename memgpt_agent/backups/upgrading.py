@@ -1,6 +1,7 @@
 """A copy of the data folder before a newer version of this package changes its files."""
 
 import logging
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,14 @@ from memgpt_agent.config import Settings
 from memgpt_agent.store import upgrade_due
 
 _log = logging.getLogger(__name__)
+
+
+def drop_upgrade_copies(home: Path) -> int:
+    """Delete the copies that upgrades made in a data folder, and return how many: what is erased must not stay in them."""
+    copies = [place for place in home.glob(f"{UPGRADES}*") if place.is_dir() and not place.is_symlink()]
+    for place in copies:
+        shutil.rmtree(place)
+    return len(copies)
 
 
 def copy_before_upgrade(settings: Settings) -> Path | None:

@@ -44,6 +44,11 @@ class DocumentReader:
         """End its process."""
         self.close()
 
+    @property
+    def process_id(self) -> int | None:
+        """The number of its process; None while it has none."""
+        return self._process.pid if self._process else None
+
     def close(self) -> None:
         """End its process."""
         process, self._process = self._process, None

@@ -21,6 +21,7 @@ from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreCorrupt, St
 from memgpt_agent.leases import Leases
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.sqlite.schema import MIGRATIONS
+from memgpt_agent.stored_agents import delete_agent
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
 COMPAT = Path(__file__).parent.parent / "compat"
@@ -230,6 +231,13 @@ def test_an_older_home_is_copied_before_it_is_upgraded(tmp_path: Path) -> None:
     restore(copy, Settings(home=home), replace=True)
     with closing(sqlite3.connect(f"file:{home / 'memory.db'}?mode=ro", uri=True)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == 5
+
+
+def test_what_is_erased_does_not_stay_in_the_copy_of_an_upgrade(home: Path) -> None:
+    """It was made unasked, so it goes when an agent is deleted; a backup that a person made stays theirs."""
+    shutil.copytree(home, home / "before-upgrade-v5-20260101-000000")
+    delete_agent("ann", Settings(home=home))
+    assert not list(home.glob("before-upgrade-*"))
 
 
 def found(home: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from memgpt_agent.documents import Limits, Skipped, find_files, load_documents, read_sections
+from memgpt_agent.documents import DocumentReader, Limits, Skipped, find_files, load_documents, read_sections
 from memgpt_agent.errors import DocumentError
 from tests.documents.made import SHOWN, WORDS, archive, pdf, word, workbook
 
@@ -181,7 +181,7 @@ def test_a_tree_that_is_too_deep_or_too_wide_is_reported(tmp_path: Path) -> None
 
 
 def test_a_strangers_module_beside_the_documents_is_not_run(tmp_path: Path) -> None:
-    """A csv.py in the folder one stands in is a document, not a program; keys stay out of the parser's process."""
+    """A csv.py in the folder one stands in is a document, not a program."""
     (tmp_path / "csv.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     code = "from memgpt_agent.documents import load_documents\nprint([p.text for p in load_documents('t.csv')])"
@@ -189,3 +189,17 @@ def test_a_strangers_module_beside_the_documents_is_not_run(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == ["a: 1; b: 2"]
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the environment of a process is read from /proc")
+def test_the_parsers_process_gets_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment holds paths and languages, nothing else."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("MY_PASSWORD", "hunter2")
+    with DocumentReader() as reader:
+        list(reader.parse(b"a,b\n1,2\n", Path("t.csv"), "csv"))
+        assert reader.process_id is not None
+        environment = Path(f"/proc/{reader.process_id}/environ").read_bytes()
+    assert b"PATH=" in environment
+    assert b"secret" not in environment
+    assert b"hunter2" not in environment

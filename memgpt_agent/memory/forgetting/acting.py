@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
+from memgpt_agent.backups import drop_upgrade_copies
 from memgpt_agent.checkpoints import SqliteCheckpointer
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import deletion, namespaces
@@ -91,6 +92,7 @@ class Forgetting:
                 rewrite_newest(self.checkpointer, thread_id, conversations)
         if self.home is not None:
             forget_lines(self.home / "history", note.needles())
+            drop_upgrade_copies(self.home)
 
     def done(self, note: Note) -> list[PutOp]:
         """Return the writes that put what is kept of an act in the place of its note: when, by whom, how much."""
