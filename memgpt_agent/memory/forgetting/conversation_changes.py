@@ -73,7 +73,8 @@ class ConversationChanges:
         if _is_queue(value):
             return self.queue(cast(list[BaseMessage], value))
         if name == "core_memory" and isinstance(value, dict):
-            return shortened(cast(dict[str, Any], value), self.needles, frozenset(self.note.kept))
+            blocks = {label: self.note.without_lines(label, str(text)) for label, text in cast(dict[str, Any], value).items()}
+            return shortened(blocks, self.needles, frozenset(self.note.kept))
         if name == "turn_notes" and isinstance(value, dict):
             notes = cast(dict[str, Any], value)
             return {**notes, "memories": [text for text in notes.get("memories", []) if not self._holds(text)]}

@@ -43,6 +43,8 @@ class Found:
     """The part of it that others may quote."""
     thread_id: str = ""
     """The conversation of a message."""
+    label: str = ""
+    """The block of a line."""
 
 
 class Line(NamedTuple):
@@ -81,7 +83,8 @@ class Finder:
         key = ("line", f"{line.label}\n{line.text}")
         known = self.found.get(key)
         if known is None or (ticked and not known.ticked):
-            self.found[key] = Found(name, "line", line.text, why, ticked, tier="core", told=line.text if told is None else told)
+            said = line.text if told is None else told
+            self.found[key] = Found(name, "line", line.text, why, ticked, tier="core", told=said, label=line.label)
 
     def items(self) -> Iterator[tuple[str, str, Value]]:
         """Yield the items that can go as a whole: their tier, key and value."""
@@ -248,8 +251,8 @@ def _turns_of_causes(holdings: Holdings, one: Found) -> set[str]:
 
 
 def _holding(text: str, needles: Needles) -> str:
-    """Return the sentences of a text that hold the words; all of it where they stand in none of them whole."""
-    return "\n".join(part for part in sentences(text) if needles.literally_in(part)) or text
+    """Return the sentences of a text that hold the words; the words themselves where they stand in none of them whole."""
+    return "\n".join(part for part in sentences(text) if needles.literally_in(part)) or "\n".join(needles.literal)
 
 
 def _nearest(words: set[str], roots: list[set[str]]) -> float:

@@ -32,6 +32,8 @@ class Note:
     """Words that may stand nowhere any more."""
     quoted: tuple[str, ...] = ()
     """What was said in what goes; others may quote it."""
+    lines: tuple[str, ...] = ()
+    """Lines of blocks that go as a whole, each behind its block's label and a line break."""
     kept: tuple[str, ...] = ()
     """Ids of messages, and texts in their normal form, that hold the words and stay all the same."""
     names: tuple[str, ...] = ()
@@ -60,6 +62,10 @@ class Note:
         read["items"] = tuple((str(tier), str(key)) for tier, key in value["items"])
         read["said"] = {key: (str(one[0]), str(one[1])) for key, one in value["said"].items()}
         return cls(**read)
+
+    def without_lines(self, label: str, text: str) -> str:
+        """Return a block's text without the lines that go."""
+        return "\n".join(line for line in text.split("\n") if f"{label}\n{line}" not in self.lines) if self.lines else text
 
     def needles(self) -> Needles:
         """Return what is looked for in texts."""

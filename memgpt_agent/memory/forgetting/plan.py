@@ -132,9 +132,10 @@ class ForgetPlan:
         ticked, stay = self.ticked, [one for one in self.found if not one.ticked]
         said = {one.id: (one.thread_id, one.time) for one in ticked if one.tier in SAID}
         kept = [*(one.id for one in stay), *(normal(one.text) for one in stay if one.kind == "line")]
+        lines = tuple(f"{one.label}\n{one.text}" for one in ticked if one.kind == "line" and one.told == one.text)
         now = stamp(self.clock())
         return replace(
-            self.draft, id=uuid.uuid4().hex, items=tuple((one.tier, one.id) for one in ticked if one.tier != "core"), said=said,
+            self.draft, id=uuid.uuid4().hex, lines=lines, items=tuple((one.tier, one.id) for one in ticked if one.tier != "core"), said=said,
             quoted=tuple(dict.fromkeys(one.told for one in ticked if one.told)), kept=tuple(kept),
             place=self.forgetting.place, log={"time": now, "actor": self.actor, "erased": self.counts()},
         )  # fmt: skip

@@ -92,7 +92,13 @@ class StoreChanges:
     def _block(self, value: Value | None) -> Value | None:
         if value is None or value.get("shared"):
             return None
-        return self._unkeyed({**shortened(value, self._needles, self._kept), "label": value["label"]})
+        return self._shorter_block(value)
+
+    def _shorter_block(self, value: Value) -> Value:
+        """Return a block, or a version of one, without what is to be forgotten."""
+        label = str(value["label"])
+        left = {**value, "value": self._note.without_lines(label, str(value["value"]))}
+        return self._unkeyed({**shortened(left, self._needles, self._kept), "label": label})
 
     def _versions(self, held: Holdings) -> Iterator[PutOp]:
         """Shorten the versions of blocks; those from before the note's moment go, but for the newest of each block."""
@@ -101,7 +107,7 @@ class StoreChanges:
             if str(value["time"]) < self._note.versions_before and newest.get(str(value["label"])) != value["version"]:
                 yield PutOp(self._namespace("core_history"), key, None)
                 continue
-            changed = self._unkeyed({**shortened(value, self._needles, self._kept), "label": value["label"]})
+            changed = self._shorter_block(value)
             if changed != value:
                 yield PutOp(self._namespace("core_history"), key, changed, index=False)
 

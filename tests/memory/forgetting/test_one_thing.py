@@ -206,6 +206,17 @@ def test_a_line_a_fact_and_a_passage_are_forgotten_by_their_ids(opened: Opened) 
         assert agent.memory.store.search(("ann", "entities")) == []
 
 
+def test_words_over_several_lines(opened: Opened, left: Left) -> None:
+    """Each of the lines that were written with them goes, however little it says by itself."""
+    words = 'the code is "A\\B"\nand\t42'
+    with opened([call("core_memory_append", label="human", content=words, request_heartbeat=True), say("Noted.")], human="Likes tea.") as agent:
+        agent.step(words)
+        agent.forget(words).erase()
+        assert agent.core_memory["human"] == "Likes tea."
+        assert [m.text for m in agent.messages()] == ["Noted."]
+    assert left(words) == {}
+
+
 def test_what_belongs_to_others_is_listed_and_stays(opened: Opened) -> None:
     """A shared block, a user's name: the plan names them, with what to do."""
     with opened([say("Hi.")], user_id=PLACE) as agent:
