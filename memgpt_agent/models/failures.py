@@ -14,9 +14,10 @@ _BUSY_NAMES = frozenset(
     {
         "RateLimitError", "APIConnectionError", "APITimeoutError", "InternalServerError", "OverloadedError", "ServiceUnavailable",
         "ServiceUnavailableError", "ResourceExhausted", "TooManyRequests", "DeadlineExceeded", "ThrottlingException", "TransportError",
+        "ChunkedEncodingError", "ProtocolError", "ConnectionError", "Timeout",
     }
 )  # fmt: skip
-"""Names of the providers' own errors, and httpx's base of all that goes wrong on the way; no provider is imported to compare."""
+"""Names of the providers' own errors, and httpx's and requests' bases of what goes wrong on the way; no provider is imported to compare."""
 _STREAM_NAMES = frozenset({"APIError", "APIStatusError", "ResponseError"})
 """Errors that the SDKs of OpenAI, Anthropic and Ollama raise for an error event within an answer whose status was 200."""
 _LASTING = re.compile(

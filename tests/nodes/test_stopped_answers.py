@@ -13,7 +13,7 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.nodes.continuing import MAX_CONTINUED
 from memgpt_agent.prompts import CUT_NOTE
-from memgpt_agent.testing import ScriptedModel, calls, say
+from memgpt_agent.testing import ScriptedModel, call, calls, say
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 
 BOTH = pytest.mark.parametrize("how", ["sync", "async"])
@@ -190,3 +190,25 @@ def test_a_short_reply_stays_a_reply(text: str) -> None:
     """It says something."""
     agent = MemGPTAgent(model=ScriptedModel([text]), store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
     assert agent.step("Hi").message == text
+
+
+@BOTH
+async def test_the_same_words_are_said_once_in_a_turn(how: str) -> None:
+    """A weak model that repeats itself is told so, and the user reads its words once; in the next turn they may be said again."""
+    again = call("send_message", message="I remember that.", request_heartbeat=True)
+    model = ScriptedModel([again, again, again, say("Anything else?"), say("I remember that.")])
+    agent = MemGPTAgent(model=model, store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
+    events = await turn(agent, how)
+    assert response(events).message == "I remember that.\n\nAnything else?"
+    assert shown(events) == response(events).message
+    assert response(await turn(agent, how)).message == "I remember that."
+
+
+@BOTH
+async def test_a_model_that_only_repeats_itself_is_stopped(how: str) -> None:
+    """After some times, with what it said as the reply."""
+    again = call("send_message", message="I remember that.", request_heartbeat=True)
+    model = ScriptedModel([again] * 6)
+    agent = MemGPTAgent(model=model, store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
+    events = await turn(agent, how)
+    assert (response(events).message, shown(events)) == ("I remember that.",) * 2

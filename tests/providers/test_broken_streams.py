@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's pac
 
 
 @pytest.mark.parametrize("fault", ["drop", "error"])
-@pytest.mark.parametrize("name", ["openai", "responses", "anthropic-thinking", "mistral", "ollama", "deepseek", "llama.cpp"])
+@pytest.mark.parametrize("name", ["openai", "responses", "anthropic-thinking", "mistral", "ollama", "deepseek", "llama.cpp", "gemini"])
 def test_a_broken_stream_is_asked_for_again(name: str, fault: str, tmp_path: Path):
     """What had been streamed of it is taken back, and is not part of the reply."""
     asked: list[int] = []

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from memgpt_agent.errors import ToolError
+from memgpt_agent.events import mark_of
 from memgpt_agent.nodes.approval import ask
 from memgpt_agent.nodes.profile_rules import is_draft
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.nodes.tool_rules import refusal
-from memgpt_agent.prompts import CALL_GIVEN_UP, CHECK_ANSWER, INTERRUPTED, INVALID_CALL
-from memgpt_agent.tools.messages import SENT
+from memgpt_agent.prompts import CALL_GIVEN_UP, CHECK_ANSWER, INTERRUPTED, INVALID_CALL, SAID_ALREADY
+from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import validated
 
 
@@ -32,11 +33,23 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
     call, forbidden = _allowed(step, call, done)
     if forbidden:
         return call, Outcome(forbidden, failed=True)
+    if _said_already(step, call, done):
+        return call, Outcome(SAID_ALREADY, failed=True)
     if is_draft(step.session, step.turn, call.name, call.parsed.arguments):
         return call, Outcome(CHECK_ANSWER, failed=True)
     if step.session.cut_off_twice:  # the process died in the first call that was not noted
         return call, Outcome(CALL_GIVEN_UP, failed=True)
     return call, None
+
+
+def _said_already(step: Step, call: Call, done: Sequence[Done]) -> bool:
+    """Whether the user has read these very words in this turn: a weak model repeats them until it is stopped."""
+    text = call.parsed.arguments.get("message")
+    if call.name != SEND_MESSAGE or not isinstance(text, str):
+        return False
+    said = [one.outcome.said for one in (*step.earlier, *done)]
+    said += [m.text for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
+    return text.strip() in [words.strip() for words in said if words]
 
 
 def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, str]:
