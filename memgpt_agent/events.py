@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, Literal, NotRequired, cast
 from zoneinfo import ZoneInfo
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
 from typing_extensions import TypedDict
 
 EventType = Literal["user_message", "heartbeat", "system_alert", "login", "agent_message"]
@@ -110,6 +111,12 @@ class Mark(TypedDict, total=False):
     """Which agent of the conversation noted this; missing in what earlier versions wrote."""
     also: dict[str, Any]
     """What other agents of the conversation note on the message, by agent."""
+    said: str
+    """The digest of what the message says, as the agent knows it: another one now means that somebody has edited it."""
+    was: list[str]
+    """The digests of what it said before edits: a client that still has an old copy does not bring it back."""
+    removed: list[str]
+    """The ids of messages beside this one that somebody outside of the agent removed; gone once recall memory has taken it in."""
 
 
 def utc_now() -> datetime:
@@ -148,6 +155,25 @@ def merged_marks(old: Mark, new: Mark) -> Mark:
         notes[second] = latest
     notes.pop(first, None)
     return cast(Mark, {**main, "also": notes} if notes else main)
+
+
+def removal(message_id: str) -> RemoveMessage:
+    """Return the removal of a message that the agent itself takes out of the queue: recall memory keeps it."""
+    return RemoveMessage(id=message_id, additional_kwargs={MARK: Mark(kind="history")})
+
+
+def digest_of(message: BaseMessage) -> str:
+    """Return a short digest of what a message says: its text, and the calls it makes."""
+    text = message.content if isinstance(message.content, str) else message.text
+    calls = [(call["id"], call["name"], call["args"]) for call in message.tool_calls] if isinstance(message, AIMessage) else []
+    said = f"{text.strip()}\x1f{calls}" if calls else text.strip()
+    return blake2b(said.encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def is_edited(message: BaseMessage) -> bool:
+    """Whether a message says something else than the agent noted on it."""
+    said = mark_of(message).get("said")
+    return said is not None and said != digest_of(message)
 
 
 def told_text(message: BaseMessage) -> str:

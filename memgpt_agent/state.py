@@ -6,16 +6,19 @@ from langchain_core.messages import (
     AIMessage,
     AnyMessage,
     BaseMessage,
+    BaseMessageChunk,
     HumanMessage,
     RemoveMessage,
     SystemMessage,
     ToolMessage,
+    convert_to_messages,
+    message_chunk_to_message,
 )
 from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
-from langgraph.graph.message import add_messages  # pyright: ignore[reportMissingTypeStubs]
+from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages  # pyright: ignore[reportMissingTypeStubs]
 from typing_extensions import TypedDict
 
-from memgpt_agent.events import Event, EventType, Mark, mark_of, merged_marks, with_mark
+from memgpt_agent.events import Event, EventType, Mark, digest_of, mark_of, merged_marks, with_mark
 
 HeartbeatReason = Literal[
     "requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "cut_off", "rule", "told",
@@ -94,6 +97,8 @@ class Summary(TypedDict):
     """The time of the newest of them, ISO 8601."""
     pages: NotRequired[int]
     """The number of the newest page that has left main context in this way, at least in part."""
+    stale: NotRequired[bool]
+    """Whether it has to be made anew: a message that it drew on was corrected."""
 
 
 class ModelFacts(TypedDict):
@@ -137,40 +142,101 @@ _WHOLE = {AIMessage, HumanMessage, SystemMessage, ToolMessage}
 def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
     """Return the queue with new messages added, replaced by id, or removed.
 
-    It is LangGraph's ``add_messages`` but for two things. A message that the agent has received stands as it is
-    when a client sends it again without the agent's mark, so that resending a whole history changes nothing. A message
-    that one agent receives keeps what the others have noted on it. And a message removed and given again in one update
-    moves to the end.
+    It is LangGraph's ``add_messages`` but for this: A message that a client sends again without the agent's mark keeps its mark.
+    Where it says the same, or what it said before an edit, the message stands as it is, so that resending a whole history changes
+    nothing; else it is edited, and the agent sees that by its mark. The agent also finds noted what others have removed. A message
+    that one agent receives keeps what the others have noted on it. And a message removed and given again in one update moves to
+    the end.
     """
-    given = cast(list[BaseMessage], right if isinstance(right, list) else [right])
+    given = cast(list[Any], right if isinstance(right, list) else [right])
     if all(type(m) in _WHOLE and m.id for m in given):  # whole messages with ids; where all are new they are just added
         fresh = {m.id for m in given}
         if len(fresh) == len(given) and not any(m.id in fresh for m in left):
             return [*left, *cast(list[AnyMessage], given)]
-    received = {m.id for m in left if mark_of(m)}
-    fresh = [m for m in given if not (_id(m) in received and not isinstance(m, RemoveMessage) and not _marked(m))]
-    there = {m.id: mark_of(m) for m in left}
-    fresh = [_with_notes(m, there.get(m.id)) if _marked(m) else m for m in fresh]
-    removed = {m.id for m in fresh if isinstance(m, RemoveMessage)}
-    moved = [m for m in fresh if not isinstance(m, RemoveMessage) and _id(m) in removed]
+    fresh = _whole(given)
+    there = {m.id: m for m in left if mark_of(m)}
+    removals = {m.id for m in fresh if isinstance(m, RemoveMessage)}
+    given_again = set(there) if REMOVE_ALL_MESSAGES in removals else removals
+    changed = [(m, _resent(there[m.id], m) if m.id in there else m) for m in fresh]
+    fresh = [there[m.id] if now is None else now for m, now in changed if now is not None or m.id in given_again]
+    from_outside = any(isinstance(m, RemoveMessage) and not mark_of(m) for m in fresh)
+    moved = [m for m in fresh if not isinstance(m, RemoveMessage) and m.id in removals]
+    merged = left
     if moved:
         fresh = [m for m in fresh if m not in moved]
-        left = cast(list[AnyMessage], add_messages(cast(Any, left), cast(Any, fresh)))
+        merged = _added(merged, fresh)
         fresh = moved
+    merged = _added(merged, fresh)
+    own = {m.id for m in fresh if isinstance(m, RemoveMessage) and mark_of(m)}
+    return _with_removals(left, merged, own) if from_outside else merged
+
+
+def _whole(given: list[Any]) -> list[BaseMessage]:
+    messages = [m if isinstance(m, BaseMessage) else convert_to_messages([m])[0] for m in given]
+    return [message_chunk_to_message(m) if isinstance(m, BaseMessageChunk) else m for m in messages]
+
+
+def _added(left: list[AnyMessage], fresh: list[BaseMessage]) -> list[AnyMessage]:
     return cast(list[AnyMessage], add_messages(cast(Any, left), cast(Any, fresh)))
 
 
-def _with_notes(message: Any, noted: Mark | None) -> Any:
-    """Return a message that replaces one, with what other agents noted on that."""
-    return with_mark(message, merged_marks(noted, mark_of(message))) if noted else message
+def _resent(known: AnyMessage, message: BaseMessage) -> BaseMessage | None:
+    """Return what takes the place of a message that the agent knows; ``None`` where that stands as it is."""
+    if isinstance(message, RemoveMessage):
+        return message
+    mark = mark_of(known)
+    if mark_of(message):
+        return with_mark(message, merged_marks(mark, mark_of(message)))
+    if message.type != known.type:
+        return None
+    calls = message.tool_calls if isinstance(message, AIMessage) and isinstance(known, AIMessage) else []
+    called = bool(calls) and calls != cast(AIMessage, known).tool_calls
+    same = _says_the_same(known, message)
+    if same and not called:
+        return None
+    content = known.content if same else message.content
+    edited = known.model_copy(update={"content": content, **({"tool_calls": calls} if called else {})})
+    before, now = digest_of(known), digest_of(edited)
+    said = mark.get("said", before)
+    if now != before and now in {said, *mark.get("was", ())}:
+        return None  # a copy from before an edit, which is not taken back by it
+    return with_mark(edited, {**mark, "said": said})
 
 
-def _id(message: Any) -> str | None:
-    return cast(dict[str, Any], message).get("id") if isinstance(message, dict) else getattr(message, "id", None)
+def _says_the_same(known: AnyMessage, message: BaseMessage) -> bool:
+    """Whether two contents have the same text; a client that drops pictures from its history has not edited it."""
+    if known.text.strip() != message.text.strip():
+        return False
+    blocks: list[Any] = [] if isinstance(message.content, str) else cast(list[Any], message.content)
+    return message.content == known.content or not any(isinstance(b, dict) and cast(dict[str, Any], b).get("type") != "text" for b in blocks)
 
 
-def _marked(message: Any) -> bool:
-    return isinstance(message, BaseMessage) and bool(mark_of(message))
+def _with_removals(left: list[AnyMessage], merged: list[AnyMessage], own: set[str | None]) -> list[AnyMessage]:
+    """Note what was removed from outside on the message behind it that stays, or on the last one before it."""
+    stays = {m.id: place for place, m in enumerate(merged) if mark_of(m)}
+    waiting: list[str] = []
+    noted: dict[int, list[str]] = {}
+    last: int | None = None
+    for message in left:
+        if message.id in stays:
+            last = stays[message.id]
+            noted[last] = [*noted.get(last, []), *waiting]
+            waiting = []
+        elif (mark := mark_of(message)) and message.id not in own:
+            waiting += [i for i in (str(message.id), mark.get("call_id", ""), *mark.get("removed", [])) if i]
+    if last is not None:
+        noted[last] += waiting
+    return [_with_removed(m, noted[place]) if noted.get(place) else m for place, m in enumerate(merged)]
+
+
+def _with_removed(message: AnyMessage, ids: list[str]) -> Any:
+    mark = mark_of(message)
+
+    def noted(one: Any) -> Any:
+        return {**one, "removed": list(dict.fromkeys([*one.get("removed", []), *ids]))}
+
+    also = {agent: noted(one) for agent, one in (mark.get("also") or {}).items()}
+    return with_mark(message, cast(Mark, {**noted(mark), **({"also": also} if also else {})}))
 
 
 class AgentInput(TypedDict, total=False):

@@ -17,7 +17,7 @@ from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
 from memgpt_agent.leases import LEASES, Lease, Leases
 from memgpt_agent.memory import namespaces
-from memgpt_agent.nodes.arrivals import KEPT_EVENT_IDS
+from memgpt_agent.nodes.past import KEPT_EVENT_IDS
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say

@@ -11,7 +11,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.memory import namespaces
 from memgpt_agent.prompts import FORGOTTEN
-from memgpt_agent.store.plain import Filter, best_or_newest, newest
+from memgpt_agent.store.plain import Filter, best_or_newest, find, newest
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
 
@@ -32,6 +32,9 @@ SECRET = "secret"  # noqa: S105  a key, not a secret
 _ERASED_TOOL = "(erased)"
 _QUESTION_MARKS = "?？؟"
 _LINE_CHARS = 500
+_SPOKEN: tuple[Role, ...] = ("user", "assistant")
+_AROUND = 24
+"""So many messages before and after a corrected one are looked at: more than its words stand beside."""
 _TURN_MESSAGES = 1_000
 """More of one turn is not read again: a turn has 500 steps at most."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -85,6 +88,8 @@ class Message:
     """For a tool result, and a reply by a tool: the id of the call."""
     reply_id: str = ""
     """For a reply by a tool: the id under which it was streamed."""
+    edited: str = ""
+    """When it was last corrected, ISO 8601, UTC; empty where it stands as it was said."""
 
 
 @dataclass(frozen=True)
@@ -170,12 +175,47 @@ class RecallMemory:
             if item is not None
         }  # fmt: skip
 
+    def rewriting(self, changed: Mapping[str, Message | None]) -> list[PutOp]:
+        """Return the writes that put changed messages in the place of those of their ids, ``None`` for those that go.
+
+        What was said up to two messages later is written anew as well: it is searched with the lines before it.
+        """
+        known = self.get(list(changed))
+        operations: dict[str, PutOp] = {i: PutOp(self._namespace, i, None) for i in known if changed[i] is None}
+        for old in known.values():
+            said: list[Message] = []
+            stale = 0
+            for message in self._around(old):
+                now = changed.get(message.id, message)
+                if now is not None and (message.id in changed or (stale > 0 and message.id not in operations)):
+                    operations[message.id] = self.put_operation(now, _lines_before(now, said))
+                if message.id in changed:
+                    stale = CONTEXT_LINES + 1
+                if now is not None and now.role in _SPOKEN:
+                    said.append(now)
+                    stale -= 1
+        return list(operations.values())
+
+    def _around(self, message: Message) -> list[Message]:
+        """Return a message with what was said just before and after it in its conversation, in the order in which it was stored."""
+        spoken: Filter = {"thread_id": message.thread_id, "role": {"$in": [*_SPOKEN, message.role]}}
+        before = newest(self._store, self._namespace, filter={**spoken, "time": {"$lt": message.time}}, limit=_AROUND)
+        behind = find(self._store, self._namespace, "", filter={**spoken, "time": {"$gte": message.time}}, limit=_AROUND)
+        around = [message_of(item) for item in (*reversed(before), *behind)]
+        return around if any(m.id == message.id for m in around) else [*around[: len(before)], message]
+
     def of_turn(self, event_id: str) -> list[Message]:
         """Return what was kept of the turn in which an event was handled, oldest first; nothing where none is known."""
         event = self.get([event_id]).get(event_id)
         items = newest(
             self._store, self._namespace, filter={"turn": event.turn if event else event_id}, limit=_TURN_MESSAGES
         )
+        return [message_of(item) for item in reversed(items)]
+
+    def of_thread(self, thread_id: str, *, since: str = "", limit: int = 2_000, offset: int = 0) -> list[Message]:
+        """Return the newest messages of a conversation, oldest first; only those later than ``since``."""
+        later = {"time": {"$gt": since}} if since else {}
+        items = newest(self._store, self._namespace, filter={"thread_id": thread_id, **later}, limit=limit, offset=offset)
         return [message_of(item) for item in reversed(items)]
 
     def search(
@@ -202,6 +242,18 @@ class RecallMemory:
         return [message_of(item) for item in items]
 
 
+def _lines_before(message: Message, said: Sequence[Message]) -> list[str]:
+    """Return what was said last before a message, as lines; nothing from before a pause."""
+    lines: list[str] = []
+    until = message.time
+    for earlier in reversed(said[-CONTEXT_LINES:]):
+        if is_pause(earlier.time, until):
+            break
+        until = earlier.time
+        lines.append(line_of(earlier.user_id or earlier.role, earlier.text))
+    return lines[::-1]
+
+
 def _filling(text: str, context: Sequence[str]) -> list[str]:
     room = CONTEXT_CHARS - len(text)
     lines: list[str] = []
@@ -216,6 +268,13 @@ def _filling(text: str, context: Sequence[str]) -> list[str]:
 def line_of(speaker: str, text: str) -> str:
     """Return what was said as a line of the context of what is said next: with its speaker, cut at 500 characters."""
     return f"{speaker}: {text[:_LINE_CHARS]}"
+
+
+def lines_of_record(message: Message) -> list[str]:
+    """Return a kept message as plain lines, ``who: what``, for a summary; a tool's result with its call before it."""
+    if not message.tool:
+        return [f"{message.role}: {message.text}"] if message.text else []
+    return [f"assistant called {message.tool}({message.arguments})", f"result of {message.tool}: {message.text}"]
 
 
 def is_pause(earlier: str, later: str) -> bool:

@@ -11,6 +11,7 @@ from memgpt_agent.memory.archival import Passage, Retired
 from memgpt_agent.memory.archival.passages import index_of_passage
 from memgpt_agent.memory.checking import check_as, damaged
 from memgpt_agent.memory.core.history import Trail, Version
+from memgpt_agent.memory.corrections import CorrectedMessage
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files.record import FileRecord
 from memgpt_agent.memory.hierarchy import SummaryNode
@@ -187,6 +188,7 @@ _OF_AN_AGENT = (
     Tier("recall", MessageItem, _by_id, names=_MESSAGE, index=index_of_message, in_agent_file=True),
     Tier("journal", MessageItem, _by_id, names=_MESSAGE),
     Tier("forgotten", dict),
+    Tier("corrections", CorrectedMessage, _by_id, beside=frozenset(), names=TierFields("text", "time", "thread_id", user="user_id")),
     Tier("events", EventsItem, keyed_by="thread"),
     Tier("pages", PageItem, _page_key, names=TierFields(thread="thread"), keyed_by="thread"),
     Tier("archival", Passage, _by_id, names=TierFields("text", "time", cause="cause"), index=index_of_passage),

@@ -10,16 +10,17 @@ from langchain_core.messages import (
     AnyMessage,
     BaseMessage,
     HumanMessage,
-    RemoveMessage,
     ToolCall,
     ToolMessage,
 )
+from langchain_core.runnables import RunnableConfig
 
-from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, attached_to, event_message, mark_of, with_mark
-from memgpt_agent.memory import namespaces
+from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, attached_to, event_message, mark_of, removal, with_mark
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.recall import CONTEXT_LINES, ForgottenMessage, Message, Role, is_pause, line_of
+from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
 from memgpt_agent.nodes.company import Others, as_event
+from memgpt_agent.nodes.corrected import TakenIn
+from memgpt_agent.nodes.past import give_up_branch, remember_ids, sifted
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
 from memgpt_agent.nodes.uploads import take_in
@@ -29,44 +30,40 @@ from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.text.cleaning import clean, clean_content
 from memgpt_agent.tools.messages import SENT
 
-KEPT_EVENT_IDS = 256
-"""Of events without a text, which recall memory does not keep, this many ids are kept for each thread."""
 
-
-def receive(state: AgentState, session: Session, others: Others) -> tuple[list[AnyMessage], Turn | None]:
+def receive(taken: TakenIn, session: Session, others: Others, config: RunnableConfig) -> tuple[list[AnyMessage], Turn | None]:
     """Return the updates to the queue that take in what is new, and the turn that is to go on; ``None`` if there is none.
 
     Every new message is marked and kept in recall memory. An event that was handled before, here or in an earlier part of
     the conversation, is taken out again. Calls that were left open get their results before what is new: the true one
     where they had been carried out, else that they were interrupted.
+
+    A run that brings nothing new but a person's edited message is asked that message anew.
     """
-    now = session.resources.clock()
-    fresh, running = _fresh(state, session, now, others), state.get("turn")
-    known = _known(fresh, session)
-    handled = {i for i, record in known.items() if _is_past(record, running, session)}
-    news = [m for m in fresh if m.id not in handled]
-    wakers = [m for m in news if isinstance(m, HumanMessage) or mark_of(m).get("kind") == "event"]
-    here = {m.id for m in state["messages"]}
-    gone: list[Any] = [RemoveMessage(id=i) for i in handled if i in here]
-    if not wakers:
-        marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in news]
-        goes_on = running if running and not running["over"] and not gone else None
-        return cast(list[AnyMessage], [*gone, *marked]), goes_on
-    waker = next((m for m in reversed(wakers) if not isinstance(m, AIMessage | ToolMessage)), wakers[-1])
+    now, running = session.resources.clock(), taken.state.get("turn")
+    new = sifted(_fresh(taken.state, session, now, others), taken, session, config)
+    if not new.wakers:
+        marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in new.messages]
+        goes_on = running if running and not running["over"] and not new.gone else None
+        return cast(list[AnyMessage], [*new.gone, *marked]), goes_on
+    waker = next((m for m in reversed(new.wakers) if not isinstance(m, AIMessage | ToolMessage)), new.wakers[-1])
     turn_id = str(waker.id)
-    received, told = take_in([_received(m, turn_id, now) for m in news], session)
-    remember(session, [m for m in received if m.id not in known], earlier=state["messages"])
+    received, told = take_in([_received(m, turn_id, now) for m in new.messages], session)
+    give_up_branch(received, taken.state, session, config)
+    state: AgentState = {**taken.state, "messages": [m for m in taken.state["messages"] if m.id not in {one.id for one in new.gone}]}
+    remember(session, [m for m in received if m.id not in new.known], earlier=state["messages"])
+    here = {m.id for m in state["messages"]}
     given = {*here, (state.get("event") or {}).get("id")}  # one that was made here follows from the checkpoint: nobody sends it again
-    _remember_ids(session, [str(m.id) for m in received if not m.text and m.id in given and m.id not in known])
+    remember_ids(session, [str(m.id) for m in received if not m.text and m.id in given and m.id not in new.known])
     kind: EventType = mark_of(next(m for m in received if m.id == turn_id)).get("type", "user_message")
     if isinstance(waker, AIMessage | ToolMessage):
         kind = "user_message"  # the graph that called this agent waits for its answer
     turn: Turn = {**no_turn(), "id": turn_id, "type": kind, "received": session.checkpoint_id, "agent": session.agent}
-    foreign = {m.id for m in wakers}
+    foreign = {m.id for m in new.wakers}
     settled = settle({**state, "messages": [m for m in state["messages"] if m.id not in foreign]}, session)
-    behind: list[Any] = [RemoveMessage(id=str(m.id)) for m in received if m.id in here] if settled else []
+    behind: list[Any] = [removal(str(m.id)) for m in received if m.id in here] if settled else []
     remember(session, told)
-    return cast(list[AnyMessage], [*gone, *settled, *behind, *received, *told]), turn
+    return cast(list[AnyMessage], [*new.gone, *settled, *behind, *received, *told]), turn
 
 
 def no_turn() -> Turn:
@@ -98,49 +95,6 @@ def _received(message: BaseMessage, turn_id: str, now: datetime) -> Any:
         mark = Mark(kind="event", type="user_message")
     mark = Mark(**{"kind": "history", "time": stamp(now), **mark, "turn": turn_id})  # pyright: ignore[reportArgumentType]
     return with_mark(message, mark)
-
-
-# What was handled before
-
-
-def _known(fresh: Sequence[BaseMessage], session: Session) -> dict[str, Message]:
-    """What was received before under the same id with the same text, in whatever branch of the conversation."""
-    texts = {str(m.id): m.text for m in fresh}
-    known = session.memory.journal.get(list(texts)) if texts else {}
-    found = {
-        i: record for i, record in known.items()
-        if (record.text == texts[i] or isinstance(record, ForgottenMessage)) and record.thread_id == session.thread_id
-    }  # fmt: skip
-    if "" in texts.values():
-        ids = _ids_without_text(session)
-        found |= {
-            i: Message(i, "system", "", "", checkpoint=ids[i]) for i, text in texts.items() if not text and i in ids
-        }
-    return found
-
-
-def _is_past(record: Message, turn: Turn | None, session: Session) -> bool:
-    """Whether it lies in the past of this conversation as it now is.
-
-    Checkpoint ids are ordered by time. What was received at a later one than the state's own turn was received by a step
-    that did not end (a crash: it is tried again) or in a branch that was given up (a rollback, a fork: it is new here).
-    """
-    if turn is None:
-        return False
-    until = turn.get("received")
-    return record.checkpoint != session.checkpoint_id if until is None else record.checkpoint <= until
-
-
-def _ids_without_text(session: Session) -> dict[str, str]:
-    item = session.memory.store.get(namespaces.of(session.memory.agent_id, "events"), session.thread_id)
-    return dict(item.value["ids"]) if item else {}
-
-
-def _remember_ids(session: Session, ids: Sequence[str]) -> None:
-    if ids:
-        kept = [*_ids_without_text(session).items(), *((i, session.checkpoint_id) for i in ids)][-KEPT_EVENT_IDS:]
-        place = namespaces.of(session.memory.agent_id, "events")
-        session.memory.store.put(place, session.thread_id, {"ids": [list(pair) for pair in kept]}, index=False)
 
 
 # Calls that were left open

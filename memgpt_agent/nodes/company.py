@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage
 
-from memgpt_agent.events import HIDDEN, MARK, Mark, mark_of, with_mark
+from memgpt_agent.events import HIDDEN, MARK, Mark, digest_of, mark_of, removal, with_mark
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import AgentState
 
@@ -52,7 +52,10 @@ def own_view(state: AgentState, session: Session) -> tuple[AgentState, Others]:
 
 
 def signed(update: dict[str, Any], session: Session) -> dict[str, Any]:
-    """Return a node's update with the agent's name on each of its notes, and on what it says if its graph has a name of its own."""
+    """Return a node's update with the agent's name on each of its notes, and on what it says if its graph has a name of its own.
+
+    Each message also bears the digest of what it says, and each removal that it is the agent's own: see ``nodes/corrected.py``.
+    """
     messages = [_signed(m, session) for m in cast(list[Any], update.get("messages") or [])]
     turn = update.get("turn")
     return {
@@ -111,9 +114,11 @@ def _without_mark(message: BaseMessage) -> BaseMessage:
 
 
 def _signed(message: Any, session: Session) -> Any:
+    if isinstance(message, RemoveMessage):
+        return removal(str(message.id))
     if not isinstance(message, BaseMessage) or not (mark := mark_of(message)):
         return message
-    if mark.get("agent") != session.agent:
-        message = with_mark(message, {**mark, "agent": session.agent})
+    if mark.get("agent") != session.agent or "said" not in mark:
+        message = with_mark(message, {**mark, "agent": session.agent, "said": mark.get("said") or digest_of(message)})
     says = isinstance(message, AIMessage) and mark.get("kind") in {"reply", "action"} and not message.tool_calls
     return message.model_copy(update={"name": session.resources.name}) if says and session.resources.name else message

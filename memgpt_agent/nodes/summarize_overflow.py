@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
-from memgpt_agent.nodes.company import own_view
+from memgpt_agent.nodes.company import own_view, signed
 from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.rolling_up import roll_up
@@ -32,7 +32,7 @@ def summarize_overflow(
     """
     session = Session.of(runtime, config, resources, state)
     state, _ = own_view(state, session)
-    return make_room(session, config, state)
+    return signed(make_room(session, config, state), session)
 
 
 def make_room(session: Session, config: RunnableConfig, state: AgentState) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.hierarchy.nodes import INDEXED, LEVELS, Level, SummaryNode, key_of, moment_of, periods_of
 from memgpt_agent.memory.main_context import as_lines
+from memgpt_agent.memory.recall import RecallMemory, lines_of_record
 from memgpt_agent.prompts import plain_digest
 from memgpt_agent.store.plain import Filter, best_or_newest, find, newest, put_if
 from memgpt_agent.store.update import update
@@ -25,6 +26,8 @@ MAX_CHILDREN = 64
 """A summary has this many children at most; then a second one is begun beside it."""
 _DIGEST_CHARS = 2_000
 _PARTS = 1_000
+_ASKED_AT_ONCE = 50
+"""So many values a filter is given at once."""
 _DUE_LOOKED_AT = 200
 _WRITTEN_AT_ONCE = 2
 """Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait for ever."""
@@ -105,11 +108,8 @@ class SummaryTree:
             if known and known.by == "model" and known.children == children and child.by == "digest":
                 return None
             beneath = list({**self.get(children), child.id: child}.values())
-            text = plain_digest(
-                [f"[{node.since[:10]}] {' '.join(node.text.split())}" for node in beneath], _DIGEST_CHARS
-            )
             parent = SummaryNode(
-                parent_id, level, text, min(n.since for n in beneath), max(n.until for n in beneath), children,
+                parent_id, level, _digest_of(beneath), min(n.since for n in beneath), max(n.until for n in beneath), children,
                 known.parent if known else "", sum(n.messages for n in beneath), thread_id,
             )  # fmt: skip
             if not parent.parent and level != "year":
@@ -119,6 +119,48 @@ class SummaryTree:
         parent = SummaryNode.from_value(update(self.store, self._namespace, parent_id, attached, index=INDEXED).after)
         if parent.parent:
             self._attach(parent, parent.parent, LEVELS[LEVELS.index(level) + 1])
+
+    def rebuild(self, message_ids: Sequence[str], recall: RecallMemory) -> list[SummaryNode]:
+        """Make the summaries anew that drew on these messages, of what recall memory holds now; return the spans that were affected.
+
+        They hold the beginnings of what is beneath them until a model writes them anew. A summary with nothing beneath it goes.
+        """
+        affected: dict[str, SummaryNode] = {}
+        for first in range(0, len(message_ids), _ASKED_AT_ONCE):
+            drew: Filter = {"level": "span", "children": {"$any": list(message_ids[first : first + _ASKED_AT_ONCE])}}
+            found = find(self.store, self._namespace, "", filter=drew, limit=_PARTS)
+            affected |= {item.key: SummaryNode.from_value(item.value) for item in found}
+        for span in affected.values():
+            records = recall.get(span.children)
+            kept = tuple(i for i in span.children if i in records)
+            lines = [line for i in kept if records[i].role != "system" for line in lines_of_record(records[i])]
+            text = plain_digest(lines, _DIGEST_CHARS) if lines else ""
+            self._remade(span.id, lambda node, text=text, kept=kept: replace(node, text=text, children=kept, messages=len(kept)))
+        for parent in dict.fromkeys(span.parent for span in affected.values() if span.parent):
+            self._remake(parent)
+        return list(affected.values())
+
+    def _remake(self, node_id: str) -> None:
+        """Make a summary and those above it anew of what is beneath them."""
+        while node_id:
+            known = self.get([node_id]).get(node_id)
+            if known is None:
+                return
+            beneath = list(self.get(known.children).values())
+            text = _digest_of(beneath) if beneath else ""
+            children, count = tuple(node.id for node in beneath), sum(node.messages for node in beneath)
+            self._remade(node_id, lambda n, t=text, c=children, m=count: replace(n, text=t, by="digest", children=c, messages=m))
+            node_id = known.parent
+
+    def _remade(self, node_id: str, change: Callable[[SummaryNode], SummaryNode]) -> None:
+        """Change a summary; one without a text goes."""
+
+        def changed(value: dict[str, Any] | None) -> dict[str, Any] | None:
+            return change(SummaryNode.from_value(value)).as_value() if value else None
+
+        after = update(self.store, self._namespace, node_id, changed, index=INDEXED).after
+        if after and not after["text"]:
+            self.store.delete(self._namespace, node_id)
 
     def _above(self, node: SummaryNode) -> str:
         """The id of the week of a session, the month of a week, the year of a month: the first with room."""
@@ -198,9 +240,10 @@ class SummaryTree:
         items = best_or_newest(self.store, self._namespace, query, filter=condition, limit=limit, page=page)
         return [SummaryNode.from_value(item.value) for item in items]
 
-    def newest(self, level: Level, limit: int = 10) -> list[SummaryNode]:
-        """Return the summaries of one level, newest first."""
-        items = newest(self.store, self._namespace, filter={"level": level}, limit=limit)
+    def newest(self, level: Level, limit: int = 10, *, thread_id: str | None = None) -> list[SummaryNode]:
+        """Return the summaries of one level, or those of one conversation, newest first."""
+        of_thread: Filter = {} if thread_id is None else {"thread_id": thread_id}
+        items = newest(self.store, self._namespace, filter={"level": level, **of_thread}, limit=limit)
         return [SummaryNode.from_value(item.value) for item in items]
 
     def _put_new(self, node: SummaryNode) -> None:
@@ -216,6 +259,10 @@ def keep_evicted(tree: SummaryTree, thread_id: str, evicted: Sequence[AnyMessage
     tree.add(thread_id, evicted)
     if write is not None:
         tree.roll_up(write, limit=_WRITTEN_AT_ONCE)
+
+
+def _digest_of(beneath: Sequence[SummaryNode]) -> str:
+    return plain_digest([f"[{node.since[:10]}] {' '.join(node.text.split())}" for node in beneath], _DIGEST_CHARS)
 
 
 def _sessions(messages: Sequence[AnyMessage]) -> list[list[AnyMessage]]:

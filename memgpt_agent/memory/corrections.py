@@ -1,0 +1,189 @@
+"""Corrections of what was said: a message of recall memory edited, taken out or brought back, with what it was before."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple, cast
+
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
+
+from memgpt_agent.errors import NothingToUndo, ToolError
+from memgpt_agent.events import Clock, utc_now
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.hierarchy import SummaryNode, SummaryTree
+from memgpt_agent.memory.recall import Message, RecallMemory
+from memgpt_agent.store.plain import newest
+
+How = Literal["edited", "removed", "replaced", "taken back", "restored"]
+"""What became of a message: its words were changed; it was removed from the conversation; the conversation went on from before it
+with other words; its turn was taken back; it is what it was before again."""
+MAX_ENTRIES = 100
+"""So many earlier states of one message are kept."""
+
+
+class Change(NamedTuple):
+    """What a message becomes."""
+
+    text: str | None = None
+    """What it says; ``None`` leaves it."""
+    arguments: str | None = None
+    """Of a tool call: its arguments, JSON; ``None`` leaves them."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One earlier state of a message, and what ended it."""
+
+    text: str
+    """What it said until then."""
+    arguments: str
+    """The arguments of its call until then, JSON."""
+    how: How
+    """What became of it."""
+    time: str
+    """When, ISO 8601, UTC."""
+    actor: str
+    """Who did it: ``user``, ``client`` (through the state of the graph) or another name."""
+
+
+@dataclass(frozen=True)
+class CorrectedMessage:
+    """What is kept of a message that was corrected."""
+
+    id: str
+    """The message's key in recall memory."""
+    thread_id: str
+    """Its conversation."""
+    user_id: str
+    """Who said it, where that was a user."""
+    text: str
+    """What it said before the newest correction."""
+    time: str
+    """The time of the newest correction, ISO 8601, UTC."""
+    entries: tuple[Correction, ...]
+    """Its earlier states, oldest first."""
+    gone: dict[str, Any] | None
+    """The whole message, where it is not in recall memory any more."""
+    undo: tuple[int, ...]
+    """The places in ``entries`` that undo leads back to, the next one last."""
+
+    @property
+    def how(self) -> How:
+        """The newest thing that became of it."""
+        return self.entries[-1].how
+
+    def as_value(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+        return {**asdict(self), "entries": [asdict(entry) for entry in self.entries], "undo": list(self.undo)}
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> "CorrectedMessage":
+        """Return what was stored."""
+        known: dict[str, Any] = {**value, "entries": tuple(Correction(**entry) for entry in value["entries"]), "undo": tuple(value["undo"])}
+        return cls(**known)
+
+    def after(self, old: Message, how: How, time: str, actor: str) -> "CorrectedMessage":
+        """Return it with one more earlier state."""
+        entries = (*self.entries, Correction(old.text, old.arguments, how, time, actor))
+        cut = max(0, len(entries) - MAX_ENTRIES)
+        undo = tuple(place - cut for place in (*self.undo, len(entries) - 1) if place >= cut)
+        return replace(self, text=old.text, time=time, entries=entries[cut:], undo=undo)
+
+
+class Corrected(NamedTuple):
+    """What a correction changed."""
+
+    messages: dict[str, Message]
+    """The messages as they were before, by their ids."""
+    spans: list[SummaryNode]
+    """The summaries at the bottom of the hierarchy that drew on them, as they were before."""
+
+
+class Corrections:
+    """The corrections of one agent's messages.
+
+    What is corrected is found and shown in its new words only: by searches, in the lines beside later messages, in the summaries
+    of every level, which are made anew. What it was stays here, unsearched, until it is erased.
+
+    **Limits**: what the agent itself made of the words (blocks, passages, facts, replies) is not changed.
+    """
+
+    def __init__(self, recall: RecallMemory, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
+        self._recall, self._store, self._clock = recall, store, clock
+        self._namespace = namespaces.of(agent_id, "corrections")
+        self._tree = SummaryTree(store, agent_id, clock, time_zone)
+
+    def edit(self, changes: Mapping[str, Change], *, actor: str = "user", how: How = "edited") -> Corrected:
+        """Give messages other words; one that is to say nothing is taken out. Done again, it changes nothing."""
+        known = self._recall.get(list(changes))
+        now = stamp(self._clock())
+        changed: dict[str, Message | None] = {}
+        for key, old in known.items():
+            text, arguments = (was if now_ is None else now_ for was, now_ in zip((old.text, old.arguments), changes[key], strict=True))
+            if (text, arguments) != (old.text, old.arguments):
+                changed[key] = replace(old, text=text, arguments=arguments, edited=now) if text.strip() else None
+        return self._write(known, changed, now, how, actor)
+
+    def remove(self, ids: Iterable[str], *, actor: str = "user", how: How = "removed") -> Corrected:
+        """Take messages out of recall memory. Done again, it changes nothing. :meth:`undo` brings them back."""
+        known = self._recall.get(list(dict.fromkeys(ids)))
+        return self._write(known, dict.fromkeys(known), stamp(self._clock()), how, actor)
+
+    def undo(self, message_id: str, *, actor: str = "user") -> Message:
+        """Make a message what it was before its newest correction, and return it; again for the one before that.
+
+        Raises:
+            NothingToUndo: it was not corrected, or all of it was undone.
+        """
+        known = self.of([message_id]).get(message_id)
+        if known is None or not known.undo:
+            raise NothingToUndo(f"There is nothing to undo in message {message_id!r}: it is as it was said.")
+        entry = known.entries[known.undo[-1]]
+        old = Message(**known.gone) if known.gone else self._recall.get([message_id]).get(message_id)
+        if old is None:
+            raise NothingToUndo(f"Message {message_id!r} is not in recall memory any more.")
+        now = stamp(self._clock())
+        new = replace(old, text=entry.text, arguments=entry.arguments, edited=now if len(known.undo) > 1 else "")
+        kept = replace(known.after(old, "restored", now, actor), gone=None, undo=known.undo[:-1])
+        note = PutOp(self._namespace, message_id, kept.as_value(), index=False)
+        if known.gone:
+            self._store.batch([self._recall.put_operation(new)])
+        self._store.batch([*self._recall.rewriting({message_id: new}), note])
+        self._tree.rebuild([message_id], self._recall)
+        return new
+
+    def of(self, ids: Sequence[str]) -> dict[str, CorrectedMessage]:
+        """Return what is kept of messages that were corrected, by their ids."""
+        found = self._store.batch([GetOp(self._namespace, key) for key in ids]) if ids else []
+        return {i.key: CorrectedMessage.from_value(i.value) for i in cast(list[Item | None], found) if i is not None}
+
+    def newest(self, limit: int = 20) -> list[CorrectedMessage]:
+        """Return the messages that were corrected last, the newest first."""
+        return [CorrectedMessage.from_value(item.value) for item in newest(self._store, self._namespace, limit=limit)]
+
+    def _write(
+        self, known: Mapping[str, Message], changed: Mapping[str, Message | None], now: str, how: How, actor: str
+    ) -> Corrected:
+        if not changed:
+            return Corrected({}, [])
+        before = self.of(list(changed))
+        notes: list[PutOp] = []
+        for key, new in changed.items():
+            old = known[key]
+            kept = before.get(key) or CorrectedMessage(key, old.thread_id, old.user_id, "", "", (), None, ())
+            kept = replace(kept.after(old, how, now, actor), gone=asdict(old) if new is None else None)
+            notes.append(PutOp(self._namespace, key, kept.as_value(), index=False))
+        self._store.batch([*self._recall.rewriting(changed), *notes])
+        return Corrected({key: known[key] for key in changed}, self._tree.rebuild(list(changed), self._recall))
+
+
+def message_to_correct(recall: RecallMemory, message_id: str) -> Message:
+    """Return the message of an id, or of the beginning of one.
+
+    Raises:
+        ToolError: there is none.
+    """
+    found = recall.get([message_id]).get(message_id)
+    if found is None:
+        raise ToolError(f"There is no message {message_id!r} in recall memory. `memgpt transcript --ids` shows the ids.")
+    return found

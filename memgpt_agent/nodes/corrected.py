@@ -1,0 +1,191 @@
+"""Taking in what others changed in the queue: words edited and messages removed through the state, for recall memory and the summaries too."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+
+from memgpt_agent.events import Mark, digest_of, is_edited, is_event, mark_of, removal, with_mark
+from memgpt_agent.memory.corrections import Change, Corrections
+from memgpt_agent.memory.hierarchy import SummaryNode, SummaryTree
+from memgpt_agent.memory.main_context import results_of
+from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.summary import Summarizer
+from memgpt_agent.state import AgentState, Summary, merge_queue
+from memgpt_agent.text.cleaning import clean_content
+from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
+from memgpt_agent.tools.messages import SEND_MESSAGE
+
+ACTOR = "client"
+"""Who corrects through the state of the graph."""
+_SESSIONS = 64
+"""A summary is made anew of so many sessions of the conversation at most, the newest ones."""
+
+
+@dataclass
+class TakenIn:
+    """What was changed in the queue from outside, and what follows for it."""
+
+    state: AgentState
+    """The state with the changes taken in."""
+    messages: list[Any] = field(default_factory=list[Any])
+    """The updates to the queue."""
+    update: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The updates to other registers."""
+    edited_event: str = ""
+    """The id of the newest message of a person that was edited; empty where none was."""
+
+
+def take_in(state: AgentState, session: Session, config: RunnableConfig) -> TakenIn:
+    """Bring recall memory, the other places of the queue, and the summary to what the queue says now.
+
+    A message is edited if it says something else than the agent noted on it. Doing it again changes nothing.
+    """
+    queue = state["messages"]
+    edited = [m for m in queue if is_edited(m)]
+    removed = [i for m in queue for i in mark_of(m).get("removed", ())]
+    emptied = bool(state.get("turn")) and not is_nested(config) and not any(mark_of(m) for m in queue)
+    summary = state.get("summary")
+    if not (edited or removed or emptied or (summary and summary.get("stale"))):
+        return TakenIn(state)
+    corrections = corrections_of(session)
+    changes = _Changes(queue)
+    for message in sorted(edited, key=lambda m: mark_of(m).get("kind") == "reply"):  # a reply's own words win over its call's
+        changes.edit(message)
+    for message_id in removed:
+        changes.remove(message_id)
+    if emptied:
+        since = summary["until"] if summary else ""
+        changes.gone += [m.id for m in session.memory.journal.of_thread(session.thread_id, since=since)]
+    drew = corrections.edit(changes.records, actor=ACTOR).spans + corrections.remove(changes.gone, actor=ACTOR).spans
+    taken = TakenIn(state, changes.queue(), edited_event=changes.edited_event)
+    taken.state = cast(AgentState, {**state, "messages": merge_queue(queue, taken.messages), "turn_notes": None})
+    renew_summary(taken, session, config, drew)
+    return taken
+
+
+def corrections_of(session: Session) -> Corrections:
+    """Return the corrections of what the run's agent keeps of its conversations."""
+    memory = session.memory
+    return Corrections(memory.journal, memory.store, memory.agent_id, memory.clock, memory.time_zone)
+
+
+def renew_summary(taken: TakenIn, session: Session, config: RunnableConfig, drew: Sequence[SummaryNode]) -> None:
+    """Make the summary of the conversation anew if it drew on what was corrected, of what the hierarchy of summaries holds of it now."""
+    summary = taken.state.get("summary")
+    if not summary or not (summary.get("stale") or any(span.thread_id == session.thread_id for span in drew)):
+        return
+    memory = session.memory
+    tree = SummaryTree(memory.store, memory.agent_id, memory.clock, memory.time_zone)
+    lines = lines_of(tree.newest("session", _SESSIONS, thread_id=session.thread_id)[::-1])
+    text = Summarizer(session, config).fold("", lines)
+    made = cast(Summary, {**{k: v for k, v in summary.items() if k != "stale"}, "text": text})
+    taken.update["summary"] = made
+    taken.state = {**taken.state, "summary": made}
+
+
+def lines_of(nodes: Sequence[SummaryNode]) -> list[str]:
+    """Return summaries as lines for a summary of them."""
+    return [f"[{node.since[:10]}] {line}" for node in nodes for line in node.text.split("\n") if line.strip()]
+
+
+def is_nested(config: RunnableConfig) -> bool:
+    """Whether the agent runs in a parent graph."""
+    return "|" in str(config.get("configurable", {}).get("checkpoint_ns") or "")
+
+
+class _Changes:
+    """What becomes of the queue, and of the records of its messages in recall memory."""
+
+    def __init__(self, queue: Sequence[AnyMessage]) -> None:
+        self._there: dict[str, AnyMessage] = {str(m.id): m for m in queue}
+        self._results = results_of(queue)
+        self._calls = {call["id"] or "": str(m.id) for m in queue if isinstance(m, AIMessage) and not is_event(m) for call in m.tool_calls}
+        self._replies = {mark_of(m).get("call_id"): str(m.id) for m in queue if mark_of(m).get("kind") == "reply"}
+        self._updates: dict[str, Any] = {}
+        self.records: dict[str, Change] = {}
+        """Records of recall memory with what they become."""
+        self.gone: list[str] = []
+        """The ids of records that go."""
+        self.edited_event = ""
+        """The newest message of a person among those that were edited."""
+
+    def queue(self) -> list[Any]:
+        """Return the updates to the queue: a call takes its place, so do replies, and notes of removals are taken off."""
+        for key, message in self._there.items():
+            if mark_of(message).get("removed") and key not in self._updates:
+                self._updates[key] = _noted(message)
+        return list(self._updates.values())
+
+    def edit(self, message: AnyMessage) -> None:
+        """Take in a message that was edited."""
+        content = clean_content(message.content)
+        message = _noted(message.model_copy(update={"content": content}))
+        mark, text, key = mark_of(message), message.text, str(message.id)
+        self._updates[key] = message
+        if not is_edited(self._there[key].model_copy(update={"content": content})):
+            return  # only what no store can hold was in the way
+        if mark.get("kind") == "reply" and mark.get("call_id"):
+            self._say(mark.get("call_id", ""), text)
+        elif isinstance(message, AIMessage) and message.tool_calls:
+            for call in message.tool_calls:
+                self._call(call["id"] or "", call["name"], call["args"])
+        else:
+            self.records[key] = Change(text)
+        if isinstance(message, HumanMessage) and is_event(message):
+            self.edited_event = key
+
+    def _say(self, call_id: str, text: str) -> None:
+        """Have a ``send_message`` call, its reply and its record say these words."""
+        if call_id in self._results:
+            self.records[str(self._results[call_id].id)] = Change(text)
+        if call_id in self._calls:
+            answer = cast(AIMessage, self._now(self._calls[call_id]))
+            calls = [{**c, "args": {**c["args"], "message": text}} if c["id"] == call_id else c for c in answer.tool_calls]
+            self._updates[str(answer.id)] = _noted(answer.model_copy(update={"tool_calls": calls}))
+        if call_id in self._replies:
+            reply = self._now(self._replies[call_id])
+            self._updates[str(reply.id)] = _noted(reply.model_copy(update={"content": text}))
+
+    def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
+        """Have the record of a call hold these arguments."""
+        if name == SEND_MESSAGE and isinstance(arguments.get("message"), str) and call_id in self._replies:
+            self._say(call_id, arguments["message"])
+        elif call_id in self._results:
+            own = {k: v for k, v in arguments.items() if k not in CONTROL_ARGUMENTS}
+            self.records[str(self._results[call_id].id)] = Change(arguments=json.dumps(own, ensure_ascii=False, default=str))
+
+    def remove(self, message_id: str) -> None:
+        """Take in that a message was removed; of a reply the id of its call, with which the call and its result go too."""
+        self.gone.append(message_id)
+        if message_id not in self._calls:
+            return
+        answer = cast(AIMessage, self._now(self._calls[message_id]))
+        left = [call for call in answer.tool_calls if call["id"] != message_id]
+        spoken = any(call["id"] == message_id and call["name"] == SEND_MESSAGE for call in answer.tool_calls)
+        if not spoken:
+            return
+        key = str(answer.id)
+        stays = bool(left or answer.text)
+        self._updates[key] = _noted(answer.model_copy(update={"tool_calls": left})) if stays else removal(key)
+        result = self._results.get(message_id)
+        if isinstance(result, ToolMessage):
+            self._updates[str(result.id)] = removal(str(result.id))
+            self.gone.append(str(result.id))
+
+    def _now(self, key: str) -> AnyMessage:
+        return self._updates.get(key, self._there[key])
+
+
+def _noted(message: AnyMessage) -> AnyMessage:
+    """Return a message with the note that it says what it says; a part that a provider refused is sent again in its new form."""
+    mark, now = mark_of(message), digest_of(message)
+    kept: dict[str, Any] = {k: v for k, v in mark.items() if k != "removed"}
+    if mark.get("said") != now:
+        before = [d for d in (*mark.get("was", ()), mark.get("said", "")) if d]
+        kept = {**{k: v for k, v in kept.items() if k != "left_out"}, "said": now, "was": before}
+    return cast(AnyMessage, with_mark(message, cast(Mark, kept)))
+
