@@ -86,8 +86,10 @@ def test_an_edited_message_is_edited_for_the_model_and_in_recall_memory(store: B
     talk.edit(new, as_node=node)
     queue = talk.say("What is the code?", "m3")
     assert [m.text for m in queue if m.type == "human"] == ["The code is xxx.", "And now to the weather.", "What is the code?"]
-    assert SECRET not in talk.sent() and "The code is xxx." in talk.sent()
-    assert SECRET not in talk.everywhere() and "The code is xxx." in talk.found("code")
+    assert SECRET not in talk.sent()
+    assert "The code is xxx." in talk.sent()
+    assert SECRET not in talk.everywhere()
+    assert "The code is xxx." in talk.found("code")
     assert "The code is xxx." in talk.everywhere().split('"And now to the weather."')[1]  # beside the message behind it
     kept = talk.corrections.of(["m1"])["m1"]
     assert [(e.text, e.how, e.actor) for e in kept.entries] == [(f"The code is {SECRET}.", "edited", "client")]
@@ -127,7 +129,8 @@ def test_an_edited_reply_is_edited_in_the_call_that_spoke_it(store: BaseStore) -
     reply = talk.say("What is the code?", "m1")[-1]
     talk.edit(AIMessage("I may not say it.", id=reply.id))
     talk.say("Why?", "m2")
-    assert SECRET not in talk.sent() and "I may not say it." in talk.sent()
+    assert SECRET not in talk.sent()
+    assert "I may not say it." in talk.sent()
     assert SECRET not in json.dumps([m.model_dump() for m in talk.queue()], default=str)
     assert SECRET not in talk.everywhere()
     assert [m.text for m in talk.recall.of_thread("ann") if m.role == "assistant"] == ["I may not say it.", "Well."]
@@ -141,7 +144,8 @@ def test_an_edited_call_is_edited_in_its_reply_and_its_record(store: BaseStore) 
     edited = [{**c, "args": {**c["args"], **({"content": "x"} if "content" in c["args"] else {"message": "Kept x"})}} for c in action.tool_calls]
     talk.edit(action.model_copy(update={"tool_calls": edited}))
     talk.say("Go on", "m2")
-    assert SECRET not in talk.sent() and SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
+    assert SECRET not in talk.everywhere()
     assert [m.text for m in talk.queue() if m.type == "ai" and m.text] == ["Kept x", "ok"]
 
 
@@ -157,7 +161,8 @@ def test_an_edited_result_and_an_edited_plain_answer_are_edited(store: BaseStore
     result, answer = next(m for m in queue if m.type == "tool"), queue[-1]
     talk.edit(result.model_copy(update={"content": "hidden"}), AIMessage("It is hidden.", id=answer.id))
     talk.say("Go on", "m2")
-    assert SECRET not in talk.sent() and SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
+    assert SECRET not in talk.everywhere()
     assert {"hidden", "It is hidden."} <= {m.text for m in talk.recall.of_thread("ann")}
 
 
@@ -168,7 +173,8 @@ def test_a_removed_message_leaves_recall_memory_and_can_be_brought_back(store: B
     talk.say("And now?", "m2")
     talk.edit(RemoveMessage(id="m1"), RemoveMessage(id=first[-1].id))
     talk.graph.invoke({"messages": [HumanMessage(f"Is it {SECRET}?", id="m1"), HumanMessage("So?", id="m3")]}, THREAD)
-    assert SECRET not in talk.sent() and SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
+    assert SECRET not in talk.everywhere()
     assert [m.text for m in talk.queue() if m.type == "human" or m.text == "c"] == ["And now?", "So?", "c"]
     assert talk.corrections.undo("m1").text == f"Is it {SECRET}?"
     assert f"Is it {SECRET}?" in talk.found(SECRET)
@@ -181,7 +187,8 @@ def test_a_conversation_that_is_cleared_is_not_found_any_more(store: BaseStore) 
     talk.edit(RemoveMessage(id=REMOVE_ALL_MESSAGES))
     assert talk.queue() == []
     talk.say("Hello again", "m2")
-    assert SECRET not in talk.sent() and [m.text for m in talk.recall.of_thread("ann")] == ["Hello again", "b"]
+    assert SECRET not in talk.sent()
+    assert [m.text for m in talk.recall.of_thread("ann")] == ["Hello again", "b"]
     kept = [m for m in talk.queue() if m.type == "human"]
     talk.edit(RemoveMessage(id=REMOVE_ALL_MESSAGES), *kept)
     talk.say("And now", "m3")
@@ -198,7 +205,8 @@ def test_a_message_that_comes_again_with_other_words_is_answered_anew(store: Bas
         ("human", "Hello"), ("ai", ""), ("tool", "Sent."), ("ai", "Hi"),
         ("human", "Weather in Rome?"), ("ai", ""), ("tool", "Sent."), ("ai", "Sun in Rome"),
     ]  # fmt: skip
-    assert SECRET not in talk.sent() and SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
+    assert SECRET not in talk.everywhere()
     assert [m.text for m in talk.recall.of_thread("ann")] == ["Hello", "Hi", "Weather in Rome?", "Sun in Rome"]
     again = talk.say("Weather in Rome?", "m1")  # delivered twice: handled once
     assert (again, len(talk.model.calls)) == (queue, 3)
@@ -221,7 +229,8 @@ def test_a_fork_with_an_edited_message_gives_up_the_branch_behind_it(store: Base
     before = talk.graph.get_state(THREAD).config
     talk.say(f"Weather in {SECRET}?", "m1")
     talk.say("Weather in Rome?", "m2", before)
-    assert SECRET not in talk.sent() and SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
+    assert SECRET not in talk.everywhere()
     assert [m.text for m in talk.recall.of_thread("ann")] == ["Hello", "Hi", "Weather in Rome?", "Sun in Rome"]
     assert talk.corrections.of(["m1"])["m1"].how == "replaced"
     assert talk.say("Thanks", "m3")[-1].text == "Bye"
@@ -277,13 +286,18 @@ def test_a_message_that_left_main_context_is_corrected_in_the_summaries_too(stor
     for number in range(1, 10):
         talk.say(f"Message {number}: {filler}", f"m{number}", context_window_tokens=8_192)
     state = talk.graph.get_state(THREAD).values
-    assert SECRET in state["summary"]["text"] and "m0" not in [m.id for m in state["messages"]]
+    assert SECRET in state["summary"]["text"]
+    assert "m0" not in [m.id for m in state["messages"]]
     talk.edit(HumanMessage("The code is xxx.", id="m0"))
     queue = talk.say("Go on", "m10", context_window_tokens=8_192)
     state = talk.graph.get_state(THREAD).values
-    assert "m0" not in [m.id for m in queue] and queue[-1].text.startswith("Reply 10")
-    assert SECRET not in str(state["summary"]) and "xxx" in str(state["summary"])
-    assert SECRET not in talk.everywhere("summaries") and SECRET not in talk.everywhere() and SECRET not in talk.sent()
+    assert "m0" not in [m.id for m in queue]
+    assert queue[-1].text.startswith("Reply 10")
+    assert SECRET not in str(state["summary"])
+    assert "xxx" in str(state["summary"])
+    assert SECRET not in talk.everywhere("summaries")
+    assert SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
     assert SummaryTree(store, "ann").newest("session")[0].messages > 2
 
 
@@ -293,7 +307,8 @@ async def test_on_an_event_loop_it_is_the_same(store: BaseStore) -> None:
     await talk.graph.ainvoke({"messages": [HumanMessage(f"It is {SECRET}", id="m1")]}, THREAD)
     await talk.graph.aupdate_state(THREAD, {"messages": [HumanMessage("It is x", id="m1")]})
     await talk.graph.ainvoke({"messages": [HumanMessage("So?", id="m2")]}, THREAD)
-    assert SECRET not in talk.sent() and SECRET not in talk.everywhere()
+    assert SECRET not in talk.sent()
+    assert SECRET not in talk.everywhere()
 
 
 def test_as_a_subgraph_it_is_the_same(store: BaseStore) -> None:
