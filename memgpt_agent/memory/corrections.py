@@ -108,14 +108,18 @@ class Corrections:
     **Limits**: what the agent itself made of the words (blocks, passages, facts, replies) is not changed.
     """
 
-    def __init__(self, recall: RecallMemory, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
-        self._recall, self._store, self._clock = recall, store, clock
+    def __init__(
+        self, recall: RecallMemory, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC",
+        thread_id: str | None = None,
+    ) -> None:  # fmt: skip
+        """Correct messages of one conversation, or of all if ``thread_id`` is ``None``: others' are left as they are."""
+        self._recall, self._store, self._clock, self._thread_id = recall, store, clock, thread_id
         self._namespace = namespaces.of(agent_id, "corrections")
         self._tree = SummaryTree(store, agent_id, clock, time_zone)
 
     def edit(self, changes: Mapping[str, Change], *, actor: str = "user", how: How = "edited") -> Corrected:
         """Give messages other words; one that is to say nothing is taken out. Done again, it changes nothing."""
-        known = self._recall.get(list(changes))
+        known = self._known(changes)
         now = stamp(self._clock())
         changed: dict[str, Message | None] = {}
         for key, old in known.items():
@@ -126,8 +130,12 @@ class Corrections:
 
     def remove(self, ids: Iterable[str], *, actor: str = "user", how: How = "removed") -> Corrected:
         """Take messages out of recall memory. Done again, it changes nothing. :meth:`undo` brings them back."""
-        known = self._recall.get(list(dict.fromkeys(ids)))
+        known = self._known(ids)
         return self._write(known, dict.fromkeys(known), stamp(self._clock()), how, actor)
+
+    def _known(self, ids: Iterable[str]) -> dict[str, Message]:
+        found = self._recall.get(list(dict.fromkeys(ids)))
+        return {key: m for key, m in found.items() if self._thread_id in (None, m.thread_id)}
 
     def undo(self, message_id: str, *, actor: str = "user") -> Message:
         """Make a message what it was before its newest correction, and return it; again for the one before that.

@@ -70,7 +70,7 @@ def take_in(state: AgentState, session: Session, config: RunnableConfig) -> Take
 def corrections_of(session: Session) -> Corrections:
     """Return the corrections of what the run's agent keeps of its conversations."""
     memory = session.memory
-    return Corrections(memory.journal, memory.store, memory.agent_id, memory.clock, memory.time_zone)
+    return Corrections(memory.journal, memory.store, memory.agent_id, memory.clock, memory.time_zone, session.thread_id)
 
 
 def renew_summary(taken: TakenIn, session: Session, config: RunnableConfig, drew: Sequence[SummaryNode]) -> None:
