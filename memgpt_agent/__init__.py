@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from memgpt_agent.middleware.middleware import MemGPTMiddleware
     from memgpt_agent.persona import Persona
     from memgpt_agent.store import FaissStore, open_store
-    from memgpt_agent.stored_agents import delete_agent, forget_thread, list_agents
+    from memgpt_agent.stored_agents import delete_agent, forget_thread, list_agents, rename_agent
     from memgpt_agent.tools.profiles import Profile
     from memgpt_agent.turns.sleeper import SleepRule
     from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -39,6 +39,7 @@ _HOME = {
     "list_agents": "memgpt_agent.stored_agents",
     "memory_tools": "memgpt_agent.middleware.memory_tools",
     "open_store": "memgpt_agent.store",
+    "rename_agent": "memgpt_agent.stored_agents",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "list_agents",
     "memory_tools",
     "open_store",
+    "rename_agent",
 ]
 
 

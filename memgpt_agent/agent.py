@@ -21,19 +21,17 @@ from memgpt_agent.events import Clock, Event, utc_now
 from memgpt_agent.faces import in_thread
 from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Leases
-from memgpt_agent.memory import definitions, erasing, namespaces
+from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.prices import prices_of
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
-from memgpt_agent.store.plain import newest
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.forgetting import FORGET
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile
@@ -42,6 +40,8 @@ from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.approvals import Approvals
 from memgpt_agent.turns.attaching import Attachment
 from memgpt_agent.turns.background import Background
+from memgpt_agent.turns.conversations import Conversations
+from memgpt_agent.turns.correcting import Correcting
 from memgpt_agent.turns.deliveries import alast, last, said, sent
 from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event
 from memgpt_agent.turns.forgetful import Forgetful
@@ -53,7 +53,7 @@ from memgpt_agent.turns.turns import Turns
 from memgpt_agent.turns.waking import Waking
 
 
-class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
+class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, ModelChoice):
     """An agent whose language model manages its own memory.
 
     Without ``agent_id`` a new agent is made; with the id of a stored one that agent comes back: its blocks, its
@@ -144,7 +144,7 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
-            self._archive = archive_of(archival_store, clock)
+            self._given, self._archive = (archival_store, profile), archive_of(archival_store, clock)
             self.memory = AgentMemory(
                 self._store, self.agent_id, clock, self.context.time_zone, Cause(),
                 self._archive(self.agent_id) if self._archive else None, who=self._who,
@@ -222,6 +222,14 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
             settings=self._settings.model_copy(update={"owner": None}),
             clock=self._clock,
         )
+
+    def _in_conversation(self, thread_id: str) -> "MemGPTAgent":
+        return MemGPTAgent(
+            agent_id=self.agent_id, thread_id=thread_id, model=self._model, summarizer=self._summarizer, store=self._store,
+            checkpointer=self._checkpointer, archival_store=self._given[0], profile=self._given[1],
+            tools=self._specification.added, owner=self._who, context=self._specification.choices, sleep=self._sleeper.rule or False,
+            history_turns=self._turns.history_turns, sleep_model=self._sleep_model, settings=self._settings, clock=self._clock,
+        )  # fmt: skip
 
     @property
     def graph(self) -> AgentGraph:
@@ -328,13 +336,6 @@ class MemGPTAgent(Approvals, Background, Forgetful, ModelChoice):
     async def aend_turn(self) -> None:
         """The same as :meth:`end_turn` in an asyncio loop."""
         await self._turns.aend()
-
-    def messages(self, limit: int = 100) -> list[Message]:
-        """Return the newest messages of this conversation from recall memory, oldest first."""
-        items = newest(self._store, namespaces.of(self.agent_id, "recall"), filter={"thread_id": self.thread_id}, limit=limit)
-        return [message_of(item) for item in reversed(items)]
-
-    amessages = in_thread(messages)
 
     def context_sections(self) -> dict[str, int]:
         """Return the tokens of the last compiled context by section, with ``total`` and ``budget``; empty before the first turn."""

@@ -121,6 +121,17 @@ class CoreMemoryFull(ToolError):
     """The edit would make a core memory block longer than its limit."""
 
 
+class EditConflict(ToolError):
+    """A text was changed by others while it was being edited; what they wrote stands."""
+
+    def __init__(self, what: str, before: str, now: str) -> None:
+        from difflib import unified_diff
+
+        super().__init__(f"{what!r} was changed while you edited it; nothing was written.")
+        self.difference = "\n".join(unified_diff(before.split("\n"), now.split("\n"), "as you opened it", "as it is now", lineterm=""))
+        """What the others changed, in unified form."""
+
+
 class TextNotFound(ToolError):
     """The text to be replaced does not stand in the block."""
 

@@ -10,14 +10,20 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.backups import drop_upgrade_copies
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import NotAllowed
+from memgpt_agent.errors import AgentExists, ConfigurationError, NotAllowed
+from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, erasing, namespaces, tiers
+from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.forgetting import Forgetting
 from memgpt_agent.memory.forgetting.conversations import forget_conversation
+from memgpt_agent.memory.namespaces import MAX_ID_CHARS
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, owners_of, ownership, share
 
 _NAMESPACES = 10_000
+
+_NAMES = "~names"
+"""The lease of whoever gives a name: two agents never get the same one."""
 
 
 def list_agents(settings: Settings | None = None, store: BaseStore | None = None, *, undefined: bool = False) -> list[dict[str, Any]]:
@@ -47,6 +53,38 @@ def _with_memory(store: BaseStore) -> list[str]:
         found |= {namespaces.decode_label(place[0]) for place in page if place[0] not in tiers.GLOBAL and tiers.described(place) is not None}
         offset += len(page)
     return sorted(found)
+
+
+def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, store: BaseStore | None = None) -> AgentDefinition:
+    """Give an agent a name by which the command line finds it as well; an empty one takes the name away. Return its definition.
+
+    Its id, its memory and its conversations stay as they are.
+
+    Args:
+        agent_id: the agent, by its id.
+        name: 1 to 200 characters in one line.
+        settings: where it is stored; the process's own if not given.
+        store: the store, where it is open already.
+
+    Raises:
+        AgentNotFound: there is no such agent, or it is not one that the settings' owner may change.
+        AgentExists: another agent has this name or id.
+        ConfigurationError: it cannot be a name.
+    """
+    settings, name = settings or Settings.load(), name.strip()
+    if len(name) > MAX_ID_CHARS or not name.isprintable():
+        raise ConfigurationError(f"The name {name[:60]!r} has {len(name)} characters; give one of {MAX_ID_CHARS} at most, in one line.")
+    with ExitStack() as opened:
+        store = store if store is not None else opened.enter_context(open_configured_store(settings, searches=False))
+        check(store, Identity.of(settings.owner), agent_id, "write")
+        opened.enter_context(Leases(store).hold(_NAMES, settings.turn_wait_seconds))
+        owner = owner_of(store, agent_id)  # what other owners' agents are called is not told
+        taken = (d for d in definitions.every(store) if name in (d.agent_id, d.name) and owner_of(store, d.agent_id) == owner)
+        other = next((d for d in taken if d.agent_id != agent_id), None) if name else None
+        if other is not None:
+            what = "id" if name == other.agent_id else "name"
+            raise AgentExists(f"The agent {other.agent_id!r} has the {what} {name!r} already; choose another name.")
+        return definitions.change(store, agent_id, lambda known: replace(known, name=name))
 
 
 def ownership_of(agent_id: str, settings: Settings | None = None) -> Ownership:

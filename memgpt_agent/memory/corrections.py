@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
-from memgpt_agent.errors import NothingToUndo, ToolError
+from memgpt_agent.errors import NothingToUndo
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
@@ -183,15 +183,3 @@ class Corrections:
             notes.append(PutOp(self._namespace, key, kept.as_value(), index=False))
         self._store.batch([*self._recall.rewriting(changed), *notes])
         return Corrected({key: known[key] for key in changed}, self._tree.rebuild(list(changed), self._recall))
-
-
-def message_to_correct(recall: RecallMemory, message_id: str) -> Message:
-    """Return the message of an id, or of the beginning of one.
-
-    Raises:
-        ToolError: there is none.
-    """
-    found = recall.get([message_id]).get(message_id)
-    if found is None:
-        raise ToolError(f"There is no message {message_id!r} in recall memory. `memgpt transcript --ids` shows the ids.")
-    return found

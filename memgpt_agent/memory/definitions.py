@@ -47,6 +47,8 @@ class AgentDefinition:
     """The system prompt that it was given in place of its profile's."""
     served: dict[str, Any] = field(default_factory=dict[str, Any])
     """What a client of the server gave it that changes nothing here: its name and description, for example."""
+    name: str = ""
+    """What people call it, beside its id, which never changes; empty where it has no name of its own."""
 
 
 def seeds(
@@ -90,6 +92,7 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
             without=known.without,
             system=known.system,
             served=known.served,
+            name=known.name,
         )
         return value if value and kept == known else _as_value(kept)
 

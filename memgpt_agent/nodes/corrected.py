@@ -1,11 +1,11 @@
 """Taking in what others changed in the queue: words edited and messages removed through the state, for recall memory and the summaries too."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 
 from memgpt_agent.events import Mark, digest_of, is_edited, is_event, mark_of, removal, with_mark
@@ -14,6 +14,7 @@ from memgpt_agent.memory.hierarchy import SummaryNode, SummaryTree
 from memgpt_agent.memory.main_context import results_of
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.summary import Summarizer
+from memgpt_agent.prompts import plain_digest
 from memgpt_agent.state import AgentState, Summary, merge_queue
 from memgpt_agent.text.cleaning import clean_content
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
@@ -21,6 +22,7 @@ from memgpt_agent.tools.messages import SEND_MESSAGE
 
 ACTOR = "client"
 """Who corrects through the state of the graph."""
+_DIGEST_CHARS = 1_000
 _SESSIONS = 64
 """A summary is made anew of so many sessions of the conversation at most, the newest ones."""
 
@@ -61,6 +63,7 @@ def take_in(state: AgentState, session: Session, config: RunnableConfig) -> Take
         since = summary["until"] if summary else ""
         changes.gone += [m.id for m in session.memory.journal.of_thread(session.thread_id, since=since)]
     drew = corrections.edit(changes.records, actor=ACTOR).spans + corrections.remove(changes.gone, actor=ACTOR).spans
+    changes.take_off_notes()
     taken = TakenIn(state, changes.queue(), edited_event=changes.edited_event)
     taken.state = cast(AgentState, {**state, "messages": merge_queue(queue, taken.messages), "turn_notes": None})
     renew_summary(taken, session, config, drew)
@@ -85,6 +88,27 @@ def renew_summary(taken: TakenIn, session: Session, config: RunnableConfig, drew
     made = cast(Summary, {**{k: v for k, v in summary.items() if k != "stale"}, "text": text})
     taken.update["summary"] = made
     taken.state = {**taken.state, "summary": made}
+
+
+def stale_summary(values: Mapping[str, Any], tree: SummaryTree, drew: Sequence[SummaryNode], thread_id: str) -> dict[str, Any]:
+    """Return the update by which a conversation's summary holds nothing of what was corrected until the next turn makes it anew."""
+    summary = cast(Summary | None, values.get("summary"))
+    if not summary or not any(span.thread_id == thread_id for span in drew):
+        return {}
+    lines = lines_of(tree.newest("session", _SESSIONS, thread_id=thread_id)[::-1])
+    return {"summary": {**summary, "text": plain_digest(lines, max(_DIGEST_CHARS, len(summary["text"]))), "stale": True}}
+
+
+def edits_of(queue: Sequence[AnyMessage], record_id: str, text: str) -> list[Any]:
+    """Return the updates to a queue that have a message of it, known by its id in recall memory, say something else."""
+    message, changes = next((m for m in queue if m.id == record_id), None), _Changes(queue)
+    if message is None:
+        return []
+    if isinstance(message, ToolMessage) and message.name == SEND_MESSAGE:
+        changes.say(message.tool_call_id, text)
+    else:
+        changes.edit(message.model_copy(update={"content": text}))
+    return changes.queue()
 
 
 def lines_of(nodes: Sequence[SummaryNode]) -> list[str]:
@@ -114,22 +138,25 @@ class _Changes:
         """The newest message of a person among those that were edited."""
 
     def queue(self) -> list[Any]:
-        """Return the updates to the queue: a call takes its place, so do replies, and notes of removals are taken off."""
-        for key, message in self._there.items():
-            if mark_of(message).get("removed") and key not in self._updates:
-                self._updates[key] = _noted(message)
+        """Return the updates to the queue."""
         return list(self._updates.values())
+
+    def take_off_notes(self) -> None:
+        """Take the notes of removals off the messages, once these are taken in."""
+        for key in [key for key, message in self._there.items() if mark_of(message).get("removed")]:
+            if not isinstance(message := self._now(key), RemoveMessage):
+                kept = {k: v for k, v in mark_of(message).items() if k != "removed"}
+                self._updates[key] = with_mark(message, cast(Mark, kept))
 
     def edit(self, message: AnyMessage) -> None:
         """Take in a message that was edited."""
-        content = clean_content(message.content)
-        message = _noted(message.model_copy(update={"content": content}))
+        message = message.model_copy(update={"content": clean_content(message.content)})
         mark, text, key = mark_of(message), message.text, str(message.id)
-        self._updates[key] = message
-        if not is_edited(self._there[key].model_copy(update={"content": content})):
-            return  # only what no store can hold was in the way
+        self._updates[key] = _noted(message)
+        if not is_edited(message) and "said" in mark:
+            return  # it says what it did, but for what no store can hold
         if mark.get("kind") == "reply" and mark.get("call_id"):
-            self._say(mark.get("call_id", ""), text)
+            self.say(mark.get("call_id", ""), text)
         elif isinstance(message, AIMessage) and message.tool_calls:
             for call in message.tool_calls:
                 self._call(call["id"] or "", call["name"], call["args"])
@@ -138,7 +165,7 @@ class _Changes:
         if isinstance(message, HumanMessage) and is_event(message):
             self.edited_event = key
 
-    def _say(self, call_id: str, text: str) -> None:
+    def say(self, call_id: str, text: str) -> None:
         """Have a ``send_message`` call, its reply and its record say these words."""
         if call_id in self._results:
             self.records[str(self._results[call_id].id)] = Change(text)
@@ -153,7 +180,7 @@ class _Changes:
     def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         """Have the record of a call hold these arguments."""
         if name == SEND_MESSAGE and isinstance(arguments.get("message"), str) and call_id in self._replies:
-            self._say(call_id, arguments["message"])
+            self.say(call_id, arguments["message"])
         elif call_id in self._results:
             own = {k: v for k, v in arguments.items() if k not in CONTROL_ARGUMENTS}
             self.records[str(self._results[call_id].id)] = Change(arguments=json.dumps(own, ensure_ascii=False, default=str))
@@ -183,9 +210,9 @@ class _Changes:
 def _noted(message: AnyMessage) -> AnyMessage:
     """Return a message with the note that it says what it says; a part that a provider refused is sent again in its new form."""
     mark, now = mark_of(message), digest_of(message)
-    kept: dict[str, Any] = {k: v for k, v in mark.items() if k != "removed"}
-    if mark.get("said") != now:
-        before = [d for d in (*mark.get("was", ()), mark.get("said", "")) if d]
-        kept = {**{k: v for k, v in kept.items() if k != "left_out"}, "said": now, "was": before}
-    return cast(AnyMessage, with_mark(message, cast(Mark, kept)))
+    if mark.get("said") == now:
+        return message
+    before = [d for d in (*mark.get("was", ()), mark.get("said", "")) if d]
+    kept: dict[str, Any] = {k: v for k, v in mark.items() if k != "left_out"}
+    return cast(AnyMessage, with_mark(message, cast(Mark, {**kept, "said": now, "was": before})))
 

@@ -71,7 +71,7 @@ class Sleeper:
 
     def __init__(self, turns: Turns, rule: SleepRule | None = None) -> None:
         self._turns = turns
-        self._rule = rule
+        self.rule = rule
         self._diary = SleepDiary(turns.memory.store, turns.memory.agent_id)
         self._since = 0
         self._guard = threading.Lock()
@@ -133,7 +133,7 @@ class Sleeper:
 
     def turn_taken(self, *, evicted: bool) -> None:
         """Say that a turn is over; puts the agent to sleep in the background where its rule says so."""
-        rule = self._rule
+        rule = self.rule
         if rule is None or self._closed:
             return
         self._since += 1

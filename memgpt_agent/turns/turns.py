@@ -14,10 +14,10 @@ from langgraph.types import StateSnapshot
 
 from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
 from memgpt_agent.config import Context
-from memgpt_agent.errors import MemGPTError
+from memgpt_agent.errors import ConversationBusy, MemGPTError
 from memgpt_agent.events import mark_of
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished, iterated
-from memgpt_agent.graph.builder import AgentGraph
+from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
@@ -145,6 +145,39 @@ class Turns:
     async def _give_up(self, face: Face) -> None:
         async with face.within(self.leases.hold, self.leases.ahold, self.thread_id, self.wait_seconds) as lease:
             await face.call(self._mark_over, lease)
+
+    def change(
+        self, changed: Callable[[Mapping[str, Any]], dict[str, Any]], thread_id: str | None = None, *, ends: bool = False
+    ) -> None:
+        """Change the state of a conversation from outside, between two turns; no node is run.
+
+        Args:
+            changed: returns the update of the values that it is given; empty values where nothing was said yet.
+            thread_id: which conversation; this one if not given.
+            ends: whether an unfinished turn is ended first.
+
+        Raises:
+            ConversationBusy: a turn is unfinished, or others held the conversation for too long; nothing was changed.
+        """
+        thread = thread_id or self.thread_id
+        with self.leases.hold(thread, self.wait_seconds) as lease:
+            definitions.existing(self.memory.store, self.memory.agent_id)
+            if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
+                self.saver.raise_fence(lease)
+            graph = create_graph(checkpointer=self.saver, store=self.memory.store)  # its nodes are not run: no model is needed
+            config: RunnableConfig = {"configurable": {"thread_id": thread, FENCE: lease}}
+            if ends:
+                mark_over(graph, config)
+            state = graph.get_state(config)
+            if cast(Any, state).tasks:
+                raise ConversationBusy(
+                    f"A turn of the conversation {thread!r} is unfinished, or waits for an answer; nothing was changed. "
+                    "Let it go on, or give it up (end_turn)."
+                )
+            values = cast(dict[str, Any], state.values)
+            update = changed(values)
+            if update and values:
+                graph.update_state(config, update, as_node=EXECUTE_TOOLS)
 
     def _mark_over(self, lease: Lease) -> None:
         mark_over(self.graph(), self._config(lease))

@@ -88,17 +88,17 @@ class StoreArchive:
             WriteConflict: others wrote the passage before each attempt.
         """
         passage = Passage(passage_id(text), text, tuple(dict.fromkeys(tags)), stamp(self._clock()), source, cause)
-        _check(text)
+        check_text(text)
 
         def merged(value: dict[str, Any] | None) -> dict[str, Any] | None:
             if value is None:
-                return _value(passage)
-            known = _passage_of(value)
+                return value_of(passage)
+            known = passage_of(value)
             tags = tuple(dict.fromkeys([*known.tags, *passage.tags]))
-            return None if tags == known.tags else _value(replace(known, tags=tags))
+            return None if tags == known.tags else value_of(replace(known, tags=tags))
 
-        before, after = update(self._store, self._namespace, passage.id, merged, index=_index(_value(passage)))
-        return _passage_of(after), before is None or (bool(cause) and _passage_of(before).cause == cause)
+        before, after = update(self._store, self._namespace, passage.id, merged, index=_index(value_of(passage)))
+        return passage_of(after), before is None or (bool(cause) and passage_of(before).cause == cause)
 
     def insert_many(
         self, texts: Sequence[str], tags: Sequence[str] = (), *, cause: str = "", sources: Sequence[str] = ()
@@ -117,7 +117,7 @@ class StoreArchive:
         **Limits**: of two who insert the same new text at the same moment, the tags of one may be lost.
         """
         for text in texts:
-            _check(text)
+            check_text(text)
         now, labels = stamp(self._clock()), tuple(dict.fromkeys(tags))
         of = list(sources) if sources else [""] * len(texts)
         given = [
@@ -125,7 +125,7 @@ class StoreArchive:
         ]
         known = self._get([passage.id for passage in given])
         new = {passage.id: passage for passage in reversed(given) if passage.id not in known}
-        values = {i: _value(passage) for i, passage in new.items()}
+        values = {i: value_of(passage) for i, passage in new.items()}
         self._store.batch(
             [PutOp(self._namespace, i, value, _index(value)) for i, value in reversed(values.items())]
         )
@@ -133,7 +133,7 @@ class StoreArchive:
 
     def _get(self, ids: Sequence[str]) -> dict[str, Passage]:
         found = self._store.batch([GetOp(self._namespace, key) for key in dict.fromkeys(ids)]) if ids else []
-        return {item.key: _passage_of(item.value) for item in cast(list[Item | None], found) if item is not None}
+        return {item.key: passage_of(item.value) for item in cast(list[Item | None], found) if item is not None}
 
     def search(
         self,
@@ -148,7 +148,7 @@ class StoreArchive:
         """Return passages; see :class:`ArchivalMemory`."""
         condition = passing(tags, match, dates)
         items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
-        return [_passage_of(item.value) for item in items]
+        return [passage_of(item.value) for item in items]
 
     def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
         """Return earlier passages; see :class:`ArchivalMemory`. Costs one more search."""
@@ -158,7 +158,7 @@ class StoreArchive:
             found = find(self._store, self._namespace, passage.text, mode="words", limit=_LOOKED_AT)
         close: list[tuple[float, Passage]] = []
         for item in found:
-            other = _passage_of(item.value)
+            other = passage_of(item.value)
             degree = closeness(passage.text, other.text) + (item.score or 0.0 if by_meaning else 0.0)
             earlier = other.id != passage.id and (other.time <= passage.time or not passage.time)
             if earlier and degree >= (CLOSE if by_meaning else CLOSE_BY_WORDS):
@@ -183,7 +183,12 @@ def passage_id(text: str) -> str:
     return f"passage-{hashlib.sha256(normal.encode()).hexdigest()[:16]}"
 
 
-def _check(text: str) -> None:
+def check_text(text: str) -> None:
+    """Refuse a text that cannot be a passage.
+
+    Raises:
+        ToolError: it is empty or longer than 50,000 characters.
+    """
     if not text.strip():
         raise ToolError("The content is empty; give the text that is to be kept.")
     if len(text) > MAX_PASSAGE_CHARS:
@@ -202,7 +207,8 @@ def _index(value: Mapping[str, Any]) -> list[str]:
     return list(index_of_passage(value))
 
 
-def _value(passage: Passage) -> dict[str, Any]:
+def value_of(passage: Passage) -> dict[str, Any]:
+    """Return a passage as it is stored."""
     parts = embedded_parts(passage.text)
     return {**asdict(passage), "tags": list(passage.tags), **({"parts": parts} if len(parts) > 1 else {})}
 
@@ -210,7 +216,8 @@ def _value(passage: Passage) -> dict[str, Any]:
 _FIELDS = frozenset(field.name for field in fields(Passage))
 
 
-def _passage_of(value: dict[str, Any]) -> Passage:
+def passage_of(value: dict[str, Any]) -> Passage:
+    """Return the passage that was stored; what else the item holds is left out."""
     known: dict[str, Any] = {key: one for key, one in value.items() if key in _FIELDS}
     known["tags"] = tuple(value.get("tags", ()))
     return Passage(**known)

@@ -7,7 +7,7 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import BlockExists, BlockReadOnly
+from memgpt_agent.errors import BlockExists, BlockReadOnly, EditConflict
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.core.block_store import (
     BlockStore,
@@ -24,12 +24,14 @@ from memgpt_agent.memory.core.blocks import (
     Cause,
 )
 from memgpt_agent.memory.core.history import BlockHistory, Difference, Point, Trail, Version
+from memgpt_agent.memory.core.renaming import Renaming
 from memgpt_agent.memory.core.shared_blocks import Sharing
 from memgpt_agent.memory.core.text_edits import inserted, replaced
 from memgpt_agent.memory.core.undoing import Undoing
 from memgpt_agent.owners import Walls
 
 _DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
+_RENAME = Cause(tool="rename")
 _SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "detach"))
 
 
@@ -47,6 +49,7 @@ class CoreMemory(Mapping[str, str]):
         self._history = BlockHistory(store, agent_id, time_zone)
         self._blocks = BlockStore(store, agent_id, clock, self._history)
         self._sharing = Sharing(store, agent_id, self._blocks, self._history, walls)
+        self._renaming = Renaming(self._blocks, self._sharing)
         self._undoing = Undoing(agent_id, self._blocks, self._history)
 
     def __getitem__(self, label: str) -> str:
@@ -139,6 +142,33 @@ class CoreMemory(Mapping[str, str]):
     def overwrite(self, label: str, value: str, cause: Cause = BY_USER) -> Block:
         """Make ``value`` the whole text of a block, read-only or not: this is the owner's way, not the agent's."""
         return self.edit(label, lambda _: value, cause, may_edit_read_only=True)
+
+    def revise(self, label: str, before: str, after: str, cause: Cause = BY_USER) -> Block:
+        """Make ``after`` the whole text of a block if it still says ``before``, read-only or not: for editors, in which a text is open for long.
+
+        Raises:
+            EditConflict: it says something else by now; the error has the difference. UnknownBlock, CoreMemoryFull. Nothing was changed.
+        """
+
+        def revised(now: str) -> str:
+            if now not in (before, after):
+                raise EditConflict(label, before, now)
+            return after
+
+        return self.edit(label, revised, cause, may_edit_read_only=True)
+
+    def rename(self, label: str, new_label: str, cause: Cause = _RENAME) -> Block:
+        """Give a block another label; return it. Its text, limit and place stay; its earlier versions are in the log under the old label.
+
+        One undo takes it back. A shared block is renamed in this agent only.
+
+        Raises:
+            UnknownBlock: there is none with this label. BlockExists: the new one is taken. ToolError: it cannot be a label.
+
+        **Limits**: a prompt, tool rule or program that names the old label does not follow.
+        """
+        _check_new([Block(new_label)], {stored.label: stored for stored in self._blocks.read()})
+        return self._renaming.rename(label, new_label, cause)
 
     def edit(
         self, label: str, change: Callable[[str], str], cause: Cause = BY_USER, *, may_edit_read_only: bool = False

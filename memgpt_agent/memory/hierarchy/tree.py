@@ -125,20 +125,25 @@ class SummaryTree:
 
         They hold the beginnings of what is beneath them until a model writes them anew. A summary with nothing beneath it goes.
         """
-        affected: dict[str, SummaryNode] = {}
-        for first in range(0, len(message_ids), _ASKED_AT_ONCE):
-            drew: Filter = {"level": "span", "children": {"$any": list(message_ids[first : first + _ASKED_AT_ONCE])}}
-            found = find(self.store, self._namespace, "", filter=drew, limit=_PARTS)
-            affected |= {item.key: SummaryNode.from_value(item.value) for item in found}
-        for span in affected.values():
+        affected = self.drew_on(message_ids)
+        for span in affected:
             records = recall.get(span.children)
             kept = tuple(i for i in span.children if i in records)
             lines = [line for i in kept if records[i].role != "system" for line in lines_of_record(records[i])]
             text = plain_digest(lines, _DIGEST_CHARS) if lines else ""
             self._remade(span.id, lambda node, text=text, kept=kept: replace(node, text=text, children=kept, messages=len(kept)))
-        for parent in dict.fromkeys(span.parent for span in affected.values() if span.parent):
+        for parent in dict.fromkeys(span.parent for span in affected if span.parent):
             self._remake(parent)
-        return list(affected.values())
+        return affected
+
+    def drew_on(self, message_ids: Sequence[str]) -> list[SummaryNode]:
+        """Return the spans that hold these messages."""
+        spans: dict[str, SummaryNode] = {}
+        for first in range(0, len(message_ids), _ASKED_AT_ONCE):
+            drew: Filter = {"level": "span", "children": {"$any": list(message_ids[first : first + _ASKED_AT_ONCE])}}
+            found = find(self.store, self._namespace, "", filter=drew, limit=_PARTS)
+            spans |= {item.key: SummaryNode.from_value(item.value) for item in found}
+        return list(spans.values())
 
     def _remake(self, node_id: str) -> None:
         """Make a summary and those above it anew of what is beneath them."""

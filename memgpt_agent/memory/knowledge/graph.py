@@ -100,8 +100,8 @@ class KnowledgeGraph:
             valid_from or now, valid_until or FOREVER, now, causes=(cause,) if cause else (),
         )  # fmt: skip
         fact, new = self._keep(wanted, given_from=valid_from is not None)
-        closed = self._settle(fact, newest=True) if (single if replaces is None else replaces) else ()
-        return Inserted(self._read(fact.id) or fact, new, closed)
+        closed = self.settle(fact, newest=True) if (single if replaces is None else replaces) else ()
+        return Inserted(self.read(fact.id) or fact, new, closed)
 
     def _ends(self, subject: str, object: str, now: str) -> tuple[Entity, Entity]:
         if is_value(object):
@@ -140,7 +140,7 @@ class KnowledgeGraph:
     def _periods(self, key: str) -> list[Fact]:
         found: list[Fact] = []
         for ordinal in range(1, _PERIODS):
-            fact = self._read(f"fact-{key}-{ordinal}")
+            fact = self.read(f"fact-{key}-{ordinal}")
             if fact is None:
                 return found
             found.append(fact)
@@ -149,9 +149,9 @@ class KnowledgeGraph:
     def _rivals(self, fact: Fact) -> list[Fact]:
         """The other facts of the same subject, under whatever name, and the same relation."""
         ids = self._all_ids([fact.subject_id])
-        return [f for f in self._where(_about(ids) | {"slot": fact.slot}) if f.id != fact.id]
+        return [f for f in self.where(_about(ids) | {"slot": fact.slot}) if f.id != fact.id]
 
-    def _settle(self, fact: Fact, *, newest: bool) -> tuple[Fact, ...]:
+    def settle(self, fact: Fact, *, newest: bool) -> tuple[Fact, ...]:
         """Put the facts that contradict this one in a row by time: each ends where the next begins.
 
         ``newest``: of two that begin and were told at the same moment, this one is the later.
@@ -163,9 +163,9 @@ class KnowledgeGraph:
             tie = newest and rival.order[:2] == fact.order[:2]
             earlier, later = (rival, fact) if tie else sorted((rival, fact), key=lambda f: f.order)
             if earlier.id == fact.id:
-                fact = self._close(fact.id, later)
+                fact = self.close(fact.id, later)
             elif rival.valid_until > fact.valid_from:
-                closed.append(self._close(rival.id, fact))
+                closed.append(self.close(rival.id, fact))
             elif rival.closed_by == fact.id:
                 closed.append(rival)
         return tuple(closed)
@@ -176,7 +176,8 @@ class KnowledgeGraph:
         roots = self.entities.resolve([one.object_id, other.object_id])
         return len({root.id for root in roots.values()}) == 1
 
-    def _close(self, key: str, by: Fact) -> Fact:
+    def close(self, key: str, by: Fact) -> Fact:
+        """End a fact where another one begins; return it."""
         def closed(value: dict[str, Any] | None) -> dict[str, Any]:
             assert value is not None, "facts are never deleted"  # noqa: S101  the tier offers no way to
             known = Fact.from_value(value)
@@ -188,9 +189,9 @@ class KnowledgeGraph:
         """Make two names mean one entity, shown by ``kept``; facts that contradict each other then are put in a row."""
         entity = self.entities.merge(kept, other, stamp(self._clock()))
         ids = self.entities.ids(entity)
-        for fact in self._where(_about(ids[:64])):
+        for fact in self.where(_about(ids[:64])):
             if slot_of(fact.relation)[1]:
-                self._settle(self._read(fact.id) or fact, newest=False)
+                self.settle(self.read(fact.id) or fact, newest=False)
         return entity
 
     def search(
@@ -225,7 +226,7 @@ class KnowledgeGraph:
         reached, found, edge = set[str](), dict[str, Fact](), self._all_ids(starts)
         for _ in range(hops):
             reached |= set(edge)
-            facts = self._where({"ends": {"$any": edge}, **condition}) if edge else []
+            facts = self.where({"ends": {"$any": edge}, **condition}) if edge else []
             found |= {f.id: f for f in sorted(facts, key=lambda f: f.order, reverse=True) if f.id not in found}
             if len(found) >= limit:
                 break
@@ -270,13 +271,15 @@ class KnowledgeGraph:
     def every(self, *, as_of: str | None = None, past: bool = True, limit: int = 10_000) -> list[Fact]:
         """Return all facts, or those that hold at a moment, in the order of the time from which they hold."""
         condition = {} if past else valid_at(as_of or stamp(self._clock()))
-        return self.shown(sorted(self._where(condition, limit), key=lambda f: f.order))
+        return self.shown(sorted(self.where(condition, limit), key=lambda f: f.order))
 
-    def _where(self, condition: Filter, limit: int = _PER_HOP) -> list[Fact]:
+    def where(self, condition: Filter, limit: int = _PER_HOP) -> list[Fact]:
+        """Return the facts that pass a filter, as they are stored."""
         found = find(self._store, self._namespace, "", filter=condition, limit=limit)
         return [Fact.from_value(item.value) for item in found]
 
-    def _read(self, key: str) -> Fact | None:
+    def read(self, key: str) -> Fact | None:
+        """Return the fact of an id, as it is stored."""
         item = self._store.get(self._namespace, key)
         return Fact.from_value(item.value) if item else None
 
