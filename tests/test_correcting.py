@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from memgpt_agent import MemGPTAgent, Persona, Settings, list_agents, rename_agent
-from memgpt_agent.errors import AgentExists, AgentNotFound, ConfigurationError, ConversationBusy, NothingToUndo, ToolError, UnknownPassage
+from memgpt_agent.errors import (
+    AgentExists,
+    AgentNotFound,
+    ConfigurationError,
+    ConversationBusy,
+    NothingToUndo,
+    ToolError,
+    UnknownPassage,
+)
 from memgpt_agent.memory.corrections import Corrections
 from memgpt_agent.memory.knowledge import KnowledgeGraph
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
@@ -248,7 +256,8 @@ def test_a_transcript_has_what_was_said_and_what_is_asked_for_beside_it(opened: 
     with opened(*script, user_id="Alice") as agent:
         agent.step("Keep it:\ntwo lines", event_id="m1")
         text = agent.transcript()
-        assert [line.partition("] ")[2] or line for line in text.split("\n") if line] == ["Alice:", "  Keep it:", "  two lines", "assistant:", "  Kept."]
+        lines = [line.partition("] ")[2] or line for line in text.split("\n") if line]
+        assert lines == ["Alice:", "  Keep it:", "  two lines", "assistant:", "  Kept."]
         assert "[m1]" in agent.transcript(ids=True)
         whole = agent.transcript("markdown", thoughts=True, tools=True)
         assert "> *worth keeping*" in whole

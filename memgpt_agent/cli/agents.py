@@ -1,4 +1,4 @@
-"""`memgpt agents`: which agents are stored, ending their unfinished turns, and deleting one."""
+"""`memgpt agents`: which agents are stored and what they are called, ending their unfinished turns, and deleting one."""
 
 import time
 from dataclasses import asdict
@@ -35,24 +35,45 @@ def list_all(
         terminal.out.print(plain("No agent yet. Start one: memgpt chat", "dim"))
         return
     owned = any(agent["owner"] for agent in agents)  # nothing of owners is shown where there are none
-    table = grid("agent", *["owner"] * owned, "created", "model", "conversations", numbers=1)
+    named = any(agent.get("name") for agent in agents)
+    table = grid("agent", *["name"] * named, *["owner"] * owned, "created", "model", "conversations", numbers=1)
     for agent in agents:
         created = str(agent.get("created", ""))[:16].replace("T", " ")
         owner = [plain(agent["owner"] or "-")] * owned
-        table.add_row(plain(agent["agent_id"]), *owner, created, plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ()))))
+        name = [plain(agent.get("name") or "-")] * named
+        model, threads = plain(agent.get("model") or "(default)"), str(len(agent.get("threads", ())))
+        table.add_row(plain(agent["agent_id"]), *name, *owner, created, model, threads)
     terminal.out.print(table)
+
+
+@app.command()
+def rename(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
+    name: Annotated[str, typer.Argument(help="What it is called from now on; '' takes its name away.")],
+) -> None:
+    """Give an agent a name that --agent takes too. Its id, its memory and its conversations stay."""
+    from memgpt_agent.stored_agents import rename_agent
+
+    terminal = terminal_of(context)
+    known = terminal.id_of(agent)
+    if known not in [one["agent_id"] for one in terminal.agents()]:
+        raise AgentNotFound(f"There is no agent {agent!r}; see `memgpt agents list`.")
+    made = rename_agent(known, name, settings=terminal.settings)
+    terminal.out.print(plain(f"{known} is called {made.name} now." if made.name else f"{known} has no name of its own now."))
 
 
 @app.command()
 def repair(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
     as_json: options.AsJson = False,
 ) -> None:
     """End unfinished turns: for an agent that ends or hangs the program whenever it is opened. What it did is kept."""
     from memgpt_agent.turns.repairing import repair_agent
 
     terminal = terminal_of(context)
+    agent = terminal.id_of(agent)
     ended = repair_agent(agent, settings=terminal.settings)
     if as_json:
         terminal.print_json(ended)
@@ -66,7 +87,7 @@ def repair(
 @app.command()
 def owner(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its owner from now on; shown only, if left out.")] = None,
     nobody: Annotated[bool, typer.Option("--nobody", help="It has no owner from now on: only the admin may use it.")] = False,
     as_json: options.AsJson = False,
@@ -75,6 +96,7 @@ def owner(
     from memgpt_agent.stored_agents import assign_agent, ownership_of
 
     terminal = terminal_of(context)
+    agent = terminal.id_of(agent)
     if name is None and not nobody:
         _show_ownership(terminal, ownership_of(agent, settings=terminal.settings), as_json=as_json)
     else:
@@ -84,7 +106,7 @@ def owner(
 @app.command()
 def share(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="With whom; '*' for everybody.")],
     write: Annotated[bool, typer.Option("--write", help="They may talk to it and change it, not only look into it.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Take the right away.")] = False,
@@ -94,6 +116,7 @@ def share(
     from memgpt_agent.stored_agents import share_agent
 
     terminal = terminal_of(context)
+    agent = terminal.id_of(agent)
     right = None if stop else "write" if write else "read"
     _show_ownership(terminal, share_agent(agent, name, right, settings=terminal.settings), as_json=as_json)
 
@@ -110,11 +133,12 @@ def _show_ownership(terminal: Terminal, known: "Ownership", *, as_json: bool) ->
 @app.command()
 def delete(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent.")],
+    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete an agent with all its memory and conversations. There is no way back."""
     terminal = terminal_of(context)
+    agent = terminal.id_of(agent)
     known = [known["agent_id"] for known in terminal.agents()]
     if agent not in known:
         raise AgentNotFound(f"There is no agent {agent!r}; nothing was deleted. The agents are: {', '.join(known) or 'none'}.")

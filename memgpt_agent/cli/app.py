@@ -21,6 +21,7 @@ from memgpt_agent.cli.models import models
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serve import serve
 from memgpt_agent.cli.terminal import Terminal
+from memgpt_agent.cli.transcript import transcript
 from memgpt_agent.errors import MemGPTError
 
 
@@ -89,6 +90,7 @@ app.command()(sleep)
 app.command()(heartbeat)
 app.command()(serve)
 app.command()(mcp)
+app.command()(transcript)
 app.command()(export)
 app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")

@@ -150,9 +150,11 @@ def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], tho
     loading = Loading(lambda: _opened(terminal, agent_id, choices, temporary=temporary))
     read = _prompt(terminal, loading, remembers=not temporary)
     view = TurnView(terminal.out, terminal.out, live=True, thoughts=thoughts)
+    loop = ChatLoop(loading.value, terminal.out, view)
     try:
-        ChatLoop(loading.value, terminal.out, view).run(read)
+        loop.run(read)
     finally:
+        loop.close()
         if not loading.failed:
             loading.value().close()
 

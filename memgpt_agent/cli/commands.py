@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from memgpt_agent.cli.approval import ask
-from memgpt_agent.cli.show import show_blocks, show_context, show_found, show_usage
-from memgpt_agent.cli.terminal import plain
+from memgpt_agent.cli.editor import edit
+from memgpt_agent.cli.show import show_blocks, show_context, show_found, show_undone, show_usage
+from memgpt_agent.cli.terminal import Terminal, plain
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.errors import MemGPTError
 
@@ -28,6 +29,9 @@ COMMANDS: Mapping[str, str] = {
     "/search": "/search WORDS: look into what was said and what was filed away",
     "/model": "the model that answers; /model NAME changes it, once the new one has answered",
     "/attach": "/attach FILE: send a picture or a document along with what you say next",
+    "/undo": "take back your last message, its answer, and what was written into memory because of it",
+    "/edit": "/edit TEXT: say your last message in other words, and have it answered anew; without TEXT in your editor",
+    "/new": "begin a new conversation; the memory stays",
     "/thoughts": "show or hide inner thoughts and tool calls",
     "/heartbeat": "let the agent think with nothing said",
     "/help": "this list",
@@ -41,12 +45,14 @@ class ChatLoop:
 
     def __init__(self, opened: "Callable[[], MemGPTAgent]", out: Console, view: TurnView) -> None:
         self._opened, self._out, self._view = opened, out, view
+        self._begun: list[MemGPTAgent] = []
         self._read: Callable[[], str] = _no_more
         self._attached: list[Path] = []
         self._responses: list[AgentResponse] = []
         self._acts: dict[str, Callable[[str], None]] = {
             "/memory": self._memory, "/context": self._context, "/usage": self._usage, "/search": self._search, "/thoughts": self._thoughts,
             "/heartbeat": self._heartbeat, "/model": self._model, "/attach": self._attach, "/help": self._help,
+            "/undo": self._undo, "/edit": self._edit, "/new": self._new,
         }  # fmt: skip
 
     @cached_property
@@ -174,6 +180,34 @@ class ChatLoop:
         from memgpt_agent.events import Event
 
         self._turn(lambda: self._agent.send(Event(type="heartbeat", text="")))
+
+    def _undo(self, _: str) -> None:
+        show_undone(self._out, self._agent.undo_turn())
+
+    def _edit(self, text: str) -> None:
+        said = next((m.text for m in reversed(self._agent.messages()) if m.role == "user"), None)
+        if said is None:
+            self._note("You have said nothing yet.")
+        elif text:
+            self._say_instead(text)
+        else:
+            edit(Terminal(out=self._out, err=self._out), "message", said, self._say_instead, empty="To take the message back: /undo")
+
+    def _say_instead(self, text: str) -> None:
+        """Take the last turn back, and say something else."""
+        show_undone(self._out, self._agent.undo_turn(), told=False)
+        self._turn(lambda: self._agent.stream(text.strip()))
+
+    def _new(self, _: str) -> None:
+        before = self._agent
+        self._agent = before.new_conversation()
+        self._begun.append(self._agent)
+        self._note(f"A new conversation; the memory stays. Go on with the one before: memgpt chat --thread {before.thread_id}")
+
+    def close(self) -> None:
+        """Close the conversations that were begun by /new."""
+        while self._begun:
+            self._begun.pop().close()
 
     def _help(self, _: str) -> None:
         for name, meaning in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""`memgpt memory`: looking into what an agent knows, and into how it came to know it."""
+"""`memgpt memory`: looking into what an agent knows, and into how it came to know it; correcting it."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memgpt_agent.cli import options
+from memgpt_agent.cli.correcting import edit, rename, set_text
 from memgpt_agent.cli.graph import graph
 from memgpt_agent.cli.memory_history import COMMANDS
 from memgpt_agent.cli.show import show_blocks, show_found
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.recall import Message
 
-app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows, and how it came to know it.")
+app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows, and how it came to know it; correct it.")
 app.command()(graph)
 
 
@@ -99,5 +100,6 @@ def _block(block: "Block") -> dict[str, Any]:
     return {name: value for name, value in asdict(block).items() if name != "causes"}
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, edit, rename):
     app.command()(_command)
+app.command("set")(set_text)

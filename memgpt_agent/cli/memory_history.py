@@ -9,17 +9,21 @@ from rich.console import Console
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, shortened, terminal_of
-from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.errors import ConfigurationError, UnknownBlock
 
 if TYPE_CHECKING:
+    from memgpt_agent.memory.archival import Passage
     from memgpt_agent.memory.core import CoreMemory
     from memgpt_agent.memory.core.history import Difference, Point, Version
+    from memgpt_agent.memory.knowledge import Fact
+    from memgpt_agent.memory.recall import Message
     from memgpt_agent.memory.tasks import Task
+    from memgpt_agent.turns.correcting import Edit
 
 _SHOWN_LINES = 8
 _POINT = "a number from the log, a day or moment, or a turn (its id, or how it begins)"
 
-Label = Annotated[str | None, typer.Argument(help="One block only; all of them together, if left out.")]
+Label = Annotated[str | None, typer.Argument(help="One block; all of them, if left out. Or the id of a passage, a fact or a message.")]
 
 
 def log(
@@ -35,11 +39,20 @@ def log(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print every version of core memory, newest first: who made it, when, why and in which turn."""
+    """Print every version of core memory, newest first: who made it, when, why and in which turn.
+
+    With the id of a passage, a fact or a message: what it said before it was corrected.
+    """
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         core = opened.core_memory
-        versions = core.log(label, limit=limit, before=before)
+        try:
+            versions = core.log(label, limit=limit, before=before)
+        except UnknownBlock:
+            if label is None or not (edits := opened.edits(label)):
+                raise
+            _show_edits(context, edits[::-1][:limit], as_json=as_json)
+            return
         if plot is not None:
             from memgpt_agent.memory.core.history_picture import log_svg
 
@@ -85,9 +98,14 @@ def diff(
 def undo(
     context: typer.Context, label: Label = None, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False
 ) -> None:
-    """Take back the last edit of core memory, or of one block; again for the one before it."""
+    """Take back the last edit of core memory, of one block, or of the passage, fact or message of an id; again for the one before it."""
     with terminal_of(context).open_known(agent) as opened:
-        _show_made(context, opened.core_memory.undo(label), as_json=as_json)
+        try:
+            _show_made(context, opened.core_memory.undo(label), as_json=as_json)
+        except UnknownBlock:
+            if label is None or not opened.edits(label):
+                raise
+            _show_undone(context, opened.undo_edit(label), as_json=as_json)
 
 
 def redo(
@@ -172,6 +190,26 @@ def _show_made(context: typer.Context, made: "list[Version]", *, as_json: bool) 
             terminal.out.print(plain(version.value))
     if not made:
         terminal.out.print(plain("It is so already; nothing was changed.", "dim"))
+
+
+def _show_edits(context: typer.Context, edits: "list[Edit]", *, as_json: bool) -> None:
+    terminal = terminal_of(context)
+    if as_json:
+        terminal.print_json([asdict(edit) for edit in edits])
+        return
+    for edit in edits:
+        terminal.out.print(plain(edit.how, "bold"), plain(f"  {edit.time[:16].replace('T', ' ')}  {edit.actor}", "dim"), sep="")
+        terminal.out.print(plain("\n".join(f"  - {line}" for line in edit.text.splitlines()), "red"))
+
+
+def _show_undone(context: typer.Context, undone: "Message | Passage | Fact", *, as_json: bool) -> None:
+    terminal = terminal_of(context)
+    if as_json:
+        terminal.print_json(asdict(undone))
+        return
+    says = getattr(undone, "text", None) or " - ".join(str(getattr(undone, name)) for name in ("subject", "relation", "object"))
+    terminal.out.print(plain(undone.id, "bold"), plain("  says now:", "dim"), sep="")
+    terminal.out.print(plain(says))
 
 
 def _show_task(out: Console, task: "Task", *, overdue: bool) -> None:

@@ -7,13 +7,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from memgpt_agent.cli.terminal import clean, plain
+from memgpt_agent.cli.terminal import clean, plain, shortened
 
 if TYPE_CHECKING:
     from memgpt_agent.memory.archival import Passage
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.recall import Message
+    from memgpt_agent.turns.taking_back import UndoneTurn
     from memgpt_agent.turns.turn_reader import AgentResponse
+
+_SAID_CHARS = 120
 
 
 def show_blocks(out: Console, blocks: "Iterable[Block]") -> None:
@@ -65,6 +68,18 @@ def show_usage(out: Console, responses: "Sequence[AgentResponse]", currency: str
     out.print(table)
     if any(used["counted_by_us"] for response in responses for used in response.usage.values()):
         out.print(plain("The provider gave no figures for some of these calls: they were counted here.", "dim"))
+
+
+def show_undone(out: Console, undone: "UndoneTurn", *, told: bool = True) -> None:
+    """Print what was taken back with a turn, and what stays; with ``told`` also what was said in it."""
+    if told:
+        out.print(plain(f"Taken back: {shortened(undone.text, _SAID_CHARS)}", "dim"))
+    parts = [("block", undone.blocks), ("passage", undone.passages), ("fact", undone.facts)]
+    written = ", ".join(f"{kind} {', '.join(ids)}" for kind, ids in parts if ids)
+    if written:
+        out.print(plain(f"Memory is as before: {written}", "dim"), soft_wrap=True)
+    for call in undone.stays:
+        out.print(plain(f"Cannot be taken back: {shortened(call, _SAID_CHARS)}", "yellow"), soft_wrap=True)
 
 
 def grid(*headings: str, numbers: int = 0) -> Table:

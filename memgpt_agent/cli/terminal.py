@@ -77,33 +77,43 @@ class Terminal:
         return Settings.load(home=self.home)
 
     def open_agent(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
-        """Open an agent, or make it where there is none of this id; close it afterwards.
+        """Open an agent by its id or its name, or make it where there is none of them; close it afterwards.
 
         Where the process acts for an owner, the agent that is meant unless one is named is the owner's own.
         """
-        agent_id = self._meant(agent_id)
+        return self._open(self.id_of(agent_id), choices)
+
+    def open_known(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
+        """Open an agent that is stored, by its id or its name.
+
+        Raises:
+            AgentNotFound: there is none; nothing was made.
+        """
+        agents = self.agents()
+        known, meant = [agent["agent_id"] for agent in agents], self._meant(agent_id, agents)
+        if meant not in known:
+            there = ", ".join(known) or "none"
+            raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}. Start one: memgpt chat --agent {agent_id}")
+        return self._open(meant, choices)
+
+    def _open(self, agent_id: str, choices: dict[str, Any]) -> "MemGPTAgent":
         if self.make_agent is not None:
             return self.make_agent(agent_id=agent_id, settings=self.settings, **choices)
         from memgpt_agent.agent import MemGPTAgent
 
         return MemGPTAgent(agent_id=agent_id, settings=self.settings, **choices)
 
-    def open_known(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
-        """Open an agent that is stored.
+    def id_of(self, agent: str) -> str:
+        """Return the id of the agent that is meant by an id or a name; what is neither is returned as it is."""
+        return self._meant(agent, self.agents())
 
-        Raises:
-            AgentNotFound: there is none of this id; nothing was made.
-        """
-        known, agent_id = [agent["agent_id"] for agent in self.agents()], self._meant(agent_id)
-        if agent_id not in known:
-            there = ", ".join(known) or "none"
-            raise AgentNotFound(f"There is no agent {agent_id!r}. The agents are: {there}. Start one: memgpt chat --agent {agent_id}")
-        return self.open_agent(agent_id, **choices)
-
-    def _meant(self, agent_id: str) -> str:
+    def _meant(self, agent: str, agents: list[dict[str, Any]]) -> str:
         from memgpt_agent.owners import agent_id_for
 
-        return agent_id_for(self.settings.owner) if self.settings.owner and agent_id == DEFAULT_AGENT else agent_id
+        if self.settings.owner and agent == DEFAULT_AGENT:
+            return agent_id_for(self.settings.owner)
+        ids = [known["agent_id"] for known in agents]
+        return agent if agent in ids else next((known["agent_id"] for known in agents if known.get("name") == agent), agent)
 
     def agents(self, *, undefined: bool = False) -> list[dict[str, Any]]:
         """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""

@@ -167,7 +167,8 @@ class CoreMemory(Mapping[str, str]):
 
         **Limits**: a prompt, tool rule or program that names the old label does not follow.
         """
-        _check_new([Block(new_label)], {stored.label: stored for stored in self._blocks.read()})
+        check_new([Block(new_label)])
+        check_room([new_label], self._blocks.read())
         return self._renaming.rename(label, new_label, cause)
 
     def edit(
