@@ -13,6 +13,7 @@ import typer
 
 from memgpt_agent.cli.terminal import Terminal, plain
 from memgpt_agent.errors import ConfigurationError, EditConflict, MemGPTError
+from memgpt_agent.private import new_private_file
 
 _FALLBACKS = ("nano", "vim", "vi", "notepad")
 
@@ -36,6 +37,7 @@ def edit(terminal: Terminal, name: str, text: str, write: Callable[[str], None],
     """
     folder = Path(tempfile.mkdtemp(prefix="memgpt-"))  # for its owner alone; not in the data folder, of which much is promised
     draft = folder / f"{re.sub(r'[^0-9A-Za-z_-]', '_', name)[:60] or 'text'}.txt"
+    new_private_file(draft)
     draft.write_text(text, encoding="utf-8", errors="replace", newline="")
     while True:
         edited = _edited(draft, text)
@@ -59,7 +61,7 @@ def edit(terminal: Terminal, name: str, text: str, write: Callable[[str], None],
 
 def _end(terminal: Terminal, folder: Path, told: str) -> bool:
     shutil.rmtree(folder)
-    terminal.err.print(plain(told, "dim"))
+    terminal.err.print(plain(told, "dim"), soft_wrap=True)
     return False
 
 
