@@ -8,7 +8,7 @@ from langchain_core.language_models import BaseChatModel
 
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.dialects import name_of, unwrapped
-from memgpt_agent.nodes.view_cache import ViewCache
+from memgpt_agent.nodes.view_cache import UneditedCache, ViewCache
 from memgpt_agent.tokens import TokenCounter, resolve_token_counter
 from memgpt_agent.tools.registry import ToolRegistry
 
@@ -21,6 +21,8 @@ class Caches:
     def __init__(self) -> None:
         self.views = ViewCache()
         """What the model was shown of messages before."""
+        self.unedited = UneditedCache()
+        """Which messages say what they said."""
         self._models: dict[str, BaseChatModel] = {}
         self._counters: dict[int, tuple[BaseChatModel, TokenCounter]] = {}
         self._schemas: dict[Any, tuple[ToolRegistry, list[dict[str, Any]]]] = {}

@@ -47,7 +47,7 @@ def take_in(state: AgentState, session: Session, config: RunnableConfig) -> Take
     A message is edited if it says something else than the agent noted on it. Doing it again changes nothing.
     """
     queue = state["messages"]
-    edited = [m for m in queue if is_edited(m)]
+    edited = session.resources.caches.unedited.edited(queue)
     removed = [i for m in queue for i in mark_of(m).get("removed", ())]
     emptied = bool(state.get("turn")) and not is_nested(config) and not any(mark_of(m) for m in queue)
     summary = state.get("summary")
