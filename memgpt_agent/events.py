@@ -165,8 +165,10 @@ def removal(message_id: str) -> RemoveMessage:
 def digest_of(message: BaseMessage) -> str:
     """Return a short digest of what a message says: its text, and the calls it makes."""
     text = message.content if isinstance(message.content, str) else message.text
-    calls = [(call["id"], call["name"], call["args"]) for call in message.tool_calls] if isinstance(message, AIMessage) else []
-    said = f"{text.strip()}\x1f{calls}" if calls else text.strip()
+    said = text.strip()
+    if isinstance(message, AIMessage) and message.tool_calls:  # an export or a database may order keys otherwise
+        called = [[call["id"], call["name"], call["args"]] for call in message.tool_calls]
+        said += "\x1f" + json.dumps(called, sort_keys=True, default=str)
     return blake2b(said.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 

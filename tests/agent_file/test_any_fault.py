@@ -65,6 +65,7 @@ def lived(where: Any) -> None:
         tasks.close(2, "done", "It was good.")
         passage, _ = ann.memory.archival.insert("The boiler is old.")
         RetiredPassages(where.store, "ann").retire(passage.id, "It is new.")
+        ann.edit_message(ann.messages()[0].id, "Please book it.")
         Pulse(where.store, "ann", Rhythm.of("10m")).beaten(10, something_happened=True)
     with where.agent("ann", "Nothing to do.", "Nothing.", thread_id="work", summarizer=summarizer()) as ann:
         ann.heartbeat()
