@@ -15,7 +15,18 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 
-from memgpt_agent.events import HIDDEN, MARK, Event, EventType, Mark, attached_to, event_message, mark_of, removal, with_mark
+from memgpt_agent.events import (
+    HIDDEN,
+    MARK,
+    Event,
+    EventType,
+    Mark,
+    attached_to,
+    event_message,
+    mark_of,
+    removal,
+    with_mark,
+)
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
 from memgpt_agent.nodes.company import Others, as_event

@@ -62,10 +62,12 @@ def take_in(state: AgentState, session: Session, config: RunnableConfig) -> Take
     if emptied:
         since = summary["until"] if summary else ""
         changes.gone += [m.id for m in session.memory.journal.of_thread(session.thread_id, since=since)]
-    drew = corrections.edit(changes.records, actor=ACTOR).spans + corrections.remove(changes.gone, actor=ACTOR).spans
+    edits, removals = corrections.edit(changes.records, actor=ACTOR), corrections.remove(changes.gone, actor=ACTOR)
+    drew = [*edits.spans, *removals.spans]
+    changes.forget_memories([m.text for m in (*edits.messages.values(), *removals.messages.values())])
     changes.take_off_notes()
     taken = TakenIn(state, changes.queue(), edited_event=changes.edited_event)
-    taken.state = cast(AgentState, {**state, "messages": merge_queue(queue, taken.messages), "turn_notes": None})
+    taken.state = cast(AgentState, {**state, "messages": merge_queue(queue, taken.messages)})
     renew_summary(taken, session, config, drew)
     return taken
 
@@ -99,15 +101,21 @@ def stale_summary(values: Mapping[str, Any], tree: SummaryTree, drew: Sequence[S
     return {"summary": {**summary, "text": plain_digest(lines, max(_DIGEST_CHARS, len(summary["text"]))), "stale": True}}
 
 
-def edits_of(queue: Sequence[AnyMessage], record_id: str, text: str) -> list[Any]:
+def edits_of(queue: Sequence[AnyMessage], record_id: str, before: str, text: str) -> list[Any]:
     """Return the updates to a queue that have a message of it, known by its id in recall memory, say something else."""
     message, changes = next((m for m in queue if m.id == record_id), None), _Changes(queue)
-    if message is None:
-        return []
     if isinstance(message, ToolMessage) and message.name == SEND_MESSAGE:
         changes.say(message.tool_call_id, text)
-    else:
+    elif message is not None:
         changes.edit(message.model_copy(update={"content": text}))
+    changes.forget_memories([before])
+    return changes.queue()
+
+
+def without_memories(queue: Sequence[AnyMessage], texts: Sequence[str]) -> list[Any]:
+    """Return the updates to a queue by which no message brings along memories of these texts."""
+    changes = _Changes(queue)
+    changes.forget_memories(texts)
     return changes.queue()
 
 
@@ -145,8 +153,16 @@ class _Changes:
         """Take the notes of removals off the messages, once these are taken in."""
         for key in [key for key, message in self._there.items() if mark_of(message).get("removed")]:
             if not isinstance(message := self._now(key), RemoveMessage):
-                kept = {k: v for k, v in mark_of(message).items() if k != "removed"}
-                self._updates[key] = with_mark(message, cast(Mark, kept))
+                self._updates[key] = with_mark(message, {**mark_of(message), "removed": []})
+
+    def forget_memories(self, texts: Sequence[str]) -> None:
+        """Let no message bring along memories of texts that are no more: they ride with the events for which they were found."""
+        for key, message in self._there.items():
+            rides = mark_of(message).get("rides")
+            lines = rides.get("memories", []) if rides else []
+            kept = [line for line in lines if not any(_quotes(line, text) for text in texts)]
+            if rides and len(kept) < len(lines) and not isinstance(message := self._now(key), RemoveMessage):
+                self._updates[key] = with_mark(message, {**mark_of(message), "rides": {**rides, "memories": kept}})
 
     def edit(self, message: AnyMessage) -> None:
         """Take in a message that was edited."""
@@ -205,6 +221,12 @@ class _Changes:
 
     def _now(self, key: str) -> AnyMessage:
         return self._updates.get(key, self._there[key])
+
+
+def _quotes(line: str, text: str) -> bool:
+    """Whether a memory shows a text, whole or cut: ``[day] who: text [...]``."""
+    shown = line.partition(": ")[2].removesuffix(" [...]").strip()
+    return bool(text.strip()) and (text.strip() in line or (bool(shown) and shown in text))
 
 
 def _noted(message: AnyMessage) -> AnyMessage:

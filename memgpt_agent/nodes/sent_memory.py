@@ -85,10 +85,11 @@ def bring_up_to_date(
 
     What was sent stays. What differs from it by now rides with the newest event or result: the next call sees it. All is put into the
     system message instead, and what rides with older messages falls away, where the queue was cut since, where the window has become
-    another one, or where too much would ride; and with ``anew``. In the ``last`` step of a turn the model is told so there as well.
+    another one, where too much would ride, or where a block's owner has revised it; and with ``anew``. In the ``last`` step of a turn the
+    model is told so there as well.
     """
     parts, sent = _Parts.of(session, blocks), sent_memory(state, session)
-    if sent is not None and not anew and _still_fits(session, state, blocks, sent):
+    if sent is not None and not anew and _still_fits(session, state, blocks, sent) and not _revised(session, messages, parts, sent):
         riders = _riders(session, messages, parts, sent, turn, state.get("summary"), last=last)
         if riders is not None:
             return sent, riders
@@ -119,6 +120,13 @@ def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], se
         return False
     summary = state.get("summary")
     return over_tokens(session, sent["sections"], summary) <= 0 or memory_sections(session, blocks, summary) == sent["sections"]
+
+
+def _revised(session: Session, messages: Sequence[AnyMessage], parts: _Parts, sent: SentMemory) -> bool:
+    """Whether the owner has corrected a block since it was sent: what it said before may be what nobody is to be shown again."""
+    known, now = shown(messages, sent), parts.digests()
+    changed = [key for key in {*known, *now} if key.startswith("block ") and known.get(key, "") != now.get(key, "")]
+    return any(session.memory.core.was_revised(key.removeprefix("block ")) for key in changed)
 
 
 def _riders(

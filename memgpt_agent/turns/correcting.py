@@ -11,13 +11,13 @@ from memgpt_agent.events import begins_turn, mark_of, removal
 from memgpt_agent.faces import in_thread
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import Passage, RetiredPassages
-from memgpt_agent.memory.core import Block
+from memgpt_agent.memory.core import Block, Cause
 from memgpt_agent.memory.corrections import Change, Corrections
 from memgpt_agent.memory.hierarchy import SummaryTree
 from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.knowledge.correcting import FactCorrections
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.nodes.corrected import edits_of, stale_summary
+from memgpt_agent.nodes.corrected import edits_of, stale_summary, without_memories
 from memgpt_agent.persona import Persona
 from memgpt_agent.turns.taking_back import TakingBack, UndoneTurn, last_said
 from memgpt_agent.turns.turns import Turns
@@ -121,7 +121,7 @@ class Correcting:
 
     def set_persona(self, persona: Persona | str) -> Block:
         """Make the agent somebody else from its next turn on; what it has learned stays. The block's history has who it was."""
-        return self.memory.core.overwrite("persona", str(persona))
+        return self.memory.core.overwrite("persona", str(persona), Cause(tool="revise"))
 
     def undo_turn(self) -> UndoneTurn:
         """Take back everything from the user's last message on, and what was written into memory because of it.
@@ -142,7 +142,10 @@ class Correcting:
             taken = TakingBack(self.memory, frozenset(turns)).take_back(messages[0].text)
             drew = self._corrections().remove([m.id for m in taken.messages], how="taken back").spans
             undone.append(taken)
-            return {"messages": [removal(str(m.id)) for m in messages], **stale_summary(values, self._tree(), drew, self.thread_id)}
+            left = [m for m in values["messages"] if m not in messages]
+            gone = [*without_memories(left, [m.text for m in taken.messages]), *(removal(str(m.id)) for m in messages)]
+            # What was sent of memory is made anew: it may hold what was taken back.
+            return {"messages": gone, "sent_memory": {}, **stale_summary(values, self._tree(), drew, self.thread_id)}
 
         self._turns.change(without, ends=True)
         return undone[0]
@@ -161,7 +164,7 @@ class Correcting:
         def changed(values: Mapping[str, Any]) -> dict[str, Any]:
             change()
             spans = self._tree().drew_on([record.id])
-            edited = edits_of(cast(list[AnyMessage], values.get("messages") or []), record.id, text())
+            edited = edits_of(cast(list[AnyMessage], values.get("messages") or []), record.id, record.text, text())
             return {**({"messages": edited} if edited else {}), **stale_summary(values, self._tree(), spans, record.thread_id)}
 
         if record.thread_id:

@@ -153,7 +153,8 @@ class TurnReader:
                 self._speaks = turn["type"] == "user_message"
                 self._took(turn.get("usage") or {}, called=node == CALL_LLM)
             for message in cast(list[BaseMessage], update.get("messages") or []):
-                yield from self._message(message)
+                if not ("was" in mark_of(message) or "removed" in mark_of(message)):  # corrected: it was said in an earlier turn
+                    yield from self._message(message)
 
     def _took(self, usage: dict[str, TokenUsage], *, called: bool) -> None:
         """Note what the turn has taken; what it had taken before this part of it is not counted again."""

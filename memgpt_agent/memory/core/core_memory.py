@@ -31,7 +31,8 @@ from memgpt_agent.memory.core.undoing import Undoing
 from memgpt_agent.owners import Walls
 
 _DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
-_RENAME = Cause(tool="rename")
+_RENAME, _REVISE = Cause(tool="rename"), Cause(tool="revise")
+_CORRECTING = {cause.tool for cause in (_UNDO, _RESTORE, _RENAME, _REVISE)} | {"undo_turn"}
 _SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "detach"))
 
 
@@ -143,7 +144,12 @@ class CoreMemory(Mapping[str, str]):
         """Make ``value`` the whole text of a block, read-only or not: this is the owner's way, not the agent's."""
         return self.edit(label, lambda _: value, cause, may_edit_read_only=True)
 
-    def revise(self, label: str, before: str, after: str, cause: Cause = BY_USER) -> Block:
+    def was_revised(self, label: str) -> bool:
+        """Whether the newest version of a block corrects it: it was revised, renamed or taken back, not merely written on."""
+        found = [stored.trail.last.tool for stored in self._blocks.read() if stored.label == label]
+        return bool(set(found) & _CORRECTING)
+
+    def revise(self, label: str, before: str, after: str, cause: Cause = _REVISE) -> Block:
         """Make ``after`` the whole text of a block if it still says ``before``, read-only or not: for editors, in which a text is open for long.
 
         Raises:
