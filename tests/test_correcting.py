@@ -322,3 +322,28 @@ async def test_on_an_event_loop_all_of_it_is_the_same(opened: Open) -> None:
         assert await agent.aundo_edit(fixed.id) == passage
         fact = KnowledgeGraph(agent.memory.store, "ann").insert("Alice", "likes", "tea").fact
         assert (await agent.aedit_fact(fact.id, object="coffee")).object == "coffee"
+
+
+def test_what_is_forgotten_is_forgotten_in_its_earlier_words_too(opened: Open, tmp_path: Path) -> None:
+    """A message that was edited, one that was taken back, and the digests by which edits are noticed."""
+    with opened(say("ok"), say("ok"), say("ok")) as agent:
+        agent.step(f"The code is {SECRET}.", event_id="m1")
+        agent.edit_message("m1", "The code is secret.")
+        agent.step(f"It is {SECRET}!", event_id="m2")
+        agent.undo_turn()
+        agent.forget(SECRET).erase()
+        assert (agent.edits("m1"), agent.edits("m2")) == ([], [])
+        assert agent.step("And now?").message == "ok"
+        assert [m.text for m in agent.messages()] == ["The code is secret.", "ok", "And now?", "ok"]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+def test_a_message_that_was_erased_is_no_edit(opened: Open) -> None:
+    """What stands in its place in the conversation is not taken for a person's words."""
+    with opened(say("ok"), say("fine"), say("good")) as agent:
+        agent.step(f"The code is {SECRET}.", event_id="m1")
+        agent.step("Something else", event_id="m2")
+        agent.forget("m1").erase()
+        assert agent.step("And now?").message == "good"
+        assert agent.edits("m1") == []
+        assert SECRET not in sent(agent)

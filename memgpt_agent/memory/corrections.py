@@ -11,7 +11,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.hierarchy import SummaryNode, SummaryTree
-from memgpt_agent.memory.recall import Message, RecallMemory
+from memgpt_agent.memory.recall import ForgottenMessage, Message, RecallMemory, message_from
 from memgpt_agent.store.plain import newest
 
 How = Literal["edited", "removed", "replaced", "taken back", "restored"]
@@ -135,7 +135,7 @@ class Corrections:
 
     def _known(self, ids: Iterable[str]) -> dict[str, Message]:
         found = self._recall.get(list(dict.fromkeys(ids)))
-        return {key: m for key, m in found.items() if self._thread_id in (None, m.thread_id)}
+        return {k: m for k, m in found.items() if self._thread_id in (None, m.thread_id) and not isinstance(m, ForgottenMessage)}
 
     def undo(self, message_id: str, *, actor: str = "user") -> Message:
         """Make a message what it was before its newest correction, and return it; again for the one before that.
@@ -147,7 +147,7 @@ class Corrections:
         if known is None or not known.undo:
             raise NothingToUndo(f"There is nothing to undo in message {message_id!r}: it is as it was said.")
         entry = known.entries[known.undo[-1]]
-        old = Message(**known.gone) if known.gone else self._recall.get([message_id]).get(message_id)
+        old = message_from(known.gone) if known.gone else self._recall.get([message_id]).get(message_id)
         if old is None:
             raise NothingToUndo(f"Message {message_id!r} is not in recall memory any more.")
         now = stamp(self._clock())

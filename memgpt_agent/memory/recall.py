@@ -308,4 +308,5 @@ def message_of(item: Item) -> Message:
 def message_from(value: Mapping[str, Any]) -> Message:
     """Return the message of a stored value."""
     known: dict[str, Any] = {key: v for key, v in value.items() if key in _FIELDS}
-    return Message(**{**known, "attached": tuple(value.get("attached", ()))})
+    known["attached"] = tuple(value.get("attached", ()))
+    return Message(**known)

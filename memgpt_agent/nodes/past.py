@@ -11,7 +11,7 @@ from memgpt_agent.events import Mark, mark_of, removal, with_mark
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.corrections import Change
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.recall import ForgottenMessage, Message
+from memgpt_agent.memory.recall import ForgottenMessage, Message, message_from
 from memgpt_agent.nodes.corrected import ACTOR, TakenIn, corrections_of, is_nested, renew_summary
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import AgentState, Turn
@@ -90,7 +90,7 @@ def _known(fresh: Sequence[BaseMessage], session: Session) -> tuple[dict[str, Me
         if i in records and any(texts[i] == entry.text for entry in note.entries):
             found[i] = records[i]
         elif note.gone and note.how == "removed" and note.text == texts[i] and note.thread_id == session.thread_id:
-            found[i] = Message(**note.gone)
+            found[i] = message_from(note.gone)
     people = {str(m.id) for m in fresh if isinstance(m, HumanMessage)}
     edits = {i: (r, texts[i]) for i, r in records.items() if i not in found and i in people and r.role == "user" and texts[i]}
     if "" in texts.values():

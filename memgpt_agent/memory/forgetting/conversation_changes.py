@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolMessage
 
-from memgpt_agent.events import MARK, Riding, begins_turn, mark_of, with_mark
+from memgpt_agent.events import MARK, Mark, Riding, begins_turn, mark_of, with_mark
 from memgpt_agent.memory.forgetting.holdings import texts_of
 from memgpt_agent.memory.forgetting.note import Note
 from memgpt_agent.memory.forgetting.store_changes import shortened
@@ -139,7 +139,7 @@ class ConversationChanges:
             if (part := message.__dict__.get(name)) is not None:
                 update[name] = self._anything(part)
         update = {name: part for name, part in update.items() if part != message.__dict__[name]}
-        return message.model_copy(update=update) if update else message
+        return _undigested(message.model_copy(update=update)) if update else message
 
     def _call(self, call: dict[str, Any], *, erased: bool = False) -> dict[str, Any]:
         if not erased and call["id"] not in self.calls and not any(self._holds(text) for text in texts_of(list(call["args"].values()))):
@@ -156,7 +156,7 @@ class ConversationChanges:
             update |= {"tool_calls": [self._call(dict(call), erased=True) for call in message.tool_calls], "invalid_tool_calls": []}
         if message.name in self.note.names:
             update["name"] = None
-        return message.model_copy(update=update)
+        return _undigested(message.model_copy(update=update))
 
     def _holds(self, text: object) -> bool:
         return isinstance(text, str) and (text in self.note.names or (self.needles.within(text) and normal(text) not in self.note.kept))
@@ -188,6 +188,13 @@ class ConversationChanges:
         for name, part in changed.items():
             object.__setattr__(copy, name, part)
         return copy
+
+
+def _undigested(message: BaseMessage) -> BaseMessage:
+    """Return a message without the digests of what it said, by which an edit is told: they speak of what is erased."""
+    mark = mark_of(message)
+    kept = cast(Mark, {name: part for name, part in mark.items() if name not in {"said", "was"}})
+    return with_mark(message, kept) if mark else message
 
 
 def _is_queue(value: Any) -> bool:

@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 from memgpt_agent.memory.forgetting.holdings import SAID, Holdings, Value, main_text, texts_of
 from memgpt_agent.memory.forgetting.words import Needles, excerpt, says_the_same, sentences, share, telling
 
-Kind = Literal["message", "journal", "passage", "retired passage", "fact", "name", "upload", "line"]
+Kind = Literal["message", "journal", "passage", "retired passage", "fact", "name", "upload", "correction", "line"]
 KINDS: dict[str, Kind] = {
     "recall": "message", "journal": "journal", "archival": "passage", "retired": "retired passage", "facts": "fact", "entities": "name",
-    "uploads": "upload",
+    "uploads": "upload", "corrections": "correction",
 }  # fmt: skip
 """What the items of each tier are called that can be forgotten as a whole."""
 NEAR = 0.6
@@ -75,6 +75,8 @@ class Finder:
             said = text if told is None else told
             time, thread = str(value.get("time", "")), str(value.get("thread_id", ""))
             self.found[tier, key] = Found(key, KINDS[tier], shown, why, ticked, time, tier, said, thread)
+        if tier == "recall" and (before := self.holdings.tier("corrections").get(key)) is not None:
+            self.add("corrections", key, before, "what a message said before", ticked=ticked)
 
     def add_line(self, line: Line, why: str, *, ticked: bool = True, told: str | None = None) -> None:
         """Gather a line of a block; ``told`` is the part of it that goes, if it is not the whole line."""
@@ -122,8 +124,8 @@ class Finder:
         return False
 
     def where(self, passes: Callable[[Value], bool], why: str) -> None:
-        """Gather all messages that pass."""
-        for tier in SAID:
+        """Gather all messages that pass, and what is kept of corrected ones."""
+        for tier in (*SAID, "corrections"):
             for key, value in self.holdings.tier(tier).items():
                 if passes(value):
                     self.add(tier, key, value, why)

@@ -103,7 +103,7 @@ class Planner:
     ) -> ForgetPlan:
         finder = Finder(held)
         finder.where(passes, why)
-        turns = {str(held.messages[one.id].get("turn")) for one in finder.found.values()} - {"", "None"}
+        turns = {str(held.messages.get(one.id, {}).get("turn")) for one in finder.found.values()} - {"", "None"}
         finder.of_turns(turns, words=None)
         finder.quoting([one.told for one in finder.found.values()], speech=False)
         finder.sent_along()

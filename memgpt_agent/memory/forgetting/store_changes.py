@@ -15,7 +15,7 @@ from memgpt_agent.memory.recall import CONTEXT_LINES, RecallMemory, is_pause, ke
 from memgpt_agent.prompts import FORGOTTEN
 from memgpt_agent.store.update import update
 
-_WHOLE = ("archival", "retired", "facts", "entities", "uploads")
+_WHOLE = ("archival", "retired", "facts", "entities", "uploads", "corrections")
 """Tiers whose items go as a whole where they hold the words, beside those of messages."""
 _ELSEWHERE = frozenset(
     {
@@ -70,6 +70,8 @@ class StoreChanges:
         for tier, key in gone:
             if tier in SAID and held.tier(tier)[key].get("thread_id") not in note.gone_threads:
                 yield PutOp(self._namespace("forgotten"), *stub_of(key, held.tier(tier)[key], self._secret), index=False)
+            if tier == "corrections" and (out := held.tier(tier)[key]["gone"]) is not None:
+                yield PutOp(self._namespace("forgotten"), *stub_of(key, out, self._secret), index=False)
             yield PutOp(self._namespace(tier), key, None)
             if tier == "uploads":
                 yield from (PutOp(self._namespace("upload_data"), piece, None) for piece in held.pieces(key))
