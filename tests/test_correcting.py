@@ -347,3 +347,15 @@ def test_a_message_that_was_erased_is_no_edit(opened: Open) -> None:
         assert agent.step("And now?").message == "good"
         assert agent.edits("m1") == []
         assert SECRET not in sent(agent)
+
+
+def test_an_agent_that_gets_another_profile_has_left_no_branch(opened: Open) -> None:
+    """What was said under the other one is found as before."""
+    with opened(say("one")) as agent:
+        agent.step("My boat is called Luna.")
+    with opened(say("two"), profile="memgpt_v2") as agent:
+        agent.step("Hello")
+        assert "My boat is called Luna." in [m.text for m in agent.messages()]
+    with opened(say("three"), profile="memgpt") as agent:
+        agent.step("Hello again")
+        assert [m.text for m in agent.messages() if m.role == "user"] == ["My boat is called Luna.", "Hello", "Hello again"]

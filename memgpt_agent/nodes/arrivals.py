@@ -60,7 +60,7 @@ def receive(taken: TakenIn, session: Session, others: Others, config: RunnableCo
     waker = next((m for m in reversed(new.wakers) if not isinstance(m, AIMessage | ToolMessage)), new.wakers[-1])
     turn_id = str(waker.id)
     received, told = take_in([_received(m, turn_id, now) for m in new.messages], session)
-    give_up_branch(received, taken.state, session, config)
+    give_up_branch(received, taken, session, config)
     state: AgentState = {**taken.state, "messages": [m for m in taken.state["messages"] if m.id not in {one.id for one in new.gone}]}
     remember(session, [m for m in received if m.id not in new.known], earlier=state["messages"])
     here = {m.id for m in state["messages"]}

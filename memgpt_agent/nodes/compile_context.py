@@ -31,8 +31,9 @@ def compile_context(
 ) -> dict[str, Any]:
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
     session = Session.of(runtime, config, resources, state)
-    state, others = own_view(state, session)
-    taken = take_in(state, session, config)
+    seen, others = own_view(state, session)
+    taken = take_in(seen, session, config)
+    taken.others_turn = bool(state.get("turn")) and not seen.get("turn")
     return signed(_compiled(taken, session, others, config), session)
 
 

@@ -39,6 +39,8 @@ class TakenIn:
     """The updates to other registers."""
     edited_event: str = ""
     """The id of the newest message of a person that was edited; empty where none was."""
+    others_turn: bool = False
+    """Whether the newest turn of the conversation is another agent's, so that where it stands is not known here."""
 
 
 def take_in(state: AgentState, session: Session, config: RunnableConfig) -> TakenIn:

@@ -113,15 +113,16 @@ def _is_past(record: Message, turn: Turn | None, session: Session) -> bool:
     return record.checkpoint != session.checkpoint_id if until is None else record.checkpoint <= until
 
 
-def give_up_branch(received: Sequence[BaseMessage], state: AgentState, session: Session, config: RunnableConfig) -> None:
+def give_up_branch(received: Sequence[BaseMessage], taken: TakenIn, session: Session, config: RunnableConfig) -> None:
     """Take out of recall memory what was said after the place from which the conversation now goes on: with other words, or a rollback.
 
     What lies in this branch again, and was taken out when it was given up, is brought back. Where the same message comes again, as
     after a crash, nothing is taken out: what was done for it must be known again.
     """
-    turn, journal = state.get("turn"), session.memory.journal
+    state, journal = taken.state, session.memory.journal
+    turn = state.get("turn")
     steps = (config.get("metadata") or {}).get("langgraph_step", 0)
-    if is_nested(config) or (turn is None and steps <= 1):  # a first turn, or a graph that keeps no state
+    if is_nested(config) or taken.others_turn or (turn is None and steps <= 1):  # a first turn, or a graph that keeps no state
         return
     until = (turn or {}).get("received") or ""
     newest = journal.of_thread(session.thread_id, limit=1)
