@@ -358,4 +358,4 @@ def test_an_agent_that_gets_another_profile_has_left_no_branch(opened: Open) -> 
         assert "My boat is called Luna." in [m.text for m in agent.messages()]
     with opened(say("three"), profile="memgpt") as agent:
         agent.step("Hello again")
-        assert [m.text for m in agent.messages() if m.role == "user"] == ["My boat is called Luna.", "Hello", "Hello again"]
+        assert {"My boat is called Luna.", "Hello", "Hello again"} <= {m.text for m in agent.messages()}
