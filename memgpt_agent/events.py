@@ -115,6 +115,8 @@ class Mark(TypedDict, total=False):
     """The digest of what the message says, as the agent knows it: another one now means that somebody has edited it."""
     was: list[str]
     """The digests of what it said before edits: a client that still has an old copy does not bring it back."""
+    erased: bool
+    """Whether something of what it said was erased: a copy that a client sends again changes nothing."""
     removed: list[str]
     """The ids of messages beside this one that somebody outside of the agent removed; gone once recall memory has taken it in."""
 

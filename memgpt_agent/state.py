@@ -187,7 +187,7 @@ def _resent(known: AnyMessage, message: BaseMessage) -> BaseMessage | None:
     mark = mark_of(known)
     if mark_of(message):
         return with_mark(message, merged_marks(mark, mark_of(message)))
-    if message.type != known.type:
+    if message.type != known.type or mark.get("erased"):
         return None
     calls = message.tool_calls if isinstance(message, AIMessage) and isinstance(known, AIMessage) else []
     called = bool(calls) and calls != cast(AIMessage, known).tool_calls

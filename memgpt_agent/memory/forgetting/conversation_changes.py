@@ -191,10 +191,13 @@ class ConversationChanges:
 
 
 def _undigested(message: BaseMessage) -> BaseMessage:
-    """Return a message without the digests of what it said, by which an edit is told: they speak of what is erased."""
+    """Return a message without the digests of what it said, by which an edit is told: they speak of what is erased.
+
+    It is noted that something was, so that a client with an old copy does not bring it back.
+    """
     mark = mark_of(message)
-    kept = cast(Mark, {name: part for name, part in mark.items() if name not in {"said", "was"}})
-    return with_mark(message, kept) if mark else message
+    kept = {name: part for name, part in mark.items() if name not in {"said", "was"}}
+    return with_mark(message, cast(Mark, {**kept, "erased": True})) if mark else message
 
 
 def _is_queue(value: Any) -> bool:
