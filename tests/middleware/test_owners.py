@@ -1,0 +1,47 @@
+"""The middleware where users are authenticated: it opens what the user may use, whatever the program names."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from memgpt_agent.errors import AgentNotFound, NotAllowed
+from memgpt_agent.owners import agent_id_for, share
+from memgpt_agent.testing import call
+from tests.middleware.agents import built, recalled, told
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody whom a server has authenticated."""
+
+    identity: str
+
+
+def run_by(name: str, thread: str) -> Any:
+    """A run's config as LangGraph's server makes it."""
+    return {"configurable": {"thread_id": thread, "langgraph_auth_user": User(name), "assistant_id": "a"}}
+
+
+def test_an_agent_of_another_user_is_not_there_for_the_middleware() -> None:
+    """Neither for the model's call nor for a tool's; with the right to read it is not written either."""
+    agent, model, store = built(["Yes."] * 9, agent_id=agent_id_for("ann"))
+    told(agent, "I keep bees.", run_by("ann", "t1"))
+    with pytest.raises(AgentNotFound, match="that you may use"):
+        told(agent, "What does Ann keep?", run_by("bob", "t2"))
+    share(store, "user:ann", "bob", "read")
+    with pytest.raises(NotAllowed, match="to read only"):
+        told(agent, "What does Ann keep?", run_by("bob", "t3"))
+    assert len(model.calls) == 1
+    assert [text for _, text in recalled(store, "user:ann")] == ["I keep bees.", "Yes."]
+
+
+def test_a_users_conversation_has_a_memory_of_the_users_where_the_program_names_none() -> None:
+    """Its tools write to it as well."""
+    script = [call("core_memory_append", label="human", content="Ann."), "Noted.", "Hello."]
+    agent, model, store = built(script, agent_id=None)
+    told(agent, "I am Ann.", run_by("ann", "t1"))
+    told(agent, "Who am I?", run_by("bob", "t2"))
+    assert "Ann" not in model.calls[-1][0].text
+    assert ("user", "I am Ann.") in recalled(store, "owner:ann/t1")
+    assert [text for role, text in recalled(store, "owner:bob/t2") if role == "user"] == ["Who am I?"]
