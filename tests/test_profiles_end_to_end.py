@@ -212,11 +212,10 @@ def test_a_task_is_added_once_where_the_process_died_in_the_middle(tmp_path: Pat
     class Dying(FaissStore):
         dies = True
 
-        def batch(self, ops: Any) -> Any:
-            listed = list(ops)
-            if self.dies and any((getattr(op, "value", None) or {}).get("tool") == "task_add" for op in listed):
+        def put_then_embed(self, puts: Any) -> None:
+            if self.dies and any((put.value or {}).get("tool") == "task_add" for put in puts):
                 raise KeyboardInterrupt
-            return super().batch(listed)
+            super().put_then_embed(puts)
 
     model = ScriptedModel(
         [call("task_add", title="Call Ana", request_heartbeat=True), say("Yes."), say("Yes."), say("Hi."), say("Hi.")]

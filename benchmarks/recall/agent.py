@@ -23,6 +23,7 @@ from memgpt_agent.nodes.arrivals import remember
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
 from memgpt_agent.store import BaseMemoryStore
+from memgpt_agent.store.plain import finish_embedding
 from memgpt_agent.testing import ScriptedModel
 from memgpt_agent.tools.recall_memory import conversation_search
 from memgpt_agent.tools.registry import ToolRegistry
@@ -69,6 +70,7 @@ def hear(store: BaseStore, turns: Sequence[Turn]) -> AgentMemory:
         marked = with_mark(message, Mark(kind="event", type="user_message", time=stamp(turn.time)))
         remember(session, [marked], earlier=queue)
         queue.append(marked)
+    finish_embedding(store)
     return memory
 
 
