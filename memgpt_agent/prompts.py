@@ -240,7 +240,8 @@ def plain_digest(lines: Sequence[str], limit_chars: int) -> str:
 
 
 NO_ANSWER_REPLY = (
-    "I am sorry, I could not come up with an answer just now. Please say it again, perhaps in other words."
+    "I am sorry, I could not come up with an answer just now: what the model wrote was empty or could not be read. Please say it again, perhaps in "
+    "other words. If this happens often, the model is too small for an agent, or its server does not support tool calls: choose another one."
 )
 
 

@@ -10,6 +10,8 @@ from typing import Any, cast
 from memgpt_agent.nodes.reading import ReadCall, checked, no_number
 
 _NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action", "recipient_name", "call")
+_KIND_KEY = "type"
+"""Where a weak model puts a tool's name in the place of the word ``function``."""
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "params", "kwargs")
 _CONTROLS = ("thinking", "request_heartbeat")
 _MARK = (
@@ -102,7 +104,7 @@ class _Reader:
             rf"(?m)^[ \t`]*(?:[-*] )?\[?(?:print\()?(?:\w+\.)?(?P<name>{names})\(|(?<=python_tag\|>)(?:\w+\.)?(?P<tag>{names})(?:\.call)?\("
         )
         self._named = re.compile(
-            rf"[\"'](?:{'|'.join(_NAME_KEYS)})[\"']\s*:\s*[\"'](?:functions?\.)?(?:{names})[\"']|[\"'](?:{names})[\"']\s*:\s*\{{"
+            rf"[\"'](?:{'|'.join((*_NAME_KEYS, _KIND_KEY))})[\"']\s*:\s*[\"'](?:functions?\.)?(?:{names})[\"']|[\"'](?:{names})[\"']\s*:\s*\{{"
         )
         self._begun = re.compile(rf"(?m)^[ \t]*(?:functions?\.)?(?:{names})\s*[(:=]?\s*[{{(]")
 
@@ -189,6 +191,8 @@ class _Reader:
         if len(fields) == 1 and self._own(only := next(iter(fields))) and isinstance(fields[only], dict):
             return [checked(self._own(only), fields[only])]
         key = next((k for k in _NAME_KEYS if isinstance(fields.get(k), str)), "")
+        if not key and isinstance(kind := fields.get(_KIND_KEY), str) and self._own(kind):
+            key = _KIND_KEY
         told = str(fields.get(key, ""))
         name = self._own(told) or (told if anything else "")
         if not name:

@@ -212,3 +212,14 @@ async def test_a_model_that_only_repeats_itself_is_stopped(how: str) -> None:
     agent = MemGPTAgent(model=model, store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
     events = await turn(agent, how)
     assert (response(events).message, shown(events)) == ("I remember that.",) * 2
+
+
+@BOTH
+async def test_an_apology_for_no_answer_is_not_shown_to_the_model(how: str) -> None:
+    """A weak model would take it for its own words and say it again; the user reads what is wrong."""
+    model = ScriptedModel(["", "", "", say("Here I am.")])
+    agent = MemGPTAgent(model=model, store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
+    first = response(await turn(agent, how)).message
+    assert "its server does not support tool calls" in first
+    assert response(await turn(agent, how, "And now?")).message == "Here I am."
+    assert first not in str(model.calls[-1])

@@ -17,6 +17,7 @@ from memgpt_agent.tools.registry import ToolRegistry
 TOOLS = ToolRegistry(MEMGPT.tools, []).schemas(thinking=True, only=None)
 
 FORMS = {
+    "the name as the type": '{"type": "send_message", "arguments": "{\\"message\\": \\"Hi\\"}"}',
     "tagged JSON": '<tool_call>\n{"name": "send_message", "arguments": {"message": "Hi"}}\n</tool_call>',
     "a tag that is not closed": '<tool_call>{"name": "send_message", "arguments": {"message": "Hi"}}',
     "a list in a tag": '<tool_call>\n[{"name": "send_message", "arguments": {"message": "Hi"}}]\n</tool_call>',

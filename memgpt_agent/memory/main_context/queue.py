@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
 from memgpt_agent.events import MARK, attached_to, begins_turn, is_event, local_time, mark_of, put_to_model, told_text
-from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.prompts import INTERRUPTED, NO_ANSWER_REPLY
 
 Exchange = list[AnyMessage]
 """The messages from one event up to the next: whole tool calls with their results."""
@@ -96,6 +96,11 @@ def _without_artifact(result: ToolMessage) -> ToolMessage:
     return result if result.artifact is None else result.model_copy(update={"artifact": None})
 
 
+def _is_apology(message: AnyMessage) -> bool:
+    """Whether it is what the user was told where the model had no answer: a weak model would take it for its own words, and say it again."""
+    return mark_of(message).get("fallback") == "system" and message.text == NO_ANSWER_REPLY
+
+
 def seen_of(
     message: AnyMessage, results: Mapping[str, ToolMessage], *, time_zone: str, cut: Cut, beside: Beside, packing: Packing = AS_EVENTS
 ) -> Iterator[BaseMessage]:
@@ -113,7 +118,7 @@ def seen_of(
     """
     if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's
         message = HumanMessage(told_text(message), id=message.id, additional_kwargs={MARK: mark_of(message)})
-    if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply":
+    if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply" or _is_apology(message):
         return
     if isinstance(message, AIMessage):
         yield from _answer(message, results, time_zone, cut, beside, packing)
