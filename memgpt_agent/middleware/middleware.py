@@ -14,7 +14,7 @@ from langchain.agents.middleware.types import (
     ToolCallRequest,
 )
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AnyMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.vectorstores import VectorStore
 from langgraph.config import get_config
@@ -241,7 +241,8 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         state = cast(dict[str, Any], request.state if isinstance(request.state, dict) else {})
         registers: Registers = state.get(KEY) or {}
         session = self._opened.session(request.runtime, request.runtime.config, registers, agent_id=self._whose(request.runtime))
-        return MadeCall.of(session, request.tool_call, registers, state.get("messages") or [])
+        messages: list[AnyMessage] = state.get("messages") or []
+        return MadeCall.of(session, request.tool_call, registers, messages, stateless=_stateless(request.runtime.config))
 
     def _whose(self, runtime: Any) -> str | None:
         return self._agent_id(runtime) if callable(self._agent_id) else self._agent_id

@@ -14,7 +14,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.middleware.conversation import keep_result, noted
 from memgpt_agent.middleware.registers import Registers
 from memgpt_agent.nodes.arrivals import call_key, no_turn
-from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn
 from memgpt_agent.tools.definition import AgentTool
 
@@ -39,24 +39,32 @@ class MadeCall:
     """The keys of the memory edits before it in the same answer that have no result yet."""
 
     @classmethod
-    def of(cls, session: Session, given: ToolCall, registers: Registers, messages: Sequence[AnyMessage]) -> "MadeCall":
-        """Read the call in its answer."""
+    def of(
+        cls, session: Session, given: ToolCall, registers: Registers, messages: Sequence[AnyMessage], *, stateless: bool
+    ) -> "MadeCall":
+        """Read the call in its answer. Where nothing is checkpointed no call is ever replayed, and one that looks the same is another."""
         turn = registers.get("turn") or no_turn()
         answers = [m for m in messages if isinstance(m, AIMessage) and any(c["id"] == given["id"] for c in m.tool_calls)]
         calls = answers[-1].tool_calls if answers else [given]
         ordinal = next(nth for nth, call in enumerate(calls) if call["id"] == given["id"])
-        tools, thread = session.resources.tools, session.thread_id
+        answer_id = str(answers[-1].id) if answers and stateless else ""
+
+        def key_of_call(nth: int, call: ToolCall) -> str:
+            key = call_key(session.thread_id, turn, nth, call)
+            return key_of(key, answer_id) if answer_id else key
+
+        tools = session.resources.tools
         tool = tools.get(given["name"]) if given["name"] in tools.names else None
         have = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
         before: tuple[str, ...] = ()
         if tool is not None and not tool.reads_memory:
             edits = [
-                call_key(thread, turn, nth, call) for nth, call in enumerate(calls[:ordinal])
+                key_of_call(nth, call) for nth, call in enumerate(calls[:ordinal])
                 if call["name"] in tools.names and not tools.get(call["name"]).reads_memory and call["id"] not in have
             ]  # fmt: skip
             known = session.memory.journal.get(edits) if edits else {}
             before = tuple(key for key in edits if key not in known)
-        return cls(session, given, call_key(thread, turn, ordinal, given), ordinal, turn, tool, before)
+        return cls(session, given, key_of_call(ordinal, given), ordinal, turn, tool, before)
 
     @property
     def memory(self) -> AgentMemory:

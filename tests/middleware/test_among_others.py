@@ -258,3 +258,19 @@ def test_text_that_no_store_takes_is_mended_where_it_enters() -> None:
     assert [m.text for m in out] == ["Half \ufffd and .", "An answer with half \ufffd."]
     assert recalled(store) == [("user", "Half \ufffd and ."), ("assistant", "An answer with half \ufffd.")]
     assert model.calls[0][-1].text.startswith("Half \ufffd and .")
+
+
+def test_without_a_checkpointer_the_same_words_are_another_conversation() -> None:
+    """Nothing is replayed there: a search that looks like one before is made again, and finds what was filed meanwhile."""
+    store = InMemoryStore()
+    script = [
+        calls(("archival_memory_search", {"query": "wolf"})), "Nothing.",
+        calls(("archival_memory_insert", {"content": "The wolf is Fenris."})), "Filed.",
+        calls(("archival_memory_search", {"query": "wolf"})), "Fenris.",
+    ]  # fmt: skip
+    model = ScriptedModel(script)
+    agent: Any = create_agent(model, middleware=[MemGPTMiddleware(store=store, agent_id="ada", clock=Clock())])  # type: ignore[list-item]
+    for text in ("The wolf?", "It is Fenris.", "The wolf?"):
+        agent.invoke({"messages": [{"role": "user", "content": text}]})
+    assert "Nothing found" in model.calls[1][-1].text
+    assert "The wolf is Fenris." in model.calls[-1][-1].text
