@@ -99,7 +99,7 @@ class ForgottenMessage(Message):
 
 def keyed(secret: str, key: str) -> str:
     """Return a key as it is kept of an erased message: whoever guesses what was said cannot tell by it whether that is right."""
-    return f"forgotten-{hmac.new(bytes.fromhex(secret), key.encode('utf-8', 'replace'), hashlib.sha256).hexdigest()[:32]}"
+    return f"forgotten-{hmac.new(secret.encode(), key.encode('utf-8', 'replace'), hashlib.sha256).hexdigest()[:32]}"
 
 
 def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -161,15 +161,16 @@ class RecallMemory:
         reads = [GetOp(self._forgotten, SECRET), *(GetOp(self._namespace, key) for key in ids)]
         secret, *found = cast(list[Item | None], self._store.batch(reads))
         known = {item.key: message_of(item) for item in found if item is not None}
-        return known if secret is None else known | self._erased([i for i in ids if i not in known], secret.value["secret"])
+        return known if secret is None else known | self._erased([i for i in ids if i not in known], str(secret.value.get("secret", "")))
 
     def _erased(self, ids: Sequence[str], secret: str) -> dict[str, Message]:
         reads = [GetOp(self._forgotten, keyed(secret, key)) for key in ids]
         found = cast(list[Item | None], self._store.batch(reads)) if reads else []
         return {
             key: ForgottenMessage(
-                key, item.value["role"], FORGOTTEN, item.value["time"], item.value["thread_id"], item.value["turn"],
-                tool="" if item.value["spoken"] else _ERASED_TOOL, checkpoint=item.value["checkpoint"],
+                key, item.value.get("role", "tool"), FORGOTTEN, item.value.get("time", ""), item.value.get("thread_id", ""),
+                item.value.get("turn", ""), tool="" if item.value.get("spoken") else _ERASED_TOOL,
+                checkpoint=item.value.get("checkpoint", ""),
             )
             for key, item in zip(ids, found, strict=True)
             if item is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.files.open_files import FileView
-from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.recall import Message, Role
 from memgpt_agent.memory.tasks import Task
 from memgpt_agent.memory.waking import Letter
 
@@ -103,6 +103,22 @@ class HeadItem:
 
     session: str
     until: str
+
+
+@dataclass(frozen=True)
+class ForgottenItem:
+    """What is kept of what was forgotten: the secret of the hashes, that there was a message, or the record of an act."""
+
+    secret: str = ""
+    role: Role = "tool"
+    time: str = ""
+    thread_id: str = ""
+    turn: str = ""
+    checkpoint: str = ""
+    spoken: bool = False
+    actor: str = ""
+    erased: dict[str, int] = field(default_factory=dict[str, int])
+    days: int = 0
 
 
 @dataclass(frozen=True)

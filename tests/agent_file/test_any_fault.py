@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from memgpt_agent.documents import find_files
 from memgpt_agent.errors import AgentFileError, NothingToUndo, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival import RetiredPassages
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.memory.tasks import TaskList
 from memgpt_agent.memory.tiers import TIERS
+from memgpt_agent.memory.uploads import Upload
 from memgpt_agent.memory.waking import Inbox, Letter, Pulse, Rhythm
 from memgpt_agent.testing import Clock, ScriptedModel, call, say
 from memgpt_agent.tools.rules import ConditionalRule, MaxCountRule, ParentRule
@@ -66,6 +70,11 @@ def lived(where: Any) -> None:
         passage, _ = ann.memory.archival.insert("The boiler is old.")
         RetiredPassages(where.store, "ann").retire(passage.id, "It is new.")
         ann.edit_message(ann.messages()[0].id, "Please book it.")
+        ann.memory.recall.add([Message("said", "user", "The password is Xylograph.", NOON, "ann")])
+        ann.forget("Xylograph").erase()
+        ann.memory.uploads.keep(Upload("upload-1", "sea.txt", "text/plain", 5, NOON, thread_id="ann"), b"Waves")
+        run = RunItem("run-1", "ann", NOON, status="completed", input="Hi")
+        where.store.put(namespaces.of("ann", "runs"), run.id, asdict(run), index=False)
         Pulse(where.store, "ann", Rhythm.of("10m")).beaten(10, something_happened=True)
     with where.agent("ann", "Nothing to do.", "Nothing.", thread_id="work", summarizer=summarizer()) as ann:
         ann.heartbeat()

@@ -83,7 +83,7 @@ def secret_of(store: BaseStore, agent_id: str) -> str:
     """Return the secret by which an agent's forgotten journal keys are hashed; one is made where there is none."""
     made = secrets.token_hex(32)
     after = update(store, namespaces.of(agent_id, "forgotten"), SECRET, lambda known: known or {"secret": made}).after
-    return str(after["secret"])
+    return str(after.get("secret", ""))
 
 
 def stub_of(key: str, value: Mapping[str, Any], secret: str) -> tuple[str, dict[str, Any]]:

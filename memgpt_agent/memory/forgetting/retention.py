@@ -20,7 +20,7 @@ def keep_to_retention(planner: Planner, days: int) -> None:
     store, now = planner.forgetting.store, planner.clock()
     place, until = namespaces.of(planner.agent_id, "forgotten"), stamp(now - timedelta(days=days))
     checked = store.get(place, CHECKED)
-    if checked is not None and checked.value["time"] > stamp(now - _EVERY) and checked.value["days"] <= days:
+    if checked is not None and checked.value.get("time", "") > stamp(now - _EVERY) and checked.value.get("days", days + 1) <= days:
         return
     old = (
         count(store, namespaces.of(planner.agent_id, "recall"), {"time": {"$lt": until}})
