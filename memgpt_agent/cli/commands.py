@@ -9,6 +9,7 @@ from rich.console import Console
 
 from memgpt_agent.cli.approval import ask
 from memgpt_agent.cli.editor import edit
+from memgpt_agent.cli.forget import show_plan
 from memgpt_agent.cli.show import show_blocks, show_context, show_found, show_undone, show_usage
 from memgpt_agent.cli.terminal import Terminal, plain
 from memgpt_agent.cli.turn_view import TurnView
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "/attach": "/attach FILE: send a picture or a document along with what you say next",
     "/undo": "take back your last message, its answer, and what was written into memory because of it",
     "/edit": "/edit TEXT: say your last message in other words, and have it answered anew; without TEXT in your editor",
+    "/forget": "/forget WORDS: show what holds them and what was made of it, and erase that if you say yes",
     "/new": "begin a new conversation; the memory stays",
     "/thoughts": "show or hide inner thoughts and tool calls",
     "/heartbeat": "let the agent think with nothing said",
@@ -52,7 +54,7 @@ class ChatLoop:
         self._acts: dict[str, Callable[[str], None]] = {
             "/memory": self._memory, "/context": self._context, "/usage": self._usage, "/search": self._search, "/thoughts": self._thoughts,
             "/heartbeat": self._heartbeat, "/model": self._model, "/attach": self._attach, "/help": self._help,
-            "/undo": self._undo, "/edit": self._edit, "/new": self._new,
+            "/undo": self._undo, "/edit": self._edit, "/new": self._new, "/forget": self._forget,
         }  # fmt: skip
 
     @cached_property
@@ -197,6 +199,22 @@ class ChatLoop:
         """Take the last turn back, and say something else."""
         show_undone(self._out, self._agent.undo_turn(), told=False)
         self._turn(lambda: self._agent.stream(text.strip()))
+
+    def _forget(self, words: str) -> None:
+        if not words:
+            self._note("Say what to forget, by words that it holds or by ids: /forget WORDS")
+            return
+        plan, terminal = self._agent.forget(words), Terminal(out=self._out, err=self._out)
+        show_plan(terminal, plan, as_json=False)
+        if not plan.ticked:
+            self._note("Nothing holds these words. To forget something that is listed: /forget ID")
+            return
+        self._note("Erase what has a cross? There is no way back. yes, or anything else to leave it.")
+        try:
+            agreed = self._read().strip().lower() in ("y", "yes")
+        except (EOFError, KeyboardInterrupt):
+            agreed = False
+        self._note(str(plan.erase()) if agreed else "Nothing was erased.")
 
     def _new(self, _: str) -> None:
         before = self._agent

@@ -40,10 +40,10 @@ def forget(
         plan = opened.forget(*(what or ()), thread_id=thread, user_id=user, before=before)
         plan = plan.untick(*keep) if keep else plan
         if dry_run:
-            _show(terminal, plan, as_json=as_json)
+            show_plan(terminal, plan, as_json=as_json)
             return
         if not (yes or as_json):
-            _show(terminal, plan, as_json=False)
+            show_plan(terminal, plan, as_json=False)
             plan = _asked(terminal, plan)
         _erase(terminal, opened, plan, as_json=as_json)
 
@@ -55,7 +55,7 @@ def _asked(terminal: Terminal, plan: "ForgetPlan") -> "ForgetPlan":
         chosen = [plan.found[int(number) - 1].id for number in named if number.isdigit() and 0 < int(number) <= len(plan.found)]
         if chosen:
             plan = plan.tick(*chosen)
-            _show(terminal, plan, as_json=False)
+            show_plan(terminal, plan, as_json=False)
     if plan.ticked or plan.erases_more:
         typer.confirm("Erase what is ticked? There is no way back.", abort=True)
     return plan
@@ -71,7 +71,8 @@ def _erase(terminal: Terminal, opened: "MemGPTAgent", plan: "ForgetPlan", *, as_
         terminal.err.print(plain(f"Stays: {what}", "dim"), soft_wrap=True)
 
 
-def _show(terminal: Terminal, plan: "ForgetPlan", *, as_json: bool) -> None:
+def show_plan(terminal: Terminal, plan: "ForgetPlan", *, as_json: bool) -> None:
+    """Print what would be forgotten, what is ticked with a cross, and what stays."""
     if as_json:
         found = [{"id": o.id, "kind": o.kind, "ticked": o.ticked, "why": o.why, "time": o.time, "text": o.text} for o in plan.found]
         terminal.print_json({"found": found, "stays": list(plan.stays)})

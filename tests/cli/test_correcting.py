@@ -216,3 +216,14 @@ def test_in_a_chat_a_new_conversation_begins(memgpt, spoken) -> None:
     agent.close()
     threads = json.loads(memgpt.ok("agents", "list", "--json"))[0]["threads"]
     assert "two" in memgpt.ok("transcript", "--thread", threads[1])
+
+
+def test_in_a_chat_something_is_forgotten_if_one_says_yes(memgpt, spoken) -> None:
+    """What is found is shown first; anything but yes leaves it."""
+    memgpt.script(say("Noted."), say("Well."))
+    lines = ["My code is zanzibar", "/forget zanzibar", "no", "/forget zanzibar", "yes", "/forget", "/forget nothing-of-it", "And now?"]
+    agent, seen = chat(memgpt, spoken, *lines)
+    assert seen.count("[x] message") == 2
+    assert seen.index("Nothing was erased.") < seen.index("Erased 1 message") < seen.index("Say what to forget")
+    assert "zanzibar" not in str([m.content for m in memgpt.model.calls[-1]])
+    agent.close()
