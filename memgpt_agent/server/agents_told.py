@@ -102,6 +102,8 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> AgentDefinition:
         raise Problem(400, f"There are no agents of the type {type_!r} here. The types are: {', '.join(PROFILE_OF)}.")
     agent_id = f"agent-{uuid.uuid4()}"
     blocks = [blocks_told.new_block(block) for block in given.get("memory_blocks") or ()]
+    if len({block.label for block in blocks}) < len(blocks):
+        raise Problem(422, "Two of the memory_blocks have the same label.")
     for block_id in given.get("block_ids") or ():
         blocks_told.place_of(agents, block_id)
     definition = AgentDefinition(

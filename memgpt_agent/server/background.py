@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from memgpt_agent.errors import MemGPTError
+from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import Problem
 from memgpt_agent.server.serving import Served
@@ -35,9 +36,13 @@ class Beating:
             beats.stop()
 
 
+def _unfinished(served: Served) -> list[tuple[str, RunItem]]:
+    return served.runs.unfinished([one.agent_id for one in served.agents.every()])
+
+
 async def taken_up(served: Served) -> None:
     """Take up the runs in the background that the process before this one did not end; others it counts as failed."""
-    for agent_id, run in await asyncio.to_thread(served.runs.unfinished, [one.agent_id for one in served.agents.every()]):
+    for agent_id, run in await asyncio.to_thread(_unfinished, served):
         if not (run.background and run.input):
             await asyncio.to_thread(served.runs.give_up, agent_id, run)
             continue

@@ -18,6 +18,7 @@ from memgpt_agent.config import Context, Settings
 from memgpt_agent.events import utc_now
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.leases import Leases
+from memgpt_agent.leases.process import this_process
 from memgpt_agent.memory import definitions, erasing, namespaces
 from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.dates import stamp
@@ -85,6 +86,7 @@ class OpenAgents:
         self.store = store if store is not None else self._opened.enter_context(open_configured_store(self.settings))
         self.checkpointer = checkpointer or self._opened.enter_context(open_configured_checkpointer(self.settings))
         self.tools = ServedTools(self.store, sandbox=sandbox)
+        this_process()  # reads files the first time, which an event loop must not
         self._model = model
         self.who: Identity | None = None
         self._agents: OrderedDict[Key, MemGPTAgent] = OrderedDict()

@@ -59,8 +59,9 @@ class Speaker:
         if sent:
             request["content"] = [part for message in _spoken(body) for part in parts_of(message.get("content"))]
         turn: Turn = lambda run_id: agent.astream(text, event_id=run_id, attachments=sent)  # noqa: E731 - one expression, used once
+        held = await asyncio.to_thread(self._held, agent_id, body)
         return await self.runs.start(
-            agent, self._noting(turn), text=text, background=background, request=request, closes=special, held=self._held(agent_id, body)
+            agent, self._noting(turn), text=text, background=background, request=request, closes=special, held=held
         )
 
     def _opened(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any]) -> tuple[MemGPTAgent, bool]:
@@ -123,7 +124,7 @@ class Speaker:
         turn: Turn = lambda _: agent.aanswering(given)  # noqa: E731 - one expression, used once
         return await self.runs.start(
             agent, self._noting(turn), text="", background=background, run_id=run.id if run else None, closes=closes,
-            held=self._held(agent.agent_id, run.request if run else {}),
+            held=await asyncio.to_thread(self._held, agent.agent_id, run.request if run else {}),
         )
 
 

@@ -138,6 +138,15 @@ def test_what_is_not_there_is_told_in_the_status(client: Letta, agent: Any) -> N
         client.agents.messages.create(agent.id, messages=[])
     with pytest.raises(letta_client.UnprocessableEntityError):
         client.agents.create(memory_blocks=[{"label": "human", "value": "x" * 11, "limit": 10}])
+    with pytest.raises(letta_client.UnprocessableEntityError):
+        client.agents.create(memory_blocks=[{"label": "human", "value": "one"}, {"label": "human", "value": "two"}])
+
+
+def test_a_label_may_be_any_text(client: Letta) -> None:
+    """Also one with a slash in it."""
+    made: Any = client.agents.create(memory_blocks=[{"label": "über/das ✓", "value": "x"}])
+    assert client.agents.blocks.update("über/das ✓", agent_id=made.id, value="y").value == "y"
+    assert client.agents.blocks.retrieve("über/das ✓", agent_id=made.id).value == "y"
 
 
 def test_the_context_window_is_shown_by_section(client: Letta, agent: Any) -> None:

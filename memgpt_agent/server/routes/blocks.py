@@ -111,7 +111,7 @@ def list_of_agent(served: Serving, agent_id: str, page: Paged) -> Any:
     return cut(blocks_told.blocks_of(served.agents, agent_id), page, lambda one: one["id"], newest_first=False)
 
 
-@router.get("/agents/{agent_id}/core-memory/blocks/{label}", response_model=BlockAnswer, summary="Look at an agent's block")
+@router.get("/agents/{agent_id}/core-memory/blocks/{label:path}", response_model=BlockAnswer, summary="Look at an agent's block")
 def retrieve_of_agent(served: Serving, agent_id: str, label: str) -> Any:
     """Return an agent's block by its label."""
     return _block(served, agent_id, label)
@@ -132,7 +132,7 @@ def detach(served: Serving, agent_id: str, block_id: str) -> Any:
     return agents_told.told(served.agents, served.agents.definition(agent_id))
 
 
-@router.patch("/agents/{agent_id}/core-memory/blocks/{label}", response_model=BlockAnswer, summary="Change an agent's block")
+@router.patch("/agents/{agent_id}/core-memory/blocks/{label:path}", response_model=BlockAnswer, summary="Change an agent's block")
 def update_of_agent(served: Serving, agent_id: str, label: str, body: BlockFields) -> Any:
     """Change an agent's block by its label."""
     known = _block(served, agent_id, label)
