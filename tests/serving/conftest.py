@@ -64,7 +64,10 @@ def answer(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return "send_message", {"thinking": "", "message": f"re {word[1]}", "request_heartbeat": False}
     if note := re.search(r"file (.+)", said):
         return "archival_memory_insert", {"thinking": "", "content": note[1], "request_heartbeat": True}
-    blocks = " / ".join(re.findall(r"<value>\n(.*?)\n</value>", system, re.DOTALL))
+    known = dict(re.findall(r'<block label="(\w+)".*?<value>\n?(.*?)\n?</value>', system, re.DOTALL))
+    for message in request["messages"][1:]:  # what has changed since the system message was sent stands behind it
+        known |= dict(re.findall(r"This replaces the block '(\w+)' above \(.*?\):\\n(.*?)\"", str(message["content"])))
+    blocks = " / ".join(filter(None, known.values()))
     return "send_message", {"thinking": "", "message": f"I know: {blocks}", "request_heartbeat": False}
 
 
