@@ -53,14 +53,19 @@ class Turn:
     """What the user got, in a word or two."""
     seconds: float
     """How long it took."""
+    refused: int = 0
+    """How many of the requests the provider refused."""
 
 
 def played(name: str, brain: Callable[[list[Heard]], "Reply | Refused"], *, wait: float = 0.0, before: int = 0) -> Turn:
     """Take one turn with a provider whose model answers so, after some that go well."""
-    provider, well = PROVIDERS[name], True
+    provider, well, refused = PROVIDERS[name], True, 0
 
     def answer(heard: list[Heard]) -> "Reply | Refused":
-        return (SPOKEN if server.requests[-1].get("tools") else Reply(text="A summary.")) if well else brain(heard)
+        nonlocal refused
+        reply = (SPOKEN if server.requests[-1].get("tools") else Reply(text="A summary.")) if well else brain(heard)
+        refused += isinstance(reply, Refused)
+        return reply
 
     with emptied() as home, StrictServer(provider.wire(), answer) as server:
         options: dict[str, Any] = {**provider.options, "context": {**provider.options.get("context", {}), "retry_wait_seconds": wait}}
@@ -72,10 +77,10 @@ def played(name: str, brain: Callable[[list[Heard]], "Reply | Refused"], *, wait
                 got = _named(agent.step("Tell me.").message)
             except MemGPTError as error:
                 got = "a clear error" if "What was said is kept" in str(error) else f"{type(error).__name__}: {str(error)[:60]}"
-            turn = Turn(len(server.requests) - made, got, time.monotonic() - began)
+            turn = Turn(len(server.requests) - made, got, time.monotonic() - began, refused)
             well = True
             after = _named(agent.step("Are you there?").message)
-    return turn if after == "the reply" else Turn(turn.requests, f"{turn.got}; then {after}", turn.seconds)
+    return turn if after == "the reply" else Turn(turn.requests, f"{turn.got}; then {after}", turn.seconds, turn.refused)
 
 
 def _named(message: str) -> str:
@@ -153,8 +158,8 @@ def lengths() -> str:
     rows: list[tuple[object, ...]] = []
     for sentence in SENTENCES:
         turn = played("openai", _too_long("openai", sentence), before=_FILLING)
-        rows.append((sentence.provider, sentence.status, sentence.text, turn.requests, turn.got))
-    return table(("provider", "status", "wording", "requests", "the user got"), rows)
+        rows.append((sentence.provider, sentence.status, sentence.text, turn.refused, turn.got))
+    return table(("provider", "status", "wording", "refused requests", "the user got"), rows)
 
 
 def own_lengths(names: Sequence[str]) -> str:
@@ -163,5 +168,5 @@ def own_lengths(names: Sequence[str]) -> str:
     rows: list[tuple[object, ...]] = []
     for name in names:
         turns = [played(name, _too_long(name, sentence), before=_FILLING) for sentence in (figures, without)]
-        rows.append((name, *map(_cell, turns)))
+        rows.append((name, *(f"{turn.refused} refused: {turn.got}" for turn in turns)))
     return table(("provider", "with figures", "without"), rows)
