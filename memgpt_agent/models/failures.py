@@ -98,9 +98,10 @@ def retry_after_seconds(error: BaseException) -> float | None:
     "try again in 7.5s".
     """
     for cause in _causes(error):
-        headers: Any = getattr(getattr(cause, "response", None), "headers", None)
-        if (asked := _asked_in_headers(headers)) is not None:
-            return asked
+        for holder in (cause, cause.__context__):  # Ollama's client raises an error of its own, without headers, in the place of httpx's
+            headers: Any = getattr(getattr(holder, "response", None), "headers", None)
+            if (asked := _asked_in_headers(headers)) is not None:
+                return asked
         text = str(cause)
         if delay := re.search(r"retry_?delay\W{1,10}(?:seconds\W{1,3})?(\d+(?:\.\d+)?)", text, re.IGNORECASE):
             return float(delay.group(1))

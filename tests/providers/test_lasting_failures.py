@@ -1,13 +1,14 @@
 """A provider that stays busy is asked as often as the agent says, not as often as its SDK would."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from benchmarks.providers.faults import refusal
+from benchmarks.providers.faults import SPOKEN, refusal
 from benchmarks.providers.life import agent_at
 from benchmarks.providers.makers import PROVIDERS
-from benchmarks.providers.strict.server import StrictServer
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 from memgpt_agent.errors import ModelError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
@@ -21,3 +22,19 @@ def test_a_lasting_503_is_four_requests(name: str, tmp_path: Path):
         with agent_at(tmp_path, PROVIDERS[name].model(server.url), context=quick) as agent, pytest.raises(ModelError):
             agent.step("Hello")
     assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("name", ["openai", "responses", "anthropic", "gemini", "mistral", "ollama", "deepseek"])
+def test_a_wait_that_a_provider_asks_for_is_kept(name: str, tmp_path: Path):
+    """Also where its client's error holds no headers."""
+    asked: list[float] = []
+
+    def busy_once(heard: list[Heard]) -> Reply | Refused:
+        asked.append(time.monotonic())
+        return SPOKEN if len(asked) > 1 else refusal(name, 429, "Slow down", {"retry-after": "1"})
+
+    with StrictServer(PROVIDERS[name].wire(), busy_once) as server:
+        quick = {"retry_wait_seconds": 0.0}
+        with agent_at(tmp_path, PROVIDERS[name].model(server.url), context=quick) as agent:
+            agent.step("Hello")
+    assert asked[1] - asked[0] >= 1.0
