@@ -37,7 +37,12 @@ def told(record: Message, *, use_assistant_message: bool = True, content: Any = 
         found.append({**base, "message_type": "assistant_message", "content": record.text})
     else:
         found += _call_and_return(record, base)
-    return [{**one, "otid": one["otid"][:-1] + str(n % 10)} for n, one in enumerate(found)]
+    return [_numbered(one, 0 if one["message_type"] == "tool_return_message" else n) for n, one in enumerate(found)]
+
+
+def _numbered(message: Told, place: int) -> Told:
+    """Return a message with its place among those of its step at the end of its otid, as clients expect it."""
+    return {**message, "otid": f"{message['otid'][:-1]}{place}"}
 
 
 def _base(record: Message) -> Told:
@@ -115,7 +120,7 @@ class Telling:
         self._run_id, self._now, self._tokens, self._assistant, self._held = run_id, now, tokens, use_assistant_message, held
         self._streamed: dict[str, str] = {}
         self._thoughts: list[str] = []
-        self._last_reply = ""
+        self._last_reply = self._thought_of = ""
 
     def messages(self, event: StreamEvent) -> Iterator[Told]:
         """Yield the messages of one event."""
@@ -140,6 +145,7 @@ class Telling:
         speaks = event.name == SEND_MESSAGE and self._assistant
         base = self._base(f"message-{self._last_reply if speaks and self._last_reply else event.call_id}")
         yield from self._reasoning(base["id"])
+        base = self._base(base["id"])
         if not speaks:
             if event.name not in self._held:
                 yield call_message(base, event.name, json.dumps(event.arguments, ensure_ascii=False, default=str), event.call_id)
@@ -150,13 +156,16 @@ class Telling:
     def _reasoning(self, message: str) -> Iterator[Told]:
         if self._thoughts:
             text, self._thoughts = "\n\n".join(self._thoughts), []
-            yield {**self._base(message), "message_type": "reasoning_message", "reasoning": text, "source": "non_reasoner_model"}
+            thoughts = {**self._base(message), "message_type": "reasoning_message", "reasoning": text, "source": "non_reasoner_model"}
+            self._thought_of = message
+            yield _numbered(thoughts, 0)
 
     def _said(self, reply_id: str, text: str) -> Told:
         return {**self._base(f"message-{reply_id}"), "message_type": "assistant_message", "content": text}
 
     def _base(self, message: str) -> Told:
-        return {"id": message, "date": self._now, "name": None, "otid": message.removeprefix("message-"), "run_id": self._run_id,
+        otid = f"{message.removeprefix('message-')[:-1]}{int(message == self._thought_of)}"
+        return {"id": message, "date": self._now, "name": None, "otid": otid, "run_id": self._run_id,
                 "step_id": message.replace("message-", "step-", 1), "sender_id": None, "is_err": None}  # fmt: skip
 
 

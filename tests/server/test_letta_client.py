@@ -52,11 +52,12 @@ def test_an_agent_comes_back_as_it_was_made(client: Letta) -> None:
 
 def test_a_message_is_answered_by_thoughts_and_a_reply(client: Letta, agent: Any) -> None:
     """The answer, the same read again, and the same as a stream of whole messages or of pieces under one id."""
-    reply = client.agents.messages.create(agent.id, messages=[{"role": "user", "content": "Hello there"}])
+    reply: Any = client.agents.messages.create(agent.id, messages=[{"role": "user", "content": "Hello there"}])
     assert kinds(reply.messages) == ["reasoning_message", "assistant_message"]
     said: Any = reply.messages[1]
     assert (said.content, reply.stop_reason.stop_reason) == ("Heard: Hello there", "end_turn")
     assert reply.usage.step_count == 1
+    assert [message.otid[-1] for message in reply.messages] == ["0", "1"]
     read = list(client.agents.messages.list(agent.id))
     assert kinds(read) == ["system_message", "user_message", "reasoning_message", "assistant_message"]
     assert read[3].id == said.id
@@ -64,6 +65,7 @@ def test_a_message_is_answered_by_thoughts_and_a_reply(client: Letta, agent: Any
         body: Any = {"input": "once more", "streaming": True, "stream_tokens": tokens}
         pieces: list[Any] = list(client.agents.messages.create(agent.id, **body))
         assert kinds(pieces)[-2:] == ["stop_reason", "usage_statistics"]
+        assert tokens or [piece.otid[-1] for piece in pieces[:2]] == ["0", "1"]
         replies = [one for one in pieces if one.message_type == "assistant_message"]
         assert "".join(one.content for one in replies) == "Heard: once more"
         assert (len(replies) > 1, len({one.id for one in replies})) == (tokens, 1)
