@@ -7,6 +7,7 @@ from memgpt_agent.agent_file import export_agent, import_agents
 from memgpt_agent.documents import find_files
 from memgpt_agent.testing import ScriptedModel, call, say
 from memgpt_agent.tools.rules import RequiresApprovalRule
+from tests.seen import memory_shown
 
 
 def test_files_tasks_rules_tags_and_sleep_are_carried(tmp_path: Path) -> None:
@@ -33,6 +34,6 @@ def test_files_tasks_rules_tags_and_sleep_are_carried(tmp_path: Path) -> None:
         assert agent.step("Keep x.").approval is not None
         model = agent._model
         assert isinstance(model, ScriptedModel)
-        seen = model.calls[0][0].text
+        seen = memory_shown(model.calls[0])
         assert "It leaves at nine." in seen
         assert "Book the ferry" in seen

@@ -18,6 +18,7 @@ from memgpt_agent.memory.files import OpenFiles
 from memgpt_agent.memory.files.open_files import MAX_OPEN
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.files import OPEN_FILES_SHARE
+from tests.seen import memory_shown, notes_of
 
 PLAN = "# Plan\n\nThe bridge opens in May.\nThe ferry stops in June.\n"
 CODE = "import os\n\n\ndef harbour():\n    return os.sep\n"
@@ -64,7 +65,9 @@ class Desk:
 
     def view(self, place: int = -1) -> str:
         """The open files in one of the model's calls."""
-        found = re.search(r"<open_files>\n(.*?)\n</open_files>", self.system(place), re.DOTALL)
+        texts = [self.system(place), *notes_of(self.model.calls[place])]
+        newest = next(text for text in reversed(texts) if "open files" in text or text is texts[0])
+        found = re.search(r"<open_files>\n(.*?)\n</open_files>", newest, re.DOTALL)
         return found[1] if found else ""
 
     def names(self, place: int = -1) -> list[str]:
@@ -329,12 +332,12 @@ def shape(desk: Desk, document: str) -> tuple[Shape, Shape, list[str], dict[str,
         (m.type, [c["name"] for c in getattr(m, "tool_calls", [])], getattr(m, "status", "")) for m in state["messages"]
     ]
     calls_made: Shape = [(done["name"], done["failed"]) for done in response.tool_calls]
-    systems = [re.sub(r"(?m)^\d+: .*$", "", desk.system(n)) for n in range(len(script))]
+    systems = [re.sub(r"(?m)^\d+: .*$", "", memory_shown(desk.model.calls[n])) for n in range(len(script))]
     return queue, calls_made, systems, blocks
 
 
 def test_a_document_that_gives_orders_changes_nothing_but_its_own_text(tmp_path: Path) -> None:
-    """The queue, the calls, the blocks and all of the system message but its numbered lines are as with any other document."""
+    """The queue, the calls, the blocks and all that is shown of memory but its numbered lines are as with any other document."""
     (hostile, harmless) = (shape(Desk(tmp_path / name), text) for name, text in (("a", HOSTILE), ("b", HARMLESS)))
     assert hostile == harmless
     assert hostile[3]["human"] == ""

@@ -18,6 +18,7 @@ from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
 from memgpt_agent.tools.profiles import MEMGPT_REACT, MEMGPT_V2
 from memgpt_agent.tools.reflection import remind_to_reflect
+from tests.seen import memory_shown
 
 Open = Callable[..., Any]
 
@@ -51,13 +52,6 @@ def opened(tmp_path: Path, clock: Clock) -> Open:
     return open_agent
 
 
-def memory_shown(model: ScriptedModel, number: int = -1) -> str:
-    """Return what one of the model's calls shows of memory: the system message, and behind it what has changed since it was made."""
-    system, *queue = model.calls[number]
-    told = [json.loads(m.text) for m in queue if m.type in {"human", "tool"}]
-    return "\n".join([system.text, *(note for one in told for note in one.get("notes", []))])
-
-
 def last_result(model: ScriptedModel, number: int = -1) -> dict[str, Any]:
     """Return the newest tool result in one of the model's calls."""
     found = [m for m in model.calls[number] if isinstance(m, ToolMessage)]
@@ -77,15 +71,15 @@ def test_the_later_agent_edits_by_lines_and_remembers_after_a_restart(opened: Op
         profile="memgpt_v2",
     ) as (agent, model):
         assert agent.step("I am Ann, I moved from Porto to Lisbon and want to sail to Madeira.").message == "Noted."
-        assert "\n1→ Name: Ann\n2→ City: Porto" in memory_shown(model, 1)
+        assert "\n1→ Name: Ann\n2→ City: Porto" in memory_shown(model.calls[1])
         refusal = last_result(model, 2)
         assert refusal["status"] == "Failed"
         assert "Line numbers are only in your view" in refusal["message"]
-        assert "block 'human' above (22/2000 characters)" in memory_shown(model, 3)  # numbers do not count
+        assert "block 'human' above (22/2000 characters)" in memory_shown(model.calls[3])  # numbers do not count
     with opened(call("memory_finish_edits")) as (agent, model):
         assert agent.heartbeat().message == ""
         assert dict(agent.core_memory)["plans"] == "Sail to Madeira."
-        assert "1→ Name: Ann\n2→ City: Lisbon" in memory_shown(model)
+        assert "1→ Name: Ann\n2→ City: Lisbon" in memory_shown(model.calls[-1])
         offered = [tool["function"]["name"] for tool in model.tools_offered[0]]
         assert offered[:6] == [
             "send_message",
@@ -182,21 +176,21 @@ def test_tasks_are_planned_worked_on_and_filed_across_restarts(opened: Open, clo
         profile="memgpt_react",
     ) as (agent, model):  # fmt: skip
         assert '<tasks open="0">' in agent_sees(agent, model, "Remind me of my passport by Saturday.", 0)
-        assert "1. [normal, due 2026-01-03, in 2 days] Renew the passport\n   1 [ ] take a photo" in memory_shown(model, 1)
+        assert "1. [normal, due 2026-01-03, in 2 days] Renew the passport\n   1 [ ] take a photo" in memory_shown(model.calls[1])
     clock.advance(days=3)
     with opened(
         call("task_update", task=1, steps_done=[1], note="she has a photo", request_heartbeat=True),
         say("Your passport was due yesterday."),
     ) as (agent, model):
         assert agent.heartbeat().message == "Your passport was due yesterday."
-        assert '<tasks open="1" overdue="1">\n1. [normal, due 2026-01-03, OVERDUE] Renew' in memory_shown(model, 0)
-        assert "   1 [x] take a photo\n   2 [ ] go to the office" in memory_shown(model, 1)
+        assert '<tasks open="1" overdue="1">\n1. [normal, due 2026-01-03, OVERDUE] Renew' in memory_shown(model.calls[0])
+        assert "   1 [x] take a photo\n   2 [ ] go to the office" in memory_shown(model.calls[1])
     with opened(
         call("task_complete", task=1, outcome="Renewed.", request_heartbeat=True), say("Well done."), say("Well done.")
     ) as (agent, model):
         operations = agent.step("It is done.").memory_operations
         assert operations == ["task_complete(task=1, outcome='Renewed.')"]
-        assert '<tasks open="0">' in memory_shown(model)
+        assert '<tasks open="0">' in memory_shown(model.calls[-1])
         assert [p.text.split("\n")[:2] for p in agent.memory.archival.search("passport", tags=["task"])] == [
             ["Task 1 done on 2026-01-04: Renew the passport", "Outcome: Renewed."]
         ]
@@ -205,7 +199,7 @@ def test_tasks_are_planned_worked_on_and_filed_across_restarts(opened: Open, clo
 def agent_sees(agent: MemGPTAgent, model: ScriptedModel, text: str, number: int) -> str:
     """Say something and return what one of the model's calls shows of memory."""
     agent.step(text)
-    return memory_shown(model, number)
+    return memory_shown(model.calls[number])
 
 
 def test_a_task_is_added_once_where_the_process_died_in_the_middle(tmp_path: Path, clock: Clock) -> None:
@@ -282,8 +276,8 @@ def test_after_some_turns_the_agent_is_asked_to_reflect_and_files_what_it_finds(
     with opened(say("Do you have a dog?"), say("Good."), profile=profile) as (agent, model):
         agent.step("Ask me something.")
         assert asked(model.calls[0][-2:]) == []
-        assert "Does Ann have a dog?" in memory_shown(model)
-        assert "1. [normal] Ask about the dog" in memory_shown(model)
+        assert "Does Ann have a dog?" in memory_shown(model.calls[-1])
+        assert "1. [normal] Ask about the dog" in memory_shown(model.calls[-1])
         assert [p.text for p in agent.memory.archival.search("", tags=["learned"])] == ["Ann asks briefly."]
 
 

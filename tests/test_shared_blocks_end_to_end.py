@@ -17,6 +17,7 @@ from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+from tests.seen import memory_shown, notes_of
 
 EDITS = 5
 APPENDING = """
@@ -84,7 +85,7 @@ def test_two_agents_edit_one_block_at_once_a_third_reads_it_and_one_of_them_reth
         cat.core_memory.attach("crew", "work", read_only=True)
         assert cat.step("Add yourself.").message == "I can only read it."
         assert "read-only" in told[0]
-        assert "ben 4" in cat._model.calls[0][0].text  # type: ignore[union-attr]
+        assert "ben 4" in memory_shown(cat._model.calls[0])  # type: ignore[union-attr]
         assert cat.core_memory["work"] == text
 
     asleep = [
@@ -93,15 +94,15 @@ def test_two_agents_edit_one_block_at_once_a_third_reads_it_and_one_of_them_reth
     ]
     with agent(tmp_path, "ann", [say("Good night.")], asleep) as ann:
         ann.step("Good night.")
-        assert "ben 4" in ann._model.calls[0][0].text  # type: ignore[union-attr]
+        assert "ben 4" in memory_shown(ann._model.calls[0])  # type: ignore[union-attr]
         ann.sleep()
         newest = ann.core_memory.log("team")[0]
         assert (newest.actor, newest.agent, newest.value) == ("sleeptime", "ann", "Plan: done.")
     with agent(tmp_path, "ben", [say("All done.")]) as ben, agent(tmp_path, "cat", []) as cat:
         ben.step("What is left?")
-        system = ben._model.calls[0][0].text  # type: ignore[union-attr]
-        assert "Plan: done." in system
-        assert "ben 4" not in system
+        newest = notes_of(ben._model.calls[0])[-1]  # type: ignore[union-attr]
+        assert "Plan: done." in newest
+        assert "ben 4" not in newest
         log = ben.core_memory.log("team", limit=100)
         assert [v.version for v in log] == list(range(2 * EDITS + 2, 0, -1))
         assert [v.agent for v in log].count("ben") == EDITS

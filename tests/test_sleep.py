@@ -17,6 +17,7 @@ from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools.rules import RequiresApprovalRule
 from memgpt_agent.turns.sleeper import SleepRule
 from memgpt_agent.turns.turn_reader import AgentResponse
+from tests.seen import memory_shown
 
 
 def agent(home: Path, script: list[Any], sleeping: list[Any] = (), **choices: Any) -> MemGPTAgent:  # type: ignore[assignment]
@@ -62,7 +63,7 @@ def test_asleep_it_reads_what_was_said_and_rewrites_what_it_shares(tmp_path: Pat
         assert ida.core_memory["human"] == "Name: Ida.\nLives in Faro since May."
         assert "Faro" in ida.memory.archival.search("Where does Ida live?")[0].text
         ida.step("Where do I live?")
-        system = ida.graph and ida._model.calls[0][0].text  # type: ignore[union-attr]
+        system = memory_shown(ida._model.calls[0])  # type: ignore[union-attr]
         assert "Lives in Faro since May." in system
         edits = list(ida.core_memory.history("human"))
         assert edits
