@@ -66,7 +66,7 @@ def test_a_long_talk_in_a_small_window_is_summarised_by_ours_alone() -> None:
     """No warning of a second summary comes (it would be an error), and every prompt fits."""
     agent, model, store = deep([answer_or_summary] * 90, context_window=16_384)
     for turn in range(24):
-        told(agent, f"Statement {turn}: the box {turn} holds marbles. " * 12)
+        told(agent, f"Statement {turn}: the box {turn} holds marbles. " * 30)
     assert max(prompt_tokens(model)) <= 16_384 - 4_096
     assert agent.get_state(THREAD).values["memgpt"]["summary"]["messages"] > 10
     assert sum(role == "user" for role, _ in recalled(store, "boss")) == 24
