@@ -27,7 +27,7 @@ def test_it_is_gone_from_the_store_and_the_conversation(opened: Opened, left: Le
         schema = url.rpartition("schema=")[2]
         with psycopg.connect(url.replace(f"&schema={schema}", "").replace(f"?schema={schema}", "")) as connection:
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,)).fetchall()
-            rows = [connection.execute(f'SELECT t::text FROM "{schema}"."{name}" t').fetchall() for (name,) in tables]  # noqa: S608  names of our own
+            rows = [connection.execute(f'SELECT t::text FROM "{schema}"."{name}" t'.encode()).fetchall() for (name,) in tables]  # noqa: S608  names of our own
         assert len(tables) > 3
         assert PLACE.lower() not in str(rows).lower()
     assert left(PLACE) == {}
