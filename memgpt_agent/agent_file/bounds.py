@@ -1,5 +1,6 @@
 """What a file may hold at most: lengths, depth, limits, and no more than it says that it holds."""
 
+from array import array
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -16,6 +17,8 @@ MAX_NAMES = 10_000
 MAX_BLOCK_CHARS = 1_000_000
 """The greatest limit of a block. A block is in every prompt."""
 _MAX_PATHS = 64
+_MAX_SQUARE = 1.02
+"""Of a vector's length: rounding of a unit."""
 
 
 def check_depth(value: Any, name: str) -> None:
@@ -40,6 +43,8 @@ def check_bounds(document: AgentDocument, name: str) -> None:
     """
     _check_names(document.threads, f"{name}: threads")
     for field, value in document.definition.items():
+        if isinstance(value, str) and len(value) > MAX_BLOCK_CHARS:
+            raise damaged(f"{name}: definition.{field}", f"it has {len(value):,} characters; {MAX_BLOCK_CHARS:,} are the limit")
         if isinstance(value, list):
             _check_names(filter(_is_text, cast(list[Any], value)), f"{name}: definition.{field}")
     for tier, items in document.memory.items():
@@ -51,6 +56,19 @@ def check_bounds(document: AgentDocument, name: str) -> None:
         raise damaged(f"{name}: memory.core", f"it holds {len(blocks):,} blocks; {MAX_LABELS:,} are the limit")
     for place, item in enumerate(blocks):
         _check_block(item.value, f"{name}: memory.core[{place}]")
+
+
+def check_vector(vector: bytes, dims: int, place: str) -> None:
+    """Refuse a vector that a search could not compare with others: every search of its tier would fail, or find it first.
+
+    Raises:
+        AgentFileError: it has another length than the file says, holds what is no number, or is longer than a unit.
+    """
+    numbers = array("f", vector if len(vector) % 4 == 0 else b"")
+    if len(numbers) != dims:
+        raise damaged(place, f"a vector of {len(vector):,} bytes; {4 * dims:,} are what {dims:,} dimensions take")
+    if not sum(number * number for number in numbers) <= _MAX_SQUARE:  # also where one is no number
+        raise damaged(place, "a vector that is not of unit length, or holds what is no number")
 
 
 def _check_item(item: StoredItem, place: str) -> None:

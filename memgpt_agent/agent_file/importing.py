@@ -11,7 +11,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.agent_file.bounds import check_bounds
+from memgpt_agent.agent_file.bounds import check_bounds, check_vector
 from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
 from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
 from memgpt_agent.agent_file.reading import read_json
@@ -201,6 +201,8 @@ class _Writing:
             vectors = {path: base64.b64decode(text, validate=True) for path, text in item.vectors.items()}
         except binascii.Error as error:
             raise AgentFileError(f"{name}: memory.{tier}[{place}].vectors: {error}. Nothing was imported.") from error
+        for path, vector in vectors.items() if self._document.embedding else ():
+            check_vector(vector, self._document.embedding.dims, f"{name}: memory.{tier}[{place}].vectors.{path}")
         self.done.items[tier] = self.done.items.get(tier, 0) + 1
         if tier == "core" and item.value.get("shared"):
             self.done.not_carried.append(

@@ -21,8 +21,8 @@ Tell = Callable[[str], None]
 """Called before each part of the work with what it is and about how long it takes."""
 REWRITTEN_BYTES_PER_SECOND = 60_000_000
 """By which the time is told beforehand: about half of what was measured (ADR 0135)."""
-_LEASE = "~erasing"
-"""The lease of whoever erases: one at a time."""
+_LEASE = "~erasing".ljust(1_001, "~")
+"""The lease of whoever erases: one at a time. It is longer than any conversation's name, so that none can bear it and wait for itself."""
 _AGENT = "agent:"
 """Before an agent's id: the key of the note that its memory is deleted, and its conversations perhaps not yet."""
 _REWRITE = "rewrite"

@@ -1,20 +1,23 @@
 """Bad files and bad moments: a clear error, and nothing half-imported."""
 
+import base64
 import json
 import os
 import random
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memgpt_agent import MemGPTAgent, Settings
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError
 from memgpt_agent.stored_agents import delete_agent, list_agents
-from memgpt_agent.testing import say
+from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
 SCHEMA_FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "version 2 of the": lambda d: d.update(version=2),
@@ -264,3 +267,44 @@ def test_deleting_leaves_a_conversation_that_another_agent_takes_part_in(home: C
     delete_agent("guest", here.settings)
     assert [known["agent_id"] for known in list_agents(store=here.store)] == ["victim"]
     assert here.checkpointer.newest_id("victim")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        ([1.0] + [0.0] * 6, "28 bytes; 256 are what 64 dimensions take"),
+        ([float("nan")] + [0.0] * 63, "not of unit length, or holds what is no number"),
+        ([float("inf")] + [0.0] * 63, "not of unit length, or holds what is no number"),
+        ([1_000.0] + [0.0] * 63, "not of unit length, or holds what is no number"),
+    ],
+)
+def test_a_vector_that_would_spoil_every_search_is_refused(
+    full: Any, home: Callable[[str], Any], tmp_path: Path, numbers: list[float], why: str
+) -> None:
+    """Of another length, of what is no number, or so long that its passage would always come first."""
+    file, _ = full.export("ann", vectors=True)
+    data = json.loads(file.read_text())
+    data["memory"]["archival"][0]["vectors"] = {"text": base64.b64encode(array("f", numbers).tobytes()).decode()}
+    (tmp_path / "bad.json").write_text(json.dumps(data))
+    with pytest.raises(AgentFileError, match=why):
+        home("second").take(tmp_path / "bad.json")
+    assert nothing_in(home("second"))
+
+
+def test_a_system_prompt_that_no_model_could_be_sent_is_refused(full: Any, home: Callable[[str], Any], tmp_path: Path) -> None:
+    """It would be counted at every turn."""
+    file, _ = full.export("ann")
+    data = json.loads(file.read_text())
+    data["definition"]["system"] = "x" * 1_000_001
+    (tmp_path / "bad.json").write_text(json.dumps(data))
+    with pytest.raises(AgentFileError, match=r"definition\.system: it has 1,000,001 characters"):
+        home("second").take(tmp_path / "bad.json")
+
+
+def test_an_agent_with_the_name_of_the_erasing_lease_can_be_deleted(tmp_path: Path) -> None:
+    """Nothing that a file can be called makes deleting wait for itself."""
+    settings = Settings(home=tmp_path, turn_wait_seconds=2)
+    with MemGPTAgent(agent_id="~erasing", llm_client=ScriptedModel([say("hi")]), embedding=HashingEmbedder(), settings=settings) as agent:
+        agent.step("hello")
+    delete_agent("~erasing", settings)
+    assert list_agents(settings) == []
