@@ -172,8 +172,14 @@ def merge_queue(left: list[AnyMessage], right: Any) -> list[AnyMessage]:
 
 
 def _whole(given: list[Any]) -> list[BaseMessage]:
-    messages = [m if isinstance(m, BaseMessage) else convert_to_messages([m])[0] for m in given]
+    messages = [m if isinstance(m, BaseMessage) else convert_to_messages([_of_a_kind(m)])[0] for m in given]
     return [message_chunk_to_message(m) if isinstance(m, BaseMessageChunk) else m for m in messages]
+
+
+def _of_a_kind(given: Any) -> Any:
+    """Return a message as data; a client of JavaScript may give back the chunk of an answer, which LangChain does not read."""
+    kind = cast(dict[str, Any], given).get("type") if isinstance(given, dict) else None
+    return {**given, "type": kind.removesuffix("MessageChunk").lower()} if isinstance(kind, str) and kind.endswith("MessageChunk") else given
 
 
 def _added(left: list[AnyMessage], fresh: list[BaseMessage]) -> list[AnyMessage]:
