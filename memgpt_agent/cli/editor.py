@@ -77,6 +77,9 @@ def _edited(draft: Path, text: str) -> str:
         edited = draft.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"What the editor left cannot be read ({error}). The draft is {draft}") from error
+    if code and edited == text:
+        shutil.rmtree(draft.parent)
+        raise ConfigurationError(f"The editor {command[0]!r} ended with code {code}; nothing was changed.")
     if code:
         raise ConfigurationError(f"The editor {command[0]!r} ended with code {code}; nothing was changed. The draft is {draft}")
     return edited.removesuffix("\n") if edited.endswith("\n") and not text.endswith("\n") else edited
