@@ -91,7 +91,11 @@ def _acted(messages: Sequence[BaseMessage]) -> bool:
 
 
 def _block(messages: Sequence[BaseMessage]) -> list[str]:
-    found = re.search(r'<block label="human".*?<value>\n?(.*?)\n?</value>', messages[0].text, re.DOTALL)
+    """Return the lines of the block about the user: as they were told last, else as the system message has them."""
+    told = [json.loads(m.text) for m in messages if m.type in {"human", "tool"}]
+    newest = next((note for one in reversed(told) for note in one.get("notes", []) if "block 'human' above" in note), "")
+    found = re.search(r"\):\n(.*)\Z", newest, re.DOTALL)
+    found = found or re.search(r'<block label="human".*?<value>\n?(.*?)\n?</value>', messages[0].text, re.DOTALL)
     return [re.sub(r"^\d+→ ", "", line) for line in found[1].split("\n") if line.strip()] if found else []
 
 
