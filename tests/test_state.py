@@ -79,3 +79,11 @@ def test_a_message_removed_and_given_again_moves_to_the_end() -> None:
     reply = received("reply", "r")
     merged = merge_queue([reply, received("later", "2")], [received("last", "3"), RemoveMessage(id="r"), reply])
     assert [m.text for m in merged] == ["later", "last", "reply"]
+
+
+def test_the_chunk_that_a_client_of_javascript_gives_back_is_a_message() -> None:
+    """LangChain does not read a chunk's type as data; the reply stands as it is, or is edited."""
+    reply: AnyMessage = with_mark(AIMessage("Hello", id="r"), Mark(kind="reply"))  # pyright: ignore[reportAssignmentType]
+    same, edited = ({"type": "AIMessageChunk", "content": text, "id": "r"} for text in ("Hello", "Hi"))
+    assert merge_queue([reply], [same]) == [reply]
+    assert [(m.type, m.text) for m in merge_queue([reply], [edited])] == [("ai", "Hi")]
