@@ -201,8 +201,9 @@ class _Writing:
             vectors = {path: base64.b64decode(text, validate=True) for path, text in item.vectors.items()}
         except binascii.Error as error:
             raise AgentFileError(f"{name}: memory.{tier}[{place}].vectors: {error}. Nothing was imported.") from error
-        for path, vector in vectors.items() if self._document.embedding else ():
-            check_vector(vector, self._document.embedding.dims, f"{name}: memory.{tier}[{place}].vectors.{path}")
+        if used := self._document.embedding:
+            for path, vector in vectors.items():
+                check_vector(vector, used.dims, f"{name}: memory.{tier}[{place}].vectors.{path}")
         self.done.items[tier] = self.done.items.get(tier, 0) + 1
         if tier == "core" and item.value.get("shared"):
             self.done.not_carried.append(
