@@ -11,6 +11,7 @@ from memgpt_agent.events import Mark, mark_of, removal, with_mark
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.corrections import Change
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.hierarchy import SummaryTree
 from memgpt_agent.memory.recall import ForgottenMessage, Message, message_from
 from memgpt_agent.nodes.corrected import ACTOR, TakenIn, corrections_of, is_nested, renew_summary
 from memgpt_agent.nodes.session import Session
@@ -133,6 +134,10 @@ def give_up_branch(received: Sequence[BaseMessage], taken: TakenIn, session: Ses
     later = journal.of_thread(session.thread_id, limit=_BRANCH_MESSAGES)
     begun = [m for m in later if m.checkpoint > until and m.checkpoint != session.checkpoint_id and m.turn == m.id and m.id not in here]
     turns = {m.id for m in begun if coming.get(m.id) != m.text}
+    if turns:  # what has left main context is in the past, though its checkpoint looks later where a clock was set back
+        memory = session.memory
+        left = SummaryTree(memory.store, memory.agent_id, memory.clock, memory.time_zone).drew_on(sorted(turns))
+        turns -= {child for span in left for child in span.children}
     if not turns:
         return
     corrections = corrections_of(session)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,19 @@ def test_as_a_subgraph_it_is_the_same(store: BaseStore) -> None:
     graph.invoke({"messages": [HumanMessage("So?", id="m2")]}, THREAD)
     assert SECRET not in str(model.calls[-1])
     assert {m.text for m in RecallMemory(store, "ann").of_thread("ann")} == {"It is x", "a", "So?", "b"}
+
+
+def test_a_clock_that_was_set_back_gives_up_no_branch(store: BaseStore) -> None:
+    """Messages that have left main context bear later times and checkpoints than what is said now; they are found as before."""
+    filler = "the harbour log has another line to be read. " * 40
+    talk = Talk(store, *[say(f"Reply {n}: {filler}") for n in range(12)], summarizer=ScriptedModel(["They spoke."] * 99))
+    for number in range(10):
+        talk.say(f"Message {number}: {filler}", f"m{number}", context_window_tokens=8_192)
+    here = {m.id for m in talk.queue()}
+    gone = [m for m in talk.recall.of_thread("ann") if m.id not in here and m.role == "user"]
+    later = [replace(m, time=f"2031{m.time[4:]}", checkpoint=f"f{m.checkpoint}") for m in gone]
+    store.batch([talk.recall.put_operation(m) for m in later])
+    talk.say("And now?", "m10", context_window_tokens=8_192)
+    talk.say("And then?", "m11", context_window_tokens=8_192)
+    assert later
+    assert {m.id for m in later} <= {m.id for m in talk.recall.of_thread("ann")}
