@@ -97,7 +97,7 @@ def search(
 
 def _block(block: "Block") -> dict[str, Any]:
     """Return a block without what only the machinery uses."""
-    return {name: value for name, value in asdict(block).items() if name != "causes"}
+    return {name: value for name, value in asdict(block).items() if name not in {"causes", "notes"}}
 
 
 for _command in (*COMMANDS, edit, rename):

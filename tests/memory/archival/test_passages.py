@@ -182,3 +182,21 @@ def test_two_agents_in_one_vector_store_know_nothing_of_each_others_texts() -> N
     assert bob.insert("The boat is old.")[0].tags == ()
     assert [p.tags for p in ann.search("key stone", limit=1)] == [("hers",)]
     assert [p.tags for p in bob.search("key stone", limit=1)] == [("his",)]
+
+
+def test_the_vector_store_of_langchain_community_is_an_archive() -> None:
+    """FAISS as it comes from langchain-community: filed once with the tags of both, found by meaning and by tags, counted."""
+    import faiss
+    from langchain_community.docstore.in_memory import InMemoryDocstore
+    from langchain_community.vectorstores import FAISS
+
+    embedding = HashingEmbedder()
+    index = faiss.IndexFlatL2(len(embedding.embed_query("x")))
+    vectors = FAISS(embedding_function=embedding, index=index, docstore=InMemoryDocstore(), index_to_docstore_id={})
+    archive = VectorArchive(vectors, "ann")
+    first, new = archive.insert("The harbour opens at six.", tags=["harbour"])
+    archive.insert("The boiler is old.")
+    again, anew = archive.insert("The harbour opens at six.", tags=["time"])
+    assert (new, anew, again.id) == (True, False, first.id)
+    assert archive.search("when does the harbour open?")[0].id == first.id
+    assert [passage.id for passage in archive.search("anything", tags=["harbour"])] == [first.id]
