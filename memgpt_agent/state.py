@@ -178,8 +178,11 @@ def _whole(given: list[Any]) -> list[BaseMessage]:
 
 def _of_a_kind(given: Any) -> Any:
     """Return a message as data; a client of JavaScript may give back the chunk of an answer, which LangChain does not read."""
-    kind = cast(dict[str, Any], given).get("type") if isinstance(given, dict) else None
-    return {**given, "type": kind.removesuffix("MessageChunk").lower()} if isinstance(kind, str) and kind.endswith("MessageChunk") else given
+    if not isinstance(given, dict):
+        return given
+    data = cast(dict[str, Any], given)
+    kind = data.get("type")
+    return {**data, "type": kind.removesuffix("MessageChunk").lower()} if isinstance(kind, str) and kind.endswith("MessageChunk") else data
 
 
 def _added(left: list[AnyMessage], fresh: list[BaseMessage]) -> list[AnyMessage]:

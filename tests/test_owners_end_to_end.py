@@ -335,7 +335,8 @@ def test_a_process_that_acts_for_an_owner_sees_that_owners_agents(home: Settings
 def test_agents_that_only_a_server_has_made_are_listed_for_whoever_gives_them_away(home: Settings) -> None:
     """They have memory and no definition; namespaces of other programs are no agents."""
     with open_configured_store(home, searches=False) as store:
-        create_graph(model=ScriptedModel([say("Yes.")]), store=store).invoke(
+        graph: Any = create_graph(model=ScriptedModel([say("Yes.")]), store=store)
+        graph.invoke(
             {"messages": [("user", "Hello")]}, {"configurable": {"thread_id": "t"}}, context={"agent_id": "assistant:7"}
         )
         store.put(("weather", "rome"), "now", {"sun": True})

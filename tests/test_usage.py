@@ -84,7 +84,7 @@ def test_the_summarizers_calls_are_counted_under_its_name(tmp_path: Path) -> Non
     class Other(ScriptedModel):
         """A summarizer of another name."""
 
-    summarizer = Other([told(AIMessage("They spoke of rivers."))] * 9)
+    summarizer = Other(script=[told(AIMessage("They spoke of rivers."))] * 9)
     long = "The way to the river is long. " * 50
     given: dict[str, Any] = {"summarizer": summarizer, "context_window": 4_096}
     with agent_of(tmp_path, *[say("Yes. " * 60)] * 9, **given) as agent:

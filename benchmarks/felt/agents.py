@@ -77,9 +77,8 @@ Turn = Callable[[str], Felt]
 def ours(folder: Path, window_tokens: int, embedding: Any, **settings: Any) -> tuple[Turn, MemGPTAgent]:
     """Return a timed turn of our agent on files in ``folder``."""
     model = Clocked()
-    agent = MemGPTAgent(
-        llm_client=model, embedding=embedding, settings=Settings(home=folder), context_window=window_tokens, **{"agent_id": "felt", **settings}
-    )
+    given: dict[str, Any] = {"agent_id": "felt", **settings}
+    agent = MemGPTAgent(llm_client=model, embedding=embedding, settings=Settings(home=folder), context_window=window_tokens, **given)
 
     def turn(text: str) -> Felt:
         model.marks.clear()

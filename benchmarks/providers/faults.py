@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.machine import table
@@ -142,7 +142,7 @@ def faults(names: Sequence[str]) -> str:
         turns: list[Turn | None] = [
             played(name, _first(refusal(name, 503, "Overloaded"))), played(name, _first(refusal(name, 529, "Overloaded"))),
             played(name, lambda _: refusal(name, 503, "Overloaded")),  # noqa: B023  called at once
-            played(name, _first(Reply(**vars(SPOKEN) | {"fault": "error"}))), played(name, _first(Reply(**vars(SPOKEN) | {"fault": "drop"}))),
+            played(name, _first(replace(SPOKEN, fault="error"))), played(name, _first(replace(SPOKEN, fault="drop"))),
             played(name, _cut(name)), played(name, refuses) if refuses else None,
         ]  # fmt: skip
         rows.append((name, f"{_cell(asked)}{waited}", *map(_cell, turns)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _BEFORE, _AFTER = (1, 3), (2, 4)
 
 
 @contextmanager
-def emptied() -> Iterator[Path]:
+def emptied() -> Generator[Path]:
     """Give a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="lives-") as folder:
         yield Path(folder)

@@ -58,7 +58,7 @@ def serving() -> Iterator[Callable[[Answer], str]]:
                 raw = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 if status == 302:
-                    self.send_header("location", body["to"])
+                    self.send_header("location", body["to"])  # pyright: ignore[reportArgumentType, reportCallIssue]
                 self.send_header("content-length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)

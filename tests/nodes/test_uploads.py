@@ -183,7 +183,8 @@ def test_what_is_attached_in_python_is_what_a_client_sends(tmp_path: Path):
         response = agent.step("What is the code?", attachments=[tmp_path / "notes.md", str(tmp_path / "dot.png")])
         assert response.message.splitlines()[0].startswith("[notes.md is in my files now")
         assert response.message.endswith("4711.")
-        assert [b["type"] for b in model.calls[0][-1].content] == ["text", "image"]
+        content: Any = model.calls[0][-1].content
+        assert [b["type"] for b in content] == ["text", "image"]
         again = agent.step("", attachments=[FORMS["openai chat"]])
         assert again.message.startswith("[invoice.pdf is in my files now")
 
@@ -205,9 +206,11 @@ def test_uploads_go_with_an_export_and_with_their_agent(tmp_path: Path):
     with agent_on(tmp_path / "one", model) as agent:
         sent(agent, {"type": "image", "base64": packed(PICTURE), "mime_type": "image/png", "extras": {"filename": "garden.png"}})
         (upload,) = agent.memory.uploads.newest()
-        export_agent("a", file, store=agent.memory.store, checkpointer=agent.graph.checkpointer)
+        saver: Any = agent.graph.checkpointer
+        export_agent("a", file, store=agent.memory.store, checkpointer=saver)
     with agent_on(tmp_path / "two", model) as other:
-        import_agents(file, agent_id="b", store=other.memory.store, checkpointer=other.graph.checkpointer)
+        saver = other.graph.checkpointer
+        import_agents(file, agent_id="b", store=other.memory.store, checkpointer=saver)
         kept, content = Uploads(other.memory.store, "b").get(upload.id)
         assert (kept.name, kept.message, content) == ("garden.png", "m-1", PICTURE)
 

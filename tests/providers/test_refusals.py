@@ -35,5 +35,5 @@ def test_azures_client_hears_it_as_well():
     heard: Any = listening(_azure("https://example.openai.azure.com"))
     assert type(heard) is HearingAzureChat
     chunk = {"choices": [{"index": 0, "delta": {"refusal": "No."}, "finish_reason": None}]}
-    made = heard._convert_chunk_to_generation_chunk(chunk, AIMessageChunk, None)
+    made: Any = heard._convert_chunk_to_generation_chunk(chunk, AIMessageChunk, None)
     assert made.message.additional_kwargs["refusal"] == "No."
