@@ -106,7 +106,7 @@ class TakingBack:
         """Retire the passages that the calls filed; return their ids with the calls'."""
         if self.memory.archive is not None:
             return {}
-        found = self._found("archival", {"cause": "$in"}, calls)
+        found = self._found(namespaces.of(self.memory.agent_id, "archival"), {"cause": "$in"}, calls)
         retired = RetiredPassages(self.memory.store, self.memory.agent_id, self.memory.clock)
         for key in found:
             retired.retire(key, "its turn was taken back", cause=ACT)
@@ -114,14 +114,15 @@ class TakingBack:
 
     def _facts(self, calls: set[str]) -> Mapping[str, str]:
         """Withdraw the facts that the calls told first; return their ids with the calls'."""
-        found = {k: v for k, v in self._found("facts", {"causes": "$any"}, calls).items() if v["causes"][0] in calls}
+        told = self._found(namespaces.of(self.memory.agent_id, "facts"), {"causes": "$any"}, calls)
+        found = {key: value for key, value in told.items() if value["causes"][0] in calls}
         corrections = FactCorrections(self.memory.store, self.memory.agent_id, self.memory.clock)
         for key in found:
             corrections.withdraw(key)
         return {key: str(value["causes"][0]) for key, value in found.items()}
 
-    def _found(self, tier: str, by: Mapping[str, str], calls: set[str]) -> dict[str, dict[str, Any]]:
-        place, keys = namespaces.of(self.memory.agent_id, tier), sorted(calls)
+    def _found(self, place: namespaces.Namespace, by: Mapping[str, str], calls: set[str]) -> dict[str, dict[str, Any]]:
+        keys = sorted(calls)
         found: dict[str, dict[str, Any]] = {}
         for first in range(0, len(keys), _ASKED_AT_ONCE):
             condition = {name: {operator: keys[first : first + _ASKED_AT_ONCE]} for name, operator in by.items()}
