@@ -124,12 +124,17 @@ class CoreMemoryFull(ToolError):
 class EditConflict(ToolError):
     """A text was changed by others while it was being edited; what they wrote stands."""
 
-    def __init__(self, what: str, before: str, now: str) -> None:
+    difference: str = ""
+    """What the others changed, in unified form."""
+
+    @classmethod
+    def of(cls, what: str, before: str, now: str) -> "EditConflict":
+        """Return the error for a text that was ``before`` when the editing began and is another ``now``."""
         from difflib import unified_diff
 
-        super().__init__(f"{what!r} was changed while you edited it; nothing was written.")
-        self.difference = "\n".join(unified_diff(before.split("\n"), now.split("\n"), "as you opened it", "as it is now", lineterm=""))
-        """What the others changed, in unified form."""
+        error = cls(f"{what!r} was changed while you edited it; nothing was written.")
+        error.difference = "\n".join(unified_diff(before.split("\n"), now.split("\n"), "as you opened it", "as it is now", lineterm=""))
+        return error
 
 
 class TextNotFound(ToolError):

@@ -171,4 +171,4 @@ def _message(agent: "MemGPTAgent", message_id: str) -> _Editable:
 
 def _check_unchanged(what: str, before: str, now: str) -> None:
     if now != before:
-        raise EditConflict(what, before, now)
+        raise EditConflict.of(what, before, now)

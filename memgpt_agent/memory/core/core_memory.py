@@ -158,7 +158,7 @@ class CoreMemory(Mapping[str, str]):
 
         def revised(now: str) -> str:
             if now not in (before, after):
-                raise EditConflict(label, before, now)
+                raise EditConflict.of(label, before, now)
             return after
 
         return self.edit(label, revised, cause, may_edit_read_only=True)
