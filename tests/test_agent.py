@@ -253,11 +253,13 @@ async def test_the_other_calls_have_async_forms_too(store: FaissStore) -> None:
 def test_every_call_has_an_async_form() -> None:
     """Under the same name with an ``a`` before it, with the same arguments.
 
-    But core memory is a mapping, edited by ``atools``, and for the context and the model's name nothing is read.
+    But core memory is a mapping, edited by ``atools``, for the context, the currency and the model's name nothing is read, and a
+    temporary chat is opened as an agent is.
     """
     public = {name: value for name, value in inspect.getmembers(MemGPTAgent) if not name.startswith("_")}
     forms = {f"a{name}" for name in public}
-    assert {name for name in public if name not in forms and f"a{name}" not in public} == {"context", "core_memory", "model"}
+    without = {"context", "core_memory", "currency", "model", "temporary"}
+    assert {name for name in public if name not in forms and f"a{name}" not in public} == without
     for name, value in public.items():
         if name not in forms and inspect.isfunction(value):
             form: Any = public[f"a{name}"]
