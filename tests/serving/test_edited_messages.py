@@ -9,7 +9,7 @@ pytestmark = pytest.mark.server
 
 def test_a_state_that_a_client_updates_is_taken_in_by_the_next_run(talk: Any, client: Any) -> None:
     """An edit in the place of a message, one of a reply, and a removal: recall memory has no old word left."""
-    edited = talk("edited")
+    edited = talk("edited-by-its-client")
     edited.say("say zanzibar", message_id="m1")
     edited.say("say cork", message_id="m2")
     reply = next(m for m in edited.values()["messages"] if m["content"] == "re zanzibar")
