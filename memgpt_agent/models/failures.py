@@ -33,6 +33,8 @@ _WAIT = re.compile(
 _IN_SECONDS = {"ms": 0.001, "m": 60.0, "min": 60.0}
 
 _REFUSED_STATUS = frozenset({400, 413, 422})
+_OF_ATTACHMENTS = frozenset({404, 500})
+"""Ollama and llama.cpp answer 500 to a picture that they cannot read, OpenRouter 404 where no provider of a model takes pictures."""
 _NO_CONTENT = (
     r"api[ _-]?key|credential|unauthori[sz]ed|permission|billing|credit|quota|balance|(?:region|location)\b.{0,30}not supported",
     r"model_not_found|unknown model|invalid model",
@@ -53,7 +55,7 @@ _CONTENT = (
     r"content[ _](?:block|part|type|field|list|filter|policy|management)",
     r"usage polic|responsibleai|safety|moderation|data_inspection|inappropriate",
     r"tool_use|tool_result|tool_call|tool message|\broles?\b|function_call|\bthought",
-    r"signature|reasoning item|function (?:call|response)",
+    r"signature|reasoning item|encrypted[ _]content|function (?:call|response)",
     r"surrogate|unicode|utf-?8|invalid char|control char|escape|\bjson\b|parse",
 )  # fmt: skip
 _OPAQUE_CHARS = 160
@@ -171,13 +173,13 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
     **Limits**: judged by words. What a key, an account, an option or a tool's schema is refused for is no content.
     """
     for cause in _causes(error):
-        status, text = status_of(cause), str(cause)
-        if status is None or (status not in _REFUSED_STATUS and status != 500):
+        status, text = status_of(cause), f"{cause} {_kinds(cause)}"
+        if status is None or status not in _REFUSED_STATUS | _OF_ATTACHMENTS:
             continue
         if _says(_NO_CONTENT, text):
             return False
         named = bool(_ATTACHED.search(text))
-        if status == 500:  # Ollama and llama.cpp answer so to a picture that they cannot read
+        if status in _OF_ATTACHMENTS:
             return named and attached
         return named or _says(_CONTENT, text) or (attached and (status == 413 or len(str(_told(cause).get("message") or text)) <= _OPAQUE_CHARS))
     return False
@@ -195,7 +197,7 @@ def is_oversized(error: BaseException) -> bool:
 def is_filtered(error: BaseException) -> bool:
     """Whether a provider refused the prompt for what it says, by its policy."""
     return any(
-        re.search(r"content_filter|content management policy|data_inspection_failed|moderation_blocked", f"{_kinds(cause)} {cause}")
+        re.search(r"content_filter|content_policy_violation|content management policy|data_inspection_failed|moderation_blocked", f"{_kinds(cause)} {cause}")
         for cause in _causes(error)
         if status_of(cause) in _REFUSED_STATUS
     )  # fmt: skip
