@@ -224,6 +224,7 @@ class _Writing:
         if unknown:
             raise AgentFileError(f"{name}: definition has an unknown field {unknown[0]!r}. Nothing was imported.")
         check_as(AgentDefinition, value, f"{name}: definition")
+        self._keep_name(value)
         definition = AgentDefinition(**value)
         try:
             Context.from_values(definition.context)
@@ -242,6 +243,13 @@ class _Writing:
             if tool not in known
         ]
         return value
+
+    def _keep_name(self, value: dict[str, Any]) -> None:
+        """Take the name out of a definition where another agent has it, or has it as its id: a name finds one agent."""
+        own = str(value.get("name") or "")
+        if own and any(own in (known.agent_id, known.name) for known in definitions.every(self._store)):
+            value["name"] = ""
+            self.done.not_carried.append(f"name {own!r}: another agent here has it; memgpt agents rename gives one")
 
     def _same_embedding(self, used: EmbeddingUsed | None) -> EmbeddingIdentity | None:
         """Return the embedding of the file's vectors if the store here uses it too; else say that they are left behind."""

@@ -48,6 +48,7 @@ def export(
     from memgpt_agent.agent_file import export_agent, export_agent_file
 
     target = output if output is not None else sys.stdout
+    agent = terminal.id_of(agent)
     if form is ExportForm.af:
         done = export_agent_file(agent, target, settings=terminal.settings)
     else:

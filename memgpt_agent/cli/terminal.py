@@ -104,7 +104,11 @@ class Terminal:
         return MemGPTAgent(agent_id=agent_id, settings=self.settings, **choices)
 
     def id_of(self, agent: str) -> str:
-        """Return the id of the agent that is meant by an id or a name; what is neither is returned as it is."""
+        """Return the id of the agent that is meant by an id or a name; what is neither is returned as it is.
+
+        Raises:
+            AgentNotFound: several agents have this name.
+        """
         return self._meant(agent, self.agents())
 
     def _meant(self, agent: str, agents: list[dict[str, Any]]) -> str:
@@ -113,7 +117,10 @@ class Terminal:
         if self.settings.owner and agent == DEFAULT_AGENT:
             return agent_id_for(self.settings.owner)
         ids = [known["agent_id"] for known in agents]
-        return agent if agent in ids else next((known["agent_id"] for known in agents if known.get("name") == agent), agent)
+        named = [] if agent in ids else [known["agent_id"] for known in agents if known.get("name") == agent]
+        if len(named) > 1:
+            raise AgentNotFound(f"{len(named)} agents are called {agent!r}. Name one by its id: {', '.join(map(repr, named[:10]))}.")
+        return named[0] if named else agent
 
     def agents(self, *, undefined: bool = False) -> list[dict[str, Any]]:
         """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""

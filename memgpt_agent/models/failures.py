@@ -58,6 +58,7 @@ _CONTENT = (
     r"signature|reasoning item|encrypted[ _]content|function (?:call|response)",
     r"surrogate|unicode|utf-?8|invalid char|control char|escape|\bjson\b|parse",
 )  # fmt: skip
+_FILTERED = r"content_filter|content_policy_violation|content management policy|data_inspection_failed|moderation_blocked"
 _OPAQUE_CHARS = 160
 """A refusal this short that says nothing else is taken for one of the content, where there is something that may be to blame."""
 
@@ -197,7 +198,7 @@ def is_oversized(error: BaseException) -> bool:
 def is_filtered(error: BaseException) -> bool:
     """Whether a provider refused the prompt for what it says, by its policy."""
     return any(
-        re.search(r"content_filter|content_policy_violation|content management policy|data_inspection_failed|moderation_blocked", f"{_kinds(cause)} {cause}")
+        re.search(_FILTERED, f"{_kinds(cause)} {cause}")
         for cause in _causes(error)
         if status_of(cause) in _REFUSED_STATUS
     )  # fmt: skip

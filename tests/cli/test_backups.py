@@ -28,3 +28,17 @@ def test_the_full_check_is_part_of_doctor(memgpt) -> None:
     (memgpt.home / "other.db").write_bytes(b"SQLite format 3\x00" + bytes(5_000))
     checks = json.loads(memgpt("doctor", "--deep", "--json").stdout)
     assert [check["found"].split(":")[0] for check in checks if check["status"] == "failed" and check["name"] == "files"]
+
+
+def test_a_store_without_its_tables_is_a_finding_and_no_traceback(memgpt) -> None:
+    """An emptied file beside conversations: it is named, with what to do."""
+    memgpt.script(say("Hello."))
+    memgpt.ok("run", "Hi")
+    for file in memgpt.home.glob("memory.db*"):
+        if file.is_file():
+            file.unlink()
+    (memgpt.home / "memory.db").touch()
+    result = memgpt("doctor", "--deep")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "memory.db" in result.stdout

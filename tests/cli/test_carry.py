@@ -56,3 +56,18 @@ def test_a_bad_file_and_a_taken_id_are_one_red_line(talked, tmp_path: Path) -> N
     talked("export", "-o", str(tmp_path / "agent.json"))
     result = talked("import", str(tmp_path / "agent.json"))
     assert (result.exit_code, "There is an agent 'default' already" in result.stderr) == (1, True)
+
+
+def test_a_name_finds_one_agent_and_an_import_takes_nobodys(talked, tmp_path: Path) -> None:
+    """A forged export that bears another agent's name or id comes without it, and says so; the name means the same agent as before."""
+    talked.ok("agents", "rename", "default", "Zed")
+    target = tmp_path / "agent.json"
+    talked.ok("export", "--agent", "Zed", "--output", str(target))
+    for stolen in ("Zed", "default"):
+        data = json.loads(target.read_text())
+        data["definition"]["name"] = stolen
+        target.write_text(json.dumps(data))
+        told = talked.ok("import", str(target), "--as", f"other-{stolen}")
+        assert f"name '{stolen}': another agent here has it" in " ".join(told.split())
+    agents = {known["agent_id"]: known["name"] for known in json.loads(talked.ok("agents", "list", "--json"))}
+    assert agents == {"default": "Zed", "other-Zed": "", "other-default": ""}

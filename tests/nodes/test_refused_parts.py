@@ -153,3 +153,12 @@ def test_short_refusals_that_say_nothing_are_taken_for_the_content_only_where_so
     assert not refuses_content(Refusal("Bad request"), attached=False)
     assert refuses_content(Refusal("image: unknown format", 500), attached=True)
     assert not refuses_content(Refusal("internal error", 500), attached=True)
+
+
+def test_a_picture_that_no_provider_takes_and_a_thought_of_another_key_are_the_prompts_fault() -> None:
+    """A router answers 404 where no provider of the model takes pictures; a model that is not there answers 404 as well."""
+    pictures = Refusal("No endpoints found that support image input", 404)
+    assert refuses_content(pictures, attached=True)
+    assert not refuses_content(pictures, attached=False)
+    assert not refuses_content(Refusal("The model `vision-7` does not exist", 404), attached=True)
+    assert refuses_content(Refusal("The encrypted content gAAA could not be verified. " + "It is of another organization. " * 6), attached=False)

@@ -23,6 +23,13 @@ def check_file(path: Path) -> Iterator[Problem]:
     if found := problems(path, in_use=True):
         yield f"{path.name} is damaged: {'; '.join(found[:_SHOWN])}", _RECOVER
         return
+    try:
+        yield from _of_content(path)
+    except sqlite3.Error as error:  # a table is missing: an empty file, or another program's
+        yield f"{path.name} is no whole store: {error}", _RECOVER
+
+
+def _of_content(path: Path) -> Iterator[Problem]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)) as seen:
         seen.execute("BEGIN")
         for words, advice, query in _QUERIES:
