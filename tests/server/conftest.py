@@ -22,6 +22,8 @@ WAIT_SECONDS = 120
 GATE = threading.Event()
 """What the model waits for where a message asks it to; open unless a test closes it."""
 GATE.set()
+AT_THE_GATE = threading.Event()
+"""Set when the model has come to it; a test clears it."""
 
 
 def brain(heard: list[Heard]) -> Reply | Refused:
@@ -34,6 +36,7 @@ def brain(heard: list[Heard]) -> Reply | Refused:
         if "plain" in said.text:
             return Reply(text="In plain words.")
         if "wait for the gate" in said.text:
+            AT_THE_GATE.set()
             GATE.wait(WAIT_SECONDS)
         if "refuse" in said.text:
             return Refused(400, {"error": {"message": "no", "type": "invalid_request_error", "param": None, "code": None}})
@@ -41,8 +44,8 @@ def brain(heard: list[Heard]) -> Reply | Refused:
 
 
 def _words(text: str) -> str:
-    found = re.search(r'"message": "(.*?)"', text)
-    return (found.group(1) if found else text)[:80]
+    found = re.findall(r'"message": "(.*?)"', text)  # two users' messages in a row may come as one
+    return (found[-1] if found else text)[:80]
 
 
 @dataclass

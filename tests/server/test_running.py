@@ -15,7 +15,7 @@ from openai import OpenAI
 
 from memgpt_agent.config import Settings
 from memgpt_agent.owners.tokens import Tokens
-from tests.server.conftest import GATE, Running, StrictServer
+from tests.server.conftest import AT_THE_GATE, GATE, Running, StrictServer
 
 WAIT_SECONDS = 60
 
@@ -82,8 +82,10 @@ def test_a_run_can_be_cancelled(server: Running) -> None:
     with client_of(server) as client:
         agent = client.agents.create(model="openai/gpt-4.1")
         GATE.clear()
+        AT_THE_GATE.clear()
         run: Any = client.agents.messages.create_async(agent.id, messages=[{"role": "user", "content": "wait for the gate"}])
-        until(lambda: client.runs.retrieve(run.id).status == "running")
+        until(AT_THE_GATE.is_set)
+        assert client.runs.retrieve(run.id).status == "running"
         assert client.agents.messages.cancel(agent.id) == {run.id: "cancelled"}
         GATE.set()
         assert client.runs.retrieve(run.id).status == "cancelled"
