@@ -12,6 +12,7 @@ from memgpt_agent.config import Settings
 from memgpt_agent.store import store_file, store_problems
 
 _OTHERS = 0o077
+_RESTORE = "Restore a backup (memgpt restore)."
 _SHOWN = 5
 
 
@@ -32,6 +33,7 @@ def check_home(settings: Settings) -> Iterator[Problem]:
     conversation can be read), files that are empty or unreadable, what a cut-off backup or restore left, and rights.
     """
     home, memory = settings.home, store_file(settings.store_url)
+    yield from _lost(settings)
     for found, advice in store_problems(settings.store_url):
         yield Problem(found, advice)
     if settings.checkpoints_path.exists():
@@ -47,6 +49,20 @@ def check_home(settings: Settings) -> Iterator[Problem]:
     yield from _rights(home)
 
 
+def _lost(settings: Settings) -> Iterator[Problem]:
+    """Yield that one of the two databases is gone, or empty, beside the other: they are made together."""
+    memory, conversations = settings.home / "memory.db", settings.checkpoints_path
+    if settings.store is not None:
+        return
+    for gone, there in ((memory, conversations), (conversations, memory)):
+        if _holds(there) and not _holds(gone):
+            yield Problem(f"{gone.name} is {'empty' if gone.exists() else 'not there'}, beside {there.name}: it was lost", _RESTORE)
+
+
+def _holds(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _file(place: Path, home: Path) -> Iterator[Problem]:
     name = place.relative_to(home).as_posix()
     try:
@@ -55,7 +71,7 @@ def _file(place: Path, home: Path) -> Iterator[Problem]:
         yield Problem(f"{name} cannot be read: {error.strerror or error}", f"Check who owns it: ls -l {place}")
         return
     if is_database and (found := sqlite_files.problems(place, in_use=not name.startswith(UPGRADES))):
-        yield Problem(f"{name} is damaged: {'; '.join(found[:_SHOWN])}", "Restore a backup (memgpt restore).")
+        yield Problem(f"{name} is damaged: {'; '.join(found[:_SHOWN])}", _RESTORE)
 
 
 def _left_over(home: Path) -> Iterator[Problem]:

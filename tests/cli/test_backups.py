@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from memgpt_agent.testing import say
 
 
@@ -30,15 +32,20 @@ def test_the_full_check_is_part_of_doctor(memgpt) -> None:
     assert [check["found"].split(":")[0] for check in checks if check["status"] == "failed" and check["name"] == "files"]
 
 
-def test_a_store_without_its_tables_is_a_finding_and_no_traceback(memgpt) -> None:
-    """An emptied file beside conversations: it is named, with what to do."""
+@pytest.mark.parametrize("lost", ["memory.db", "checkpoints.db"])
+@pytest.mark.parametrize("how", ["emptied", "deleted"])
+def test_a_database_that_was_lost_beside_the_other_is_a_finding(memgpt, lost: str, how: str) -> None:
+    """Deleted or emptied: it is named, with what to do, and no traceback is shown."""
     memgpt.script(say("Hello."))
     memgpt.ok("run", "Hi")
-    for file in memgpt.home.glob("memory.db*"):
+    for file in memgpt.home.glob(f"{lost}*"):
         if file.is_file():
             file.unlink()
-    (memgpt.home / "memory.db").touch()
+    if how == "emptied":
+        (memgpt.home / lost).touch()
     result = memgpt("doctor", "--deep")
+    told = " ".join(result.stdout.split())
     assert result.exit_code == 1
     assert "Traceback" not in result.stdout + result.stderr
-    assert "memory.db" in result.stdout
+    assert f"{lost} is {'empty' if how == 'emptied' else 'not there'}" in told
+    assert "memgpt restore" in told

@@ -10,7 +10,7 @@ from memgpt_agent.store.index.snapshot_files import SnapshotUnusable, check_file
 from memgpt_agent.store.rows import decode_value
 from memgpt_agent.store.sqlite.tombstones import SNAPSHOT_KEY
 
-Problem = tuple[str, str]
+Finding = tuple[str, str]
 """What is wrong, and what to do."""
 
 _RECOVER = "Restore a backup (memgpt restore), or save what can be read with: sqlite3 FILE .recover"
@@ -18,7 +18,7 @@ _REINDEX = "memgpt reindex makes vectors anew."
 _SHOWN = 5
 
 
-def check_file(path: Path) -> Iterator[Problem]:
+def check_file(path: Path) -> Iterator[Finding]:
     """Yield what is wrong with a store's file. It reads everything and changes nothing."""
     if found := problems(path, in_use=True):
         yield f"{path.name} is damaged: {'; '.join(found[:_SHOWN])}", _RECOVER
@@ -29,7 +29,7 @@ def check_file(path: Path) -> Iterator[Problem]:
         yield f"{path.name} is no whole store: {error}", _RECOVER
 
 
-def _of_content(path: Path) -> Iterator[Problem]:
+def _of_content(path: Path) -> Iterator[Finding]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)) as seen:
         seen.execute("BEGIN")
         for words, advice, query in _QUERIES:
@@ -59,7 +59,7 @@ _QUERIES = (
 )  # fmt: skip
 
 
-def _values(seen: sqlite3.Connection, path: Path) -> Iterator[Problem]:
+def _values(seen: sqlite3.Connection, path: Path) -> Iterator[Finding]:
     bad: list[str] = []
     for key, value in seen.execute("SELECT key, value FROM items"):
         try:
@@ -70,7 +70,7 @@ def _values(seen: sqlite3.Connection, path: Path) -> Iterator[Problem]:
         yield f"{path.name}: {len(bad):,} items cannot be read, such as {', '.join(bad[:_SHOWN])}", _RECOVER
 
 
-def _words(seen: sqlite3.Connection, path: Path) -> Iterator[Problem]:
+def _words(seen: sqlite3.Connection, path: Path) -> Iterator[Finding]:
     """Compare the words of the index with the documents', by how many documents have one and by those of some of them."""
     indexed = int(seen.execute("SELECT count(*) FROM words_docsize").fetchone()[0])
     stored = int(seen.execute("SELECT count(*) FROM docs").fetchone()[0])
@@ -78,7 +78,7 @@ def _words(seen: sqlite3.Connection, path: Path) -> Iterator[Problem]:
         yield f"{path.name}: the index of words has {indexed:,} documents and the store {stored:,}", "memgpt reindex makes it anew."
 
 
-def _snapshots(seen: sqlite3.Connection, path: Path) -> Iterator[Problem]:
+def _snapshots(seen: sqlite3.Connection, path: Path) -> Iterator[Finding]:
     folder = path.with_name(path.name + ".indexes")
     for key, token in seen.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{SNAPSHOT_KEY}*",)):
         place = folder / f"{str(key).removeprefix(SNAPSHOT_KEY)}-{token}"
