@@ -44,13 +44,15 @@ def _answers(data: bytes, job: dict[str, Any], limits: Limits) -> Iterator[dict[
 
 def _parsed(data: bytes, kind: str, source: Source) -> Iterator[dict[str, Any]]:
     chars = parts = 0
+    last: int | None = None  # a long page or sheet comes in several sections, one behind the other
     limits = source.limits
     for found in PARSERS[kind](data, source):
         if isinstance(found, Note):
             yield {"note": found.text[:1_000]}
             continue
         chars += len(found.text)
-        parts += found.page is not None
+        parts += found.page is not None and found.page != last
+        last = found.page
         if chars > limits.text_chars:
             raise too_much_text(source)
         if parts > limits.parts:

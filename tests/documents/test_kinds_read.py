@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memgpt_agent.documents import DocumentFile, DocumentReader, content_of, find_files, load_documents
+from memgpt_agent.documents import DocumentFile, DocumentReader, Limits, content_of, find_files, load_documents
 from memgpt_agent.documents.encodings import decode
 from memgpt_agent.errors import DocumentError
 from tests.documents import made
@@ -211,3 +211,15 @@ def test_pages_without_text_are_told(tmp_path: Path) -> None:
     sections, notes = read(find_files(tmp_path)[0])
     assert sections[0] == "all work and no play"
     assert notes == ["pages 2-4 of 4 hold no text; if they were scanned, put them through text recognition (OCR) first"]
+
+
+def test_a_long_sheet_counts_as_one_sheet(tmp_path: Path) -> None:
+    """However many sections its rows make: the limit is on sheets, and a sheet of some thousand rows is none too many."""
+    row = '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>the price of lamp number {0} was asked again</t></is></c></row>'
+    sheet = "".join(row.format(number) for number in range(1, 3_001))
+    (tmp_path / "w.xlsx").write_bytes(made.workbook(sheet.encode()))
+    (file,) = find_files(tmp_path / "w.xlsx", limits=Limits(parts=1))
+    with DocumentReader() as reader:
+        sections = list(content_of(file, reader).sections())
+    assert len(sections) > 1
+    assert "lamp number 3000" in sections[-1].text
