@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def provider() -> Iterator[StrictServer]:
         yield server
 
 
+@contextmanager
+def arguments(*words: str) -> Iterator[None]:
+    """Run with this command line, whatever the tests were started with."""
+    before, sys.argv = sys.argv, list(words)
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 @pytest.mark.parametrize(("code", "run"), examples())
 def test_a_python_block_of_the_documents_runs(
     code: str, run: bool, provider: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -53,7 +64,8 @@ def test_a_python_block_of_the_documents_runs(
     monkeypatch.setenv("MEMGPT_MODEL", "openai:gpt-4.1-mini")
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
-    exec(compiled, {"__name__": "example", "llm_client": ScriptedModel(answers)})  # noqa: S102
+    with arguments("example.py", "How high is the Rhine?"):
+        exec(compiled, {"__name__": "example", "llm_client": ScriptedModel(answers)})  # noqa: S102
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
