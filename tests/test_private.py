@@ -10,13 +10,15 @@ import pytest
 
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.agent_file import export_agent
-from memgpt_agent.cli.terminal import clean
+from memgpt_agent.backups import backup
+from memgpt_agent.cli.terminal import Terminal, clean
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import StoreCorrupt
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.private import tighten
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.index.sizes import DEFAULT_SIZES
+from memgpt_agent.stored_agents import list_agents
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
 posix = pytest.mark.skipif(os.name != "posix", reason="rights as on Unix")
@@ -91,19 +93,51 @@ def test_snapshots_of_indexes_are_private(tmp_path: Path) -> None:
     assert open_to_others(tmp_path / "own") == []
 
 
-def test_an_empty_store_beside_conversations_is_not_taken_for_a_new_home(tmp_path: Path) -> None:
-    """It was lost: that is said, and nothing is written over it. An empty file without conversations is a beginning."""
+@pytest.mark.parametrize(
+    ("left", "whole", "words"),
+    [
+        (b"", ["checkpoints.db"], r"memory\.db is empty \(0 bytes\).*checkpoints\.db: the memory was lost.*restore.*--home"),
+        (None, ["checkpoints.db"], r"memory\.db is not there.*checkpoints\.db: the memory was lost.*restore.*--home"),
+        (None, ["memory.db-wal"], r"memory\.db is not there.*memory\.db-wal: the memory was lost"),
+        (b"not a database at all", ["checkpoints.db"], r"memory\.db is not a SQLite database.*restore the file from a backup"),
+        (b"SQLite format 3\0" + bytes(9), ["checkpoints.db"], r"memory\.db is not a SQLite database.*restore the file from a backup"),
+    ],
+)
+def test_a_memory_that_was_lost_is_not_made_anew(tmp_path: Path, left: bytes | None, whole: list[str], words: str) -> None:
+    """Gone, emptied or another file, beside what belongs to it: Python and the command line say so, and nothing is written."""
     home = tmp_path / "home"
     with agent_in(home, "Hi.") as agent:
         agent.step("Hello.")
-    for path in home.glob("memory.db*"):
+    for path in home.iterdir():
+        if path.name not in whole:
+            path.unlink()
+    for name in whole:
+        (home / name).write_bytes((home / name).read_bytes() if (home / name).exists() else b"a page that never came into the file")
+    if left is not None:
+        (home / "memory.db").write_bytes(left)
+    before = {path.name: path.read_bytes() for path in home.iterdir()}
+    for act in (lambda: agent_in(home), lambda: list_agents(Settings.load(home=home)), lambda: Terminal(home=home).agents()):
+        with pytest.raises(StoreCorrupt, match=words):
+            act()
+    with pytest.raises(StoreCorrupt, match=r"memory\.db"):
+        backup(tmp_path / "copy", Settings.load(home=home))
+    assert {path.name: path.read_bytes() for path in home.iterdir()} == before
+    assert not (tmp_path / "copy").exists()
+
+
+def test_what_was_not_lost_is_a_beginning_or_goes_on(tmp_path: Path) -> None:
+    """An empty file alone is a new home; agents whose conversations' file is gone still remember every message."""
+    fresh, home = tmp_path / "fresh", tmp_path / "home"
+    fresh.mkdir()
+    (fresh / "memory.db").touch()
+    open_configured_store(Settings.load(home=fresh), searches=False).close()
+    with agent_in(home, "Hi.") as agent:
+        agent.step("My boat is called Petrel.")
+    for path in home.glob("checkpoints.db*"):
         path.unlink()
-    (home / "memory.db").touch()
-    with pytest.raises(StoreCorrupt, match=r"memory\.db is empty.*the memory was lost.*backup"):
-        agent_in(home)
-    assert (home / "memory.db").stat().st_size == 0
-    (home / "checkpoints.db").unlink()
-    open_configured_store(Settings.load(home=home), searches=False).close()
+    with agent_in(home, "Yes.") as agent:
+        assert agent.memory.recall.search("Petrel")
+        assert agent.step("Are you there?").message == "Yes."
 
 
 @pytest.mark.parametrize(("said", "traced"), [("", "True"), ("off", "False")])

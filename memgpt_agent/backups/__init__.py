@@ -1,9 +1,21 @@
 """A copy of the data folder that is consistent while agents speak, verified, and put back only where nothing is lost."""
 
 from memgpt_agent.backups.checking import Problem, check_home
+from memgpt_agent.backups.lost import refuse_lost_memory
 from memgpt_agent.backups.manifest import Backup
 from memgpt_agent.backups.restoring import Restored, restore, verify_backup
 from memgpt_agent.backups.upgrading import copy_before_upgrade, drop_upgrade_copies
 from memgpt_agent.backups.writing import backup
 
-__all__ = ["Backup", "Problem", "Restored", "backup", "check_home", "copy_before_upgrade", "drop_upgrade_copies", "restore", "verify_backup"]
+__all__ = [
+    "Backup",
+    "Problem",
+    "Restored",
+    "backup",
+    "check_home",
+    "copy_before_upgrade",
+    "drop_upgrade_copies",
+    "refuse_lost_memory",
+    "restore",
+    "verify_backup",
+]

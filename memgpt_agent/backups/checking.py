@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memgpt_agent import sqlite_files
+from memgpt_agent.backups.lost import MEMORY, holds, lost_memory
 from memgpt_agent.backups.writing import UPGRADES, cut_off
 from memgpt_agent.checkpoints import conversation_problems
 from memgpt_agent.config import Settings
@@ -51,16 +52,13 @@ def check_home(settings: Settings) -> Iterator[Problem]:
 
 def _lost(settings: Settings) -> Iterator[Problem]:
     """Yield that one of the two databases is gone, or empty, beside the other: they are made together."""
-    memory, conversations = settings.home / "memory.db", settings.checkpoints_path
-    if settings.store is not None:
-        return
-    for gone, there in ((memory, conversations), (conversations, memory)):
-        if _holds(there) and not _holds(gone):
-            yield Problem(f"{gone.name} is {'empty' if gone.exists() else 'not there'}, beside {there.name}: it was lost", _RESTORE)
-
-
-def _holds(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+    if lost := lost_memory(settings):
+        yield Problem(lost, _RESTORE)
+    memory, conversations = settings.home / MEMORY, settings.checkpoints_path
+    if settings.store is None and holds(memory) and not holds(conversations):
+        state = "empty" if conversations.exists() else "not there"
+        advice = "The agents remember every message. A backup (memgpt restore) brings the running conversations back."
+        yield Problem(f"{conversations} is {state}, beside {memory.name}: running conversations were lost", advice)
 
 
 def _file(place: Path, home: Path) -> Iterator[Problem]:

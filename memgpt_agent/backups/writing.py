@@ -11,6 +11,7 @@ from pathlib import Path
 
 from memgpt_agent import sqlite_files
 from memgpt_agent.backups import manifest
+from memgpt_agent.backups.lost import MEMORY, refuse_lost_memory
 from memgpt_agent.backups.manifest import Backup, Copied
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreCorrupt, StoreError
@@ -26,7 +27,6 @@ _LOOK_SECONDS = 0.1
 _DRAFT = ".memgpt-part"
 _CUT_OFF_SECONDS = 3_600.0
 """A folder that is being written gets a file or more in such a time; a process may be on another machine, so it is not asked for."""
-MEMORY = "memory.db"
 _LEFT_OUT = {"models": "model files (memgpt model pull gets them again)", "keys": "keys of providers (memgpt keys set)"}
 _DERIVED = (".indexes",)
 _BESIDE = ("-wal", "-shm", "-journal", ".lock")
@@ -56,13 +56,14 @@ def backup(
     Raises:
         NotAllowed: the settings name an owner, who is no admin.
         ConfigurationError: the memory is on a server, or the destination is there already or lies in the data folder.
-        StoreError: there is no data folder, too little space, or a database that is damaged.
+        StoreError: there is no data folder, too little space, or a database that is damaged or was lost.
 
     **Limits**: keys, model files and indexes that are made anew are not in it, and neither is an archive of your own. It is not encrypted.
     """
     settings = settings or Settings.load()
     if settings.owner:
         raise NotAllowed(f"{settings.owner!r} (MEMGPT_OWNER) is an owner; a backup holds every owner's agents. Unset MEMGPT_OWNER.")
+    refuse_lost_memory(settings)
     databases, others, left_out = _sources(settings)
     draft = _draft(destination, settings.home)
     _check_space(draft.parent, [*databases.values(), *others.values()])

@@ -123,9 +123,16 @@ class Terminal:
         return named[0] if named else agent
 
     def agents(self, *, undefined: bool = False) -> list[dict[str, Any]]:
-        """Return the stored agents, oldest first; none, and no file is made, where there is no store yet."""
+        """Return the stored agents, oldest first; none, and no file is made, where there is no store yet.
+
+        Raises:
+            StoreCorrupt: there was a store, and it was lost.
+        """
         settings = self.settings
         if settings.store is None and not (settings.home / "memory.db").exists():
+            from memgpt_agent.backups import refuse_lost_memory
+
+            refuse_lost_memory(settings)
             return []
         from memgpt_agent.stored_agents import list_agents
 

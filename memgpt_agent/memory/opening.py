@@ -1,23 +1,18 @@
 """Opening the store that the process is configured with."""
 
-import time
 import warnings
-from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
 
-from memgpt_agent.backups import copy_before_upgrade
+from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
 from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
-from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreCorrupt, StoreError
+from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import BaseMemoryStore, Fields, open_store
 
 TIER_FIELDS = Fields(ordered="time", grouped="thread_id", counted="tags", listed="ends")
 """What the tiers want ready: messages in order, all of them and by conversation; tags with their number; an entity's facts."""
-
-_LOOKS, _LOOK_SECONDS = 20, 0.05
-"""An empty file is looked at so often: another process may have made it just now."""
 
 
 def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> BaseMemoryStore:
@@ -27,7 +22,7 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
     or indexed (``searches=False``), no embedding is made and none has to fit the file.
 
     Raises:
-        StoreCorrupt: the file is damaged; it is left as it is.
+        StoreCorrupt: the file is damaged, or was lost while conversations stand beside where it was; nothing is changed.
         EmbeddingMismatch: it was written with another embedding.
     """
     if settings.tracing == "off":
@@ -79,24 +74,10 @@ def _open_home(settings: Settings) -> None:
     """Make the data folder, private to its owner; one that is there and holds an agent's files is made so.
 
     Raises:
-        StoreCorrupt: the store is an empty file beside conversations: it was lost, and a new one would hide that.
+        StoreCorrupt: the store was lost, and a new one would hide that.
     """
+    refuse_lost_memory(settings)
     private_folder(settings.home)
     copy_before_upgrade(settings)
-    memory, conversations = settings.home / "memory.db", settings.checkpoints_path
-    if memory.exists() or conversations.exists():
+    if (settings.home / "memory.db").exists() or settings.checkpoints_path.exists():
         tighten(settings.home)
-    if settings.store is None and memory.exists() and conversations.exists() and _stays_empty(memory):
-        raise StoreCorrupt(
-            f"{memory} is empty (0 bytes), and beside it are conversations ({conversations.name}): the memory was lost. Nothing was "
-            f"changed. Restore {memory.name} from a backup; to begin anew, move both files away."
-        )
-
-
-def _stays_empty(path: Path) -> bool:
-    """Whether a file has no bytes, and is not about to get some from a process that is making it."""
-    for _ in range(_LOOKS):
-        if not path.exists() or path.stat().st_size:
-            return False
-        time.sleep(_LOOK_SECONDS)
-    return True

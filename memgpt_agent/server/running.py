@@ -1,11 +1,13 @@
 """Running the server of a data folder until it is told to stop."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 from memgpt_agent.config import Settings
 from memgpt_agent.server.app import create_app
 from memgpt_agent.server.guards import LOOPBACK
 from memgpt_agent.server.listening import serve_app
+from memgpt_agent.server.open_agents import OpenAgents
 
 DEFAULT_PORT = 8283
 """The port of Letta's server, which its clients take where none is named."""
@@ -34,7 +36,8 @@ def run(
 
     Raises:
         ConfigurationError: the address cannot be listened on.
+        StoreError: the data folder cannot be opened.
     """
     hosts = LOOPBACK if host in LOOPBACK else ()
-    app = create_app(settings, model=model, hosts=hosts, origins=origins, sandbox=sandbox)
-    serve_app(app, host, port, started)
+    with closing(OpenAgents(settings, model=model, sandbox=sandbox)) as agents:  # here, so that what cannot be opened is said in its own words
+        serve_app(create_app(settings, hosts=hosts, origins=origins, agents=agents), host, port, started)

@@ -1,0 +1,61 @@
+"""A memory that was lost: its file is gone or empty, and what belongs to it is still there."""
+
+import time
+from pathlib import Path
+
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import StoreCorrupt
+
+MEMORY = "memory.db"
+_TRACES = ("-wal", "-journal", ".indexes")
+"""The ends of the names of what stands beside a memory and is of no use without it."""
+_LOOKS, _LOOK_SECONDS = 20, 0.05
+"""An empty file is looked at so often: another process may have made it just now."""
+
+
+def lost_memory(settings: Settings) -> str:
+    """Return in words why the data folder's memory was lost, if traces of it stand beside where it should be; else an empty text.
+
+    Traces are conversations, the store's log, and its indexes. A memory that the settings place elsewhere is not asked for. Conversations
+    that are missing beside a memory are no such loss: the agents remember every message, and other checkpoints may have been used.
+    """
+    if settings.store is not None:
+        return ""
+    memory = settings.home / MEMORY
+    if memory.exists() and not _stays_empty(memory):
+        return ""
+    beside = (settings.checkpoints_path, *(memory.with_name(memory.name + end) for end in _TRACES))
+    traces = [place.name for place in beside if holds(place) or place.is_dir()]
+    if not traces:
+        return ""
+    return (
+        f"{memory} is {'empty (0 bytes)' if memory.exists() else 'not there'}, and beside it {'stands' if len(traces) == 1 else 'stand'} "
+        f"{' and '.join(traces)}: the memory was lost"
+    )
+
+
+def refuse_lost_memory(settings: Settings) -> None:
+    """Refuse to make a new memory where one was lost.
+
+    Raises:
+        StoreCorrupt: it was; the message names the file, and how to restore it or begin anew.
+    """
+    if lost := lost_memory(settings):
+        raise StoreCorrupt(
+            f"{lost}. Nothing was changed. Restore a backup: memgpt restore BACKUP --replace. If the memory is kept elsewhere, set "
+            "MEMGPT_STORE. To begin anew, choose another folder (--home, MEMGPT_HOME), or move what stands there away."
+        )
+
+
+def holds(path: Path) -> bool:
+    """Whether a file is there and has a byte."""
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _stays_empty(path: Path) -> bool:
+    """Whether a file has no bytes, and is not about to get some from a process that is making it."""
+    for _ in range(_LOOKS):
+        if not path.is_file() or path.stat().st_size:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
