@@ -180,13 +180,13 @@ def is_edited(message: BaseMessage) -> bool:
     return said is not None and said != digest_of(message)
 
 
-def told_text(message: BaseMessage) -> str:
+def event_text(message: BaseMessage) -> str:
     """Return what an event says. Of another agent's or node's message, its tool calls are told as text as well."""
     if isinstance(message, ToolMessage):
         return f"result of {message.name or 'a tool'}: {message.text}"
     calls = message.tool_calls if isinstance(message, AIMessage) else []
-    told = [f"called {c['name']}({json.dumps(c['args'], ensure_ascii=False, default=str)})" for c in calls]
-    return "\n".join(filter(None, [message.text, *told]))
+    calls_as_text = [f"called {c['name']}({json.dumps(c['args'], ensure_ascii=False, default=str)})" for c in calls]
+    return "\n".join(filter(None, [message.text, *calls_as_text]))
 
 
 def is_event(message: BaseMessage) -> bool:
@@ -219,11 +219,11 @@ def put_to_model(message: BaseMessage, *, time_zone: str, extra: dict[str, Any] 
     ``additional_kwargs`` for a local model that orders its prompt otherwise; providers are not sent them.
     """
     mark = mark_of(message)
-    told: dict[str, Any] = {"type": mark.get("type", "user_message"), "message": message.text}
+    fields: dict[str, Any] = {"type": mark.get("type", "user_message"), "message": message.text}
     if "sender" in mark:
-        told["from"] = mark["sender"]
-    told["time"] = local_time(mark.get("time", ""), time_zone)
-    text = json.dumps({**told, **(extra or {})}, ensure_ascii=False)
+        fields["from"] = mark["sender"]
+    fields["time"] = local_time(mark.get("time", ""), time_zone)
+    text = json.dumps({**fields, **(extra or {})}, ensure_ascii=False)
     blocks: list[Any] = [b for b in cast(list[Any], message.content_blocks) if b.get("type") != "text"]
     content: Any = [{"type": "text", "text": text}, *blocks] if blocks else text
     return HumanMessage(content=content, id=message.id, additional_kwargs={MARK: {**mark, "text": message.text}})

@@ -49,15 +49,15 @@ def one_moment(paths: Sequence[Path], at_it: Callable[[], T]) -> Generator[tuple
             if time.monotonic() > deadline:
                 names = " and ".join(map(str, paths))
                 raise StoreBusy(f"{names} were locked for {_WAIT_SECONDS:.0f} seconds. Stop what uses them or try again.")
-        with _told(" and ".join(map(str, paths))):
+        with _corruption_named(" and ".join(map(str, paths))):
             yield readers, then
 
 
-def copy(source: Seen, target: Path, told: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+def copy(source: Seen, target: Path, on_progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
     """Copy what a connection sees into a new file, which only its owner may read; ``told`` how many pages of how many are done."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(target)) as made:
-        source.backup(made, pages=_PAGES, progress=lambda _status, left, total: told(total - left, total))
+        source.backup(made, pages=_PAGES, progress=lambda _status, left, total: on_progress(total - left, total))
     with target.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -104,7 +104,7 @@ def _opened(path: Path) -> Generator[sqlite3.Connection]:
 
 
 def _lock(connection: sqlite3.Connection, path: Path) -> bool:
-    with _told(str(path)):
+    with _corruption_named(str(path)):
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -115,14 +115,14 @@ def _lock(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def _looking(connection: sqlite3.Connection, path: Path) -> Seen:
-    with _told(str(path)):
+    with _corruption_named(str(path)):
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return connection
 
 
 @contextmanager
-def _told(names: str) -> Generator[None]:
+def _corruption_named(names: str) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -202,7 +202,7 @@ def test_the_heart_beats_by_the_clock_until_the_agent_is_closed(tmp_path: Path) 
         beaten.set()
 
     with agent(tmp_path, [say("Good morning.")] * 50) as ann:
-        beats = ann.schedule("1s", longest="1h", jitter=0, told=tell)
+        beats = ann.schedule("1s", longest="1h", jitter=0, on_response=tell)
         assert beaten.wait(20)
         beats.stop()
         assert told[0] == "Good morning."

@@ -128,17 +128,17 @@ class _Reading:
             self._result(key, key, str(call_id), text, str(message.get("name") or ""), place)
             return
         for number, one in enumerate(objects(message, "tool_returns", where)):
-            told = text_of(one.get("func_response")) or text_of(one.get("stdout")) or text
-            failed = '{"status": "Failed"}' if one.get("status") == "error" and not unpacked(told) else ""
+            result = text_of(one.get("func_response")) or text_of(one.get("stdout")) or text
+            failed = '{"status": "Failed"}' if one.get("status") == "error" and not unpacked(result) else ""
             self._result(
-                key, f"{key}-{number}" if number else key, str(one.get("tool_call_id") or ""), told or failed, "", place
+                key, f"{key}-{number}" if number else key, str(one.get("tool_call_id") or ""), result or failed, "", place
             )
 
     def _result(self, source: str, key: str, call_id: str, text: str, name: str, place: int) -> None:
         packed = unpacked(text)
         is_packed = "status" in packed
-        told = packed.get("message") if is_packed else text
-        said = "" if told in (None, "None") else told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+        content = packed.get("message") if is_packed else text
+        said = "" if content in (None, "None") else content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
         failed = is_packed and str(packed["status"]).lower() not in ("ok", "success")
         tool, arguments, thinking = self._calls.get(call_id, (name, {}, ""))
         self._unanswered.discard(call_id)
@@ -156,7 +156,7 @@ class _Reading:
                 Message(key, "assistant", str(arguments["message"]), self._time, ordinal=place, thinking=thinking)
             )
             return
-        told_with = json.dumps(arguments, ensure_ascii=False)
+        arguments_json = json.dumps(arguments, ensure_ascii=False)
         self._record(
             Message(
                 key,
@@ -165,7 +165,7 @@ class _Reading:
                 self._time,
                 ordinal=place,
                 tool=tool or "unknown",
-                arguments=told_with,
+                arguments=arguments_json,
                 failed=failed,
                 thinking=thinking,
             )

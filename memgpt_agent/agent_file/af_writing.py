@@ -191,14 +191,14 @@ def _of_record(record: Message, number: int) -> list[Data]:
     tool = record.tool or SEND_MESSAGE
     arguments = record.arguments if record.tool else json.dumps({"message": record.text}, ensure_ascii=False)
     call = {"id": f"call-{number}", "type": "function", "function": {"name": tool, "arguments": arguments or "{}"}}
-    told = {
+    packed = {
         "status": "Failed" if record.failed else "OK",
         "message": record.text if record.tool else None,
         "time": record.time,
     }
     asked = {**_message(key, "assistant", record.thinking, record.time), "tool_calls": [call]}
     result = {
-        **_message(f"message-{number + 1}", "tool", json.dumps(told, ensure_ascii=False), record.time),
+        **_message(f"message-{number + 1}", "tool", json.dumps(packed, ensure_ascii=False), record.time),
         "tool_call_id": call["id"],
         "name": tool,
     }

@@ -73,15 +73,15 @@ def _rewrite_row(
     if not messages.join(checkpoint, read, serde):
         raise StoreCorrupt(f"Messages of the checkpoint {checkpoint_id} of thread {thread_id!r} are missing. Restore a copy.")
     before, about = checkpoint["channel_values"], json.loads(metadata or "{}")
-    after, told = changes.values(thread_id, before), changes.about(about)
-    if after == before and told == about:
+    after, about_after = changes.values(thread_id, before), changes.about(about)
+    if after == before and about_after == about:
         return False
     checkpoint = {**checkpoint, "channel_values": after}
     parted = messages.split(checkpoint, serde)
     kind, stored = (ROW_TYPE, parted.value) if parted else serde.dumps_typed(checkpoint)
     cursor.execute(
         "UPDATE checkpoints SET type = ?, checkpoint = ?, metadata = ? WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
-        (kind, stored, json.dumps(told, ensure_ascii=False).encode("utf-8", "ignore"), thread_id, namespace, checkpoint_id),
+        (kind, stored, json.dumps(about_after, ensure_ascii=False).encode("utf-8", "ignore"), thread_id, namespace, checkpoint_id),
     )
     if parted:
         write_messages(cursor, thread_id, parted.messages)

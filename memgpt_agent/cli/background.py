@@ -70,14 +70,14 @@ def heartbeat(
             return
         done, counted = threading.Event(), 0
 
-        def told(response: "AgentResponse") -> None:
+        def show_response(response: "AgentResponse") -> None:
             nonlocal counted
             counted += 1
             _tell(terminal, response)
             if beats is not None and counted >= beats:
                 done.set()
 
-        running = opened.schedule(every, longest=longest, quiet=quiet, tokens_a_day=tokens_a_day, told=told)
+        running = opened.schedule(every, longest=longest, quiet=quiet, tokens_a_day=tokens_a_day, on_response=show_response)
         terminal.err.print(
             plain(
                 f"The heart of agent {agent} beats; the next beat is at {running.pulse.due():%Y-%m-%d %H:%M:%S %Z}. Ctrl-C stops it."

@@ -197,7 +197,7 @@ class ChatLoop:
 
     def _say_instead(self, text: str) -> None:
         """Take the last turn back, and say something else."""
-        show_undone(self._out, self._agent.undo_turn(), told=False)
+        show_undone(self._out, self._agent.undo_turn(), with_text=False)
         self._turn(lambda: self._agent.stream(text.strip()))
 
     def _forget(self, words: str) -> None:

@@ -59,9 +59,9 @@ def edit(terminal: Terminal, name: str, text: str, write: Callable[[str], None],
             return True
 
 
-def _end(terminal: Terminal, folder: Path, told: str) -> bool:
+def _end(terminal: Terminal, folder: Path, notice: str) -> bool:
     shutil.rmtree(folder)
-    terminal.err.print(plain(told, "dim"), soft_wrap=True)
+    terminal.err.print(plain(notice, "dim"), soft_wrap=True)
     return False
 
 
@@ -71,8 +71,8 @@ def _edited(draft: Path, text: str) -> str:
     try:
         code = subprocess.run([*command, str(draft)], check=False).returncode  # noqa: S603  the user names the editor
     except OSError as error:
-        told = f"The editor {command[0]!r} (VISUAL or EDITOR) cannot be run: {error.strerror}. The draft is {draft}"
-        raise ConfigurationError(told) from error
+        notice = f"The editor {command[0]!r} (VISUAL or EDITOR) cannot be run: {error.strerror}. The draft is {draft}"
+        raise ConfigurationError(notice) from error
     try:
         edited = draft.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memgpt_agent.documents import DocumentFile, Skipped
     from memgpt_agent.memory.files import AttachedFiles, FileLoad, LoadProgress
 
-_TOLD = 10
+_NAMED_FILES = 10
 """So many files that could not be read are named one by one."""
 
 
@@ -57,15 +57,15 @@ def load(
 
 
 def _report(terminal: Terminal, lines: list[str]) -> None:
-    for line in lines[:_TOLD]:
+    for line in lines[:_NAMED_FILES]:
         terminal.err.print(plain(line, "yellow"), soft_wrap=True)
-    if len(lines) > _TOLD:
-        terminal.err.print(plain(f"... and {len(lines) - _TOLD:,} more; --json lists them all.", "yellow"))
+    if len(lines) > _NAMED_FILES:
+        terminal.err.print(plain(f"... and {len(lines) - _NAMED_FILES:,} more; --json lists them all.", "yellow"))
 
 
 def _rest(states: Counter[str]) -> str:
-    told = {"changed": "changed", "unchanged": "unchanged", "empty": "without text", "unreadable": "could not be read"}
-    found = [f"{states[state]:,} {words}" for state, words in told.items() if states[state]]
+    labels = {"changed": "changed", "unchanged": "unchanged", "empty": "without text", "unreadable": "could not be read"}
+    found = [f"{states[state]:,} {words}" for state, words in labels.items() if states[state]]
     return f" ({', '.join(found)})" if found else ""
 
 
@@ -81,7 +81,7 @@ def _load(
     with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
         task = progress.add_task("loading files", total=len(found), passages=0)
 
-        def told(passages: int) -> None:
+        def on_passages(passages: int) -> None:
             nonlocal stored
             stored += passages
             progress.update(task, passages=f"{stored:,}")
@@ -91,7 +91,7 @@ def _load(
             progress.update(task, description=f"{about.name[-40:]}: {about.done:,}{of} {about.unit}")
 
         try:
-            for load_ in files.load(found, tags, on_passages=told, on_progress=within_file):
+            for load_ in files.load(found, tags, on_passages=on_passages, on_progress=within_file):
                 loads.append(load_)
                 progress.advance(task)
         except KeyboardInterrupt:

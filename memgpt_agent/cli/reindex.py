@@ -27,13 +27,13 @@ def reindex(context: typer.Context, embedding: options.Embedding = None, as_json
         task = progress.add_task("embedding memories", total=None)
         seen = (0, 0)
 
-        def told(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             nonlocal seen
             seen = done, total
             progress.update(task, completed=done, total=total)
 
         try:
-            embedded = reindex_configured_store(terminal.settings, chosen, told)
+            embedded = reindex_configured_store(terminal.settings, chosen, on_progress)
         except KeyboardInterrupt:
             progress.stop()
             terminal.err.print(

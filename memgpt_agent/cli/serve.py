@@ -30,9 +30,9 @@ def serve(
 
         raise MissingDependency(f"Serving needs {error.name}, which is not installed. Run: pip install 'memgpt-agent[serve]'") from error
 
-    def told(url: str) -> None:
+    def on_started(url: str) -> None:
         terminal.err.print(plain(f"Serving {terminal.settings.home} at {url} (documentation: {url}/docs). Ctrl-C stops it."))
 
     run(
-        terminal.settings, host=host, port=port, model=model, origins=tuple(origin or ()), sandbox=sandbox, started=told,
+        terminal.settings, host=host, port=port, model=model, origins=tuple(origin or ()), sandbox=sandbox, started=on_started,
     )  # fmt: skip

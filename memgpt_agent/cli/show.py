@@ -70,9 +70,9 @@ def show_usage(out: Console, responses: "Sequence[AgentResponse]", currency: str
         out.print(plain("The provider gave no figures for some of these calls: they were counted here.", "dim"))
 
 
-def show_undone(out: Console, undone: "UndoneTurn", *, told: bool = True) -> None:
+def show_undone(out: Console, undone: "UndoneTurn", *, with_text: bool = True) -> None:
     """Print what was taken back with a turn, and what stays; with ``told`` also what was said in it."""
-    if told:
+    if with_text:
         out.print(plain(f"Taken back: {shortened(undone.text, _SAID_CHARS)}", "dim"))
     parts = [("block", undone.blocks), ("passage", undone.passages), ("fact", undone.facts)]
     written = ", ".join(f"{kind} {', '.join(ids)}" for kind, ids in parts if ids)

@@ -70,8 +70,8 @@ class TurnView:
 
     def tell_waiting(self, approval: "Approval") -> None:
         """Say that a call waits for a decision, and how to decide."""
-        told = f"waits for approval: {approval.tool}({arguments_line(approval.arguments)}). Decide with: memgpt approve"
-        self._aside.print(plain(told, "yellow"), soft_wrap=True)
+        line = f"waits for approval: {approval.tool}({arguments_line(approval.arguments)}). Decide with: memgpt approve"
+        self._aside.print(plain(line, "yellow"), soft_wrap=True)
 
     def _wait(self, status: Any, *, on: bool) -> None:
         """Start or stop the sign that the model is at work."""

@@ -14,13 +14,13 @@ from memgpt_agent.errors import DocumentError, MissingDependency
 
 def main() -> None:
     """Read jobs until the input ends: a line of JSON and the file's bytes; answer each with lines of JSON."""
-    given, told = sys.stdin.buffer, sys.stdout.buffer
+    given, answers = sys.stdin.buffer, sys.stdout.buffer
     while line := given.readline():
         job: dict[str, Any] = json.loads(line)
         limits = Limits(**job["limits"])
         _bound(limits)
         for answer in _answers(given.read(job["size"]), job, limits):
-            _tell(told, answer)
+            _tell(answers, answer)
 
 
 def _answers(data: bytes, job: dict[str, Any], limits: Limits) -> Iterator[dict[str, Any]]:
@@ -60,9 +60,9 @@ def _parsed(data: bytes, kind: str, source: Source) -> Iterator[dict[str, Any]]:
         yield asdict(found)
 
 
-def _tell(told: BinaryIO, answer: dict[str, Any]) -> None:
-    told.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-    told.flush()
+def _tell(answers: BinaryIO, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+    answers.flush()
 
 
 def _bound(limits: Limits) -> None:

@@ -99,7 +99,7 @@ class DocumentReader:
 
     def _told(self, data: bytes, source: Source, kind: str) -> Iterator[dict[str, Any]]:
         process = self._started()
-        given, told = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        given, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
         head = {"kind": kind, "name": source.name, "suffix": source.suffix, "size": len(data), "limits": asdict(source.limits)}
         left = source.limits.seconds
         late = threading.Event()
@@ -113,7 +113,7 @@ class DocumentReader:
                         given.write(data)
                         given.flush()
                     sending = False
-                line = told.readline()
+                line = answers.readline()
             left -= time.monotonic() - began
             if not line.endswith(b"\n"):
                 raise self._died(process, source, late)

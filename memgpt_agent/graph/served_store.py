@@ -53,8 +53,8 @@ async def store() -> AsyncGenerator[BaseStore]:
 
     A server that is open to others than this machine, and has no ``auth``, is told so in its log.
     """
-    if told := exposure(os.environ):
-        _log.warning(told)
+    if warning := exposure(os.environ):
+        _log.warning(warning)
     served = await asyncio.to_thread(lambda: open_configured_store(Settings.load()))
     _opened.append(served)
     try:

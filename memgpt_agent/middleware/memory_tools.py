@@ -53,8 +53,8 @@ def memory_tools(
 
     def opened(config: RunnableConfig, name: str, arguments: dict[str, Any], call_id: str) -> AgentMemory:
         thread = config.get("configurable", {}).get("thread_id", "")
-        told = json.dumps(arguments, sort_keys=True, default=str)
-        key = key_of("tool", thread, call_id, name, told) if call_id else uuid.uuid4().hex
+        arguments_json = json.dumps(arguments, sort_keys=True, default=str)
+        key = key_of("tool", thread, call_id, name, arguments_json) if call_id else uuid.uuid4().hex
         return AgentMemory(store, agent_id, clock, zone, Cause(key, "agent", name))
 
     return [PlainMemoryTool.of(tool, opened) for tool in kept.tools]

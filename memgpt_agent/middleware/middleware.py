@@ -201,10 +201,10 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
             try:
                 response: ModelResponse[Any] = await face.either(handler, handler, prepared)
             except Exception as error:
-                told = too_long(error)
-                if told is None:
+                refusal = too_long(error)
+                if refusal is None:
                     raise
-                call.shrink(told, error)
+                call.shrink(refusal, error)
                 call.session = call.conversation.session = await face.call(self._session, request, config, call.registers)
             else:
                 return await face.call(call.answered, response)

@@ -132,13 +132,13 @@ class Call:
 
     def _made_view(self) -> list[AnyMessage]:
         own = {m.id: m for m in self.conversation.messages}
-        told = {given.id: (given, mine) for given, mine in zip(self.request.state["messages"], self._all, strict=True)}
+        prepared = {given.id: (given, mine) for given, mine in zip(self.request.state["messages"], self._all, strict=True)}
         view: list[AnyMessage] = []
         for message in self.request.messages:
-            if message.id not in told:
+            if message.id not in prepared:
                 view.append(message)
                 continue
-            given, mine = told[message.id]
+            given, mine = prepared[message.id]
             if mine.id in own and message is given:
                 view.append(mine)
             elif mine.id in own:
@@ -158,7 +158,7 @@ class Call:
         tokens = self.session.resources.caches.schema_tokens(self.session.counter, schemas)
         prompt, usage = assemble(self.session, self._state(), self._view(), blocks, schemas, tokens)
         for place, text in (self.registers.get("alerts") or {}).items():
-            prompt, usage = self._told(prompt, usage, place, text)
+            prompt, usage = self._with_memory(prompt, usage, place, text)
         return prompt, usage
 
     def _make_room(self, usage: Mapping[str, int]) -> None:
@@ -183,14 +183,14 @@ class Call:
         last = prompt["messages"][-1]
         place = last.tool_call_id if isinstance(last, ToolMessage) else str(last.id)
         text = memory_pressure(share, self.session.resources.tools.names, [])
-        told, used = self._told(prompt, usage, place, text)
+        with_memory, used = self._with_memory(prompt, usage, place, text)
         if used["total"] > used["budget"]:
             return prompt, usage
         self.registers["memory_pressure_warned"] = True
         self.registers["alerts"] = {**(self.registers.get("alerts") or {}), place: text}
-        return told, used
+        return with_memory, used
 
-    def _told(
+    def _with_memory(
         self, prompt: CompiledPrompt, usage: dict[str, int], place: str, text: str
     ) -> tuple[CompiledPrompt, dict[str, int]]:
         """Return the prompt with something told behind the message, or the result, of an id, where it is there."""
@@ -203,7 +203,7 @@ class Call:
                 usage = {**usage, "messages": usage["messages"] + more, "total": usage["total"] + more}
         return CompiledPrompt(messages=messages, tools=prompt["tools"]), usage
 
-    def shrink(self, told: TooLong, error: Exception) -> None:
+    def shrink(self, refusal: TooLong, error: Exception) -> None:
         """Learn from a provider's refusal of the prompt as too long, so that the next one is smaller.
 
         Raises:
@@ -215,7 +215,7 @@ class Call:
                 f"The provider refused the prompt as too long, also after it was made smaller {MAX_REFUSALS} times: {error}. "
                 "Set context_window to the model's true window."
             ) from error
-        self.registers["model_facts"] = after_refusal(self.session, self._state(), told, self._counted, self.refused)
+        self.registers["model_facts"] = after_refusal(self.session, self._state(), refusal, self._counted, self.refused)
 
     @property
     def _counted(self) -> int:

@@ -94,8 +94,8 @@ class MadeCall:
             update = cast(dict[str, Any], command.update) if isinstance(command.update, dict) else {}
             messages = update.get("messages")
             if isinstance(messages, list):
-                told = [self.note(m) if isinstance(m, ToolMessage) else m for m in cast(list[Any], messages)]
-                return replace(command, update={**update, "messages": told})
+                noted = [self.note(m) if isinstance(m, ToolMessage) else m for m in cast(list[Any], messages)]
+                return replace(command, update={**update, "messages": noted})
         return cast(Any, result)
 
     def _kept(self, result: ToolMessage) -> ToolMessage:

@@ -144,8 +144,8 @@ def too_long(error: BaseException) -> TooLong | None:
             continue
         for wording in LENGTH_REFUSALS:
             if found := re.search(wording.pattern, text, re.IGNORECASE | re.DOTALL):
-                told = found.groupdict()
-                window, sent = _count(told.get("window")), _count(told.get("sent"))
+                groups = found.groupdict()
+                window, sent = _count(groups.get("window")), _count(groups.get("sent"))
                 return TooLong(window or _beside(text, "window"), sent or _beside(text, "sent"))
         if not limited and ("context_length_exceeded" in _kinds(cause) or status_of(cause) == 413):
             return TooLong(None, None)
@@ -182,7 +182,8 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
         named = bool(_ATTACHED.search(text))
         if status in _OF_ATTACHMENTS:
             return named and attached
-        return named or _says(_CONTENT, text) or (attached and (status == 413 or len(str(_told(cause).get("message") or text)) <= _OPAQUE_CHARS))
+        message = str(_error_body(cause).get("message") or text)
+        return named or _says(_CONTENT, text) or (attached and (status == 413 or len(message) <= _OPAQUE_CHARS))
     return False
 
 
@@ -220,7 +221,7 @@ def class_names(error: BaseException) -> set[str]:
 
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status of a refusal; ``None`` where there is none, also where the answer had begun with 200."""
-    for holder in (error, getattr(error, "response", None), _told(error)):
+    for holder in (error, getattr(error, "response", None), _error_body(error)):
         for name in ("status_code", "code", "status"):
             status: Any = cast(Mapping[str, Any], holder).get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
             if isinstance(status, int) and not isinstance(status, bool) and 300 <= status < 600:
@@ -228,7 +229,7 @@ def status_of(error: BaseException) -> int | None:
     return None
 
 
-def _told(error: BaseException) -> Mapping[str, Any]:
+def _error_body(error: BaseException) -> Mapping[str, Any]:
     """Return what the provider's body says of the error."""
     body: Any = getattr(error, "body", None)
     if isinstance(body, Mapping):
@@ -239,6 +240,6 @@ def _told(error: BaseException) -> Mapping[str, Any]:
 
 def _kinds(error: BaseException) -> str:
     """Return the provider's names for the error: its code, type and status, in lower case."""
-    told = _told(error)
-    names = (getattr(error, "code", None), getattr(error, "type", None), told.get("code"), told.get("type"), told.get("status"))
+    body = _error_body(error)
+    names = (getattr(error, "code", None), getattr(error, "type", None), body.get("code"), body.get("type"), body.get("status"))
     return " ".join(str(name) for name in names if name).lower()

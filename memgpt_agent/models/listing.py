@@ -112,15 +112,15 @@ def _listed(provider: Provider, key: str | None, seconds: float) -> Iterator[str
     address = provider.address_now()
     bearer = {"Authorization": f"Bearer {key}"} if key else {}
     if provider.listing == "ollama":
-        told = _got(f"{address}/api/tags", bearer, seconds)
-        yield from (str(model["name"]).removesuffix(":latest") for model in told["models"])
+        answer = _got(f"{address}/api/tags", bearer, seconds)
+        yield from (str(model["name"]).removesuffix(":latest") for model in answer["models"])
     elif provider.listing == "anthropic":
         yield from _of_anthropic(address, key, seconds)
     elif provider.listing == "gemini":
         yield from _of_gemini(address, key, seconds)
     else:
-        told = _got(f"{address}/models", bearer, seconds)
-        listed = cast(list[dict[str, Any]], told if isinstance(told, list) else told["data"])
+        answer = _got(f"{address}/models", bearer, seconds)
+        listed = cast(list[dict[str, Any]], answer if isinstance(answer, list) else answer["data"])
         yield from (str(model["id"]) for model in listed if _chats(model))
 
 
@@ -135,23 +135,23 @@ def _chats(model: dict[str, Any]) -> bool:
 def _of_anthropic(address: str, key: str | None, seconds: float) -> Iterator[str]:
     headers, after = {"x-api-key": key or "", "anthropic-version": "2023-06-01"}, ""
     for _ in range(_MOST_PAGES):
-        told = _got(f"{address.removesuffix('/v1')}/v1/models?limit=1000{after}", headers, seconds)
-        yield from (str(model["id"]) for model in told["data"])
-        if not told.get("has_more") or not told.get("last_id"):
+        answer = _got(f"{address.removesuffix('/v1')}/v1/models?limit=1000{after}", headers, seconds)
+        yield from (str(model["id"]) for model in answer["data"])
+        if not answer.get("has_more") or not answer.get("last_id"):
             return
-        after = f"&after_id={quote(str(told['last_id']))}"
+        after = f"&after_id={quote(str(answer['last_id']))}"
 
 
 def _of_gemini(address: str, key: str | None, seconds: float) -> Iterator[str]:
     token = ""
     for _ in range(_MOST_PAGES):
-        told = _got(f"{address}/v1beta/models?pageSize=1000{token}", {"x-goog-api-key": key or ""}, seconds)
-        for model in cast(list[dict[str, Any]], told.get("models") or []):
+        answer = _got(f"{address}/v1beta/models?pageSize=1000{token}", {"x-goog-api-key": key or ""}, seconds)
+        for model in cast(list[dict[str, Any]], answer.get("models") or []):
             if "generateContent" in model.get("supportedGenerationMethods", ["generateContent"]):
                 yield str(model["name"]).removeprefix("models/")
-        if not told.get("nextPageToken"):
+        if not answer.get("nextPageToken"):
             return
-        token = f"&pageToken={quote(str(told['nextPageToken']))}"
+        token = f"&pageToken={quote(str(answer['nextPageToken']))}"
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

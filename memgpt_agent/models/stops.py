@@ -58,14 +58,14 @@ def stop_of(pieces: list[BaseMessage]) -> Stop:
 
 
 def _reasons(piece: BaseMessage) -> Iterator[str]:
-    told = cast(Mapping[str, Any], piece.response_metadata)
+    metadata = cast(Mapping[str, Any], piece.response_metadata)
     for key in ("finish_reason", "stop_reason", "done_reason"):
-        if told.get(key):
-            yield str(told[key]).rpartition(".")[2].lower()
-    details: Any = told.get("incomplete_details")
+        if metadata.get(key):
+            yield str(metadata[key]).rpartition(".")[2].lower()
+    details: Any = metadata.get("incomplete_details")
     if isinstance(details, Mapping):
         yield str(cast(Mapping[str, Any], details).get("reason") or "").lower()
-    feedback: Any = told.get("prompt_feedback")
+    feedback: Any = metadata.get("prompt_feedback")
     if isinstance(feedback, Mapping) and cast(Mapping[str, Any], feedback).get("block_reason") not in (None, 0, "", "BLOCK_REASON_UNSPECIFIED"):
         yield "blocked"
 

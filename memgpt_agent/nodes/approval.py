@@ -44,9 +44,9 @@ def ask(name: str, arguments: Mapping[str, Any], call_id: str, description: str)
     """
     problem = ""
     for _ in range(MAX_ANSWERS):
-        told = f"{problem}\n\n{description}".strip() if problem else description
+        shown = f"{problem}\n\n{description}".strip() if problem else description
         request = {
-            "action_requests": [{"name": name, "args": dict(arguments), "description": told}],
+            "action_requests": [{"name": name, "args": dict(arguments), "description": shown}],
             "review_configs": [{"action_name": name, "allowed_decisions": list(DECISIONS)}],
             "call_id": call_id,
         }

@@ -34,7 +34,7 @@ from memgpt_agent.nodes.corrected import TakenIn
 from memgpt_agent.nodes.past import give_up_branch, remember_ids, sifted
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
-from memgpt_agent.nodes.uploads import take_in
+from memgpt_agent.nodes.uploads import keep_attachments
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.store.plain import put_then_embed
@@ -59,7 +59,7 @@ def receive(taken: TakenIn, session: Session, others: Others, config: RunnableCo
         return cast(list[AnyMessage], [*new.gone, *marked]), goes_on
     waker = next((m for m in reversed(new.wakers) if not isinstance(m, AIMessage | ToolMessage)), new.wakers[-1])
     turn_id = str(waker.id)
-    received, told = take_in([_received(m, turn_id, now) for m in new.messages], session)
+    received, notices = keep_attachments([_received(m, turn_id, now) for m in new.messages], session)
     give_up_branch(received, taken, session, config)
     state: AgentState = {**taken.state, "messages": [m for m in taken.state["messages"] if m.id not in {one.id for one in new.gone}]}
     remember(session, [m for m in received if m.id not in new.known], earlier=state["messages"])
@@ -73,8 +73,8 @@ def receive(taken: TakenIn, session: Session, others: Others, config: RunnableCo
     foreign = {m.id for m in new.wakers}
     settled = settle({**state, "messages": [m for m in state["messages"] if m.id not in foreign]}, session)
     behind: list[Any] = [removal(str(m.id)) for m in received if m.id in here] if settled else []
-    remember(session, told)
-    return cast(list[AnyMessage], [*new.gone, *settled, *behind, *received, *told]), turn
+    remember(session, notices)
+    return cast(list[AnyMessage], [*new.gone, *settled, *behind, *received, *notices]), turn
 
 
 def no_turn() -> Turn:

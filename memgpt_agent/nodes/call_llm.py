@@ -37,7 +37,7 @@ from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.pieces import speaker
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
-from memgpt_agent.nodes.refused_parts import reductions, told_of, withheld_event
+from memgpt_agent.nodes.refused_parts import names_of, reductions, withheld_event
 from memgpt_agent.nodes.session import Resources, Session, key_of, name_of, turn_key
 from memgpt_agent.nodes.speech import SpeechStream, reply_id
 from memgpt_agent.nodes.token_usage import usage_of, with_usage
@@ -159,7 +159,7 @@ class _Step:
                 f"The provider refused the prompt as too long, also after it was made smaller {MAX_REFUSALS} times: "
                 f"{refused.__cause__}. Set context_window_tokens to the model's true window."
             ) from refused
-        learned = after_refusal(self.session, self.state, refused.told, self.counted, times)
+        learned = after_refusal(self.session, self.state, refused.refusal, self.counted, times)
         return {
             "messages": [], "turn": {**self.turn, "shrunk": times}, "model_facts": learned, "prompt": None,
             "heartbeat_reason": "context_too_long",
@@ -178,7 +178,7 @@ class _Step:
             reason = str(refused.refusal)[:_REASON_CHARS]
             mark = Mark(kind="reply", time=stamp(self.session.resources.clock()), turn=self.turn["id"], call_id="")
             notice_id = key_of("left out", self.session.thread_id, turn_key(self.turn), self.turn["step"])
-            text = LEFT_OUT_NOTICE.format(what=told_of(marked), reason=clean(reason))
+            text = LEFT_OUT_NOTICE.format(what=names_of(marked), reason=clean(reason))
             notice = [AIMessage(text, id=notice_id, additional_kwargs={MARK: mark})]
         call = replace(self.call, prompt=prompt)
         return replace(self, state=state, call=call, left_out=(*marked, *notice))
@@ -282,10 +282,10 @@ class _Step:
         reason = stop.words.strip() or REFUSED_REASON.format(reason=stop.reason)
         before = self.partial.text if self.partial else ""
         said = joined(before, text).strip()
-        told = f"{said}\n\n{REFUSED_MIDWAY.format(reason=reason)}" if said else REFUSED_REPLY.format(reason=reason)
+        notice = f"{said}\n\n{REFUSED_MIDWAY.format(reason=reason)}" if said else REFUSED_REPLY.format(reason=reason)
         if self.partial:
             message = message.model_copy(update={"id": self.partial.id})
-        return self._stopped(message, before, told, "refused", turn)
+        return self._stopped(message, before, notice, "refused", turn)
 
     def _stopped(self, message: AIMessage, before: str, text: str, why: str, turn: Turn) -> dict[str, Any]:
         """End the turn with a reply that is not the whole answer, marked so."""
@@ -309,8 +309,8 @@ class _Step:
         turn = {**turn, "answered": turn["answered"] or spoken}
         missing = still_required(self.session, turn, called_in(turn, self.state["messages"]))
         if missing and turn["step"] < self.session.context.max_steps:
-            told = alert(STILL_REQUIRED.format(tools=", ".join(missing)), self.session, turn, "required")
-            return {"messages": [message, told], "turn": turn, "heartbeat_reason": "rule"}
+            notice = alert(STILL_REQUIRED.format(tools=", ".join(missing)), self.session, turn, "required")
+            return {"messages": [message, notice], "turn": turn, "heartbeat_reason": "rule"}
         if structuring.is_due(self.session, turn):
             turn, asked = structuring.begin(self.session, turn)
             return {"messages": [message, asked], "turn": turn, "heartbeat_reason": "rule"}
@@ -323,7 +323,7 @@ class _Step:
             turn["unusable"] <= self.session.context.max_unusable_answers
             and turn["step"] < self.session.context.max_steps
         ):
-            told = alert(problem, self.session, turn, "unusable")
-            return {"messages": [told], "turn": turn, "heartbeat_reason": "unusable_answer"}
+            notice = alert(problem, self.session, turn, "unusable")
+            return {"messages": [notice], "turn": turn, "heartbeat_reason": "unusable_answer"}
         sorry = apology(NO_ANSWER_REPLY, self.session, turn)
         return {"messages": sorry, "turn": ended(self.session, turn)}

@@ -67,8 +67,8 @@ def may_go_on(session: Session, turn: Turn, stop: Stop) -> bool:
 
 def ask_for_rest(session: Session, turn: Turn, text: str, message: AIMessage) -> list[AnyMessage]:
     """Return the part that has come, as it is kept meanwhile, and the alert by which the model is asked for the rest."""
-    told = alert(CUT_GO_ON.format(tail=text[-_TAIL_CHARS:]), session, turn, "cut")
-    return [kept(session, turn, text, message, goes_on=str(told.id)), told]
+    notice = alert(CUT_GO_ON.format(tail=text[-_TAIL_CHARS:]), session, turn, "cut")
+    return [kept(session, turn, text, message, goes_on=str(notice.id)), notice]
 
 
 def kept(session: Session, turn: Turn, text: str, message: AIMessage, **marked: str) -> AIMessage:

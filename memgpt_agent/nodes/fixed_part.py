@@ -23,13 +23,13 @@ def row_of(block: Block) -> BlockRow:
 
 def system_sections(session: Session, memory: Mapping[str, str], summary: Summary | None) -> dict[str, str]:
     """Return the parts of the system message by name: what changes least stands first, so that a provider's prompt cache holds."""
-    return {**unchanging(session), **memory, "summary": _told(summary)}
+    return {**unchanging(session), **memory, "summary": _rendered_summary(summary)}
 
 
 def unchanging(session: Session) -> dict[str, str]:
     """Return the parts that are the same for every agent of this kind."""
     rules = session.resources.rules
-    return {"system": session.resources.system_prompt, **({"tool_rules": rules.told()} if rules else {})}
+    return {"system": session.resources.system_prompt, **({"tool_rules": rules.describe()} if rules else {})}
 
 
 def memory_sections(session: Session, blocks: Sequence[Block], summary: Summary | None) -> dict[str, str]:
@@ -53,7 +53,7 @@ def over_tokens(session: Session, memory: Mapping[str, str], summary: Summary | 
     return fixed_tokens(session, memory, summary) - int(session.budget_tokens * _FIXED_SHARE)
 
 
-def _told(summary: Summary | None) -> str:
+def _rendered_summary(summary: Summary | None) -> str:
     if not summary:
         return ""
     return render_summary(summary["text"], summary["messages"], summary["until"][:10], summary.get("pages", 0))

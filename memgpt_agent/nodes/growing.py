@@ -82,8 +82,8 @@ class Growing:
 
     def stop(self) -> Stop:
         """Return how the answer ended, by the provider or by our own limit."""
-        told = stop_of([self._whole] if self._whole is not None else [*self._chunks])
-        return Stop("cut_off", "endless") if self.endless and told.kind != "refused" else told
+        stop = stop_of([self._whole] if self._whole is not None else [*self._chunks])
+        return Stop("cut_off", "endless") if self.endless and stop.kind != "refused" else stop
 
     def calls(self) -> list[ReadCall]:
         """Return the calls in order; arguments that are no JSON object are an error.
@@ -111,8 +111,8 @@ def _said_chars(piece: AIMessageChunk) -> int:
 def _block_chars(block: dict[str, Any]) -> int:
     summary: Any = block.get("summary")
     parts: list[Any] = cast(list[Any], summary) if isinstance(summary, list) else []
-    told = [block.get(key) for key in _SAID] + [p.get("text") for p in parts if isinstance(p, dict)]
-    return sum(len(said) for said in told if isinstance(said, str))
+    texts = [block.get(key) for key in _SAID] + [p.get("text") for p in parts if isinstance(p, dict)]
+    return sum(len(said) for said in texts if isinstance(said, str))
 
 
 def _begins_another(known: dict[str, Any], call_id: str, name: str, arguments: str) -> bool:

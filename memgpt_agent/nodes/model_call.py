@@ -44,9 +44,9 @@ MAX_WAIT_SECONDS = 60.0
 class PromptTooLong(Exception):
     """The provider refused the prompt; carries what it said of the window."""
 
-    def __init__(self, told: TooLong) -> None:
-        super().__init__(str(told))
-        self.told = told
+    def __init__(self, refusal: TooLong) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 class ContentRefused(Exception):
@@ -133,9 +133,9 @@ class ModelCall:
         """Keep a provider's failure; a mistake of the program's own, or a question to a person, is no such thing."""
         if isinstance(error, AssertionError | GraphBubbleUp):
             raise error
-        told = too_long(error)
-        if told and not failures and not (is_oversized(error) and self._attached):
-            raise PromptTooLong(told) from error
+        refusal = too_long(error)
+        if refusal and not failures and not (is_oversized(error) and self._attached):
+            raise PromptTooLong(refusal) from error
         failures.append((given, error))
 
     async def _heard(self, face: Face, model: Any) -> Growing:
@@ -274,10 +274,10 @@ def _failure(failures: list[tuple[Any, Exception]]) -> Exception:
     _, last = failures[-1]
     if len(failures) == 1 and isinstance(last, MemGPTError):
         return last
-    told = "; ".join(f"{name_in_words(given)}: {type(error).__name__}: {str(error)[:300]}" for given, error in failures)
+    causes = "; ".join(f"{name_in_words(given)}: {type(error).__name__}: {str(error)[:300]}" for given, error in failures)
     helps = " ".join(dict.fromkeys(filter(None, (advice(error, name_in_words(given), given) for given, error in failures))))
     error = ModelError(
-        f"No answer from the model ({told}). What was said is kept: the next message finds the conversation as it is. "
+        f"No answer from the model ({causes}). What was said is kept: the next message finds the conversation as it is. "
         f"{helps or 'Try again later, or name a fallback_model.'}"
     )
     error.__cause__ = last

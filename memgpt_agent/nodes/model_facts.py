@@ -44,16 +44,16 @@ def after_answer(session: Session, state: AgentState, answer: AIMessage, counted
     return {} if facts == session.facts else {"model_facts": _with(session, state, facts)}
 
 
-def after_refusal(session: Session, state: AgentState, told: TooLong, counted: int, times: int) -> dict[str, ModelFacts]:
+def after_refusal(session: Session, state: AgentState, refusal: TooLong, counted: int, times: int) -> dict[str, ModelFacts]:
     """Return what is known of the models once a provider has refused a prompt as too long.
 
     A window smaller than we took it for is learned. Where the provider gives its figure of the prompt, our count was too low.
     A refusal without figures halves what is sent; a second one in the same turn leaves an eighth, or what must be sent.
     """
     facts, usage = session.facts, state.get("context_usage", {})
-    if told.window and _MIN_WINDOW <= told.window < session.window_tokens:
-        return _with(session, state, {**facts, "window": told.window})
-    seen = told.sent / counted * 1.05 if told.sent and counted else 0.0
+    if refusal.window and _MIN_WINDOW <= refusal.window < session.window_tokens:
+        return _with(session, state, {**facts, "window": refusal.window})
+    seen = refusal.sent / counted * 1.05 if refusal.sent and counted else 0.0
     fixed = usage.get("total", 0) - usage.get("messages", 0)
     if facts["factor"] < seen <= _MAX_FACTOR:
         bare = fixed / facts["factor"]

@@ -80,11 +80,11 @@ def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
     reads = "read_message" in session.resources.tools.names
 
     def cut(text: str, message_id: str) -> str:
-        if len(text) <= limit_tokens // 4 or _told_tokens(session, text) <= limit_tokens:
+        if len(text) <= limit_tokens // 4 or _json_tokens(session, text) <= limit_tokens:
             return text  # a character has four tokens at most: a short text need not be counted
         shown = session.counter.truncate(text, limit_tokens)
         for _ in range(_TRIES):
-            tokens = _told_tokens(session, shown)
+            tokens = _json_tokens(session, shown)
             if tokens <= limit_tokens:
                 break
             shown = shown[: len(shown) * limit_tokens // tokens]
@@ -94,10 +94,10 @@ def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
     return cut
 
 
-def _told_tokens(session: Session, text: str) -> int:
+def _json_tokens(session: Session, text: str) -> int:
     """The tokens of a text as it is told, in JSON: line breaks and quotes may cost many times what they cost in themselves."""
-    told = _json(text)
-    return session.counter.count_text(told if len(told) > len(text) * _ESCAPED else text)
+    as_json = _json(text)
+    return session.counter.count_text(as_json if len(as_json) > len(text) * _ESCAPED else text)
 
 
 def _beside(session: Session, fold: int, memories: bool) -> Beside:
@@ -106,12 +106,12 @@ def _beside(session: Session, fold: int, memories: bool) -> Beside:
 
     def beside(message: BaseMessage) -> dict[str, Any]:
         page = mark_of(message).get("page") if pages else None
-        told: dict[str, Any] = {"page": page} if page and begins_turn(message) else {}
+        fields: dict[str, Any] = {"page": page} if page and begins_turn(message) else {}
         rides = mark_of(message).get("rides")
         if rides and rides.get("fold") == fold:
             shown = {"in_memory": rides.get("in_memory"), "memories": memories and rides.get("memories"), "notes": rides.get("told")}
-            told |= {name: value for name, value in shown.items() if value}
-        return told
+            fields |= {name: value for name, value in shown.items() if value}
+        return fields
 
     return beside
 

@@ -59,7 +59,7 @@ def withheld_event(queue: Sequence[AnyMessage], turn: Turn) -> list[AnyMessage]:
     return [_marked(m, [WHOLE]) for m in queue if m.id == turn["id"] and begins_turn(m)]
 
 
-def told_of(marked: Sequence[AnyMessage]) -> str:
+def names_of(marked: Sequence[AnyMessage]) -> str:
     """Return what was left out, in words for the user."""
     names: list[str] = []
     for message in marked:

@@ -24,8 +24,8 @@ def roll_up(session: Session, evicted: Sequence[AnyMessage], ask: Callable[[str]
 
     def write(what: str, texts: Sequence[str]) -> str:
         lines = [line for text in texts for line in text.splitlines()]
-        told = "\n".join(lines)
-        shown = told if len(told) <= room else plain_digest(lines, room)
+        text = "\n".join(lines)
+        shown = text if len(text) <= room else plain_digest(lines, room)
         return session.counter.truncate(ask(ROLL_UP.format(words=_WORDS, what=what, texts=shown)), _WORDS * 3)
 
     memory = session.memory

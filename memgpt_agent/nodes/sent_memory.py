@@ -30,12 +30,12 @@ _MAX_AGENTS = 8
 _LAST = "last step"
 UNNAMED = ""
 """Under this an imported conversation holds what its agent was sent, whatever that is called here."""
-_TOLD_ANEW = 1.25
+_COUNT_AGAIN_FROM = 1.25
 """How much lies outside main context is told again where recall memory has grown so much since."""
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _MemorySections:
     """Memory as it is now, in the parts of which each can be told by itself."""
 
     session: Session
@@ -43,7 +43,7 @@ class _Parts:
     sections: Mapping[str, str]
 
     @classmethod
-    def of(cls, session: Session, blocks: Sequence[Block]) -> "_Parts":
+    def of(cls, session: Session, blocks: Sequence[Block]) -> "_MemorySections":
         sections = {f"section {s.name}": s.render(session.memory) for s in session.resources.sections}
         return cls(session, {f"block {b.label}": b for b in blocks}, {key: text for key, text in sections.items() if text})
 
@@ -52,7 +52,7 @@ class _Parts:
         rows = {key: repr(row_of(block)) for key, block in self.blocks.items()}
         return {key: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] for key, text in {**rows, **self.sections}.items()}
 
-    def told(self, key: str, *, new: bool) -> str:
+    def change_text(self, key: str, *, new: bool) -> str:
         """Return what the model is told of a part that has changed."""
         kind, _, name = key.partition(" ")
         if key in self.blocks:
@@ -88,7 +88,7 @@ def bring_up_to_date(
     another one, where too much would ride, or where a block's owner has revised it; and with ``anew``. In the ``last`` step of a turn the
     model is told so there as well.
     """
-    parts, sent = _Parts.of(session, blocks), sent_memory(state, session)
+    parts, sent = _MemorySections.of(session, blocks), sent_memory(state, session)
     if sent is not None and not anew and _still_fits(session, state, blocks, sent) and not _revised(session, messages, parts, sent):
         riders = _riders(session, messages, parts, sent, turn, state.get("summary"), last=last)
         if riders is not None:
@@ -105,7 +105,7 @@ def folded(session: Session, state: AgentState, messages: Sequence[AnyMessage], 
         fold=1 + max([sent["fold"] if sent else 0, *numbers]),
         message_tokens=_message_tokens(session),
         sections=memory_sections(session, blocks, state.get("summary")),
-        known=_Parts.of(session, blocks).digests(),
+        known=_MemorySections.of(session, blocks).digests(),
     )
 
 
@@ -122,7 +122,7 @@ def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], se
     return over_tokens(session, sent["sections"], summary) <= 0 or memory_sections(session, blocks, summary) == sent["sections"]
 
 
-def _revised(session: Session, messages: Sequence[AnyMessage], parts: _Parts, sent: SentMemory) -> bool:
+def _revised(session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory) -> bool:
     """Whether the owner has corrected a block since it was sent: what it said before may be what nobody is to be shown again."""
     known, now = shown(messages, sent), parts.digests()
     changed = [key for key in {*known, *now} if key.startswith("block ") and known.get(key, "") != now.get(key, "")]
@@ -130,7 +130,7 @@ def _revised(session: Session, messages: Sequence[AnyMessage], parts: _Parts, se
 
 
 def _riders(
-    session: Session, messages: Sequence[AnyMessage], parts: _Parts, sent: SentMemory, turn: Turn, summary: Summary | None, *,
+    session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory, turn: Turn, summary: Summary | None, *,
     last: bool,
 ) -> list[AnyMessage] | None:  # fmt: skip
     """Return the messages with what newly rides with them; ``None`` if that would be too much."""
@@ -140,26 +140,26 @@ def _riders(
         changed[turn["id"]] = noted
     carrier = _carrier(messages)
     known = shown(messages, sent)
-    told = _news(parts, known)
+    news = _news(parts, known)
     if last and known.get(_LAST) != turn["id"]:
-        told[_LAST] = LAST_STEP
-    if told.keys() - {_LAST} and (carrier is None or _too_much(session, messages, sent, told.values(), summary)):
+        news[_LAST] = LAST_STEP
+    if news.keys() - {_LAST} and (carrier is None or _too_much(session, messages, sent, news.values(), summary)):
         return None
-    if told and carrier is not None:
+    if news and carrier is not None:
         rides = changed.get(str(carrier.id)) or riding_with(carrier, sent["fold"])
         now = {_LAST: turn["id"], **parts.digests()}
         changed[str(carrier.id)] = {
-            **rides, "fold": sent["fold"], "told": [*rides.get("told", []), *told.values()],
-            "parts": {**rides.get("parts", {}), **{key: now.get(key, "") for key in told}},
+            **rides, "fold": sent["fold"], "told": [*rides.get("told", []), *news.values()],
+            "parts": {**rides.get("parts", {}), **{key: now.get(key, "") for key in news}},
         }  # fmt: skip
     return [_with_riding(m, changed[str(m.id)]) for m in messages if str(m.id) in changed]
 
 
-def _news(parts: _Parts, known: Mapping[str, str]) -> dict[str, str]:
+def _news(parts: _MemorySections, known: Mapping[str, str]) -> dict[str, str]:
     """Return what the model is to be told of what it was sent otherwise, by the part that it is about."""
     now = parts.digests()
-    told = {key: parts.told(key, new=not known.get(key)) for key, digest in now.items() if known.get(key) != digest}
-    return told | {key: parts.told(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
+    news = {key: parts.change_text(key, new=not known.get(key)) for key, digest in now.items() if known.get(key) != digest}
+    return news | {key: parts.change_text(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
 
 
 def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
@@ -193,10 +193,10 @@ def _carrier(messages: Sequence[AnyMessage]) -> AnyMessage | None:
 
 
 def _too_much(
-    session: Session, messages: Sequence[AnyMessage], sent: SentMemory, told: Any, summary: Summary | None
+    session: Session, messages: Sequence[AnyMessage], sent: SentMemory, news: Any, summary: Summary | None
 ) -> bool:
     rides = [text for m in messages for text in riding_with(m, sent["fold"]).get("told", [])]
-    tokens = sum(map(session.counter.count_text, [*rides, *told]))
+    tokens = sum(map(session.counter.count_text, [*rides, *news]))
     return tokens > RIDING_SHARE * max(0, session.budget_tokens - fixed_tokens(session, sent["sections"], summary))
 
 
@@ -208,8 +208,8 @@ def _notes(
     if rides is None:
         earlier = [riding_with(m, sent["fold"]) for m in messages]
         rides = notes_for(session, messages, turn, {line for r in earlier for line in r.get("memories", [])})
-        told = next((r for r in reversed(earlier) if r.get("in_memory")), None)
-        if told and _as_before(told, rides):
+        last_counts = next((r for r in reversed(earlier) if r.get("in_memory")), None)
+        if last_counts and _as_before(last_counts, rides):
             rides = Riding(memories=rides.get("memories", []))
     elif rides.get("fold") == sent["fold"]:
         return None
@@ -217,7 +217,7 @@ def _notes(
     return cast(Riding, {"fold": sent["fold"], **kept})
 
 
-def _as_before(told: Riding, now: Riding) -> bool:
+def _as_before(before: Riding, now: Riding) -> bool:
     """Whether what lies outside main context is about what the model was told of it before."""
-    same = told.get("in_memory", "").partition(" ")[2] == now.get("in_memory", "").partition(" ")[2]
-    return same and now.get("counted", 0) < _TOLD_ANEW * told.get("counted", 0)
+    same = before.get("in_memory", "").partition(" ")[2] == now.get("in_memory", "").partition(" ")[2]
+    return same and now.get("counted", 0) < _COUNT_AGAIN_FROM * before.get("counted", 0)

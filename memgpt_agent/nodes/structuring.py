@@ -49,11 +49,11 @@ def read(session: Session, turn: Turn, answer: AIMessage, queue: Sequence[AnyMes
         turn = {**turn, "unusable": turn["unusable"] + 1}
         if turn["unusable"] > session.context.max_unusable_answers or turn["step"] >= session.context.max_steps:
             return {"messages": asked, "turn": ended(session, turn), "heartbeat_reason": None}
-        told = alert(NATIVE_RESULT_WRONG.format(error=error), session, turn, _WHY)
-        return {"messages": [*asked, told], "turn": turn, "heartbeat_reason": "unusable_answer"}
+        notice = alert(NATIVE_RESULT_WRONG.format(error=error), session, turn, _WHY)
+        return {"messages": [*asked, notice], "turn": turn, "heartbeat_reason": "unusable_answer"}
     return {"messages": asked, "turn": ended(session, turn), STRUCTURED: result, "heartbeat_reason": None}
 
 
 def _asks(message: AnyMessage, turn: Turn) -> bool:
-    told = message.type == "system" and mark_of(message).get("turn") == turn["id"]
-    return told and message.text.startswith((NATIVE_RESULT, NATIVE_RESULT_WRONG.partition("{")[0]))
+    asked_before = message.type == "system" and mark_of(message).get("turn") == turn["id"]
+    return asked_before and message.text.startswith((NATIVE_RESULT, NATIVE_RESULT_WRONG.partition("{")[0]))

@@ -66,7 +66,7 @@ class Summarizer:
             pieces = self._pieces([self._written("", piece) for piece in pieces])
         return self._written(summary, pieces[0]) if pieces else summary
 
-    def ask(self, told: str) -> str:
+    def ask(self, prompt: str) -> str:
         """Return what the model writes, tried again where the provider is busy; nothing if it fails, refuses or has written enough."""
         if self.calls_left <= 0 or self.session.cut_off_twice:
             return ""
@@ -74,32 +74,32 @@ class Summarizer:
         try:
             for attempt in Retrying(**retry_policy(self.session.context)):
                 with attempt:
-                    return self._answer(told)
+                    return self._answer(prompt)
         except (AssertionError, GraphBubbleUp):
             raise
         except Exception:  # noqa: BLE001, S110  whatever a provider raises: the digest stands in
             pass
         return ""
 
-    def _answer(self, told: str) -> str:
+    def _answer(self, prompt: str) -> str:
         seconds = self.session.context.model_timeout_seconds
-        spoken = speak(self.model, [HumanMessage(told)], wanted=Wanted(window_tokens=self.session.window_tokens))
+        spoken = speak(self.model, [HumanMessage(prompt)], wanted=Wanted(window_tokens=self.session.window_tokens))
         answers = within(seconds, lambda: iter([spoken.invoke(tagged(self.config))]))
         answer: AIMessage = next(iter(answers))
         answers.close()
-        self.used.append(usage_of(answer, self.session.counter.count_text(told)))
+        self.used.append(usage_of(answer, self.session.counter.count_text(prompt)))
         text = spoken_text(answer.text)
         return "" if _refused(answer, text) else text
 
     def _written(self, summary: str, piece: str) -> str:
         limit = self.limit_tokens
-        told = SUMMARIZE.format(words=int(limit * _WORDS_PER_TOKEN), summary=summary or "(none yet)", messages=piece)
+        prompt = SUMMARIZE.format(words=int(limit * _WORDS_PER_TOKEN), summary=summary or "(none yet)", messages=piece)
         for _ in range(_ATTEMPTS):
-            text = self.ask(told)
+            text = self.ask(prompt)
             if text and self.session.counter.count_text(text) <= limit:
                 return text
             if text:
-                told = SUMMARIZE_SHORTER.format(words=int(limit * _WORDS_PER_TOKEN / 2), text=self._cut(text))
+                prompt = SUMMARIZE_SHORTER.format(words=int(limit * _WORDS_PER_TOKEN / 2), text=self._cut(text))
         return self._digest(summary, piece)
 
     def _digest(self, summary: str, piece: str) -> str:
@@ -129,6 +129,6 @@ class Summarizer:
 
 
 def _refused(answer: AIMessage, text: str) -> bool:
-    told: dict[str, Any] = {**answer.response_metadata, **answer.additional_kwargs}  # pyright: ignore[reportUnknownMemberType]
-    reasons = {str(told.get(key, "")).lower() for key in ("finish_reason", "stop_reason")}
-    return bool(told.get("refusal") or reasons & _REFUSED or _REFUSAL.match(text))
+    metadata: dict[str, Any] = {**answer.response_metadata, **answer.additional_kwargs}  # pyright: ignore[reportUnknownMemberType]
+    reasons = {str(metadata.get(key, "")).lower() for key in ("finish_reason", "stop_reason")}
+    return bool(metadata.get("refusal") or reasons & _REFUSED or _REFUSAL.match(text))

@@ -17,13 +17,13 @@ from memgpt_agent.prompts import (
     UPLOAD_BEGINS,
     UPLOAD_FINDS,
     UPLOAD_IN_FILES,
+    UPLOAD_KNOWN,
     UPLOAD_NOT_READ,
     UPLOAD_OPEN,
+    UPLOAD_READ,
     UPLOAD_SAYS,
-    UPLOAD_TOLD_KNOWN,
-    UPLOAD_TOLD_NEW,
-    UPLOAD_TOLD_NOT_READ,
     UPLOAD_TOO_LARGE,
+    UPLOAD_UNREADABLE,
 )
 from memgpt_agent.tools.files import open_file
 
@@ -35,13 +35,13 @@ _MOST_PARTS = 20
 """Parts of one message that are taken in; what is beyond is left to the model's provider."""
 
 
-def take_in(messages: Sequence[AnyMessage], session: Session) -> tuple[list[AnyMessage], list[AnyMessage]]:
+def keep_attachments(messages: Sequence[AnyMessage], session: Session) -> tuple[list[AnyMessage], list[AnyMessage]]:
     """Return the messages with what came with them noted, and what the user is told of it.
 
     Taken in again, after a crash, everything is the same.
     """
     taken: list[AnyMessage] = []
-    told: list[AnyMessage] = []
+    notices: list[AnyMessage] = []
     for message in messages:
         found = _parts(message)
         if not found:
@@ -53,8 +53,8 @@ def take_in(messages: Sequence[AnyMessage], session: Session) -> tuple[list[AnyM
         if says := [sentence for _, sentence in notes if sentence]:
             said = Mark(kind="reply", time=stamp(session.resources.clock()), turn=mark.get("turn", ""), call_id="")
             notice_id = key_of("uploads", session.thread_id, message.id)
-            told.append(AIMessage("\n".join(says), id=notice_id, additional_kwargs={MARK: said}))
-    return taken, told
+            notices.append(AIMessage("\n".join(says), id=notice_id, additional_kwargs={MARK: said}))
+    return taken, notices
 
 
 def with_uploads(message: AnyMessage) -> AnyMessage:
@@ -83,7 +83,7 @@ def _kept(session: Session, message: AnyMessage, place: int, part: MediaPart) ->
     if not content:
         what = " ".join(part.url.split())[:_MOST_LINK_CHARS] or name or f"a {part.kind or 'file'}"
         elsewhere = part.url or part.file_id
-        said = UPLOAD_TOLD_NOT_READ.format(name=name or "What you attached", reason="it came without readable content")
+        said = UPLOAD_UNREADABLE.format(name=name or "What you attached", reason="it came without readable content")
         return SentAlong(place=place, told=f"{what}, not sent along"), "" if elsewhere else said
     mark = mark_of(message)
     upload = Upload(
@@ -107,14 +107,14 @@ def _kept(session: Session, message: AnyMessage, place: int, part: MediaPart) ->
     else:
         reason = load.reason
     if load is None or load.state in {"unreadable", "empty"}:
-        said = UPLOAD_TOLD_NOT_READ.format(name=name or "What you attached", reason=reason)
+        said = UPLOAD_UNREADABLE.format(name=name or "What you attached", reason=reason)
         # A scan holds no text, and a provider that reads PDF files sees its pages.
         return note if upload.mime == PDF else {**note, "shown": UPLOAD_NOT_READ.format(name=called, reason=reason)}, said
-    return {**note, "file": load.record.name, "shown": _shown(session, load)}, _told(load)
+    return {**note, "file": load.record.name, "shown": _shown(session, load)}, _load_notice(load)
 
 
-def _told(load: FileLoad) -> str:
-    text = UPLOAD_TOLD_KNOWN if load.state == "unchanged" else UPLOAD_TOLD_NEW
+def _load_notice(load: FileLoad) -> str:
+    text = UPLOAD_KNOWN if load.state == "unchanged" else UPLOAD_READ
     return text.format(name=load.record.name, lines=_lines(load.record.lines))
 
 

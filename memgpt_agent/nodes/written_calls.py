@@ -78,7 +78,7 @@ def written_calls(text: str, tools: Sequence[Mapping[str, Any]]) -> Written:
     """
     if not text or len(text) > _MAX_CHARS:
         return Written(text=text)
-    reader = _Reader({str(t["function"]["name"]): dict(t["function"].get("parameters") or {}) for t in tools})
+    reader = _CallReader({str(t["function"]["name"]): dict(t["function"].get("parameters") or {}) for t in tools})
     found = list(reader.found(text))
     calls = [call for one in found for call in one.calls][:_MAX_CALLS]
     if not calls:
@@ -91,7 +91,7 @@ def written_calls(text: str, tools: Sequence[Mapping[str, Any]]) -> Written:
     return Written(calls, "" if reader.looks_like_call(rest) else prose)
 
 
-class _Reader:
+class _CallReader:
     """Reads calls of the tools that are offered."""
 
     def __init__(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
@@ -193,8 +193,8 @@ class _Reader:
         key = next((k for k in _NAME_KEYS if isinstance(fields.get(k), str)), "")
         if not key and isinstance(kind := fields.get(_KIND_KEY), str) and self._own(kind):
             key = _KIND_KEY
-        told = str(fields.get(key, ""))
-        name = self._own(told) or (told if anything else "")
+        given_name = str(fields.get(key, ""))
+        name = self._own(given_name) or (given_name if anything else "")
         if not name:
             return []
         arguments = self._arguments(name, fields, key)

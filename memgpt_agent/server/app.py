@@ -76,7 +76,7 @@ def create_app(
 
 
 def _handlers() -> dict[Any, Any]:
-    return {problems.Problem: problems.on_problem, MemGPTError: problems.on_error, RequestValidationError: problems.on_invalid}
+    return {problems.HTTPProblem: problems.on_problem, MemGPTError: problems.on_error, RequestValidationError: problems.on_invalid}
 
 
 def _version() -> str:

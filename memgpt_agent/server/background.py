@@ -7,7 +7,7 @@ from typing import Any
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.serving import Served
 from memgpt_agent.turns.heartbeats import Heartbeats
 
@@ -27,7 +27,7 @@ class Beating:
                 try:
                     agent = agents.agent(definition.agent_id)
                     self._beats.append(agent.schedule(str(chosen[EVERY]), quiet=chosen.get(QUIET)))
-                except (MemGPTError, Problem) as error:
+                except (MemGPTError, HTTPProblem) as error:
                     _log.warning("The heart of the agent %s does not beat: %s", definition.agent_id, error)
 
     def close(self) -> None:
@@ -52,5 +52,5 @@ async def taken_up(served: Served) -> None:
                 agent, lambda run_id, agent=agent, text=run.input: agent.astream(text, event_id=run_id), text=run.input, background=True,
                 run_id=run.id,
             )  # fmt: skip
-        except (MemGPTError, Problem) as error:
+        except (MemGPTError, HTTPProblem) as error:
             _log.warning("The run %s is not taken up again: %s", run.id, error)

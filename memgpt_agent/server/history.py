@@ -8,11 +8,11 @@ from langgraph.store.base import GetOp, Item
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.stored import RunItem
-from memgpt_agent.server import agents_told, transcript
+from memgpt_agent.server import letta_agents, letta_messages
+from memgpt_agent.server.letta_messages import LettaMessage
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.paging import Page
 from memgpt_agent.server.runs import Runs
-from memgpt_agent.server.transcript import Told
 from memgpt_agent.store.plain import count, newest
 
 LIMIT = 100
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
     time: str
     """When it was."""
-    messages: list[Told]
+    messages: list[LettaMessage]
     """The messages."""
 
 
@@ -46,7 +46,7 @@ class History:
         self._assistant = use_assistant_message
         self._namespace = namespaces.of(agent_id, "recall")
 
-    def page(self, page: Page) -> list[Told]:
+    def page(self, page: Page) -> list[LettaMessage]:
         """Return a page of messages. Where no order is asked for, the newest of them, oldest first."""
         limit = LIMIT if page.limit is None else page.limit
         if page.order == "desc":
@@ -56,10 +56,10 @@ class History:
         if page.before is not None:
             from_end = page.order != "desc"
         found = self._between(low, high, limit, from_end=from_end)
-        told = [message for entry in found for message in entry.messages]
-        return told[::-1] if page.order == "desc" else told
+        messages = [message for entry in found for message in entry.messages]
+        return messages[::-1] if page.order == "desc" else messages
 
-    def of_turns(self, turn_ids: Iterable[str], *, whole: bool = False) -> list[Told]:
+    def of_turns(self, turn_ids: Iterable[str], *, whole: bool = False) -> list[LettaMessage]:
         """Return the messages of turns, oldest first; what the user said only where the ``whole`` is asked for."""
         records = [record for turn in turn_ids for record in self._agents.recall(self._agent_id).of_turn(turn)]
         return [message for entry in self._entries(records) for message in entry.messages if whole or message["message_type"] != "user_message"]
@@ -96,13 +96,13 @@ class History:
 
     @property
     def _system_id(self) -> str:
-        return agents_told.system_message_id(self._thread_id)
+        return letta_agents.system_message_id(self._thread_id)
 
-    def _system(self) -> Told:
+    def _system(self) -> LettaMessage:
         definition = self._agents.definition(self._agent_id)
         return {
             "id": self._system_id, "date": definition.created, "message_type": "system_message", "name": None, "otid": None, "run_id": None,
-            "step_id": None, "sender_id": None, "is_err": None, "content": agents_told.prompt_of(definition),
+            "step_id": None, "sender_id": None, "is_err": None, "content": letta_agents.prompt_of(definition),
         }  # fmt: skip
 
     def _time_of(self, cursor: str | None) -> str | None:
@@ -125,23 +125,23 @@ class History:
         turns = list(dict.fromkeys(record.turn for record in records if record.turn.startswith("run-")))
         found = self._agents.store.batch([GetOp(namespaces.of(self._agent_id, "runs"), turn) for turn in turns]) if turns else []
         runs = {item.key: item.value for item in cast(list[Item | None], found) if item is not None}
-        entries = [Entry(record.time, self._told(record, runs.get(record.turn, {}))) for record in records]
+        entries = [Entry(record.time, self._letta_messages(record, runs.get(record.turn, {}))) for record in records]
         entries += [entry for run_id, run in runs.items() for entry in _questions(run, run_id)]
         return sorted(entries, key=lambda entry: entry.time)
 
-    def _told(self, record: Message, run: dict[str, Any]) -> list[Told]:
+    def _letta_messages(self, record: Message, run: dict[str, Any]) -> list[LettaMessage]:
         request: dict[str, Any] = run.get("request") or {}
         otid = next(iter(request.get("otids") or ()), "") if record.role == "user" else ""
         if record.call_id and any(one["call_id"] == record.call_id for one in request.get("asked", ())):
-            return transcript.told(record)[-1:]  # the request stands for the call
-        return transcript.told(record, use_assistant_message=self._assistant, otid=otid, content=request.get("content"))
+            return letta_messages.messages_of(record)[-1:]  # the request stands for the call
+        return letta_messages.messages_of(record, use_assistant_message=self._assistant, otid=otid, content=request.get("content"))
 
 
 def _questions(run: dict[str, Any], run_id: str) -> list[Entry]:
     request: dict[str, Any] = run.get("request") or {}
     asked = (*request.get("asked", ()), *request.get("pending", ()))
-    entries = [Entry(one["time"], transcript.request_messages(one, run_id)) for one in asked]
-    return [*entries, *(Entry(one["time"], [transcript.response_message(one, run_id)]) for one in request.get("answers", ()))]
+    entries = [Entry(one["time"], letta_messages.request_messages(one, run_id)) for one in asked]
+    return [*entries, *(Entry(one["time"], [letta_messages.response_message(one, run_id)]) for one in request.get("answers", ()))]
 
 
 def _fitting(found: list[Entry], limit: int, *, from_end: bool) -> list[Entry]:
@@ -156,7 +156,7 @@ def _fitting(found: list[Entry], limit: int, *, from_end: bool) -> list[Entry]:
     return kept[::-1] if from_end else kept
 
 
-def run_told(agent_id: str, run: RunItem) -> dict[str, Any]:
+def letta_run(agent_id: str, run: RunItem) -> dict[str, Any]:
     """Return a run as clients see it."""
     return {
         "id": run.id, "agent_id": agent_id, "status": run.status, "background": run.background, "created_at": run.created,
@@ -167,7 +167,7 @@ def run_told(agent_id: str, run: RunItem) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def usage_told(run: RunItem) -> dict[str, Any]:
+def letta_usage(run: RunItem) -> dict[str, Any]:
     """Return the tokens of a run as clients see them."""
     names = ("completion_tokens", "prompt_tokens", "total_tokens", "step_count", "context_tokens")
     more = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens")

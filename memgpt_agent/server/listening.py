@@ -32,11 +32,11 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, started: Callable[[str], None] | None) -> None:
         super().__init__(config)
-        self._told = started
+        self._started_at = started
 
     async def startup(self, sockets: "list[object] | None" = None) -> None:  # type: ignore[override]
         """Start, and say so."""
         await super().startup(sockets)  # pyright: ignore[reportArgumentType]
-        if self._told is not None and self.started:
+        if self._started_at is not None and self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._told(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            self._started_at(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -39,7 +39,7 @@ _STATUS: Sequence[tuple[type[Exception], int]] = (
 """The status of each kind of error; the first that fits."""
 
 
-class Problem(Exception):
+class HTTPProblem(Exception):
     """An answer that is an error."""
 
     def __init__(self, status: int, detail: Any) -> None:
@@ -47,9 +47,9 @@ class Problem(Exception):
         self.status, self.detail = status, detail
 
 
-def not_found(kind: str, given: str) -> Problem:
+def not_found(kind: str, given: str) -> HTTPProblem:
     """Return the one answer for what is not there and for what is somebody else's."""
-    return Problem(404, f"There is no {kind} {given!r}.")
+    return HTTPProblem(404, f"There is no {kind} {given!r}.")
 
 
 def status_of(error: BaseException) -> int:
@@ -57,20 +57,20 @@ def status_of(error: BaseException) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what a client is told: the words of an error of this package, of others the kind alone."""
-    return str(error) if isinstance(error, MemGPTError | Problem) else f"The server failed: {type(error).__name__}."
+    return str(error) if isinstance(error, MemGPTError | HTTPProblem) else f"The server failed: {type(error).__name__}."
 
 
 async def on_problem(_: Request, error: Exception) -> JSONResponse:
     """Answer with a problem."""
-    problem = cast(Problem, error)
+    problem = cast(HTTPProblem, error)
     return JSONResponse({"detail": problem.detail}, problem.status)
 
 
 async def on_error(_: Request, error: Exception) -> JSONResponse:
     """Answer with an error of this package."""
-    return JSONResponse({"detail": told(error)}, status_of(error))
+    return JSONResponse({"detail": error_text(error)}, status_of(error))
 
 
 async def on_invalid(_: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import ids
-from memgpt_agent.server.problems import Problem, not_found, status_of, told
+from memgpt_agent.server.problems import HTTPProblem, error_text, not_found, status_of
 from memgpt_agent.store.plain import newest
 from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -77,7 +77,7 @@ class LiveRun:
             Problem: it did; with the status of the error.
         """
         if self.error is not None:
-            raise Problem(status_of(self.error), told(self.error)) from self.error
+            raise HTTPProblem(status_of(self.error), error_text(self.error)) from self.error
 
 
 class Runs:
@@ -151,7 +151,7 @@ class Runs:
             Problem: the server is going down.
         """
         if self.draining:
-            raise Problem(503, "The server is going down; try again when it is back.")
+            raise HTTPProblem(503, "The server is going down; try again when it is back.")
         new = run_id or ids.run_id(agent.agent_id)
         known = await asyncio.to_thread(self._known, agent.agent_id, new)
         events = turn(new)
@@ -181,7 +181,7 @@ class Runs:
                 await agent.aend_turn()
         except Exception as error:  # noqa: BLE001 - it is told to whoever asked for the run
             live.error = error
-            live.item = _changed(live.item, status="failed", stop_reason="error", error=told(error))
+            live.item = _changed(live.item, status="failed", stop_reason="error", error=error_text(error))
             if status_of(error) == 500:
                 _log.exception("The run %s failed.", live.item.id)
         finally:

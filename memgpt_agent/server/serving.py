@@ -9,7 +9,7 @@ from memgpt_agent.config import Settings
 from memgpt_agent.owners import Identity
 from memgpt_agent.owners.credentials import Credentials
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.runs import Runs
 from memgpt_agent.server.speaking import Speaker
 
@@ -65,10 +65,10 @@ class Doors:
             return Identity.of(self._settings.owner)
         who = self._credentials.identity({name.lower(): value for name, value in request.headers.items()})
         if who is None:
-            raise Problem(401, "This server needs a token: `memgpt tokens create OWNER` makes one. Send it as `Authorization: Bearer ...`.")
+            raise HTTPProblem(401, "This server needs a token: `memgpt tokens create OWNER` makes one. Send it as `Authorization: Bearer ...`.")
         wanted = "read" if request.method in _READING else "chat"
         if not who.scopes & {wanted, "admin", *(("chat",) if wanted == "read" else ())}:
-            raise Problem(403, f"This token is not good for that; it needs the scope {wanted!r}.")
+            raise HTTPProblem(403, f"This token is not good for that; it needs the scope {wanted!r}.")
         return who
 
 

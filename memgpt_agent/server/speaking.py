@@ -9,7 +9,7 @@ from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.runs import LiveRun, Runs, asked
 from memgpt_agent.server.tool_source import client_tool
 from memgpt_agent.turns.questions import Question
@@ -51,7 +51,7 @@ class Speaker:
         if answers is not None:
             return await self._answered(agent, waiting, answers, background=background, closes=special)
         if waiting:
-            raise Problem(409, WAITS.format(**asked(waiting[0], "")))
+            raise HTTPProblem(409, WAITS.format(**asked(waiting[0], "")))
         text, sent = said(body), attached(body)
         kept = ("use_assistant_message", "include_return_message_types", "client_tools")
         request = {name: body[name] for name in kept if body.get(name) is not None}
@@ -105,13 +105,13 @@ class Speaker:
         self, agent: MemGPTAgent, waiting: Sequence[Question], answers: Sequence[Mapping[str, Any]], *, background: bool, closes: bool
     ) -> LiveRun:
         if not waiting:
-            raise Problem(400, NOTHING_WAITS)
+            raise HTTPProblem(400, NOTHING_WAITS)
         given = {}
         calls = {call["call_id"]: (question, call) for question in waiting for call in [asked(question, "")]}
         for answer in answers:
             call_id = str(answer.get("tool_call_id") or next(iter(calls)))
             if call_id not in calls:
-                raise Problem(400, f"Invalid tool call IDs: {call_id!r} does not wait. These do: {', '.join(calls)}.")
+                raise HTTPProblem(400, f"Invalid tool call IDs: {call_id!r} does not wait. These do: {', '.join(calls)}.")
             question, _ = calls[call_id]
             given[question.id] = _decision(answer) if question.is_approval else dict(answer)
         run = await asyncio.to_thread(self.waiting_run, agent.agent_id, agent.thread_id)
@@ -137,7 +137,7 @@ def said(body: Mapping[str, Any]) -> str:
     texts = [text_of(message.get("content")) for message in _spoken(body)]
     text = "\n\n".join(text for text in texts if text.strip())
     if not text and not attached(body):
-        raise Problem(422, "There is nothing to say: give `messages` with text, or `input`.")
+        raise HTTPProblem(422, "There is nothing to say: give `messages` with text, or `input`.")
     return text
 
 
@@ -175,7 +175,7 @@ def _picture(part: Mapping[str, Any]) -> dict[str, Any] | None:
         return {"type": "image", "url": url}
     if source.get("data"):
         return {"type": "image", "base64": source["data"], "mime_type": source.get("media_type") or "image/png"}
-    raise Problem(422, "A picture needs its data (base64) or an address on the web.")
+    raise HTTPProblem(422, "A picture needs its data (base64) or an address on the web.")
 
 
 def text_of(content: Any) -> str:

@@ -10,10 +10,10 @@ from starlette.responses import StreamingResponse
 
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.server.history import usage_told
-from memgpt_agent.server.problems import told
+from memgpt_agent.server.history import letta_usage
+from memgpt_agent.server.letta_messages import LettaMessage, Telling, request_message
+from memgpt_agent.server.problems import error_text
 from memgpt_agent.server.runs import LiveRun
-from memgpt_agent.server.transcript import Telling, Told, request_message
 
 PING_SECONDS = 15.0
 """A stream that says nothing for so long says that it lives, where the client asked for it."""
@@ -32,26 +32,26 @@ def response(live: LiveRun, body: Mapping[str, Any]) -> StreamingResponse:
     return StreamingResponse(_written(source), media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
 
 
-def past(live: LiveRun, messages: Sequence[Told]) -> StreamingResponse:
+def past(live: LiveRun, messages: Sequence[LettaMessage]) -> StreamingResponse:
     """Return the answer that streams what came of a run that is over."""
 
-    async def told_again() -> AsyncIterator[Told]:
+    async def replayed() -> AsyncIterator[LettaMessage]:
         for message in messages:
             yield message
         async for message in _messages(live, None, tokens=False, assistant=True):
             if message["message_type"] != "approval_request_message":
                 yield message
 
-    return StreamingResponse(_written(told_again()), media_type="text/event-stream")
+    return StreamingResponse(_written(replayed()), media_type="text/event-stream")
 
 
-async def _written(messages: AsyncIterator[Told]) -> AsyncIterator[str]:
+async def _written(messages: AsyncIterator[LettaMessage]) -> AsyncIterator[str]:
     async for message in messages:
         yield data(message)
     yield data("[DONE]")
 
 
-async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, assistant: bool) -> AsyncIterator[Told]:
+async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, assistant: bool) -> AsyncIterator[LettaMessage]:
     run_id = live.item.id
     telling = Telling(run_id, stamp(utc_now()), tokens=tokens, use_assistant_message=assistant, held=live.held)
     place = 0
@@ -62,17 +62,17 @@ async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, ass
                 yield {**message, "seq_id": place}
     if live.error is not None:
         kind = type(live.error).__name__
-        yield {"message_type": "error_message", "run_id": run_id, "error_type": kind, "message": told(live.error), "detail": None}
+        yield {"message_type": "error_message", "run_id": run_id, "error_type": kind, "message": error_text(live.error), "detail": None}
     for asked in live.item.request.get("pending", ()):
         yield request_message(asked, run_id)
     yield {"message_type": "stop_reason", "stop_reason": live.item.stop_reason or "end_turn"}
-    yield usage_told(live.item)
+    yield letta_usage(live.item)
 
 
-async def _pinged(messages: AsyncIterator[Told], run_id: str) -> AsyncIterator[Told]:
+async def _pinged(messages: AsyncIterator[LettaMessage], run_id: str) -> AsyncIterator[LettaMessage]:
     """Yield the messages, and a ping where none comes for a while."""
     iterator = aiter(messages)
-    coming: asyncio.Future[Told] = asyncio.ensure_future(anext(iterator))
+    coming: asyncio.Future[LettaMessage] = asyncio.ensure_future(anext(iterator))
     try:
         while True:
             done, _ = await asyncio.wait([coming], timeout=PING_SECONDS)

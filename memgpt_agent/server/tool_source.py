@@ -43,12 +43,12 @@ def schema_of(source: str, name: str | None = None) -> dict[str, Any]:
     if not functions:
         raise ConfigurationError(f"The tool's source code defines no function{f' {name!r}' if name else ''} on its top level.")
     function = functions[-1]
-    description, told = _docstring(ast.get_docstring(function) or "")
+    description, described = _docstring(ast.get_docstring(function) or "")
     arguments = [*function.args.posonlyargs, *function.args.args]
     defaults = [None] * (len(arguments) - len(function.args.defaults)) + list(function.args.defaults)
     pairs = [*zip(arguments, defaults, strict=True), *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)]
     shown = [(argument, default) for argument, default in pairs if argument.arg not in {"self", "agent_state"}]
-    properties = {a.arg: {**_typed(a.annotation), **({"description": told[a.arg]} if a.arg in told else {})} for a, _ in shown}
+    properties = {a.arg: {**_typed(a.annotation), **({"description": described[a.arg]} if a.arg in described else {})} for a, _ in shown}
     required = [argument.arg for argument, default in shown if default is None]
     return {
         "name": function.name, "description": description,
@@ -91,14 +91,14 @@ def _subscripted(annotation: ast.Subscript) -> dict[str, Any]:
 def _docstring(text: str) -> tuple[str, dict[str, str]]:
     """Return what a docstring says first, and what it says of each argument under ``Args:``."""
     before, _, after = text.partition("Args:")
-    told: dict[str, str] = {}
+    described: dict[str, str] = {}
     for line in after.splitlines():
         head, colon, rest = line.strip().partition(":")
         if head in {"Returns", "Raises", "Yields"}:
             break
         if colon and head and " " not in head.split("(")[0].strip():
-            told[head.split("(")[0].strip()] = rest.strip()
-    return before.split("Returns:")[0].strip(), told
+            described[head.split("(")[0].strip()] = rest.strip()
+    return before.split("Returns:")[0].strip(), described
 
 
 def answered(source: str, name: str, arguments: Mapping[str, Any]) -> str:

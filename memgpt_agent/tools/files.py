@@ -37,12 +37,12 @@ def open_file(memory: AgentMemory, name: str, start_line: int = 1, end_line: int
     """
     record = memory.files.record(name)
     view, closed = _open(memory).open(record, start_line, end_line)
-    told = (
+    counts = (
         f"{record.name} is open at lines {view.first}-{view.last} of {record.lines}; you see it below your core memory."
     )
     if end_line is not None and view.last < min(end_line, record.lines):
-        told += " More did not fit: open it at the next lines to read on."
-    return told + (f" Closed to make room: {', '.join(v.name for v in closed)}." if closed else "")
+        counts += " More did not fit: open it at the next lines to read on."
+    return counts + (f" Closed to make room: {', '.join(v.name for v in closed)}." if closed else "")
 
 
 def close_file(memory: AgentMemory, name: str) -> str:

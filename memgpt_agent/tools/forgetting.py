@@ -24,9 +24,9 @@ def forget(memory: AgentMemory, what: str) -> str:
         near = [f"- {one.kind} {one.id}" for one in plan.found]
         hint = "\n".join(["These come near; name one by its id:", *near]) if near else "Nothing comes near."
         return f"Nothing holds these words, so nothing will be erased. {hint}"
-    told = ", ".join(f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in counts.items())
+    counted = ", ".join(f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in counts.items())
     stays = f" These stay: {' '.join(plan.stays)}" if plan.stays else ""
-    return f"When this turn ends these are erased, with all that repeats them: {told}.{stays} Do not say it again in your answer."
+    return f"When this turn ends these are erased, with all that repeats them: {counted}.{stays} Do not say it again in your answer."
 
 
 TOOLS = (memory_tool(forget),)

@@ -13,7 +13,7 @@ from memgpt_agent.errors import ToolError
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.definition import AgentTool
-from memgpt_agent.tools.registry import told_of_mistakes
+from memgpt_agent.tools.registry import describe_mistakes
 
 Open = Callable[[RunnableConfig, str, dict[str, Any], str], AgentMemory]
 """Opens the memory that a call acts on, by the run's configuration, the tool's name, the arguments and the call's id, empty if it has none."""
@@ -40,7 +40,7 @@ class PlainMemoryTool(BaseTool):
         assert tool.act is not None, "a tool from elsewhere is a plain tool already"  # noqa: S101  callers pass memory tools only
 
         def mistakes(error: ValidationError) -> str:
-            return told_of_mistakes(tool, error)
+            return describe_mistakes(tool, error)
 
         fields: dict[str, Any] = {
             "name": tool.name, "description": tool.tool.description, "args_schema": tool.tool.args_schema,

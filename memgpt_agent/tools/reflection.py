@@ -43,16 +43,16 @@ def reflect(memory: AgentMemory, learned: list[str], uncertain: list[str], next_
     for kind, texts in (("learned", learned), ("uncertain", uncertain)):
         for place, text in enumerate(texts):
             memory.archival.insert(text, [REFLECTION_TAG, kind], cause=key and f"{key}/{kind}/{place}")
-    told = [f"{len(learned)} learned and {len(uncertain)} uncertain are filed"]
+    results = [f"{len(learned)} learned and {len(uncertain)} uncertain are filed"]
     if _ask(memory, uncertain):
-        told.append(f"the uncertain stand in block {OPEN_QUESTIONS.label!r}")
+        results.append(f"the uncertain stand in block {OPEN_QUESTIONS.label!r}")
     numbers, known = _plan(memory, next_steps)
     if numbers:
-        told.append(f"the next steps are tasks {', '.join(map(str, numbers))}")
+        results.append(f"the next steps are tasks {', '.join(map(str, numbers))}")
     if known:
-        told.append(f"{known} next steps were not added: they are on the list already, or the list is full")
+        results.append(f"{known} next steps were not added: they are on the list already, or the list is full")
     _note_reflected(memory)
-    return f"{'; '.join(told)}."
+    return f"{'; '.join(results)}."
 
 
 def remind_to_reflect(turns: int) -> Callable[[AgentMemory, EventType], str]:

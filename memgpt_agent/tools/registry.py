@@ -90,13 +90,13 @@ def validated(tool: AgentTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
         model = schema.model_validate(dict(arguments))
     except ValidationError as error:
-        raise InvalidArguments(told_of_mistakes(tool, error)) from error
+        raise InvalidArguments(describe_mistakes(tool, error)) from error
     if unknown:
         raise InvalidArguments(f"{tool.name} has no argument {unknown[0]!r}. Its arguments are: {', '.join(schema.model_fields)}.")
     return {name: getattr(model, name) for name in schema.model_fields}
 
 
-def told_of_mistakes(tool: AgentTool, error: ValidationError) -> str:
+def describe_mistakes(tool: AgentTool, error: ValidationError) -> str:
     """Return what the model is told of arguments that do not fit: each mistake, and the arguments there are."""
     found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (given: {_brief(e['input'])})" for e in error.errors())
     return f"{tool.name}: {found}. Its arguments are: {', '.join(tool.tool.args)}."

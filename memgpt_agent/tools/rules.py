@@ -27,7 +27,7 @@ class ToolRule:
     kind: ClassVar[str] = ""
     """The rule's name where it is stored or written."""
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return ""
 
@@ -42,7 +42,7 @@ class InitRule(ToolRule):
 
     kind = "init"
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"A turn begins with {self.tool}."
 
@@ -55,7 +55,7 @@ class ChildRule(ToolRule):
     children: tuple[str, ...] = ()
     """The tools that may follow."""
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"After {self.tool} call {_either(self.children)} next."
 
@@ -72,7 +72,7 @@ class ParentRule(ToolRule):
     children: tuple[str, ...] = ()
     """The tools that need it before them."""
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"Call {_either(self.children)} only right after {self.tool}."
 
@@ -91,7 +91,7 @@ class ConditionalRule(ToolRule):
     default: str | None = None
     """The tool that follows any other result; any tool if ``None``."""
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         cases = [f"{child} if it returned {result!r}" for result, child in self.children_by_result.items()]
         return f"After {self.tool} call {'; '.join([*cases, *([f'{self.default} otherwise'] if self.default else [])])}."
@@ -114,7 +114,7 @@ class TerminalRule(ToolRule):
 
     kind = "terminal"
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"{self.tool} ends the turn."
 
@@ -131,7 +131,7 @@ class MaxCountRule(ToolRule):
         if self.limit < 1:
             raise ConfigurationError(f"The rule max_count of {self.tool!r} has limit = {self.limit}; give one above zero.")
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"Call {self.tool} {self.limit} times at most in a turn."
 
@@ -142,7 +142,7 @@ class RequiredBeforeExitRule(ToolRule):
 
     kind = "required_before_exit"
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"Call {self.tool} before a turn ends."
 
@@ -153,7 +153,7 @@ class RequiresApprovalRule(ToolRule):
 
     kind = "requires_approval"
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rule as the model reads it."""
         return f"A person decides on each call of {self.tool}."
 
@@ -198,31 +198,31 @@ class Rulebook:
         for child, rules in self._parents().items():
             if child in may and last not in {rule.tool for rule in rules}:
                 may.remove(child)
-                why = why or " ".join(rule.told() for rule in rules)
+                why = why or " ".join(rule.describe() for rule in rules)
         for rule in self.rules:
             if isinstance(rule, MaxCountRule) and rule.tool in may and sum(c.name == rule.tool for c in called) >= rule.limit:
                 may.remove(rule.tool)
-                why = why or rule.told()
+                why = why or rule.describe()
         return may, why
 
     def _first(self) -> tuple[list[str], str] | None:
         first = [rule for rule in self.rules if isinstance(rule, InitRule)]
-        return ([rule.tool for rule in first], " ".join(rule.told() for rule in first)) if first else None
+        return ([rule.tool for rule in first], " ".join(rule.describe() for rule in first)) if first else None
 
     def _following(self, last: Called) -> tuple[list[str], str] | None:
         may: list[str] = []
-        told: list[str] = []
+        descriptions: list[str] = []
         for rule in self.rules:
             if rule.tool != last.name:
                 continue
             if isinstance(rule, ChildRule):
                 may += rule.children
-                told.append(rule.told())
+                descriptions.append(rule.describe())
             elif isinstance(rule, ConditionalRule):
                 child = rule.children_by_result.get(last.result.strip(), rule.default)
                 may += [child] if child else []
-                told += [rule.told()] if child else []
-        return (may, " ".join(told)) if told else None
+                descriptions += [rule.describe()] if child else []
+        return (may, " ".join(descriptions)) if descriptions else None
 
     def _parents(self) -> dict[str, list[ParentRule]]:
         found: dict[str, list[ParentRule]] = {}
@@ -249,9 +249,9 @@ class Rulebook:
         """Whether a person decides on each call of this tool."""
         return any(r.tool == name and isinstance(r, RequiresApprovalRule) for r in self.rules)
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return the rules as the model reads them; empty where there are none."""
-        lines = [text for rule in self.rules if (text := rule.told())]
+        lines = [text for rule in self.rules if (text := rule.describe())]
         return "\n".join(["<tool_rules>", *(f"- {line}" for line in dict.fromkeys(lines)), "</tool_rules>"]) if lines else ""
 
 

@@ -44,8 +44,9 @@ class Background:
         jitter: float = 0.1,
         quiet: str | None = None,
         tokens_a_day: int | None = None,
-        told: Callable[[AgentResponse], None] | None = None,
+        on_response: Callable[[AgentResponse], None] | None = None,
         scheduler: Any = None,
+        told: Callable[[AgentResponse], None] | None = None,
     ) -> Heartbeats:
         """Let the agent's heart beat by the clock, in the background, until ``stop`` is called on what is returned.
 
@@ -55,8 +56,9 @@ class Background:
             jitter: each interval differs by up to this share.
             quiet: hours without a beat, such as ``'22:00-07:00'``, in the agent's time zone.
             tokens_a_day: no beat begins when so many tokens were used that day.
-            told: is given the response of each beat.
+            on_response: called with the response of each beat.
             scheduler: one of APScheduler's, started by its owner; one of our own if none is given.
+            told: the earlier name of ``on_response``.
 
         Raises:
             ConfigurationError: one of these cannot be.
@@ -65,7 +67,7 @@ class Background:
         rhythm = Rhythm.of(
             every, longest=longest, jitter=jitter, quiet=quiet, tokens_a_day=tokens_a_day, time_zone=zone
         )
-        beats = self._waking.by_the_clock(rhythm, told=told, scheduler=scheduler)
+        beats = self._waking.by_the_clock(rhythm, on_response=on_response or told, scheduler=scheduler)
         self._opened.callback(beats.stop)
         beats.start()
         return beats

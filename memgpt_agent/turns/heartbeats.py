@@ -42,7 +42,7 @@ class Heartbeats:
     Args:
         beat: takes a heartbeat turn.
         pulse: decides when.
-        told: is given each response.
+        on_response: called with each response.
         scheduler: runs the beats; a background scheduler of its own if none is given. One that is given is started by its owner.
     """
 
@@ -51,12 +51,12 @@ class Heartbeats:
         beat: Beat,
         pulse: Pulse,
         *,
-        told: Callable[[AgentResponse], None] | None = None,
+        on_response: Callable[[AgentResponse], None] | None = None,
         scheduler: "BaseScheduler | None" = None,
     ) -> None:
         self._beat = beat
         self.pulse = pulse
-        self._told = told or _untold
+        self._on_response = on_response or _ignore
         self._own = scheduler is None
         self._scheduler = scheduler or _background()
         self._job = f"heartbeats-{id(self)}"
@@ -94,7 +94,7 @@ class Heartbeats:
             return None
         acted = any(call["failed"] is False for call in response.tool_calls)
         self.pulse.beaten(response.tokens_used, something_happened=bool(response.message) or acted)
-        self._told(response)
+        self._on_response(response)
         return response
 
     def _plan(self, later_seconds: float = 0.0) -> None:
@@ -128,7 +128,7 @@ def _background() -> "BaseScheduler":
     return BackgroundScheduler(timezone="UTC", daemon=True)
 
 
-def _untold(_response: AgentResponse) -> None:
+def _ignore(_response: AgentResponse) -> None:
     """Nobody wants to know."""
 
 

@@ -114,8 +114,8 @@ class TakingBack:
 
     def _facts(self, calls: set[str]) -> Mapping[str, str]:
         """Withdraw the facts that the calls told first; return their ids with the calls'."""
-        told = self._found(namespaces.of(self.memory.agent_id, "facts"), {"causes": "$any"}, calls)
-        found = {key: value for key, value in told.items() if value["causes"][0] in calls}
+        known = self._found(namespaces.of(self.memory.agent_id, "facts"), {"causes": "$any"}, calls)
+        found = {key: value for key, value in known.items() if value["causes"][0] in calls}
         corrections = FactCorrections(self.memory.store, self.memory.agent_id, self.memory.clock)
         for key in found:
             corrections.withdraw(key)

@@ -58,8 +58,8 @@ def _text(message: Message, time: str, thoughts: bool, ids: bool) -> str:
     lines = [f"[{time}] {_who(message)}{_notes(message, ids=ids)}:"]
     lines += [f"  (thinks: {message.thinking})"] if thoughts else []
     lines += [f"  > {message.tool}({message.arguments})"] if message.tool else []
-    told = f"failed: {message.text}" if message.failed else message.text
-    return "\n".join([*lines, *(f"  {line}" for line in told.splitlines())])
+    text = f"failed: {message.text}" if message.failed else message.text
+    return "\n".join([*lines, *(f"  {line}" for line in text.splitlines())])
 
 
 def _markdown(message: Message, time: str, thoughts: bool, ids: bool) -> str:

@@ -49,12 +49,12 @@ class Waking:
             self._sleeper.turn_taken(evicted=event.response.evicted)
 
     def by_the_clock(
-        self, rhythm: Rhythm, *, told: Callable[[AgentResponse], None] | None = None, scheduler: Any = None
+        self, rhythm: Rhythm, *, on_response: Callable[[AgentResponse], None] | None = None, scheduler: Any = None
     ) -> Heartbeats:
         """Return heartbeats at this rhythm, to be started; being spoken to brings back their usual pace."""
         memory = self._turns.memory
         self._pulse = Pulse(memory.store, memory.agent_id, rhythm, memory.clock)
-        return Heartbeats(self._beat, self._pulse, told=told, scheduler=scheduler)
+        return Heartbeats(self._beat, self._pulse, on_response=on_response, scheduler=scheduler)
 
     def _beat(self, text: str) -> AgentResponse:
         return last(self.deliver(sent(heartbeat(text, None))))

@@ -37,7 +37,7 @@ def test_beats_come_at_their_rhythm_one_at_a_time() -> None:
         return AgentResponse("", tool_calls=[CALL], tokens_used=7)
 
     told: list[AgentResponse] = []
-    heart = Heartbeats(beat, pulse(), told=told.append)
+    heart = Heartbeats(beat, pulse(), on_response=told.append)
     heart.start()
     try:
         assert beats.acquire(timeout=20)

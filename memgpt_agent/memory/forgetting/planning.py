@@ -88,10 +88,10 @@ class Planner:
         finder = Finder(held)
         finder.where(lambda value: str(value.get("time", "")) < until, f"from before {moment}")
         facts = held.tier("facts")
-        told_since = {key.rpartition("-")[0] for key, value in facts.items() if str(value["time"]) >= until}
+        closed_later = {key.rpartition("-")[0] for key, value in facts.items() if str(value["time"]) >= until}
         for tier in ("archival", "retired", "facts"):
             for key, value in held.tier(tier).items():
-                stays = value.get("file") or (tier == "facts" and key.rpartition("-")[0] in told_since)
+                stays = value.get("file") or (tier == "facts" and key.rpartition("-")[0] in closed_later)
                 if str(value.get("time", "")) < until and not stays:
                     finder.add(tier, key, value, f"from before {moment}")
         finder.sent_along()

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
-from memgpt_agent.events import MARK, attached_to, begins_turn, is_event, local_time, mark_of, put_to_model, told_text
+from memgpt_agent.events import MARK, attached_to, begins_turn, event_text, is_event, local_time, mark_of, put_to_model
 from memgpt_agent.prompts import INTERRUPTED, NO_ANSWER_REPLY
 
 Exchange = list[AnyMessage]
@@ -75,8 +75,8 @@ class _AsEvents:
         return put_to_model(message, time_zone=time_zone, extra=extra)
 
     def result(self, text: str, *, failed: bool, time: str, time_zone: str, extra: dict[str, Any]) -> str:
-        told = {"status": "Failed" if failed else "OK", "message": text, "time": local_time(time, time_zone) if time else ""}
-        return json.dumps({**told, **extra}, ensure_ascii=False)
+        packed = {"status": "Failed" if failed else "OK", "message": text, "time": local_time(time, time_zone) if time else ""}
+        return json.dumps({**packed, **extra}, ensure_ascii=False)
 
 
 AS_EVENTS: Packing = _AsEvents()
@@ -117,7 +117,7 @@ def seen_of(
         packing: the form of events and results.
     """
     if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's
-        message = HumanMessage(told_text(message), id=message.id, additional_kwargs={MARK: mark_of(message)})
+        message = HumanMessage(event_text(message), id=message.id, additional_kwargs={MARK: mark_of(message)})
     if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply" or _is_apology(message):
         return
     if isinstance(message, AIMessage):
@@ -186,7 +186,7 @@ def as_lines(messages: Sequence[AnyMessage]) -> list[str]:
         if mark_of(message).get("kind") == "reply":
             continue
         if isinstance(message, AIMessage | ToolMessage) and is_event(message):
-            lines.append(f"{mark_of(message).get('sender', 'another agent')}: {told_text(message)}")
+            lines.append(f"{mark_of(message).get('sender', 'another agent')}: {event_text(message)}")
         elif isinstance(message, AIMessage):
             lines += [f"assistant: {message.text}"] if message.text else []
             lines += [_call_line(call["name"], call["args"]) for call in message.tool_calls]

@@ -18,7 +18,7 @@ from memgpt_agent.models.dialects.schemas import named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
     blocks_of,
-    calls_told,
+    calls_in_words,
     each_answer,
     from_user_to_user,
     id_of_pattern,
@@ -55,7 +55,7 @@ class Anthropic(Dialect):
         thinks = thinking in {"enabled", "adaptive"}
         messages = each_answer(call.messages, _own if thinks else bare)
         if thinking == "enabled":  # a call without its signed thought is refused: it is told in words
-            messages = calls_told(messages, lambda m: not _begins_with_thought(m))
+            messages = calls_in_words(messages, lambda m: not _begins_with_thought(m))
         messages = with_ids(without_empty(one_system(messages)), id_of_pattern(r"[a-zA-Z0-9_-]{1,64}"))
         messages = expressed(from_user_to_user(merged(messages)), _express)
         messages = with_breakpoints(messages) if wanted.conversation else messages

@@ -127,8 +127,8 @@ def in_words(attachment: MediaPart) -> str:
     about = [f"{attachment.name!r}" if attachment.name else "", attachment.mime]
     if attachment.data:
         about.append(f"{max(1, len(attachment.data) * 3 // 4 // 1024):,} KB")
-    told = ", ".join(filter(None, about))
-    return f"[{what}{f' ({told})' if told else ''} was attached here. You cannot see or hear it: say so if it matters.]"
+    details = ", ".join(filter(None, about))
+    return f"[{what}{f' ({details})' if details else ''} was attached here. You cannot see or hear it: say so if it matters.]"
 
 
 def expressed(messages: list[BaseMessage], express: Express) -> list[BaseMessage]:

@@ -110,9 +110,9 @@ def _of_openai(model: Any) -> Dialect:
 def _speaks_responses(model: Any) -> bool:
     """Whether LangChain's client will use the Responses API: as it is told, else as it decides by itself."""
     fields = cast(Mapping[str, Any], getattr(model, "__dict__", {}))
-    told = fields.get("use_responses_api")
-    if isinstance(told, bool):
-        return told
+    chosen = fields.get("use_responses_api")
+    if isinstance(chosen, bool):
+        return chosen
     decides: Any = getattr(model, "_use_responses_api", None)
     try:
         return bool(decides({})) if callable(decides) else False

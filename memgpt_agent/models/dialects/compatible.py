@@ -64,17 +64,17 @@ class Compatible(Dialect):
         messages = merged(from_user_to_user(without_empty(one_system(call.messages))))
         mistral = bool(_MISTRAL.search(name))
         messages = with_ids(bridged(messages) if mistral else messages, short_id if mistral else id_of_pattern(FITTING_ID))
-        told = expressed(messages, (lambda _: None) if self.blind(call.model) else express_for(call.model))
+        prepared = expressed(messages, (lambda _: None) if self.blind(call.model) else express_for(call.model))
         tools, names = named(call.tools)
         fields = cast(dict[str, Any], call.model.__dict__)
         thinks = wanted.native or self.reasons(call.model) in {"always", "on"}
         here = f"openai@{address_of(call.model)}"
-        written = [self.written(m, own=thinks and isinstance(m, AIMessage) and origin(m) in {here, *self.origins}) for m in told]
+        written = [self.written(m, own=thinks and isinstance(m, AIMessage) and origin(m) in {here, *self.origins}) for m in prepared]
         body: dict[str, Any] = {**(fields.get("extra_body") or {}), "messages": written}
         if wanted.native and self.reasons(call.model) == "able":
             body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), "enable_thinking": True}
         return call.but(
-            model=_listening(call.model), messages=_plain(told), tools=shaped(tools, rooted), names=names, options={"extra_body": body}
+            model=_listening(call.model), messages=_plain(prepared), tools=shaped(tools, rooted), names=names, options={"extra_body": body}
         )
 
     def blind(self, model: BaseChatModel) -> bool:

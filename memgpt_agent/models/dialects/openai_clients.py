@@ -39,10 +39,10 @@ class _HearsRefusals(BaseChatOpenAI):
             self._note(cast(AIMessage, made.message), cast(dict[str, Any], choices[0].get("delta") or {}))
         return made
 
-    def _note(self, message: AIMessage, told: dict[str, Any]) -> None:
+    def _note(self, message: AIMessage, delta: dict[str, Any]) -> None:
         """Keep what was told beside the text."""
-        if isinstance(told.get("refusal"), str) and told["refusal"]:
-            message.additional_kwargs["refusal"] = told["refusal"]
+        if isinstance(delta.get("refusal"), str) and delta["refusal"]:
+            message.additional_kwargs["refusal"] = delta["refusal"]
 
 
 class HearingChat(_HearsRefusals, ChatOpenAI):
@@ -66,14 +66,14 @@ class CompatibleChat(HearingChat):
             self._note(cast(AIMessage, generation.message), choice.get("message") or {})
         return result
 
-    def _note(self, message: AIMessage, told: dict[str, Any]) -> None:
+    def _note(self, message: AIMessage, delta: dict[str, Any]) -> None:
         """Keep what was told of reasoning, and by which server: it goes back to that one only."""
-        super()._note(message, told)
+        super()._note(message, delta)
         message.response_metadata["model_provider"] = f"openai@{address_of(self)}"
-        thought = told.get("reasoning_content") or told.get("reasoning")
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(thought, str) and thought:
             message.additional_kwargs["reasoning_content"] = thought
-        if details := told.get("reasoning_details"):
+        if details := delta.get("reasoning_details"):
             message.additional_kwargs["reasoning_details"] = details
 
 

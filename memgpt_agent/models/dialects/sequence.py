@@ -39,8 +39,8 @@ def blocks_of(message: AIMessage) -> list[dict[str, Any]]:
 
 def bare(message: AIMessage, content: Any = None, **kwargs: Any) -> AIMessage:
     """Return an answer with its text and its calls alone: nothing that only another provider understands."""
-    told = text_of(message) if content is None else content
-    return AIMessage(content=told, tool_calls=message.tool_calls, id=message.id, additional_kwargs=kwargs)
+    text = text_of(message) if content is None else content
+    return AIMessage(content=text, tool_calls=message.tool_calls, id=message.id, additional_kwargs=kwargs)
 
 
 def each_answer(messages: Sequence[BaseMessage], change: Callable[[AIMessage], BaseMessage]) -> list[BaseMessage]:
@@ -175,7 +175,7 @@ def bridged(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     return put
 
 
-def calls_told(messages: Sequence[BaseMessage], told: Callable[[AIMessage], bool]) -> list[BaseMessage]:
+def calls_in_words(messages: Sequence[BaseMessage], in_words: Callable[[AIMessage], bool]) -> list[BaseMessage]:
     """Return the messages with the calls of some answers told in words rather than made.
 
     What was spoken stands as the assistant's words; of any other call the user's side tells, with its result, so that the
@@ -184,7 +184,7 @@ def calls_told(messages: Sequence[BaseMessage], told: Callable[[AIMessage], bool
     put: list[BaseMessage] = []
     made: dict[str, Any] = {}
     for message in messages:
-        if isinstance(message, AIMessage) and message.tool_calls and told(message):
+        if isinstance(message, AIMessage) and message.tool_calls and in_words(message):
             made |= {call["id"] or "": call for call in message.tool_calls}
             spoken = [str(c["args"].get("message") or "") for c in message.tool_calls if c["name"] == _SPEAK]
             text = "\n".join(filter(None, [text_of(message), *spoken]))

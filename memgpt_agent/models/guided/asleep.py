@@ -73,8 +73,8 @@ def _said(record: str) -> list[Said]:
         for head, end in zip(heads, ends, strict=True)
         if head[2] != "assistant"
     ]
-    told = [Said(said.day, without_questions(said.text)) for said in spoken]
-    return [said for said in told if said.text]
+    statements = [Said(said.day, without_questions(said.text)) for said in spoken]
+    return [said for said in statements if said.text]
 
 
 def next_calls(view: SleepView, judge: Judge, *, in_parts: bool) -> list[Call]:

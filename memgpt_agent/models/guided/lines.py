@@ -108,7 +108,7 @@ class Lines:
                 entry.text = past[1]
                 self.archived.append(f"Until {past[3]}: {past[2]}")
             quoted = _QUOTED.match(entry.text)
-            if quoted and (_ASKS.match(quoted[1]) or not _is_told(quoted[1])):
+            if quoted and (_ASKS.match(quoted[1]) or not _is_statement(quoted[1])):
                 entry.kept = False
         for entry in self.kept():
             others = [other for other in self.kept() if other is not entry]
@@ -117,7 +117,7 @@ class Lines:
 
     def hear(self, said: Said) -> None:
         """Bring the lines up to date with what was said."""
-        if not _is_told(said.text):
+        if not _is_statement(said.text):
             return
         touched: list[_Entry] = []
         about = self._about(said.text)
@@ -169,9 +169,9 @@ class Lines:
 
     def _outdated(self, fact: str, message: str, others: Sequence[_Entry]) -> _Entry | None:
         """Return the line that a change ends: the likeliest of those that share a word with it, else of all."""
-        told = content_words(f"{message} {fact}")
+        words = content_words(f"{message} {fact}")
         ended = [entry for entry in others if not _says_all(entry.text, fact)]
-        near = [entry for entry in ended if content_words(_bare(entry.text)) & told]
+        near = [entry for entry in ended if content_words(_bare(entry.text)) & words]
 
         def ends(line: str, *texts: str) -> float:
             return min(self.judge.outdated(_bare(line), text) for text in texts)
@@ -239,7 +239,7 @@ def _bare(line: str) -> str:
     return _AS_OF.sub("", line)
 
 
-def _is_told(message: str) -> bool:
+def _is_statement(message: str) -> bool:
     """Whether a message may say something lasting of the user: it speaks of him or names somebody, and not of today alone."""
     speaks = bool(_OWN.search(message) or inner_names(message))
     return speaks and not (_MOMENT.search(message) and not _CHANGE.search(message))
@@ -260,14 +260,14 @@ def _is_lasting(fact: str, message: str) -> bool:
 
 def _says_all(line: str, fact: str) -> bool:
     """Whether a line holds every word of meaning of a fact, and denies what that denies."""
-    held, told = content_words(_bare(line)), content_words(_bare(fact))
-    return bool(told) and told <= held and bool(_NEGATED.search(line)) == bool(_NEGATED.search(fact))
+    held, new = content_words(_bare(line)), content_words(_bare(fact))
+    return bool(new) and new <= held and bool(_NEGATED.search(line)) == bool(_NEGATED.search(fact))
 
 
 def _repeats(fact: str, line: str) -> bool:
     """Whether a fact says nothing that the line does not; of a single word, such as a name, only where the line holds no other."""
-    told = content_words(_bare(fact))
-    return _says_all(line, fact) and (len(told) > 1 or told == content_words(_bare(line)))
+    words = content_words(_bare(fact))
+    return _says_all(line, fact) and (len(words) > 1 or words == content_words(_bare(line)))
 
 
 def _marked(text: str) -> set[str]:

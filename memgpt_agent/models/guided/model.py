@@ -259,8 +259,8 @@ class GuidedLlama(ChatLlama):
 
     def _outdated(self, line: str, user: str, facts: Sequence[str], usage: Usage) -> bool:
         """Whether a line must go: only one that shares a word of meaning with what is new is even asked about."""
-        told = content_words(" ".join([user, *facts]))
-        if not content_words(line) & told:
+        known = content_words(" ".join([user, *facts]))
+        if not content_words(line) & known:
             return False
         ask = words.OUTDATED_ASK.format(note=line, message=user)
         return self._yes([PromptTurn("system", words.OUTDATED), PromptTurn("user", ask)], usage) > 0.5

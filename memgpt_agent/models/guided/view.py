@@ -64,7 +64,7 @@ class View:
 
 
 @dataclass
-class _Reader:
+class _PromptReader:
     pairs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     user: str | None = None
     said: list[str] = field(default_factory=list[str])
@@ -93,7 +93,7 @@ class _Reader:
 
 def read_view(messages: Sequence[BaseMessage]) -> View:
     """Return the turn that the messages stand in."""
-    reader = _Reader()
+    reader = _PromptReader()
     about: Mapping[str, Any] = {}
     for message in messages:
         if isinstance(message, SystemMessage):
@@ -136,7 +136,7 @@ def _stem(word: str) -> str:
     return word
 
 
-def _with_memory(reader: _Reader, about: Mapping[str, Any]) -> View:
+def _with_memory(reader: _PromptReader, about: Mapping[str, Any]) -> View:
     values = {str(block["label"]): str(block["value"]) for block in _blocks(about)}
     label = str(human_block(about).get("label", "human"))
     return View(
@@ -179,21 +179,21 @@ def event_of(message: HumanMessage) -> tuple[str, str]:
     if "text" in mark:
         return str(mark.get("type", "user_message")), str(mark["text"])
     try:
-        told: Any = json.loads(message.text)
+        packed: Any = json.loads(message.text)
     except ValueError:
         return "user_message", message.text
-    if isinstance(told, dict) and "message" in told:
-        given = cast(dict[str, Any], told)
+    if isinstance(packed, dict) and "message" in packed:
+        given = cast(dict[str, Any], packed)
         return str(given.get("type", "user_message")), str(given["message"])
     return "user_message", message.text
 
 
 def _result(message: ToolMessage) -> Found:
     try:
-        told: Any = json.loads(message.text)
+        packed: Any = json.loads(message.text)
     except ValueError:
-        told = None
-    if isinstance(told, dict) and "message" in told:
-        given = cast(dict[str, Any], told)
+        packed = None
+    if isinstance(packed, dict) and "message" in packed:
+        given = cast(dict[str, Any], packed)
         return Found(message.name or "", str(given.get("status", "OK")) == "OK", str(given["message"]))
     return Found(message.name or "", message.status != "error", message.text)

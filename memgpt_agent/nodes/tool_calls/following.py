@@ -69,16 +69,16 @@ def _structured(step: Step, done: Done) -> dict[str, Any]:
 def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -> dict[str, Any]:
     """Return the update after the last call of an answer: another step, or the end of the turn."""
     every = [*step.earlier, *done]
-    reason, told = _reason(step, every, messages), []
+    reason, alerts = _reason(step, every, messages), []
     turn["ends"] = False
     if reason is None:
-        reason, told, turn = _still_owed(step, done, turn)
+        reason, alerts, turn = _still_owed(step, done, turn)
     if turn.get("structuring"):
         messages = _reply_last(step, messages)
     farewell = _farewell(step, every, reason)
     if farewell:
         reason = None
-    messages += [*told, *(apology(farewell, step.session, turn) if farewell else ()), *step.view.changes]
+    messages += [*alerts, *(apology(farewell, step.session, turn) if farewell else ()), *step.view.changes]
     if reason is None:
         messages, turn = _reply_last(step, messages), ended(step.session, turn)
     return {"messages": messages, "turn": turn, "heartbeat_reason": reason}
@@ -182,12 +182,12 @@ def hand_over(step: Step) -> Command[Any]:
 def _paired(step: Step, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Return the messages for the parent with the answer's calls before their results, and the turn's replies behind them."""
     results = results_of(step.queue)
-    told = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+    answered = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
     asked = {c["id"] for m in messages if isinstance(m, AIMessage) for c in m.tool_calls}
-    own = [c for c in step.answer.tool_calls if c["id"] in told - asked]
+    own = [c for c in step.answer.tool_calls if c["id"] in answered - asked]
     replies = [m for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
     there = {m.id for m in messages}
     shown = [results.get(m.tool_call_id, m) if isinstance(m, ToolMessage) else m for m in messages]
-    first = next((n for n, m in enumerate(shown) if isinstance(m, ToolMessage) and m.tool_call_id in told - asked), 0)
+    first = next((n for n, m in enumerate(shown) if isinstance(m, ToolMessage) and m.tool_call_id in answered - asked), 0)
     answer = [step.answer.model_copy(update={"tool_calls": own})] if own else []
     return [*shown[:first], *answer, *shown[first:], *(m for m in replies if m.id not in there)]

@@ -15,7 +15,7 @@ from memgpt_agent.prompts import CHECK_ANSWER, EDITED, REPEATED
 from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
-TOLD_AFTER = 3
+HINT_AFTER_FAILURES = 3
 """The model is told that it repeats itself when the same call has failed so often in a turn."""
 
 
@@ -58,8 +58,8 @@ def _remember(step: Step, done: Done) -> None:
 def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Outcome:
     """Count how often this very call has failed in this turn; from the third time on the model is told so plainly."""
     times = 1 + times_failed(step, call, done)
-    told = REPEATED.format(times=times) if times >= TOLD_AFTER and not outcome.done_before else ""
-    return replace(outcome, text=outcome.text + told, times_failed=times)
+    hint = REPEATED.format(times=times) if times >= HINT_AFTER_FAILURES and not outcome.done_before else ""
+    return replace(outcome, text=outcome.text + hint, times_failed=times)
 
 
 def times_failed(step: Step, call: Call, done: Sequence[Done] = ()) -> int:

@@ -25,7 +25,7 @@ from memgpt_agent.nodes.tool_calls.step import Call, Outcome, Step
 from memgpt_agent.prompts import WITHOUT_TEXT
 from memgpt_agent.text.cleaning import clean_content
 
-_TOLD: dict[type[BaseMessage], EventType] = {HumanMessage: "user_message", SystemMessage: "system_alert"}
+_EVENT_TYPES: dict[type[BaseMessage], EventType] = {HumanMessage: "user_message", SystemMessage: "system_alert"}
 """The messages that a tool may add as events of the turn, and the type of event that each is."""
 
 
@@ -34,13 +34,13 @@ def read_returned(step: Step, call: Call, returned: Any) -> Outcome:
 
     What cannot be honoured is left out and named in the outcome's ``refused``, for the developer: the call itself was carried out.
     """
-    reader = _Reader(step, call)
+    reader = _ReturnReader(step, call)
     for item in cast(list[Any], returned if isinstance(returned, list) else [returned]):
         reader.read(item)
     return reader.outcome()
 
 
-class _Reader:
+class _ReturnReader:
     """Gathers what the items of a result say."""
 
     def __init__(self, step: Step, call: Call) -> None:
@@ -134,7 +134,7 @@ class _Reader:
 
     def _add(self, message: BaseMessage, place: int) -> None:
         turn, now = self._step.turn["id"], stamp(self._step.session.resources.clock())
-        kind = next((name for told, name in _TOLD.items() if isinstance(message, told)), "")
+        kind = next((name for message_type, name in _EVENT_TYPES.items() if isinstance(message, message_type)), "")
         mark = Mark(kind="history", time=now, turn=turn)
         if kind:
             mark = cast(Mark, {**mark, "kind": "event", "type": kind, "sender": self._call.name})

@@ -11,29 +11,29 @@ from fastapi import APIRouter, Body, File, Form, Query, UploadFile
 
 from memgpt_agent.agent_file import export_agent_file, import_agents
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.server import agents_told, context_told
+from memgpt_agent.server import letta_agents, letta_context
+from memgpt_agent.server.letta_messages import request_message
 from memgpt_agent.server.paging import Paged, cut
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.serving import Served, Serving
-from memgpt_agent.server.shapes.agents import AgentAnswer, AgentFields, Imported, NewAgent
+from memgpt_agent.server.shapes.agents import AgentAnswer, AgentFields, ImportedAgents, NewAgent
 from memgpt_agent.server.shapes.base import Data
-from memgpt_agent.server.transcript import request_message
 
 router = APIRouter(prefix="/v1/agents", tags=["agents"])
 Include = Annotated[list[str] | None, Query(title="Include", description="Relations to be filled in.", examples=[["agent.pending_approval"]])]
 
 
-def _told(served: Served, definition: AgentDefinition) -> Data:
-    told = agents_told.told(served.agents, definition)
+def _letta_agent(served: Served, definition: AgentDefinition) -> Data:
+    shown = letta_agents.letta_agent(served.agents, definition)
     run = served.speaker.waiting_run(definition.agent_id, definition.agent_id)
-    told["pending_approval"] = request_message(run.request["pending"][0], run.id) if run else None
-    return told
+    shown["pending_approval"] = request_message(run.request["pending"][0], run.id) if run else None
+    return shown
 
 
 @router.post("", response_model=AgentAnswer, summary="Make an agent")
 def create(served: Serving, body: NewAgent) -> Any:
     """Make an agent. A model or an embedding without its key is an error at the first message, not here."""
-    return _told(served, agents_told.create(served.agents, body.given()))
+    return _letta_agent(served, letta_agents.create(served.agents, body.given()))
 
 
 @router.get("", response_model=list[AgentAnswer], summary="List agents")
@@ -48,7 +48,7 @@ def list_agents(
 ) -> Any:
     """Return agents, the newest first unless another order is asked for."""
     found = [one for one in served.agents.every() if _fits(one, name, tags, query_text, match_all=match_all_tags)]
-    return [_told(served, one) for one in cut(found, page, lambda one: one.agent_id)]
+    return [_letta_agent(served, one) for one in cut(found, page, lambda one: one.agent_id)]
 
 
 def _fits(one: AgentDefinition, name: str | None, tags: list[str] | None, words: str | None, *, match_all: bool) -> bool:
@@ -63,7 +63,7 @@ def count(served: Serving) -> int:
     return len(served.agents.every())
 
 
-@router.post("/import", response_model=Imported, summary="Import agents from a file")
+@router.post("/import", response_model=ImportedAgents, summary="Import agents from a file")
 def import_file(
     served: Serving,
     file: Annotated[UploadFile, File(title="File", description="An Agent File (.af), or this package's own export.")],
@@ -98,13 +98,13 @@ def _name_in(path: Path) -> str:
 @router.get("/{agent_id}", response_model=AgentAnswer, summary="Look at an agent")
 def retrieve(served: Serving, agent_id: str, include: Include = None) -> Any:
     """Return an agent."""
-    return _told(served, served.agents.definition(agent_id))
+    return _letta_agent(served, served.agents.definition(agent_id))
 
 
 @router.patch("/{agent_id}", response_model=AgentAnswer, summary="Change an agent")
 def update(served: Serving, agent_id: str, body: AgentFields) -> Any:
     """Change what is given; the rest stays."""
-    return _told(served, agents_told.modify(served.agents, agent_id, body.given()))
+    return _letta_agent(served, letta_agents.modify(served.agents, agent_id, body.given()))
 
 
 @router.delete("/{agent_id}", summary="Delete an agent")
@@ -129,13 +129,13 @@ def export(served: Serving, agent_id: str) -> Any:
 @router.get("/{agent_id}/context", summary="Look at the context window")
 def context(served: Serving, agent_id: str, conversation_id: Annotated[str | None, Query()] = None) -> Any:
     """Return what the model is sent, by section, with its tokens."""
-    return context_told.overview(served.agents, agent_id, conversation_id)
+    return letta_context.overview(served.agents, agent_id, conversation_id)
 
 
 @router.post("/{agent_id}/recompile", response_model=str, summary="Look at the system prompt")
 def recompile(served: Serving, agent_id: str, dry_run: Annotated[bool | None, Query()] = None) -> str:
     """Return the system prompt. It is put together anew for every call of the model, so there is nothing to recompile."""
-    return agents_told.prompt_of(served.agents.definition(agent_id))
+    return letta_agents.prompt_of(served.agents.definition(agent_id))
 
 
 @router.patch("/{agent_id}/identities/{rest:path}", include_in_schema=False)
@@ -143,4 +143,4 @@ def recompile(served: Serving, agent_id: str, dry_run: Annotated[bool | None, Qu
 @router.get("/{agent_id}/schedule", include_in_schema=False)
 def not_here(agent_id: str, rest: str = "", body: Annotated[Any, Body()] = None) -> Any:
     """Say that there is no such thing here."""
-    raise Problem(501, "Identities and schedules are not served here. An agent's metadata heartbeat_every lets its heart beat.")
+    raise HTTPProblem(501, "Identities and schedules are not served here. An agent's metadata heartbeat_every lets its heart beat.")

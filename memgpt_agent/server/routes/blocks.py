@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
-from memgpt_agent.server import agents_told, blocks_told
+from memgpt_agent.server import letta_agents, letta_blocks
 from memgpt_agent.server.paging import Paged, cut
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.serving import Served, Serving
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["blocks"])
 @router.post("/blocks", response_model=BlockAnswer, summary="Make a block")
 def create(served: Serving, body: NewBlock) -> Any:
     """Make a block that no agent has yet."""
-    return blocks_told.create(served.agents, body.given())
+    return letta_blocks.create(served.agents, body.given())
 
 
 @router.get("/blocks", response_model=list[BlockAnswer], summary="List blocks")
@@ -39,7 +39,7 @@ def list_blocks(
     wanted = {"label": label, "template_name": name, "is_template": templates_only or None}
     words = {"value": value_search, "label": label_search, "description": description_search}
     found = [
-        one for one in blocks_told.every(served.agents)
+        one for one in letta_blocks.every(served.agents)
         if all(value is None or one.get(field) == value for field, value in wanted.items())
         and all(value is None or value.casefold() in (one.get(field) or "").casefold() for field, value in words.items())
         and _tagged(one, tags, match_all=bool(match_all_tags))
@@ -55,25 +55,25 @@ def _tagged(block: Data, tags: list[str] | None, *, match_all: bool) -> bool:
 @router.get("/blocks/count", response_model=int, summary="Count blocks")
 def count(served: Serving) -> int:
     """Return how many blocks there are."""
-    return len(blocks_told.every(served.agents))
+    return len(letta_blocks.every(served.agents))
 
 
 @router.get("/blocks/{block_id}", response_model=BlockAnswer, summary="Look at a block")
 def retrieve(served: Serving, block_id: str) -> Any:
     """Return a block."""
-    return blocks_told.told_at(served.agents, block_id)
+    return letta_blocks.block_at(served.agents, block_id)
 
 
 @router.patch("/blocks/{block_id}", response_model=BlockAnswer, summary="Change a block")
 def update(served: Serving, block_id: str, body: BlockFields) -> Any:
     """Change a block for every agent that has it; the version before stays in its history."""
-    return blocks_told.told_at(served.agents, blocks_told.change(served.agents, block_id, body.given()))
+    return letta_blocks.block_at(served.agents, letta_blocks.change(served.agents, block_id, body.given()))
 
 
 @router.delete("/blocks/{block_id}", summary="Delete a block")
 def delete(served: Serving, block_id: str) -> Data:
     """Delete a block; agents that have it lose it."""
-    place = blocks_told.place_of(served.agents, block_id)
+    place = letta_blocks.place_of(served.agents, block_id)
     if place.shared is None:
         served.agents.core(place.agent_id).delete(place.label)
         return {"message": f"Block {block_id} was deleted."}
@@ -86,13 +86,13 @@ def delete(served: Serving, block_id: str) -> Data:
 @router.get("/blocks/{block_id}/agents", response_model=list[AgentAnswer], summary="List a block's agents")
 def agents_of(served: Serving, block_id: str, page: Paged) -> Any:
     """Return the agents that have a block."""
-    found = blocks_told.holders(served.agents, block_id)
-    return [agents_told.told(served.agents, one) for one in cut(found, page, lambda one: one.agent_id)]
+    found = letta_blocks.holders(served.agents, block_id)
+    return [letta_agents.letta_agent(served.agents, one) for one in cut(found, page, lambda one: one.agent_id)]
 
 
 def _block(served: Served, agent_id: str, label: str) -> Data:
     served.agents.definition(agent_id)
-    found = [one for one in blocks_told.blocks_of(served.agents, agent_id) if one["label"] == label]
+    found = [one for one in letta_blocks.blocks_of(served.agents, agent_id) if one["label"] == label]
     if not found:
         raise not_found("block", label)
     return found[0]
@@ -101,14 +101,14 @@ def _block(served: Served, agent_id: str, label: str) -> Data:
 @router.get("/agents/{agent_id}/core-memory", summary="Look at core memory")
 def core_memory(served: Serving, agent_id: str) -> Any:
     """Return an agent's core memory."""
-    return agents_told.told(served.agents, served.agents.definition(agent_id))["memory"]
+    return letta_agents.letta_agent(served.agents, served.agents.definition(agent_id))["memory"]
 
 
 @router.get("/agents/{agent_id}/core-memory/blocks", response_model=list[BlockAnswer], summary="List an agent's blocks")
 def list_of_agent(served: Serving, agent_id: str, page: Paged) -> Any:
     """Return an agent's blocks in their order."""
     served.agents.definition(agent_id)
-    return cut(blocks_told.blocks_of(served.agents, agent_id), page, lambda one: one["id"], newest_first=False)
+    return cut(letta_blocks.blocks_of(served.agents, agent_id), page, lambda one: one["id"], newest_first=False)
 
 
 @router.get("/agents/{agent_id}/core-memory/blocks/{label:path}", response_model=BlockAnswer, summary="Look at an agent's block")
@@ -121,20 +121,20 @@ def retrieve_of_agent(served: Serving, agent_id: str, label: str) -> Any:
 def attach(served: Serving, agent_id: str, block_id: str) -> Any:
     """Give an agent a block; every agent that has it sees every edit."""
     served.agents.definition(agent_id)
-    agents_told.attach(served.agents, agent_id, block_id)
-    return agents_told.told(served.agents, served.agents.definition(agent_id))
+    letta_agents.attach(served.agents, agent_id, block_id)
+    return letta_agents.letta_agent(served.agents, served.agents.definition(agent_id))
 
 
 @router.patch("/agents/{agent_id}/core-memory/blocks/detach/{block_id}", response_model=AgentAnswer, summary="Detach a block")
 def detach(served: Serving, agent_id: str, block_id: str) -> Any:
     """Take a block from an agent; the block stays."""
-    agents_told.detach(served.agents, agent_id, block_id)
-    return agents_told.told(served.agents, served.agents.definition(agent_id))
+    letta_agents.detach(served.agents, agent_id, block_id)
+    return letta_agents.letta_agent(served.agents, served.agents.definition(agent_id))
 
 
 @router.patch("/agents/{agent_id}/core-memory/blocks/{label:path}", response_model=BlockAnswer, summary="Change an agent's block")
 def update_of_agent(served: Serving, agent_id: str, label: str, body: BlockFields) -> Any:
     """Change an agent's block by its label."""
     known = _block(served, agent_id, label)
-    changed = blocks_told.change(served.agents, known["id"], body.given())
-    return blocks_told.told_at(served.agents, changed)
+    changed = letta_blocks.change(served.agents, known["id"], body.given())
+    return letta_blocks.block_at(served.agents, changed)

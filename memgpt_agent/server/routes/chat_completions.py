@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.server.problems import Problem, told
+from memgpt_agent.server.problems import HTTPProblem, error_text
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data, Sent
@@ -43,7 +43,7 @@ def _agent(served: Served, model: str) -> AgentDefinition:
     exact = [one for one in found if one.agent_id == model] or found
     if len(exact) != 1:
         what = f"{len(exact)} agents are called {model!r}; use an id" if exact else f"There is no agent {model!r}. See /v1/models"
-        raise Problem(404, f"{what}.")
+        raise HTTPProblem(404, f"{what}.")
     return exact[0]
 
 
@@ -57,7 +57,7 @@ def _news(messages: list[Data]) -> list[Data]:
             break
     parts = [part for message in reversed(said) for part in parts_of(message.get("content"))]
     if not parts:
-        raise Problem(422, "The last message is not a user's, or it is empty.")
+        raise HTTPProblem(422, "The last message is not a user's, or it is empty.")
     return parts
 
 
@@ -107,7 +107,7 @@ async def _streamed(live: LiveRun, model: str, *, usage: bool) -> AsyncIterator[
             replies.append(event.reply_id)
             yield chunk({"content": apart + event.text})
     if live.error is not None:
-        yield data({"error": {"message": told(live.error), "type": type(live.error).__name__}})
+        yield data({"error": {"message": error_text(live.error), "type": type(live.error).__name__}})
     yield chunk({}, "stop")
     if usage:
         yield data({**head, "choices": [], "usage": _usage(live)})

@@ -11,24 +11,24 @@ from memgpt_agent.events import utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.server import agents_told, ids
+from memgpt_agent.server import ids, letta_agents
 from memgpt_agent.server.history import History
+from memgpt_agent.server.letta_messages import filtered
 from memgpt_agent.server.paging import Paged, cut
-from memgpt_agent.server.problems import Problem, not_found
+from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.routes.messages import cancelled, replied
 from memgpt_agent.server.routes.runs import followed
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data
 from memgpt_agent.server.shapes.messages import Speech
 from memgpt_agent.server.shapes.tools import ConversationAnswer, ConversationFields, NewConversation
-from memgpt_agent.server.transcript import filtered
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
 Agent = Annotated[str | None, Query(title="Agent", description="For the conversation `default`.")]
 _PAGE = 500
 
 
-class Place(NamedTuple):
+class ConversationPlace(NamedTuple):
     """A conversation, as it is found."""
 
     agent_id: str
@@ -39,7 +39,7 @@ class Place(NamedTuple):
     """What is stored of it; empty for an agent's first one."""
 
 
-def _place(served: Served, conversation_id: str, agent_id: str | None = None) -> Place:
+def _place(served: Served, conversation_id: str, agent_id: str | None = None) -> ConversationPlace:
     """Return the conversation of an id: one that was made, or an agent's first by ``default`` or the agent's id.
 
     Raises:
@@ -47,28 +47,28 @@ def _place(served: Served, conversation_id: str, agent_id: str | None = None) ->
     """
     if conversation_id == "default":
         if not agent_id:
-            raise Problem(422, "The conversation `default` needs an agent_id.")
-        return Place(served.agents.definition(agent_id).agent_id, agent_id, {})
+            raise HTTPProblem(422, "The conversation `default` needs an agent_id.")
+        return ConversationPlace(served.agents.definition(agent_id).agent_id, agent_id, {})
     item = served.agents.store.get(namespaces.CONVERSATIONS, conversation_id)
     if item is None:
         if conversation_id.startswith("conv-"):
             raise not_found("conversation", conversation_id)
-        return Place(served.agents.definition(conversation_id).agent_id, conversation_id, {})
+        return ConversationPlace(served.agents.definition(conversation_id).agent_id, conversation_id, {})
     if not served.agents.sees(item.value["agent_id"]):
         raise not_found("conversation", conversation_id)
-    return Place(served.agents.definition(item.value["agent_id"]).agent_id, conversation_id, item.value)
+    return ConversationPlace(served.agents.definition(item.value["agent_id"]).agent_id, conversation_id, item.value)
 
 
-def _told(served: Served, place: Place) -> Data:
+def _letta_conversation(served: Served, place: ConversationPlace) -> Data:
     seen: list[Any] = served.agents.state(place.thread_id).get("messages") or []
     known = [f"message-{message.id}" for message in seen]
     return {
         "model": None, "model_settings": None, "archived": False, "archived_at": None, **place.value, "id": place.thread_id,
-        "agent_id": place.agent_id, "in_context_message_ids": [agents_told.system_message_id(place.thread_id), *known],
+        "agent_id": place.agent_id, "in_context_message_ids": [letta_agents.system_message_id(place.thread_id), *known],
     }  # fmt: skip
 
 
-def _put(served: Served, place: Place, **new: Any) -> Place:
+def _put(served: Served, place: ConversationPlace, **new: Any) -> ConversationPlace:
     value = {**place.value, **new, "updated_at": stamp(utc_now())}
     served.agents.store.put(namespaces.CONVERSATIONS, place.thread_id, value, index=False)
     return place._replace(value=value)
@@ -79,12 +79,12 @@ def create(served: Serving, body: NewConversation, agent_id: Annotated[str | Non
     """Begin another conversation with an agent, over the same memory."""
     wanted = agent_id or body.agent_id
     if not wanted:
-        raise Problem(422, "Name the agent: agent_id.")
+        raise HTTPProblem(422, "Name the agent: agent_id.")
     served.agents.definition(wanted)
-    return _told(served, _begun(served, wanted, body.given()))
+    return _letta_conversation(served, _begun(served, wanted, body.given()))
 
 
-def _begun(served: Served, agent_id: str, given: Data) -> Place:
+def _begun(served: Served, agent_id: str, given: Data) -> ConversationPlace:
     thread_id, now = ids.new("conv"), stamp(utc_now())
     known = {name: value for name, value in given.items() if name not in ("agent_id", "isolated_block_labels")}
 
@@ -92,7 +92,7 @@ def _begun(served: Served, agent_id: str, given: Data) -> Place:
         return replace(definition, threads=(*definition.threads, thread_id))
 
     served.agents.change(agent_id, listed)
-    return _put(served, Place(agent_id, thread_id, {"agent_id": agent_id, "created_at": now, "last_message_at": None, **known}))
+    return _put(served, ConversationPlace(agent_id, thread_id, {"agent_id": agent_id, "created_at": now, "last_message_at": None, **known}))
 
 
 @router.get("", response_model=list[ConversationAnswer], summary="List conversations")
@@ -107,22 +107,22 @@ def list_conversations(
     mine = {agent_id} if agent_id else {one.agent_id for one in served.agents.every()}
     if agent_id:
         served.agents.definition(agent_id)
-    found: list[Place] = []
+    found: list[ConversationPlace] = []
     offset = 0
     while items := served.agents.store.search(namespaces.CONVERSATIONS, limit=_PAGE, offset=offset):
-        found += [Place(item.value["agent_id"], item.key, item.value) for item in items if item.value["agent_id"] in mine]
+        found += [ConversationPlace(item.value["agent_id"], item.key, item.value) for item in items if item.value["agent_id"] in mine]
         offset += len(items)
     words = (summary_search or "").casefold()
     found = [one for one in found if words in (one.value.get("summary") or "").casefold()]
     by = "last_message_at" if order_by == "last_message_at" else "created_at"
     found.sort(key=lambda one: (one.value.get(by) or "", one.value["created_at"]))
-    return [_told(served, one) for one in cut(found, page, lambda one: one.thread_id)]
+    return [_letta_conversation(served, one) for one in cut(found, page, lambda one: one.thread_id)]
 
 
 @router.get("/{conversation_id}", response_model=ConversationAnswer, summary="Look at a conversation")
 def retrieve(served: Serving, conversation_id: str, agent_id: Agent = None) -> Any:
     """Return a conversation."""
-    return _told(served, _place(served, conversation_id, agent_id))
+    return _letta_conversation(served, _place(served, conversation_id, agent_id))
 
 
 @router.patch("/{conversation_id}", response_model=ConversationAnswer, summary="Change a conversation")
@@ -130,8 +130,8 @@ def update(served: Serving, conversation_id: str, body: ConversationFields) -> A
     """Change what is said of a conversation."""
     place = _place(served, conversation_id)
     if not place.value:
-        raise Problem(400, "An agent's first conversation has no summary of its own.")
-    return _told(served, _put(served, place, **body.given()))
+        raise HTTPProblem(400, "An agent's first conversation has no summary of its own.")
+    return _letta_conversation(served, _put(served, place, **body.given()))
 
 
 @router.delete("/{conversation_id}", summary="End a conversation")
@@ -154,14 +154,14 @@ async def cancel(served: Serving, conversation_id: str, agent_id: Agent = None) 
 @router.post("/{conversation_id}/recompile", response_model=str, summary="Look at the system prompt")
 def recompile(served: Serving, conversation_id: str, agent_id: Agent = None) -> str:
     """Return the system prompt. It is put together anew for every call of the model, so there is nothing to recompile."""
-    return agents_told.prompt_of(served.agents.definition(_place(served, conversation_id, agent_id).agent_id))
+    return letta_agents.prompt_of(served.agents.definition(_place(served, conversation_id, agent_id).agent_id))
 
 
 @router.post("/{conversation_id}/fork", include_in_schema=False)
 @router.post("/{conversation_id}/compact", include_in_schema=False)
 def not_here(conversation_id: str, body: Annotated[Any, Body()] = None) -> Any:
     """Say that there is no such thing here."""
-    raise Problem(501, "Conversations are not forked here, and they are summarised by themselves when the window is full.")
+    raise HTTPProblem(501, "Conversations are not forked here, and they are summarised by themselves when the window is full.")
 
 
 @router.post("/{conversation_id}/messages", response_model=None, summary="Say something in a conversation")
@@ -190,7 +190,7 @@ def stream(served: Serving, conversation_id: str, body: Annotated[Data | None, B
     place = _place(served, conversation_id, (body or {}).get("agent_id"))
     runs = [run for run in served.runs.of(place.agent_id) if run.thread_id == place.thread_id]
     if not runs:
-        raise Problem(404, "Nothing was said in this conversation yet.")
+        raise HTTPProblem(404, "Nothing was said in this conversation yet.")
     return followed(served, runs[-1].id, body)
 
 

@@ -50,8 +50,8 @@ def _operation(path: str, method: str, operation: Data, schemas: Data) -> Iterat
         yield "<table>"
         for one in parameters:
             schema: Data = one.get("schema") or {}
-            told = str(one.get("description") or schema.get("description") or schema.get("title") or "")
-            yield f"<tr><td><code>{escape(one['name'])}</code><td>{escape(one['in'])}<td>{escape(told)}"
+            description = str(one.get("description") or schema.get("description") or schema.get("title") or "")
+            yield f"<tr><td><code>{escape(one['name'])}</code><td>{escape(one['in'])}<td>{escape(description)}"
         yield "</table>"
     body: Data = operation.get("requestBody") or {}
     contents: Data = body.get("content") or {}

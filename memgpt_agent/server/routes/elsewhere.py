@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.shapes.base import Data
 
 router = APIRouter(prefix="/v1", include_in_schema=False)
@@ -32,4 +32,4 @@ NOT_HERE = {
 @router.api_route("/{kind}/{rest:path}", methods=["GET", "POST", "PATCH", "PUT", "DELETE"])
 def not_here(kind: str, rest: str = "", body: Annotated[Data | None, Body()] = None) -> Any:
     """Answer 501 for what is known and not here, 404 for the rest."""
-    raise Problem(501, NOT_HERE[kind]) if kind in NOT_HERE else Problem(404, f"There is no /v1/{kind}{f'/{rest}' if rest else ''}.")
+    raise HTTPProblem(501, NOT_HERE[kind]) if kind in NOT_HERE else HTTPProblem(404, f"There is no /v1/{kind}{f'/{rest}' if rest else ''}.")

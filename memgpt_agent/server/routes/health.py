@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.serving import Open
 from memgpt_agent.server.shapes.base import Answer
 
@@ -31,7 +31,7 @@ def health() -> Any:
 def ready(served: Open) -> Any:
     """Return that the store can be read and that the server is not going down; 503 otherwise."""
     if served.runs.draining:
-        raise Problem(503, "The server is going down.")
+        raise HTTPProblem(503, "The server is going down.")
     served.agents.every()
     return {"status": "ok", "runs": len(served.runs.live)}
 

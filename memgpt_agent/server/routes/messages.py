@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 
-from memgpt_agent.server import agents_told, streams
-from memgpt_agent.server.history import History, run_told, usage_told
+from memgpt_agent.server import letta_agents, streams
+from memgpt_agent.server.history import History, letta_run, letta_usage
+from memgpt_agent.server.letta_messages import filtered, request_messages
 from memgpt_agent.server.paging import Paged
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer
 from memgpt_agent.server.shapes.base import Data
 from memgpt_agent.server.shapes.messages import Reply, RunAnswer, Speech
-from memgpt_agent.server.transcript import filtered, request_messages
 
 router = APIRouter(prefix="/v1/agents", tags=["messages"])
 
@@ -53,7 +53,7 @@ def _reply(served: Served, agent_id: str, thread_id: str, live: LiveRun, body: D
     messages = [one for one in history.of_turns(turns) if one["id"] not in hidden and one["message_type"] != "approval_response_message"]
     return {
         "messages": filtered([*messages, *asked], body.get("include_return_message_types")),
-        "stop_reason": {"message_type": "stop_reason", "stop_reason": run.stop_reason or "end_turn"}, "usage": usage_told(run),
+        "stop_reason": {"message_type": "stop_reason", "stop_reason": run.stop_reason or "end_turn"}, "usage": letta_usage(run),
     }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ async def stream(served: Serving, agent_id: str, body: Speech) -> Any:
 async def create_async(served: Serving, agent_id: str, body: Speech) -> Any:
     """Say something and return at once the run that it becomes. A run that a restart cuts off is taken up again."""
     live = await served.speaker.say(agent_id, None, body.given(), background=True)
-    return run_told(agent_id, live.item)
+    return letta_run(agent_id, live.item)
 
 
 @router.get("/{agent_id}/messages", response_model=list[Data], summary="List messages")
@@ -111,13 +111,13 @@ async def cancelled(served: Served, chosen: Callable[[LiveRun], bool]) -> Data:
 @router.post("/{agent_id}/summarize", include_in_schema=False)
 def compact(agent_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
     """Say that there is no such thing here."""
-    raise Problem(501, "A conversation is summarised by itself here, when its window is full.")
+    raise HTTPProblem(501, "A conversation is summarised by itself here, when its window is full.")
 
 
 @router.patch("/{agent_id}/reset-messages", response_model=AgentAnswer, summary="Begin the conversation anew")
 def reset(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Any:
     """Empty the queue of the conversation. What was said stays in recall memory, where the agent can search for it."""
     served.agents.reset(agent_id, agent_id)
-    return agents_told.told(served.agents, served.agents.definition(agent_id))
+    return letta_agents.letta_agent(served.agents, served.agents.definition(agent_id))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from memgpt_agent.models import default_model_name
-from memgpt_agent.server import agents_told, models_told
+from memgpt_agent.server import letta_agents, letta_models
 from memgpt_agent.server.guards import SLASH
 from memgpt_agent.server.paging import Paged, cut
 from memgpt_agent.server.routes import chat_completions
@@ -25,20 +25,20 @@ def list_models(served: Serving, request: Request, provider_name: Annotated[str 
     """
     if not (request.scope.get(SLASH) or provider_name or "letta" in request.headers.get("user-agent", "").casefold()):
         return chat_completions.openai_models(served)
-    used = [models_told.model_of(one, served.agents.settings) for one in served.agents.every()]
-    default = models_told.handle_of(default_model_name(served.agents.settings))
+    used = [letta_models.model_of(one, served.agents.settings) for one in served.agents.every()]
+    default = letta_models.handle_of(default_model_name(served.agents.settings))
     handles = dict.fromkeys([default, *used, *_EXAMPLES])
     found = [_told(handle) for handle in handles]
     return [one for one in found if provider_name is None or one["provider_name"] == provider_name]
 
 
 def _told(handle: str) -> Data:
-    described = models_told.llm_config(handle, models_told.MAX_WINDOW, models_told.model_settings(handle, None))
-    kind = models_told.provider_of(handle)
+    described = letta_models.llm_config(handle, letta_models.MAX_WINDOW, letta_models.model_settings(handle, None))
+    kind = letta_models.provider_of(handle)
     provider = {"llamacpp": "ollama"}.get(kind, kind)
     return {
         **described, "name": described["model"], "display_name": described["model"], "provider_type": provider,
-        "max_context_window": models_told.MAX_WINDOW, "model_type": "llm",
+        "max_context_window": letta_models.MAX_WINDOW, "model_type": "llm",
     }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def _told(handle: str) -> Data:
 @router.get("/models/embeddings", response_model=list[Data], summary="List embeddings", include_in_schema=False)
 def list_embeddings(served: Serving) -> Any:
     """Return the embedding that the data folder was made with; it does the work, whatever a client names."""
-    used = agents_told.embedding(served.agents)
+    used = letta_agents.embedding(served.agents)
     provider = used["embedding_endpoint_type"]
     return [{
         **used, "name": used["embedding_model"], "display_name": used["embedding_model"], "provider_name": provider, "provider_type": provider,

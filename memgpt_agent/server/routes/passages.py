@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival import Passage, StoreArchive
 from memgpt_agent.memory.dates import range_filter
-from memgpt_agent.server import transcript
+from memgpt_agent.server import letta_messages
 from memgpt_agent.server.paging import Paged
-from memgpt_agent.server.problems import Problem, not_found
+from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data
 from memgpt_agent.server.shapes.tools import NewPassage, PassageAnswer, Words
@@ -24,7 +24,7 @@ def _archive(served: Served, agent_id: str) -> StoreArchive:
     return StoreArchive(served.agents.store, agent_id)
 
 
-def _told(passage: Passage, agent_id: str) -> Data:
+def _letta_passage(passage: Passage, agent_id: str) -> Data:
     return {
         "id": passage.id, "text": passage.text, "tags": list(passage.tags), "created_at": passage.time, "updated_at": passage.time,
         "metadata": {}, "archive_id": f"archive-{agent_id}", "file_name": passage.source or None, "embedding": None, "embedding_config": None,
@@ -37,7 +37,7 @@ def create(served: Serving, agent_id: str, body: NewPassage) -> Any:
     """File a passage; the same text again only gets the new tags."""
     served.agents.writable(agent_id)
     passage, _ = _archive(served, agent_id).insert(body.text, body.tags or ())
-    return [_told(passage, agent_id)]
+    return [_letta_passage(passage, agent_id)]
 
 
 @router.get("/agents/{agent_id}/archival-memory", response_model=list[PassageAnswer], summary="List texts")
@@ -51,10 +51,10 @@ def list_passages(
     """Return passages, the oldest first unless another order is asked for."""
     archive, wanted = _archive(served, agent_id), 50 if page.limit is None else page.limit
     if search:
-        return [_told(one, agent_id) for one in archive.search(search, limit=wanted)]
+        return [_letta_passage(one, agent_id) for one in archive.search(search, limit=wanted)]
     store, namespace = served.agents.store, namespaces.of(agent_id, "archival")
     descending = page.order == "desc" or (page.order is None and ascending is False)
-    return [_told(one, agent_id) for one in _page(store, namespace, page.after, page.before, wanted, descending=descending)]
+    return [_letta_passage(one, agent_id) for one in _page(store, namespace, page.after, page.before, wanted, descending=descending)]
 
 
 def _page(store: Any, namespace: tuple[str, ...], after: str | None, before: str | None, limit: int, *, descending: bool) -> list[Passage]:
@@ -104,7 +104,7 @@ def delete(served: Serving, agent_id: str, passage_id: str) -> Data:
     if found is None:
         raise not_found("passage", passage_id)
     if found.value.get("file"):
-        raise Problem(409, f"The passage {passage_id!r} is part of a file; detach the folder, or delete the file.")
+        raise HTTPProblem(409, f"The passage {passage_id!r} is part of a file; detach the folder, or delete the file.")
     served.agents.store.delete(place, passage_id)
     return {"message": f"Passage {passage_id} was deleted."}
 
@@ -120,7 +120,7 @@ def search_all(served: Serving, body: Words) -> Any:
             body.query or "", tags=body.tags or (), match=match, limit=limit))
     ]  # fmt: skip
     found.sort(key=lambda one: one[1])
-    return [{"passage": _told(passage, agent), "score": 1 / (60 + rank), "metadata": {}} for agent, rank, passage in found[:limit]]
+    return [{"passage": _letta_passage(passage, agent), "score": 1 / (60 + rank), "metadata": {}} for agent, rank, passage in found[:limit]]
 
 
 @router.post("/messages/search", summary="Search messages")
@@ -135,6 +135,6 @@ def search_messages(served: Serving, body: Words) -> Any:
     ]  # fmt: skip
     found.sort(key=lambda one: one[1])
     return [
-        {**transcript.told(record)[-1], "message_id": transcript.message_id(record), "agent_id": agent, "created_at": record.time}
+        {**letta_messages.messages_of(record)[-1], "message_id": letta_messages.message_id(record), "agent_id": agent, "created_at": record.time}
         for agent, _, record in found[:limit]
     ]

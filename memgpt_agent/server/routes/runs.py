@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 
 from memgpt_agent.server import streams
-from memgpt_agent.server.history import History, run_told, usage_told
+from memgpt_agent.server.history import History, letta_run, letta_usage
 from memgpt_agent.server.paging import Paged, cut
-from memgpt_agent.server.problems import Problem, not_found
+from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.runs import LiveRun, RunItem
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data
@@ -38,7 +38,7 @@ def list_runs(
         and (not active or run.status == "running")
     ]  # fmt: skip
     found.sort(key=lambda pair: (pair[1].created, pair[1].id))
-    return [run_told(one, run) for one, run in cut(found, page, lambda pair: pair[1].id)]
+    return [letta_run(one, run) for one, run in cut(found, page, lambda pair: pair[1].id)]
 
 
 @router.get("/runs/active", response_model=list[RunAnswer], summary="List active runs")
@@ -62,7 +62,7 @@ def _run(served: Served, run_id: str) -> tuple[str, RunItem]:
 @router.get("/runs/{run_id}", response_model=RunAnswer, summary="Look at a run")
 def retrieve(served: Serving, run_id: str) -> Any:
     """Return a run."""
-    return run_told(*_run(served, run_id))
+    return letta_run(*_run(served, run_id))
 
 
 @router.get("/runs/{run_id}/messages", response_model=list[Data], summary="List a run's messages")
@@ -77,7 +77,7 @@ def messages(served: Serving, run_id: str, page: Paged) -> Any:
 @router.get("/runs/{run_id}/usage", summary="Look at a run's tokens")
 def usage(served: Serving, run_id: str) -> Any:
     """Return how many tokens a run used."""
-    return usage_told(_run(served, run_id)[1])
+    return letta_usage(_run(served, run_id)[1])
 
 
 @router.get("/runs/{run_id}/steps", response_model=list[Data], summary="List a run's steps")
@@ -88,8 +88,8 @@ def steps_of(served: Serving, run_id: str, page: Paged) -> Any:
 
 def _steps(served: Served, run_id: str) -> list[Data]:
     agent_id, run = _run(served, run_id)
-    told = History(served.agents, served.runs, agent_id, run.thread_id).of_turns([run_id])
-    steps = list(dict.fromkeys(one["step_id"] for one in told if one["step_id"]))
+    messages = History(served.agents, served.runs, agent_id, run.thread_id).of_turns([run_id])
+    steps = list(dict.fromkeys(one["step_id"] for one in messages if one["step_id"]))
     status = {"completed": "success", "failed": "failed", "cancelled": "cancelled"}.get(run.status, "pending")
     return [
         {"id": step, "run_id": run_id, "agent_id": agent_id, "status": status, "origin": None, "tags": [], "messages": [],
@@ -101,7 +101,7 @@ def _steps(served: Served, run_id: str) -> list[Data]:
 @router.get("/runs/{run_id}/trace", summary="Look at a run's trace", include_in_schema=False)
 def trace(run_id: str) -> Any:
     """Say that there is no such thing here."""
-    raise Problem(501, "Traces are not kept here.")
+    raise HTTPProblem(501, "Traces are not kept here.")
 
 
 @router.post("/runs/{run_id}/stream", response_model=None, summary="Follow a run")

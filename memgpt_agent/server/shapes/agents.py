@@ -125,7 +125,7 @@ class AgentAnswer(Answer):
     embedding_config: Data
 
 
-class Imported(Answer):
+class ImportedAgents(Answer):
     """The agents that a file held."""
 
     agent_ids: Annotated[list[str], Field(title="Ids", examples=[["agent-7a0e"]])]

@@ -25,7 +25,7 @@ class Speech(Sent):
     agent_id: Annotated[str | None, Field(title="Agent", description="For the conversation `default`.")] = None
 
 
-class Usage(Answer):
+class UsageStatistics(Answer):
     """Tokens of a run."""
 
     completion_tokens: int = 0
@@ -47,7 +47,7 @@ class Reply(Answer):
 
     messages: list[Data]
     stop_reason: StopReason
-    usage: Usage
+    usage: UsageStatistics
 
 
 class RunAnswer(Answer):

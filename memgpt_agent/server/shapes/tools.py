@@ -41,13 +41,13 @@ class ToolAnswer(Answer):
     source_code: str | None = None
 
 
-class Call(Sent):
+class ToolCallShape(Sent):
     """Arguments of a call."""
 
     args: Annotated[Data | None, Field(title="Arguments", examples=[{"a": 1, "b": 2}])] = None
 
 
-class SourceCall(Call):
+class SourceCall(ToolCallShape):
     """A call of a tool that is not kept."""
 
     source_code: str
@@ -56,7 +56,7 @@ class SourceCall(Call):
     json_schema: Data | None = None
 
 
-class Approval(Sent):
+class ApprovalShape(Sent):
     """Whether calls of a tool wait for a person."""
 
     requires_approval: Annotated[bool, Field(title="Approval")]

@@ -43,7 +43,7 @@ def to_sql(filter: Filter | None, columns: Columns) -> Condition:
     Raises:
         ValueError: the filter holds something that JSON has no word for.
     """
-    bare, parts, exact = _Parts(), _Parts(), True
+    bare, parts, exact = _SqlParts(), _SqlParts(), True
     for key, wanted in (filter or {}).items():
         operators: Mapping[str, Any] = {"$eq": wanted}
         if isinstance(wanted, Mapping):
@@ -64,7 +64,7 @@ def to_sql(filter: Filter | None, columns: Columns) -> Condition:
     return Condition(" AND ".join([*bare.sql, sql]), [*bare.parameters, *asked, *parts.parameters])
 
 
-class _Parts:
+class _SqlParts:
     def __init__(self) -> None:
         self.sql: list[str] = []
         self.parameters: list[Any] = []

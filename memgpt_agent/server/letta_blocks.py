@@ -16,7 +16,7 @@ NOTES = ("metadata", "tags", "hidden", "template_name", "is_template", "preserve
 """What clients may keep with a block."""
 
 
-class Place(NamedTuple):
+class BlockPlace(NamedTuple):
     """Where a block is."""
 
     shared: SharedBlock | None
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     """Its label there."""
 
 
-def as_told(block: Block, block_id: str) -> dict[str, Any]:
+def letta_block(block: Block, block_id: str) -> dict[str, Any]:
     """Return a block as clients see it."""
     usual: dict[str, Any] = {"metadata": {}, "tags": [], "is_template": False}
     notes: dict[str, Any] = {**dict.fromkeys(NOTES), **usual, **block.notes}
@@ -40,10 +40,10 @@ def as_told(block: Block, block_id: str) -> dict[str, Any]:
 def blocks_of(agents: OpenAgents, agent_id: str) -> list[dict[str, Any]]:
     """Return an agent's blocks in their order."""
     found = CoreMemory(agents.store, agent_id).with_ids(lambda label: own_id(agent_id, label))
-    return [as_told(block, told_id(agents, block_id)) for block, block_id in found]
+    return [letta_block(block, letta_id(agents, block_id)) for block, block_id in found]
 
 
-def told_id(agents: OpenAgents, stored: str) -> str:
+def letta_id(agents: OpenAgents, stored: str) -> str:
     """Return the id of a block as clients know it: without what its owner's blocks begin with, and fit to stand in a path."""
     short = stored.removeprefix(agents.who.agent_named("")) if agents.who else stored
     return ids.packed("block", "", short) if "/" in short else short
@@ -54,7 +54,7 @@ def own_id(agent_id: str, label: str) -> str:
     return ids.packed("block", agent_id, label)
 
 
-def place_of(agents: OpenAgents, block_id: str) -> Place:
+def place_of(agents: OpenAgents, block_id: str) -> BlockPlace:
     """Return where the block of an id is.
 
     Raises:
@@ -64,11 +64,11 @@ def place_of(agents: OpenAgents, block_id: str) -> Place:
     stored = [block_id, *([agents.who.agent_named(block_id)] if agents.who else []), *(parts[1:] if parts and not parts[0] else ())]
     shared = next((one for name in stored for one in _shared(agents, name)), None)
     if shared is not None:
-        return Place(shared)
+        return BlockPlace(shared)
     if parts is not None and len(parts) == 2 and parts[0]:
         agents.definition(parts[0])
         if parts[1] in CoreMemory(agents.store, parts[0]):
-            return Place(None, *parts)
+            return BlockPlace(None, *parts)
     raise not_found("block", block_id)
 
 
@@ -83,12 +83,12 @@ def _shared(agents: OpenAgents, block_id: str) -> list[SharedBlock]:
 
 def every(agents: OpenAgents) -> list[dict[str, Any]]:
     """Return all blocks, shared ones first."""
-    shared = [as_told(one.block, told_id(agents, one.id)) for one in SharedBlocks(agents.store, agents.who).all()]
+    shared = [letta_block(one.block, letta_id(agents, one.id)) for one in SharedBlocks(agents.store, agents.who).all()]
     known = {one["id"] for one in shared}
     return [*shared, *(block for agent in agents.every() for block in blocks_of(agents, agent.agent_id) if block["id"] not in known)]
 
 
-def told_at(agents: OpenAgents, block_id: str) -> dict[str, Any]:
+def block_at(agents: OpenAgents, block_id: str) -> dict[str, Any]:
     """Return the block of an id.
 
     Raises:
@@ -96,7 +96,7 @@ def told_at(agents: OpenAgents, block_id: str) -> dict[str, Any]:
     """
     place = place_of(agents, block_id)
     block = place.shared.block if place.shared else CoreMemory(agents.store, place.agent_id).block(place.label)
-    return as_told(block, block_id)
+    return letta_block(block, block_id)
 
 
 def holders(agents: OpenAgents, block_id: str) -> list[AgentDefinition]:
@@ -111,7 +111,7 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> dict[str, Any]:
     name = ids.new("block")
     who = agents.who
     made = SharedBlocks(agents.store, who).create(new_block(given), who.agent_named(name) if who and not who.is_admin else name)
-    return as_told(made.block, told_id(agents, made.id))
+    return letta_block(made.block, letta_id(agents, made.id))
 
 
 def new_block(given: Mapping[str, Any]) -> Block:

@@ -13,9 +13,9 @@ from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.prompts import system_prompt
-from memgpt_agent.server import blocks_told, models_told, tools_told
+from memgpt_agent.server import letta_blocks, letta_models, letta_tools
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.problems import Problem
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.store.transfer import embedding_of
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_to_data
@@ -34,21 +34,21 @@ KEPT = (
 """What a client gives that is kept and told, whatever it changes here."""
 
 
-def told(agents: OpenAgents, definition: AgentDefinition) -> dict[str, Any]:
+def letta_agent(agents: OpenAgents, definition: AgentDefinition) -> dict[str, Any]:
     """Return an agent as clients see it."""
     served, agent_id = definition.served, definition.agent_id
-    handle = models_told.model_of(definition, agents.settings)
-    settings = models_told.model_settings(handle, served.get("model_settings"))
-    blocks = blocks_told.blocks_of(agents, agent_id)
+    handle = letta_models.model_of(definition, agents.settings)
+    settings = letta_models.model_settings(handle, served.get("model_settings"))
+    blocks = letta_blocks.blocks_of(agents, agent_id)
     kept: dict[str, Any] = {name: served.get(name) for name in KEPT} | {"identities": [], "secrets": [], "tool_exec_environment_variables": []}
     folders = folders_of(agents, definition)
     type_ = served.get("agent_type") or _TYPE_OF.get(definition.profile, "memgpt_v2_agent")
     return {
         **kept, "id": agent_id, "name": served.get("name") or agent_id, "agent_type": type_, "system": prompt_of(definition),
         "blocks": blocks, "memory": {"blocks": blocks, "file_blocks": [], "prompt_template": "", "agent_type": type_},
-        "tools": tools_told.tools_of(agents, definition), "sources": folders, "folders": folders, "tags": list(definition.tags),
+        "tools": letta_tools.tools_of(agents, definition), "sources": folders, "folders": folders, "tags": list(definition.tags),
         "model": handle, "model_settings": settings, "embedding": served.get("embedding"),
-        "llm_config": models_told.llm_config(handle, models_told.window_of(definition), settings),
+        "llm_config": letta_models.llm_config(handle, letta_models.window_of(definition), settings),
         "embedding_config": embedding(agents), "tool_rules": written_rules(definition.rules, served.get("tool_rules")),
         "message_ids": [system_message_id(agent_id)], "timezone": (definition.context or {}).get("time_zone", "UTC"),
         "metadata": served.get("metadata") or {}, "identity_ids": served.get("identity_ids") or [],
@@ -79,14 +79,14 @@ def prompt_of(definition: AgentDefinition) -> str:
 def embedding(agents: OpenAgents) -> dict[str, Any]:
     """Return the description of the embedding that the data folder uses."""
     used = embedding_of(agents.store)
-    return models_told.embedding_config(used.name if used else "multilingual", used.dims if used else 256)
+    return letta_models.embedding_config(used.name if used else "multilingual", used.dims if used else 256)
 
 
 def folders_of(agents: OpenAgents, definition: AgentDefinition) -> list[dict[str, Any]]:
     """Return the folders that are attached to an agent."""
-    from memgpt_agent.server.folders_told import told_folder
+    from memgpt_agent.server.letta_folders import folder_at
 
-    found = (told_folder(agents, folder) for folder in definition.served.get("folder_ids", ()))
+    found = (folder_at(agents, folder) for folder in definition.served.get("folder_ids", ()))
     return [folder for folder in found if folder is not None]
 
 
@@ -99,25 +99,25 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> AgentDefinition:
     """
     type_ = given.get("agent_type") or DEFAULT_TYPE
     if type_ not in PROFILE_OF:
-        raise Problem(400, f"There are no agents of the type {type_!r} here. The types are: {', '.join(PROFILE_OF)}.")
+        raise HTTPProblem(400, f"There are no agents of the type {type_!r} here. The types are: {', '.join(PROFILE_OF)}.")
     agent_id = f"agent-{uuid.uuid4()}"
-    blocks = [blocks_told.new_block(block) for block in given.get("memory_blocks") or ()]
+    blocks = [letta_blocks.new_block(block) for block in given.get("memory_blocks") or ()]
     if len({block.label for block in blocks}) < len(blocks):
-        raise Problem(422, "Two of the memory_blocks have the same label.")
+        raise HTTPProblem(422, "Two of the memory_blocks have the same label.")
     for block_id in given.get("block_ids") or ():
-        blocks_told.place_of(agents, block_id)
+        letta_blocks.place_of(agents, block_id)
     definition = AgentDefinition(
         agent_id, stamp(utc_now()), PROFILE_OF[type_], context=_context(given), threads=(agent_id,), tags=tuple(given.get("tags") or ()),
         system=given.get("system") or "", rules=_rules(given), served=_served(given) | {"agent_type": type_},
     )  # fmt: skip
-    definition = tools_told.with_tools(agents, _with_model(agents, definition, given), given)
+    definition = letta_tools.with_tools(agents, _with_model(agents, definition, given), given)
     agents.claim(agent_id)
     CoreMemory(agents.store, agent_id).create(blocks)
     definition = definitions.save(agents.store, definition)
     for block_id in given.get("block_ids") or ():
         attach(agents, agent_id, block_id)
     for folder in (*(given.get("folder_ids") or ()), *(given.get("source_ids") or ())):
-        from memgpt_agent.server.folders_told import attach_folder
+        from memgpt_agent.server.letta_folders import attach_folder
 
         attach_folder(agents, agent_id, folder)
     return agents.definition(agent_id)
@@ -167,7 +167,7 @@ def _rules(given: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
 
 def modify(agents: OpenAgents, agent_id: str, given: Mapping[str, Any]) -> AgentDefinition:
     """Change an agent by what a client gives; a field that is not given, or is null, stays as it is."""
-    from memgpt_agent.server import folders_told
+    from memgpt_agent.server import letta_folders
 
     known = agents.definition(agent_id)
     wanted = blocks_to_attach(agents, known, given.get("block_ids"))
@@ -182,34 +182,34 @@ def modify(agents: OpenAgents, agent_id: str, given: Mapping[str, Any]) -> Agent
             new = replace(new, system=given["system"])
         if given.get("tool_rules") is not None:
             new = replace(new, rules=_rules(given), served={**new.served, "tool_rules": given["tool_rules"]})
-        return tools_told.with_tools(agents, _with_model(agents, new, given), given, at_creation=False)
+        return letta_tools.with_tools(agents, _with_model(agents, new, given), given, at_creation=False)
 
     agents.change(agent_id, changed)
     for block_id in wanted:
         attach(agents, agent_id, block_id)
     folders = given.get("folder_ids") if given.get("folder_ids") is not None else given.get("source_ids")
     if folders is not None:
-        folders_told.set_folders(agents, agent_id, folders)
+        letta_folders.set_folders(agents, agent_id, folders)
     return agents.definition(agent_id)
 
 
 def blocks_to_attach(agents: OpenAgents, definition: AgentDefinition, wanted: Iterable[str] | None) -> list[str]:
     """Return the blocks that an agent does not have yet of those that it is to have."""
-    have = {block["id"] for block in blocks_told.blocks_of(agents, definition.agent_id)} if wanted else set[str]()
+    have = {block["id"] for block in letta_blocks.blocks_of(agents, definition.agent_id)} if wanted else set[str]()
     missing = [block_id for block_id in wanted or () if block_id not in have]
     for block_id in missing:
-        blocks_told.place_of(agents, block_id)
+        letta_blocks.place_of(agents, block_id)
     return missing
 
 
 def attach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
     """Give an agent a block that is there; another agent's own block is shared by it. Having it already is no error."""
-    place = blocks_told.place_of(agents, block_id)
+    place = letta_blocks.place_of(agents, block_id)
     if place.shared is None:
         if place.agent_id == agent_id:
             return
         agents.core(place.agent_id).share(place.label, block_id)
-        place = blocks_told.place_of(agents, block_id)
+        place = letta_blocks.place_of(agents, block_id)
     if place.shared is not None and all(one.agent_id != agent_id for one in place.shared.attached):
         agents.core(agent_id).attach(place.shared.id)
 
@@ -221,8 +221,8 @@ def detach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
         Problem: the agent does not have it.
     """
     core = agents.core(agent_id)
-    found = [block["label"] for block in blocks_told.blocks_of(agents, agent_id) if block["id"] == block_id]
+    found = [block["label"] for block in letta_blocks.blocks_of(agents, agent_id) if block["id"] == block_id]
     if not found:
-        raise Problem(404, f"The agent {agent_id!r} has no block {block_id!r}.")
+        raise HTTPProblem(404, f"The agent {agent_id!r} has no block {block_id!r}.")
     core.share(found[0], block_id)
     core.detach(found[0])

@@ -8,7 +8,7 @@ from memgpt_agent.memory.recall import Message
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.turns.turn_reader import StreamEvent
 
-Told = dict[str, Any]
+LettaMessage = dict[str, Any]
 
 
 def message_id(record: Message) -> str:
@@ -16,7 +16,7 @@ def message_id(record: Message) -> str:
     return f"message-{record.reply_id or record.id}"
 
 
-def told(record: Message, *, use_assistant_message: bool = True, content: Any = None, otid: str = "") -> list[Told]:
+def messages_of(record: Message, *, use_assistant_message: bool = True, content: Any = None, otid: str = "") -> list[LettaMessage]:
     """Return the messages that a record becomes: thoughts, call and result each stand alone.
 
     Args:
@@ -30,7 +30,7 @@ def told(record: Message, *, use_assistant_message: bool = True, content: Any = 
         return [{**base, "message_type": "user_message", "content": content or record.text, **({"otid": otid} if otid else {})}]
     if record.role == "system":
         return [{**base, "message_type": "system_message", "content": record.text}]
-    found: list[Told] = []
+    found: list[LettaMessage] = []
     if record.thinking:
         found.append({**base, "message_type": "reasoning_message", "reasoning": record.thinking, "source": "non_reasoner_model"})
     if record.role == "assistant" and (use_assistant_message or not record.call_id):
@@ -40,12 +40,12 @@ def told(record: Message, *, use_assistant_message: bool = True, content: Any = 
     return [_numbered(one, 0 if one["message_type"] == "tool_return_message" else n) for n, one in enumerate(found)]
 
 
-def _numbered(message: Told, place: int) -> Told:
+def _numbered(message: LettaMessage, place: int) -> LettaMessage:
     """Return a message with its place among those of its step at the end of its otid, as clients expect it."""
     return {**message, "otid": f"{message['otid'][:-1]}{place}"}
 
 
-def _base(record: Message) -> Told:
+def _base(record: Message) -> LettaMessage:
     step, run = record.id, record.turn if record.turn.startswith("run-") else None
     return {
         "id": message_id(record), "date": record.time, "name": None, "otid": record.id, "run_id": run, "step_id": f"step-{step}",
@@ -53,7 +53,7 @@ def _base(record: Message) -> Told:
     }  # fmt: skip
 
 
-def _call_and_return(record: Message, base: Told) -> list[Told]:
+def _call_and_return(record: Message, base: LettaMessage) -> list[LettaMessage]:
     name = record.tool or SEND_MESSAGE
     arguments = record.arguments if record.tool else json.dumps({"message": record.text}, ensure_ascii=False)
     call_id, text = record.call_id or record.id, record.text if record.tool else "Sent."
@@ -61,13 +61,13 @@ def _call_and_return(record: Message, base: Told) -> list[Told]:
     return [call, return_message({**base, "id": f"{base['id']}-return"}, name, text, call_id, record.failed)]
 
 
-def call_message(base: Told, name: str, arguments: str, call_id: str, kind: str = "tool_call_message") -> Told:
+def call_message(base: LettaMessage, name: str, arguments: str, call_id: str, kind: str = "tool_call_message") -> LettaMessage:
     """Return the message that a tool is called, or is asked to be."""
     call = {"name": name, "arguments": arguments, "tool_call_id": call_id}
     return {**base, "message_type": kind, "tool_call": call, "tool_calls": [call]}
 
 
-def return_message(base: Told, name: str, text: str, call_id: str, failed: bool | None) -> Told:
+def return_message(base: LettaMessage, name: str, text: str, call_id: str, failed: bool | None) -> LettaMessage:
     """Return the message of what a tool returned."""
     status = "error" if failed else "success"
     returned = {"type": "tool", "tool_return": text, "status": status, "tool_call_id": call_id, "stdout": None, "stderr": None}
@@ -77,7 +77,7 @@ def return_message(base: Told, name: str, text: str, call_id: str, failed: bool 
     }  # fmt: skip
 
 
-def request_messages(asked: Mapping[str, Any], run_id: str | None) -> list[Told]:
+def request_messages(asked: Mapping[str, Any], run_id: str | None) -> list[LettaMessage]:
     """Return the messages that a call waits for a person, or for the client to carry it out: the thoughts, then the request."""
     request = request_message(asked, run_id)
     base = {name: request[name] for name in ("id", "date", "name", "otid", "run_id", "step_id", "sender_id", "is_err")}
@@ -85,14 +85,14 @@ def request_messages(asked: Mapping[str, Any], run_id: str | None) -> list[Told]
     return [thoughts, request] if asked.get("thinking") else [request]
 
 
-def request_message(asked: Mapping[str, Any], run_id: str | None) -> Told:
+def request_message(asked: Mapping[str, Any], run_id: str | None) -> LettaMessage:
     """Return the message that a call waits."""
     base = {"id": f"message-{asked['call_id']}", "date": asked["time"], "name": None, "otid": asked["call_id"], "run_id": run_id,
             "step_id": f"step-{asked['call_id']}", "sender_id": None, "is_err": None}  # fmt: skip
     return call_message(base, asked["tool"], json.dumps(asked["arguments"], ensure_ascii=False), asked["call_id"], "approval_request_message")
 
 
-def response_message(answer: Mapping[str, Any], run_id: str | None) -> Told:
+def response_message(answer: Mapping[str, Any], run_id: str | None) -> LettaMessage:
     """Return the message that somebody answered such a request."""
     call_id = answer["tool_call_id"]
     approvals = [{name: value for name, value in answer.items() if name not in ("time", "tool", "arguments")}]
@@ -109,7 +109,7 @@ class Telling:
     Args:
         run_id: the turn's run.
         tokens: whether what is said comes in pieces, all under one id.
-        use_assistant_message: as in :func:`told`.
+        use_assistant_message: as in :func:`messages_of`.
         now: the time, ISO 8601.
         held: tools whose calls wait for a person or the client; a request for it takes the place of the call.
     """
@@ -122,7 +122,7 @@ class Telling:
         self._thoughts: list[str] = []
         self._last_reply = self._thought_of = ""
 
-    def messages(self, event: StreamEvent) -> Iterator[Told]:
+    def messages(self, event: StreamEvent) -> Iterator[LettaMessage]:
         """Yield the messages of one event."""
         if event.type == "delta":
             self._streamed[event.reply_id] = self._streamed.get(event.reply_id, "") + event.text
@@ -141,7 +141,7 @@ class Telling:
         elif event.type == "done":
             yield from self._reasoning(f"message-{self._last_reply or self._run_id}")
 
-    def _called(self, event: StreamEvent) -> Iterator[Told]:
+    def _called(self, event: StreamEvent) -> Iterator[LettaMessage]:
         speaks = event.name == SEND_MESSAGE and self._assistant
         base = self._base(f"message-{self._last_reply if speaks and self._last_reply else event.call_id}")
         yield from self._reasoning(base["id"])
@@ -153,22 +153,22 @@ class Telling:
             yield {**base, "message_type": "assistant_message", "content": str(event.arguments.get("message", ""))}
         self._last_reply = ""
 
-    def _reasoning(self, message: str) -> Iterator[Told]:
+    def _reasoning(self, message: str) -> Iterator[LettaMessage]:
         if self._thoughts:
             text, self._thoughts = "\n\n".join(self._thoughts), []
             thoughts = {**self._base(message), "message_type": "reasoning_message", "reasoning": text, "source": "non_reasoner_model"}
             self._thought_of = message
             yield _numbered(thoughts, 0)
 
-    def _said(self, reply_id: str, text: str) -> Told:
+    def _said(self, reply_id: str, text: str) -> LettaMessage:
         return {**self._base(f"message-{reply_id}"), "message_type": "assistant_message", "content": text}
 
-    def _base(self, message: str) -> Told:
+    def _base(self, message: str) -> LettaMessage:
         otid = f"{message.removeprefix('message-')[:-1]}{int(message == self._thought_of)}"
         return {"id": message, "date": self._now, "name": None, "otid": otid, "run_id": self._run_id,
                 "step_id": message.replace("message-", "step-", 1), "sender_id": None, "is_err": None}  # fmt: skip
 
 
-def filtered(messages: Sequence[Told], types: Sequence[str] | None) -> list[Told]:
+def filtered(messages: Sequence[LettaMessage], types: Sequence[str] | None) -> list[LettaMessage]:
     """Return the messages of these types; all where none is named."""
     return [one for one in messages if not types or one["message_type"] in types]

@@ -5,7 +5,7 @@ from typing import Any
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.prompts import render_blocks
-from memgpt_agent.server import agents_told, models_told
+from memgpt_agent.server import letta_agents, letta_models
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.store.plain import count
 from memgpt_agent.tokens import resolve_token_counter
@@ -15,7 +15,7 @@ def overview(agents: OpenAgents, agent_id: str, thread_id: str | None = None) ->
     """Return the context window of an agent: the sections of the last compiled context, or of the first where there was none yet."""
     definition = agents.definition(agent_id)
     core = CoreMemory(agents.store, agent_id).blocks()
-    system, profile = agents_told.prompt_of(definition), agents.profile_of(definition)
+    system, profile = letta_agents.prompt_of(definition), agents.profile_of(definition)
     shown = render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in core], numbered=profile.numbers_lines)
     values: dict[str, Any] = agents.state(thread_id or agent_id)
     usage: dict[str, int] = values.get("context_usage") or {}
@@ -29,7 +29,8 @@ def overview(agents: OpenAgents, agent_id: str, thread_id: str | None = None) ->
         "num_tokens_tool_usage_rules": usage.get("tool_rules") or 0, "num_tokens_directories": 0,
     }  # fmt: skip
     return {
-        "context_window_size_max": models_told.window_of(definition), "context_window_size_current": usage.get("total") or sum(counted.values()),
+        "context_window_size_max": letta_models.window_of(definition),
+        "context_window_size_current": usage.get("total") or sum(counted.values()),
         "num_messages": len(messages) + 1, "num_archival_memory": count(agents.store, namespaces.of(agent_id, "archival")),
         "num_recall_memory": count(agents.store, namespaces.of(agent_id, "recall")), "system_prompt": system, "core_memory": shown,
         "summary_memory": summary.get("text"), "external_memory_summary": "", "memory_filesystem": None, "tool_usage_rules": None,

@@ -16,7 +16,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files import AttachedFiles, FileRecord
 from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.problems import Problem, not_found
+from memgpt_agent.server.problems import HTTPProblem, not_found
 
 _PAGE = 500
 MAX_BYTES = 50_000_000
@@ -33,15 +33,15 @@ def every(agents: OpenAgents) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: (one["created_at"], one["id"]))
 
 
-def told_folder(agents: OpenAgents, folder_id: str) -> dict[str, Any] | None:
+def folder_at(agents: OpenAgents, folder_id: str) -> dict[str, Any] | None:
     """Return a folder; ``None`` where it is not there any more."""
     found = agents.folder(folder_id)
-    return told(agents, found) if found else None
+    return letta_folder(agents, found) if found else None
 
 
-def told(agents: OpenAgents, folder: Mapping[str, Any]) -> dict[str, Any]:
+def letta_folder(agents: OpenAgents, folder: Mapping[str, Any]) -> dict[str, Any]:
     """Return a folder as clients see it."""
-    from memgpt_agent.server.agents_told import embedding
+    from memgpt_agent.server.letta_agents import embedding
 
     return {"description": None, "instructions": None, "metadata": {}, **folder, "embedding_config": embedding(agents)}
 
@@ -72,7 +72,7 @@ def files_of(agents: OpenAgents, folder_id: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: (one["created_at"], one["id"]))
 
 
-def told_file(file: Mapping[str, Any], *, content: str | None = None) -> dict[str, Any]:
+def letta_file(file: Mapping[str, Any], *, content: str | None = None) -> dict[str, Any]:
     """Return a file as clients see it."""
     return {
         "id": file["id"], "source_id": file["folder_id"], "folder_id": file["folder_id"], "file_name": file["name"], "file_size": file["size"],
@@ -95,11 +95,11 @@ def upload(agents: OpenAgents, folder: Mapping[str, Any], name: str, kind: str, 
         DocumentError: it cannot be read, or holds no text; nothing was kept.
     """
     if len(raw) > MAX_BYTES:
-        raise Problem(413, f"The file has {len(raw):,} bytes; the most is {MAX_BYTES:,}.")
+        raise HTTPProblem(413, f"The file has {len(raw):,} bytes; the most is {MAX_BYTES:,}.")
     name = Path(name.replace("\\", "/")).name or "file.txt"
     same = [file for file in files_of(agents, folder["id"]) if file["name"] == name]
     if same and duplicates == "error":
-        raise Problem(409, f"The folder has a file {name!r} already.")
+        raise HTTPProblem(409, f"The folder has a file {name!r} already.")
     if same and duplicates == "skip":
         return same[0]
     if same and duplicates != "replace":
@@ -120,9 +120,9 @@ def upload(agents: OpenAgents, folder: Mapping[str, Any], name: str, kind: str, 
     return file
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, used: set[str]) -> str:
     stem, suffix = Path(name).stem, Path(name).suffix
-    return next(one for n in range(1, len(taken) + 2) if (one := f"{stem}_{n}{suffix}") not in taken)
+    return next(one for n in range(1, len(used) + 2) if (one := f"{stem}_{n}{suffix}") not in used)
 
 
 class _Written:
@@ -175,7 +175,7 @@ def detach_folder(agents: OpenAgents, agent_id: str, folder_id: str) -> None:
     """
     have = agents.definition(agent_id).served.get("folder_ids", ())
     if folder_id not in have:
-        raise Problem(404, f"The agent {agent_id!r} does not have the folder {folder_id!r}.")
+        raise HTTPProblem(404, f"The agent {agent_id!r} does not have the folder {folder_id!r}.")
     _unload(agents, agent_id, place_of(agents, {"id": folder_id}))
     agents.serve(agent_id, folder_ids=[one for one in have if one != folder_id])
 

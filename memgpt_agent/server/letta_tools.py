@@ -13,7 +13,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.problems import Problem, not_found
+from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.tool_source import schema_of
 from memgpt_agent.tools.catalogue import GROUP_OF, catalogue
 from memgpt_agent.tools.messages import SEND_MESSAGE
@@ -41,13 +41,13 @@ def _builtin(name: str) -> dict[str, Any]:
     kind = "letta_core" if name in _CORE else "letta_memory_core" if name in _MEMORY else "letta_builtin"
     kind = "letta_files_core" if GROUP_OF.get(name) == "files" else "letta_multi_agent_core" if GROUP_OF.get(name) == "agents" else kind
     kind = "letta_sleeptime_core" if name.startswith("memory_") else kind
-    return _told(
+    return _letta_tool(
         {"id": tool_id(name), "name": name, "description": function.get("description"), "json_schema": function, "tool_type": kind,
          "source_type": "python", "tags": [kind]}
     )  # fmt: skip
 
 
-def _told(tool: Mapping[str, Any]) -> dict[str, Any]:
+def _letta_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     schema: Mapping[str, Any] = tool.get("json_schema") or {}
     return {
         "id": tool["id"], "name": tool["name"], "description": tool.get("description") or schema.get("description"),
@@ -63,10 +63,10 @@ def _told(tool: Mapping[str, Any]) -> dict[str, Any]:
 def every(agents: OpenAgents) -> list[dict[str, Any]]:
     """Return all tools, those of this package first."""
     names = dict.fromkeys([*catalogue(), "web_search", "run_code"])
-    return [*(_builtin(name) for name in names), *(_told(tool) for tool in agents.tools.every())]
+    return [*(_builtin(name) for name in names), *(_letta_tool(tool) for tool in agents.tools.every())]
 
 
-def told_at(agents: OpenAgents, given: str) -> dict[str, Any]:
+def tool_at(agents: OpenAgents, given: str) -> dict[str, Any]:
     """Return the tool of an id.
 
     Raises:
@@ -74,7 +74,7 @@ def told_at(agents: OpenAgents, given: str) -> dict[str, Any]:
     """
     uploaded = agents.tools.get(given)
     if uploaded is not None:
-        return _told(uploaded)
+        return _letta_tool(uploaded)
     name = given.removeprefix("tool-")
     if given.startswith("tool-") and (name in catalogue() or name in ABSENT):
         return _builtin(name)
@@ -89,10 +89,10 @@ def named(agents: OpenAgents, name: str) -> dict[str, Any]:
     """
     uploaded = [tool for tool in agents.tools.every() if tool["name"] == name]
     if uploaded:
-        return _told(uploaded[-1])
+        return _letta_tool(uploaded[-1])
     if name in catalogue() or name in ABSENT:
         return _builtin(name)
-    raise Problem(404, f"There is no tool {name!r}. Upload it first, or choose one of: {', '.join(catalogue())}.")
+    raise HTTPProblem(404, f"There is no tool {name!r}. Upload it first, or choose one of: {', '.join(catalogue())}.")
 
 
 def name_of(given: Mapping[str, Any]) -> str:
@@ -106,10 +106,10 @@ def name_of(given: Mapping[str, Any]) -> str:
         try:
             schema = schema_of(given.get("source_code") or "")
         except ConfigurationError as error:
-            raise Problem(422, str(error)) from error
+            raise HTTPProblem(422, str(error)) from error
     name = str(given.get("name") or schema.get("name") or "")
     if not name:
-        raise Problem(422, "The tool has no name: give its json_schema, or source code with a function.")
+        raise HTTPProblem(422, "The tool has no name: give its json_schema, or source code with a function.")
     return name
 
 
@@ -127,19 +127,19 @@ def upload(agents: OpenAgents, given: Mapping[str, Any], known: Mapping[str, Any
     schema = schema or (known or {}).get("json_schema") or {}
     name = str(given.get("name") or schema.get("name") or name_of(given))
     if name in catalogue():
-        raise Problem(409, f"{name!r} is a tool of this server's own; give yours another name.")
+        raise HTTPProblem(409, f"{name!r} is a tool of this server's own; give yours another name.")
     kept = {key: value for key, value in given.items() if value is not None}
     tool = {"id": ids.new("tool"), "created": stamp(utc_now()), **(known or {}), **kept, "name": name, "json_schema": {**schema, "name": name}}
     if source and not given.get("description"):
         tool["description"] = schema.get("description") or tool.get("description")
     agents.tools.put(tool)
-    return _told(tool)
+    return _letta_tool(tool)
 
 
 def tools_of(agents: OpenAgents, definition: AgentDefinition) -> list[dict[str, Any]]:
     """Return an agent's tools."""
     own = [_builtin(tool.name) for tool in agents.profile_of(definition).tools]
-    uploaded = [_told(tool) for tool in map(agents.tools.get, definition.served.get("tool_ids", ())) if tool is not None]
+    uploaded = [_letta_tool(tool) for tool in map(agents.tools.get, definition.served.get("tool_ids", ())) if tool is not None]
     return [*own, *uploaded, *(_builtin(name) for name in definition.served.get("missing_tools", ()))]
 
 
@@ -152,7 +152,7 @@ def with_tools(agents: OpenAgents, definition: AgentDefinition, given: Mapping[s
     names, tool_ids = given.get("tools"), given.get("tool_ids")
     if not at_creation and names is None and tool_ids is None:
         return definition
-    wanted = [named(agents, name) for name in names or ()] + [told_at(agents, one) for one in tool_ids or ()]
+    wanted = [named(agents, name) for name in names or ()] + [tool_at(agents, one) for one in tool_ids or ()]
     base = given.get("include_base_tools") is not False if at_creation else False
     if not base:
         own = (tool.name for tool in profile_of(definition.profile).tools)
