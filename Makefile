@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv install local local-compiled chat serve test test-local lint format types contracts check docs site lock clean
+.PHONY: help venv install local local-compiled chat serve test test-clients test-local lint format types contracts check docs site lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -79,6 +79,10 @@ serve: $(VENV)/.core  ## serve the agents over HTTP at http://127.0.0.1:8283, fo
 
 test: $(VENV)/.dev  ## run the tests (TEST_ARGS="-k words" for some of them)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-clients: $(VENV)/.dev  ## install other makers' clients (npm, Letta's old one) in build/clients and run the tests that drive them
+	@clients=$$(PYTHON=$(BIN)/python scripts/test_clients.sh); eval "$$clients"; \
+	$(BIN)/python -m pytest tests/server/test_programs.py tests/serving/test_js_client.py $(TEST_ARGS)
 
 test-local: $(VENV)/.dev $(VENV)/.local $(VENV)/.small-model  ## run the tests that need llama.cpp and a real model
 	@$(BIN)/python -m pytest -m local $(TEST_ARGS)
