@@ -79,8 +79,8 @@ def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, 
         check(store, Identity.of(settings.owner), agent_id, "write")
         opened.enter_context(Leases(store).hold(_NAMES, settings.turn_wait_seconds))
         owner = owner_of(store, agent_id)  # what other owners' agents are called is not told
-        taken = (d for d in definitions.every(store) if name in (d.agent_id, d.name) and owner_of(store, d.agent_id) == owner)
-        other = next((d for d in taken if d.agent_id != agent_id), None) if name else None
+        same_named = (d for d in definitions.every(store) if name in (d.agent_id, d.name) and owner_of(store, d.agent_id) == owner)
+        other = next((d for d in same_named if d.agent_id != agent_id), None) if name else None
         if other is not None:
             what = "id" if name == other.agent_id else "name"
             raise AgentExists(f"The agent {other.agent_id!r} has the {what} {name!r} already; choose another name.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memgpt_agent.documents import LOADERS, DocumentPassage, Section, load_documents
+from memgpt_agent.documents import LOADERS, DocumentPassage, DocumentSection, load_documents
 from memgpt_agent.errors import DocumentError
 
 NOTES = "# Meeting notes\n\n" + "\n".join(
@@ -77,11 +77,11 @@ def test_reading_is_lazy_and_can_be_stopped(tmp_path: Path) -> None:
         (tmp_path / name).write_text("text")
     opened: list[str] = []
 
-    def loader(path: Path) -> Iterator[Section]:
+    def loader(path: Path) -> Iterator[DocumentSection]:
         opened.append(path.name)
-        yield Section("page one", page=1)
+        yield DocumentSection("page one", page=1)
         opened.append("second page")
-        yield Section("page two", page=2)
+        yield DocumentSection("page two", page=2)
 
     passages = load_documents(tmp_path, loaders={".txt": loader})
     assert opened == []

@@ -437,7 +437,7 @@ def step_by(clock: list[float], agent: MemGPTAgent, store: FaissStore, saver: An
     turns = Turns(
         lambda: agent.graph, "a", Context(agent_id="a"), agent.memory, leases, saver, history_turns=10, wait_seconds=600
     )  # fmt: skip
-    return deliveries.last(turns.take(deliveries.said(text, None))).message
+    return deliveries.last(turns.run(deliveries.said(text, None))).message
 
 
 def test_a_turn_that_was_taken_for_dead_does_not_write_over_its_successor(

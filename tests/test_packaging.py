@@ -92,6 +92,16 @@ def test_a_module_says_in_one_line_what_lives_there(module: Path) -> None:
     assert re.fullmatch(r"[A-Z_a-z`].*\.", line), f"{module}: {line!r} is not a sentence"
 
 
+def test_no_two_classes_have_the_same_name() -> None:
+    """Whoever reads a class name in a traceback or searches for it finds one class."""
+    found: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(f"{module.relative_to(PACKAGE)}:{node.lineno}")
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_reads_no_environment_while_it_is_imported(module: Path) -> None:
     """`os.environ` and `os.getenv` stand inside functions only."""

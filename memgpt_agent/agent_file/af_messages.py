@@ -41,14 +41,14 @@ def translate(agent: ForeignAgent, thread_id: str, now: str, name: str) -> Trans
     Raises:
         AgentFileError: a message has no role.
     """
-    reading = _Reading(agent, thread_id, now)
+    reading = _MessageReader(agent, thread_id, now)
     for place, message in enumerate(agent.messages):
-        reading.take(message, place, f"{name}: message {place}")
+        reading.add(message, place, f"{name}: message {place}")
     reading.finish()
     return reading.done
 
 
-class _Reading:
+class _MessageReader:
     """Goes through the messages once, oldest first."""
 
     def __init__(self, agent: ForeignAgent, thread_id: str, now: str) -> None:
@@ -64,7 +64,7 @@ class _Reading:
         self._skipped: Counter[str] = Counter()
         self._unanswered: set[str] = set()
 
-    def take(self, message: Data, place: int, where: str) -> None:
+    def add(self, message: Data, place: int, where: str) -> None:
         role = str(message.get("role") or "")
         if not role:
             raise AgentFileError(f"{where} has no role. Nothing was imported.")

@@ -67,8 +67,8 @@ def _newer(data: Data, name: str) -> list[ForeignAgent]:
         raise AgentFileError(f"{name} holds no agent. Nothing was imported.")
     blocks, tools = _by_id(data, "blocks", name), _by_id(data, "tools", name)
     dropped: list[str] = []
-    lists: Data = {part: objects(data, part, name) for part in _SHARED[:3]}
-    shared: Data = without_secrets({**lists, "metadata": data.get("metadata") or {}}, "", dropped)
+    shared_objects: Data = {part: objects(data, part, name) for part in _SHARED[:3]}
+    shared: Data = without_secrets({**shared_objects, "metadata": data.get("metadata") or {}}, "", dropped)
     unknown = [f"{key!r}: this program does not know it" for key in sorted(data.keys() - _KNOWN) if data[key]]
     found: list[ForeignAgent] = []
     for place, agent in enumerate(agents):

@@ -76,7 +76,7 @@ def export_agent(
         definition = definitions.existing(store, agent_id, Identity.of(settings.owner))
         for thread_id in definition.threads:
             opened.enter_context(Leases(store).hold(thread_id, settings.turn_wait_seconds))
-        reading = _Reading(store, checkpointer, agent_id, vectors=vectors)
+        reading = _ExportReader(store, checkpointer, agent_id, vectors=vectors)
         if not isinstance(target, Path):
             target.writelines(reading.lines())
             return reading.done
@@ -98,7 +98,7 @@ def write_whole(target: Path, text: Iterator[str]) -> None:
         raise
 
 
-class _Reading:
+class _ExportReader:
     """Reads an agent while it is being written."""
 
     def __init__(

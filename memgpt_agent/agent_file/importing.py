@@ -84,7 +84,7 @@ def import_agents(
             else sources
         )
         _check_owner(sources, settings)
-        writings = [_Writing(one, store, checkpointer, source.name) for one in sources]
+        writings = [_AgentWriter(one, store, checkpointer, source.name) for one in sources]
         ids = [writing.done.agent_id for writing in writings]
         if len(set(ids)) < len(ids):
             raise AgentFileError(f"{source.name} holds two agents of one name: {', '.join(ids)}. Nothing was imported.")
@@ -93,7 +93,7 @@ def import_agents(
                 writing.write(progress)
             except BaseException:
                 for earlier in writings[:done]:
-                    earlier.take_back()
+                    earlier.undo()
                 raise
         return [writing.done for writing in writings]
 
@@ -151,7 +151,7 @@ def _moved(tier: str, item: StoredItem, new: dict[str, str]) -> StoredItem:
     return item.model_copy(update={"key": key, "value": {**item.value, **renamed}})
 
 
-class _Writing:
+class _AgentWriter:
     """Writes one agent; everything is checked before."""
 
     def __init__(self, source: Source, store: BaseStore, checkpointer: BaseCheckpointSaver[Any], name: str) -> None:
@@ -276,15 +276,15 @@ class _Writing:
             ]
             put_all(self._store, self._items, last, vectors_by=self._vectors_by, progress=progress)
         except BaseException:
-            self._take_threads_back()
+            self._delete_threads()
             raise
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """Delete the agent again that this import has made, because another of the same file could not be made."""
         deletion.delete(self._store, self.done.agent_id)
-        self._take_threads_back()
+        self._delete_threads()
 
-    def _take_threads_back(self) -> None:
+    def _delete_threads(self) -> None:
         for thread in self._threads:
             self._checkpointer.delete_thread(thread)
         self._store.delete(namespaces.IMPORTS, self.done.agent_id)

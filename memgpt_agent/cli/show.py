@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.archival import Passage
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.recall import Message
-    from memgpt_agent.turns.taking_back import UndoneTurn
     from memgpt_agent.turns.turn_reader import AgentResponse
+    from memgpt_agent.turns.undo import UndoneTurn
 
 _SAID_CHARS = 120
 

@@ -13,7 +13,7 @@ from memgpt_agent.documents.passages import (
     without_text,
 )
 from memgpt_agent.documents.reading import DocumentReader
-from memgpt_agent.documents.sections import Section
+from memgpt_agent.documents.sections import DocumentSection
 
 __all__ = [
     "LOADERS",
@@ -21,9 +21,9 @@ __all__ = [
     "DocumentFile",
     "DocumentPassage",
     "DocumentReader",
+    "DocumentSection",
     "Limits",
     "Loader",
-    "Section",
     "Skipped",
     "content_of",
     "cut",

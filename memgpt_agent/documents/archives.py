@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from memgpt_agent.documents.sections import Counted, Note, Section, Source, too_much_text
+from memgpt_agent.documents.sections import Counted, DocumentSection, DocumentSource, ReadingNote, too_much_text
 from memgpt_agent.documents.web_pages import decode_declared, shown
 from memgpt_agent.errors import DocumentError
 
@@ -20,7 +20,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 class Archive:
     """A zip archive whose members are read within a source's budget."""
 
-    def __init__(self, data: bytes, source: Source) -> None:
+    def __init__(self, data: bytes, source: DocumentSource) -> None:
         self._source = source
         if data.startswith(_OLE):
             raise DocumentError(
@@ -75,7 +75,7 @@ class Archive:
 
 def read_xml(
     stream: Counted,
-    source: Source,
+    source: DocumentSource,
     start: Callable[[str, Mapping[str, str]], None],
     end: Callable[[str], None] | None = None,
     data: Callable[[str], None] | None = None,
@@ -118,7 +118,7 @@ def bare(name: str) -> str:
 class _Text:
     """Puts text together from the events of a text document: Word's, PowerPoint's or OpenDocument's."""
 
-    def __init__(self, form: Literal["word", "slides", "open"], source: Source) -> None:
+    def __init__(self, form: Literal["word", "slides", "open"], source: DocumentSource) -> None:
         self._form = form
         self._source = source
         self._chars = 0
@@ -185,22 +185,22 @@ class _Text:
         return "\n".join(line.rstrip().removesuffix("|").replace("  |", " |").rstrip() for line in lines).strip("\n")
 
 
-def _text_of(archive: Archive, part: str, source: Source, form: Literal["word", "slides", "open"]) -> str:
+def _text_of(archive: Archive, part: str, source: DocumentSource, form: Literal["word", "slides", "open"]) -> str:
     text = _Text(form, source)
     read_xml(archive.stream(part), source, text.start, text.end, text.data)
     return text.text()
 
 
-def parse_word(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_word(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a Word document's text, its notes, headers and footers; its lines are counted in the text, as it has none of its own."""
     archive = Archive(data, source)
     parts = ["word/document.xml", "word/footnotes.xml", "word/endnotes.xml"]
     texts = [_text_of(archive, part, source, "word") for part in parts if part == parts[0] or part in archive.names]
     edges = [_text_of(archive, part, source, "word") for kind in ("header", "footer") for part in archive.numbered(f"word/{kind}")]
-    yield Section("\n".join(text for text in (*texts, *dict.fromkeys(edges)) if text.strip()))
+    yield DocumentSection("\n".join(text for text in (*texts, *dict.fromkeys(edges)) if text.strip()))
 
 
-def parse_slides(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_slides(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a PowerPoint presentation slide by slide, in their order, each with its notes; hidden slides are left out."""
     archive = Archive(data, source)
     parts = archive.relations("ppt/presentation.xml")
@@ -216,20 +216,20 @@ def parse_slides(data: bytes, source: Source) -> Iterator[Section | Note]:
             if kind == "notesSlide" and (said := _text_of(archive, notes, source, "slides").strip()):
                 text = f"{text}\nNotes: {said}"
         if text.strip():
-            yield Section(text, page=number, unit="slide")
+            yield DocumentSection(text, page=number, unit="slide")
     if hidden:
-        yield Note(f"hidden slides were left out: {', '.join(hidden[:20])}")
+        yield ReadingNote(f"hidden slides were left out: {', '.join(hidden[:20])}")
 
 
-def parse_open_document(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_open_document(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read an OpenDocument text or presentation; tracked changes, comments and hidden text are left out."""
     archive = Archive(data, source)
     if "META-INF/manifest.xml" in archive.names and any(_elements(archive, "META-INF/manifest.xml", source, "encryption-data")):
         raise DocumentError(f"{source.name} is locked with a password. Save it without one.")
-    yield Section(_text_of(archive, "content.xml", source, "open"))
+    yield DocumentSection(_text_of(archive, "content.xml", source, "open"))
 
 
-def parse_book(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_book(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read an EPUB book chapter by chapter, in the order of its spine."""
     archive = Archive(data, source)
     if "META-INF/encryption.xml" in archive.names and "META-INF/rights.xml" in archive.names:
@@ -246,10 +246,10 @@ def parse_book(data: bytes, source: Source) -> Iterator[Section | Note]:
             text, _ = decode_declared(archive.bytes_of(member), f"{member} in {source.name}")
             chapter = shown(text)
             if chapter.text.strip():
-                yield Section(chapter.text.strip("\n"), page=number, title=chapter.title, unit="chapter")
+                yield DocumentSection(chapter.text.strip("\n"), page=number, title=chapter.title, unit="chapter")
 
 
-def _elements(archive: Archive, part: str, source: Source, tag: str) -> list[Mapping[str, str]]:
+def _elements(archive: Archive, part: str, source: DocumentSource, tag: str) -> list[Mapping[str, str]]:
     """Return the attributes of a part's elements of one name."""
     found: list[Mapping[str, str]] = []
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from memgpt_agent.documents.limits import Limits
 from memgpt_agent.documents.loaders import PARSERS
-from memgpt_agent.documents.sections import Note, Source, too_much_text
+from memgpt_agent.documents.sections import DocumentSource, ReadingNote, too_much_text
 from memgpt_agent.errors import DocumentError, MissingDependency
 
 
@@ -26,7 +26,7 @@ def main() -> None:
 def _answers(data: bytes, job: dict[str, Any], limits: Limits) -> Iterator[dict[str, Any]]:
     name = str(job["name"])
     try:
-        yield from _parsed(data, str(job["kind"]), Source(name, str(job["suffix"]), limits))
+        yield from _parsed(data, str(job["kind"]), DocumentSource(name, str(job["suffix"]), limits))
         yield {"end": "done"}
     except (DocumentError, MissingDependency) as error:
         yield {"end": type(error).__name__, "said": str(error)}
@@ -42,12 +42,12 @@ def _answers(data: bytes, job: dict[str, Any], limits: Limits) -> Iterator[dict[
         yield {"end": "DocumentError", "said": said}
 
 
-def _parsed(data: bytes, kind: str, source: Source) -> Iterator[dict[str, Any]]:
+def _parsed(data: bytes, kind: str, source: DocumentSource) -> Iterator[dict[str, Any]]:
     chars = parts = 0
     last: int | None = None  # a long page or sheet comes in several sections, one behind the other
     limits = source.limits
     for found in PARSERS[kind](data, source):
-        if isinstance(found, Note):
+        if isinstance(found, ReadingNote):
             yield {"note": found.text[:1_000]}
             continue
         chars += len(found.text)

@@ -13,12 +13,12 @@ from memgpt_agent.documents.encodings import decode
 from memgpt_agent.documents.limits import DEFAULT_LIMITS
 from memgpt_agent.documents.mail import MailParser
 from memgpt_agent.documents.opening import read_bytes
-from memgpt_agent.documents.sections import Note, Parse, Section, Source
+from memgpt_agent.documents.sections import DocumentSection, DocumentSource, Parse, ReadingNote
 from memgpt_agent.documents.tables import parse_csv, parse_workbook
 from memgpt_agent.documents.web_pages import parse_html, shown
 from memgpt_agent.errors import DocumentError
 
-Loader = Callable[[Path], Iterator[Section]]
+Loader = Callable[[Path], Iterator[DocumentSection]]
 """Read one file, lazily. May raise anything: it is told as a DocumentError that names the file."""
 
 _OUTPUT_CHARS = 20_000
@@ -26,16 +26,16 @@ _OUTPUT_CHARS = 20_000
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def parse_text(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_text(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a text of any kind as it stands; a Markdown heading is its title."""
     text, note = decode(data, source.name)
     if note:
-        yield Note(note)
+        yield ReadingNote(note)
     heading = next((line for line in text.split("\n") if line[:2] in {"# ", "#\t"}), "") if source.suffix in {".md", ".markdown"} else ""
-    yield Section(text, title=heading[1:].strip().rstrip("#").strip() or None)
+    yield DocumentSection(text, title=heading[1:].strip().rstrip("#").strip() or None)
 
 
-def parse_pdf(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_pdf(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a PDF page by page; pages without text are told."""
     from pypdf import PdfReader
 
@@ -50,9 +50,9 @@ def parse_pdf(data: bytes, source: Source) -> Iterator[Section | Note]:
         text = _unbroken(page.extract_text().replace("\0", ""))
         if not text.strip():
             empty.append(number)
-        yield Section(text, page=number, title=title or None)
+        yield DocumentSection(text, page=number, title=title or None)
     if empty and len(empty) < number:
-        yield Note(
+        yield ReadingNote(
             f"{_pages(empty)} of {number} hold no text; if they were scanned, put them through text recognition (OCR) first"
         )
 
@@ -69,7 +69,7 @@ def _pages(numbers: list[int]) -> str:
     return f"{'page' if len(numbers) == 1 else 'pages'} {', '.join(shown_runs)}"
 
 
-def parse_notebook(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_notebook(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a notebook's cells in order, prose, code and the text of their outputs; a page is a cell."""
     text, _ = decode(data, source.name)
     notebook: Any = json.loads(text)
@@ -84,7 +84,7 @@ def parse_notebook(data: bytes, source: Source) -> Iterator[Section | Note]:
         parts = [_joined(known.get("source")), *(_output(one) for one in (cast(list[Any], outputs) if isinstance(outputs, list) else []))]
         whole = "\n".join(part.rstrip("\n") for part in parts if part.strip())
         if whole:
-            yield Section(whole, page=number, unit="cell")
+            yield DocumentSection(whole, page=number, unit="cell")
 
 
 def _joined(value: Any) -> str:
@@ -109,14 +109,14 @@ def _output(output: Any) -> str:
     return said if len(said) <= _OUTPUT_CHARS else f"{said[:_OUTPUT_CHARS]} ... (output cut)"
 
 
-def parse_rtf(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_rtf(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read the text of a Rich Text document."""
     from striprtf import striprtf
 
     if not data.lstrip().startswith(b"{\\rtf"):
         raise DocumentError(f"{source.name} is no Rich Text document.")
     text: str = cast(Any, striprtf).rtf_to_text(data.decode("latin-1"), errors="replace")
-    yield Section(text.replace("\0", "").strip("\n"))
+    yield DocumentSection(text.replace("\0", "").strip("\n"))
 
 
 def _unbroken(text: str) -> str:
@@ -174,13 +174,13 @@ class BoundedLoader:
     kind: str
     """A key of `PARSERS`."""
 
-    def __call__(self, path: Path) -> Iterator[Section]:
+    def __call__(self, path: Path) -> Iterator[DocumentSection]:
         """Read a file within the usual limits."""
         from memgpt_agent.documents.reading import DocumentReader
 
         with DocumentReader() as reader:
             for found in reader.parse(read_bytes(path, DEFAULT_LIMITS), path, self.kind):
-                if isinstance(found, Section):
+                if isinstance(found, DocumentSection):
                     yield found
 
 

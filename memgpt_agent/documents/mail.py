@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 
 from memgpt_agent.documents.encodings import decode
-from memgpt_agent.documents.sections import Note, Parse, Section, Source
+from memgpt_agent.documents.sections import DocumentSection, DocumentSource, Parse, ReadingNote
 from memgpt_agent.documents.web_pages import shown
 from memgpt_agent.errors import DocumentError
 
@@ -21,7 +21,7 @@ class MailParser:
     def __init__(self, parser_of: Callable[[str], Parse | None]) -> None:
         self._parser_of = parser_of
 
-    def __call__(self, data: bytes, source: Source) -> Iterator[Section | Note]:
+    def __call__(self, data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
         """Read a message: its head and what was said in it, then what was attached, under its name."""
         message = email.message_from_bytes(data, policy=email.policy.default)
         if not message.keys():
@@ -29,32 +29,32 @@ class MailParser:
         head = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name)))
         body = message.get_body(preferencelist=("plain", "html"))
         said = _said(body, source) if isinstance(body, EmailMessage) else ""
-        yield Section(f"{head}\n\n{said}".strip(), title=_header(message, "Subject") or None)
+        yield DocumentSection(f"{head}\n\n{said}".strip(), title=_header(message, "Subject") or None)
         for number, part in enumerate(_parts(message)):
             if number > _PARTS:
                 raise DocumentError(f"{source.name} has more than {_PARTS} parts.")
             if part is not body and (name := _file_name(part)):
                 yield from self._attached(part, name, source)
 
-    def _attached(self, part: EmailMessage, name: str, source: Source) -> Iterator[Section | Note]:
+    def _attached(self, part: EmailMessage, name: str, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
         inner = source.inner(name)
         parse = self._parser_of(inner.suffix)
         if parse is None:
-            yield Note(f"the attachment {name!r} is of a kind that is not read")
+            yield ReadingNote(f"the attachment {name!r} is of a kind that is not read")
             return
         payload = part.get_payload(decode=True)
         data = payload if isinstance(payload, bytes) else b"".join(bytes(one) for one in part.iter_parts())
         try:
             source.expand(len(data))
             for found in parse(data, inner):
-                if isinstance(found, Note):
-                    yield Note(f"attachment {name!r}: {found.text}")
+                if isinstance(found, ReadingNote):
+                    yield ReadingNote(f"attachment {name!r}: {found.text}")
                 else:
-                    yield Section(f"Attachment {name}:\n{found.text}", title=name)
+                    yield DocumentSection(f"Attachment {name}:\n{found.text}", title=name)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - a damaged attachment can make a parser raise anything; the message is read all the same
-            yield Note(f"the attachment {name!r} cannot be read: {error}")
+            yield ReadingNote(f"the attachment {name!r} cannot be read: {error}")
 
 
 def _parts(message: EmailMessage) -> Iterator[EmailMessage]:
@@ -81,7 +81,7 @@ def _file_name(part: EmailMessage) -> str:
     return " ".join(name.replace("\\", "/").rpartition("/")[2].split())[:200]
 
 
-def _said(part: EmailMessage, source: Source) -> str:
+def _said(part: EmailMessage, source: DocumentSource) -> str:
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
     source.expand(len(data))

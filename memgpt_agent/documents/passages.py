@@ -14,7 +14,7 @@ from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
 from memgpt_agent.documents.loaders import BoundedLoader, Loader
 from memgpt_agent.documents.opening import read_bytes
 from memgpt_agent.documents.reading import DocumentReader
-from memgpt_agent.documents.sections import Section
+from memgpt_agent.documents.sections import DocumentSection
 from memgpt_agent.errors import DocumentError, MissingDependency
 
 PASSAGE_CHARS = 800
@@ -150,7 +150,7 @@ class Content:
         self.notes: list[str] = []
         """What a person should know of how it was read; complete when all sections were taken."""
 
-    def sections(self) -> Iterator[Section]:
+    def sections(self) -> Iterator[DocumentSection]:
         """Yield what it holds.
 
         Raises:
@@ -161,7 +161,7 @@ class Content:
             yield from _foreign(file)
             return
         for found in self._reader.parse(self._data, file.path, file.loader.kind, file.limits):
-            if isinstance(found, Section):
+            if isinstance(found, DocumentSection):
                 yield found
             else:
                 self.notes.append(found.text)
@@ -183,7 +183,7 @@ def content_of(file: DocumentFile, reader: DocumentReader) -> Content:
     return Content(file, reader)
 
 
-def read_sections(file: DocumentFile, reader: DocumentReader | None = None) -> Iterator[Section]:
+def read_sections(file: DocumentFile, reader: DocumentReader | None = None) -> Iterator[DocumentSection]:
     """Yield the sections of a file, by a reader that serves several files, or by one for this file alone.
 
     Raises:
@@ -193,7 +193,7 @@ def read_sections(file: DocumentFile, reader: DocumentReader | None = None) -> I
         yield from Content(file, open_reader).sections()
 
 
-def _foreign(file: DocumentFile) -> Iterator[Section]:
+def _foreign(file: DocumentFile) -> Iterator[DocumentSection]:
     try:
         yield from file.loader(file.path)
     except (DocumentError, MissingDependency):
@@ -213,7 +213,7 @@ def split_lines(text: str) -> list[str]:
 
 def cut(
     file: DocumentFile,
-    sections: Iterable[Section],
+    sections: Iterable[DocumentSection],
     *,
     passage_chars: int = PASSAGE_CHARS,
     overlap_chars: int = OVERLAP_CHARS,

@@ -17,7 +17,7 @@ from typing import IO, Any, Self, cast
 from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
 from memgpt_agent.documents.loaders import parse_text
 from memgpt_agent.documents.opening import printable
-from memgpt_agent.documents.sections import Note, Section, Source
+from memgpt_agent.documents.sections import DocumentSection, DocumentSource, ReadingNote
 from memgpt_agent.errors import DocumentError, MissingDependency
 
 _PACKAGES = Path(__file__).resolve().parents[2]
@@ -59,33 +59,33 @@ class DocumentReader:
                 with suppress(OSError):
                     cast(IO[bytes], pipe).close()
 
-    def parse(self, data: bytes, path: Path, kind: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Section | Note]:
+    def parse(self, data: bytes, path: Path, kind: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[DocumentSection | ReadingNote]:
         """Yield the sections and notes of a file's bytes; ``path`` is only its name.
 
         Raises:
             DocumentError: it cannot be parsed, or exceeds the limits.
             MissingDependency: the package that reads this kind is not installed.
         """
-        source = Source(printable(str(path)), path.suffix.lower(), limits)
+        source = DocumentSource(printable(str(path)), path.suffix.lower(), limits)
         if kind == "text" and len(data) <= limits.text_chars and _is_utf8(data):
             yield from parse_text(data, source)
             return
         complete = False
         try:
-            for answer in self._told(data, source, kind):
+            for answer in self._answer_line(data, source, kind):
                 if "end" in answer:
                     complete = True
                     self._raise(answer, source)
                     return
                 elif "note" in answer:
-                    yield Note(str(answer["note"]))
+                    yield ReadingNote(str(answer["note"]))
                 else:
                     yield _section(answer)
         finally:
             if not complete:  # it is in the middle of a file that nobody wants to hear more of, or has died
                 self.close()
 
-    def _raise(self, answer: dict[str, Any], source: Source) -> None:
+    def _raise(self, answer: dict[str, Any], source: DocumentSource) -> None:
         match answer["end"]:
             case "done":
                 return
@@ -97,7 +97,7 @@ class DocumentReader:
             case _:
                 raise DocumentError(str(answer["said"]))
 
-    def _told(self, data: bytes, source: Source, kind: str) -> Iterator[dict[str, Any]]:
+    def _answer_line(self, data: bytes, source: DocumentSource, kind: str) -> Iterator[dict[str, Any]]:
         process = self._started()
         given, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
         head = {"kind": kind, "name": source.name, "suffix": source.suffix, "size": len(data), "limits": asdict(source.limits)}
@@ -119,7 +119,7 @@ class DocumentReader:
                 raise self._died(process, source, late)
             yield json.loads(line)
 
-    def _died(self, process: "subprocess.Popen[bytes]", source: Source, late: threading.Event) -> DocumentError:
+    def _died(self, process: "subprocess.Popen[bytes]", source: DocumentSource, late: threading.Event) -> DocumentError:
         code = process.wait()
         if late.is_set() or (os.name == "posix" and code == -signal.SIGXCPU):
             return DocumentError(
@@ -168,11 +168,11 @@ def _is_utf8(data: bytes) -> bool:
         return False
 
 
-def _too_much_memory(source: Source) -> DocumentError:
+def _too_much_memory(source: DocumentSource) -> DocumentError:
     return DocumentError(f"{source.name} needs more than {source.limits.memory_bytes:,} bytes of memory to be read. It was not read.")
 
 
-def _section(answer: dict[str, Any]) -> Section:
+def _section(answer: dict[str, Any]) -> DocumentSection:
     lines: Any = answer["lines"]
     named: dict[str, Any] = {**answer, "lines": (lines[0], lines[1]) if lines else None}
-    return Section(**named)
+    return DocumentSection(**named)

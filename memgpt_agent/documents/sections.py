@@ -14,7 +14,7 @@ _DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Section:
+class DocumentSection:
     """A part of a document that is never joined with the next: a page of a PDF, a notebook's cell, a whole text."""
 
     text: str
@@ -32,7 +32,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Note:
+class ReadingNote:
     """What a person should know of how a file was read: pages without text, a guessed encoding."""
 
     text: str
@@ -40,7 +40,7 @@ class Note:
 
 
 @dataclass
-class Source:
+class DocumentSource:
     """A file that is being read, or an attachment within one; all of them draw on the same budget."""
 
     name: str
@@ -65,7 +65,7 @@ class Source:
                 f"{self.name} unpacks to more than {self.limits.expanded_bytes:,} bytes, as a zip bomb does. It was not read."
             )
 
-    def inner(self, name: str) -> "Source":
+    def inner(self, name: str) -> "DocumentSource":
         """Return the source of an attachment.
 
         Raises:
@@ -73,24 +73,24 @@ class Source:
         """
         if self.depth >= _DEPTH:
             raise DocumentError(f"{self.name} holds attachments within attachments, more than {_DEPTH} deep.")
-        return Source(f"{name} in {self.name}", Path(name).suffix.lower(), self.limits, self.depth + 1, self._expanded)
+        return DocumentSource(f"{name} in {self.name}", Path(name).suffix.lower(), self.limits, self.depth + 1, self._expanded)
 
 
-def too_much_text(source: Source) -> DocumentError:
+def too_much_text(source: DocumentSource) -> DocumentError:
     """Return the error for a file that holds more text than it may."""
     return DocumentError(
         f"{source.name} holds more than {source.limits.text_chars:,} characters of text. Split it, or raise the limit (memgpt load --max-mb)."
     )
 
 
-Parse = Callable[[bytes, Source], Iterator[Section | Note]]
+Parse = Callable[[bytes, DocumentSource], Iterator[DocumentSection | ReadingNote]]
 """Read a file's bytes. May raise anything: it is told as a DocumentError that names the file."""
 
 
 class Counted(BufferedIOBase):
     """A stream whose bytes count as expanded when they are read."""
 
-    def __init__(self, stream: IO[bytes], source: Source) -> None:
+    def __init__(self, stream: IO[bytes], source: DocumentSource) -> None:
         self._stream = stream
         self._source = source
 

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import Any
 
 from memgpt_agent.documents.encodings import decode
-from memgpt_agent.documents.sections import Note, Section, Source
+from memgpt_agent.documents.sections import DocumentSection, DocumentSource, ReadingNote
 
 _ROWS_CHARS = 600
 """Rows of a table are gathered up to this length, so that a search shows some of them together."""
@@ -17,18 +17,18 @@ _LOOKED_AT = 100
 _DELIMITERS = ",;\t|"
 
 
-def parse_csv(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_csv(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a table, with the file's lines; the delimiter is found out, and lines above the header are text of their own."""
     text, note = decode(data, source.name)
     if note:
-        yield Note(note)
+        yield ReadingNote(note)
     csv.field_size_limit(source.limits.text_chars)
     delimiter = "\t" if source.suffix == ".tsv" and "\t" in text else _delimiter(text)
     rows = csv.reader(io.StringIO(text), delimiter=delimiter)
     yield from gathered((row, rows.line_num) for row in rows)
 
 
-def parse_workbook(data: bytes, _source: Source) -> Iterator[Section | Note]:
+def parse_workbook(data: bytes, _source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read the sheets of a workbook (Excel, OpenDocument); a page is a sheet, and its lines are rows."""
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
@@ -41,9 +41,9 @@ def parse_workbook(data: bytes, _source: Source) -> Iterator[Section | Note]:
         sheet: Any = workbook.get_sheet_by_name(about.name)
         rows = (([_cell(value) for value in row], line) for line, row in enumerate(sheet.iter_rows(), start=1))
         for section in gathered(row for row in rows if any(row[0])):
-            yield Section(section.text, page=number, title=str(about.name), unit="sheet")
+            yield DocumentSection(section.text, page=number, title=str(about.name), unit="sheet")
     if hidden:
-        yield Note(f"hidden sheets were left out: {', '.join(hidden[:10])}")
+        yield ReadingNote(f"hidden sheets were left out: {', '.join(hidden[:10])}")
 
 
 def _cell(value: Any) -> str:
@@ -68,7 +68,7 @@ def _delimiter(text: str) -> str:
     return chosen
 
 
-def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[Section]:
+def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[DocumentSection]:
     """Yield a table's rows in readable sections; each row comes with the number of its last line."""
     ahead = iter(rows)
     beginning = list(islice(ahead, _LOOKED_AT))
@@ -76,7 +76,7 @@ def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[Section]:
     above = [text for row, _ in beginning[:header] if (text := " ".join(value for value in row if value.strip()))]
     before = beginning[header - 1][1] if header else 0
     if above:
-        yield Section("\n".join(above), lines=(1, before))
+        yield DocumentSection("\n".join(above), lines=(1, before))
     if header == len(beginning):
         return
     names = list(beginning[header][0])
@@ -88,14 +88,14 @@ def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[Section]:
     for row, line in chain(beginning[header + 1 :], ahead):
         shown, empty = _shown(names, row), False
         if text and len(text) + len(shown) > _ROWS_CHARS:
-            yield Section(text, lines=(first, before))
+            yield DocumentSection(text, lines=(first, before))
             text, first = "", before + 1
         text = f"{text}\n{shown}" if text else shown
         before = line
     if text:
-        yield Section(text, lines=(first, before))
+        yield DocumentSection(text, lines=(first, before))
     elif empty:
-        yield Section(", ".join(names), lines=(before, before))
+        yield DocumentSection(", ".join(names), lines=(before, before))
 
 
 def _shown(names: Sequence[str], row: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 from memgpt_agent.documents.encodings import decode
-from memgpt_agent.documents.sections import Note, Section, Source
+from memgpt_agent.documents.sections import DocumentSection, DocumentSource, ReadingNote
 
 _NEVER = frozenset({
     "script", "style", "template", "noscript", "head", "iframe", "noembed", "noframes", "datalist", "object", "audio", "video", "canvas",
@@ -42,11 +42,11 @@ _SIMPLE = re.compile(r"([a-z][a-z0-9]*)?(?:\.([\w-]+)|#([\w-]+))?", re.IGNORECAS
 _ZERO = re.compile(r"0+(?:\.0*)?(?:px|em|rem|pt|%|vh|vw|cm|mm|in)?$")
 
 
-def parse_html(data: bytes, source: Source) -> Iterator[Section | Note]:
+def parse_html(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a page as a reader sees it, by itself: scripts and styles from elsewhere are not fetched."""
     text, note = decode_declared(data, source.name)
     if note:
-        yield Note(note)
+        yield ReadingNote(note)
     yield shown(text)
 
 
@@ -64,12 +64,12 @@ def decode_declared(data: bytes, name: str) -> tuple[str, str]:
     return decode(data, name)
 
 
-def shown(text: str) -> Section:
+def shown(text: str) -> DocumentSection:
     """Return what a page shows, with its title."""
     reader = _ShownText(_hiding_rules(text))
     reader.feed(text)
     reader.close()
-    return Section(reader.text(), title=" ".join(reader.title.split()) or None)
+    return DocumentSection(reader.text(), title=" ".join(reader.title.split()) or None)
 
 
 def _hides(declarations: str) -> bool:

@@ -14,15 +14,15 @@ class Turnstile:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[Future[None]] = deque()
-        self._taken = False
+        self._occupied = False
         self.users = 0
 
     def _arrive(self) -> "Future[None]":
         ticket: Future[None] = Future()
         with self._lock:
             self._waiting.append(ticket)
-            if not self._taken:
-                self._taken = self._next()
+            if not self._occupied:
+                self._occupied = self._next()
         return ticket
 
     def _next(self) -> bool:
@@ -63,7 +63,7 @@ class Turnstile:
     def leave(self) -> None:
         """Let the next one in."""
         with self._lock:
-            self._taken = self._next()
+            self._occupied = self._next()
 
 
 _open: dict[Hashable, Turnstile] = {}

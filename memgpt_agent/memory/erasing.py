@@ -14,7 +14,7 @@ from memgpt_agent.errors import ConversationBusy, StoreError
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.forgetting import Forgetting
-from memgpt_agent.memory.forgetting.note import Note
+from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.store.base import BaseMemoryStore
 
 Tell = Callable[[str], None]
@@ -58,7 +58,7 @@ def erase(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, agent_id: st
         _finish(store, checkpointer, tell)
 
 
-def forget(forgetting: Forgetting, note: Note, wait_seconds: float, tell: Tell) -> None:
+def forget(forgetting: Forgetting, note: ForgetNote, wait_seconds: float, tell: Tell) -> None:
     """Erase what a note says, once the turns of its conversations are over; see ``ForgetPlan.erase``.
 
     Raises:
@@ -120,14 +120,14 @@ def before_opening(
         raise ConversationBusy(f"The agent {agent_id!r} is being erased. Try again when `memgpt agents delete {agent_id}` is done.")
 
 
-def _forget_noted(forgetting: Forgetting, notes: Sequence[Note], wait_seconds: float, tell: Tell) -> None:
+def _forget_noted(forgetting: Forgetting, notes: Sequence[ForgetNote], wait_seconds: float, tell: Tell) -> None:
     """Carry out notes of which a kill, or nobody before, has left something to do."""
     for note in notes:
         with ExitStack() as held:
             forgetting.carry_out(note, forgetting.fence(note, wait_seconds, held), tell)
 
 
-def _end(forgetting: Forgetting, notes: Sequence[Note], tell: Tell) -> None:
+def _end(forgetting: Forgetting, notes: Sequence[ForgetNote], tell: Tell) -> None:
     """Rewrite the files behind notes that were carried out: first the conversations', then, without the notes, the memory's."""
     store, checkpointer = forgetting.store, forgetting.checkpointer
     if isinstance(checkpointer, SqliteCheckpointer):

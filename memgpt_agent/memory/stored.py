@@ -165,7 +165,7 @@ class LetterItem(Letter):
 
 
 @dataclass(frozen=True)
-class ToldItem:
+class TurnLettersItem:
     """The letters that a turn was told."""
 
     letters: Texts

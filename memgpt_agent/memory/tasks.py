@@ -88,8 +88,8 @@ class _List:
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> "_List":
-        lists = {name: tuple(_task(task) for task in value[name]) for name in ("open", "leaving", "closed")}
-        return cls(value["next"], **lists, causes=tuple(value["causes"]))
+        groups = {name: tuple(_task(task) for task in value[name]) for name in ("open", "leaving", "closed")}
+        return cls(value["next"], **groups, causes=tuple(value["causes"]))
 
 
 class TaskList:
@@ -240,8 +240,8 @@ def local_day(time: str, time_zone: str) -> str:
 
 
 def _value(tasks: _List) -> dict[str, Any]:
-    lists = {name: [_as_value(task) for task in getattr(tasks, name)] for name in ("open", "leaving", "closed")}
-    return {"next": tasks.next, **lists, "causes": list(tasks.causes)}
+    groups = {name: [_as_value(task) for task in getattr(tasks, name)] for name in ("open", "leaving", "closed")}
+    return {"next": tasks.next, **groups, "causes": list(tasks.causes)}
 
 
 def _as_value(task: Task) -> dict[str, Any]:

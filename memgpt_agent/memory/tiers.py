@@ -36,7 +36,7 @@ from memgpt_agent.memory.stored import (
     SleepItem,
     SortedItem,
     TaskItem,
-    ToldItem,
+    TurnLettersItem,
     VersionItem,
     ViewsItem,
 )
@@ -212,7 +212,7 @@ _OF_AN_AGENT = (
     Tier("runs", RunItem, _by_id, names=TierFields("input", "created", "thread_id")),
     Tier("inbox", LetterItem, _by_id, beside=frozenset(), names=_LETTER),
     Tier("letters_waiting", LetterItem, _by_id, beside=frozenset(), names=_LETTER),
-    Tier("letters_told", ToldItem),
+    Tier("letters_told", TurnLettersItem),
     Tier("letters", SortedItem, only="sorted"),
     Tier("agent_file", OriginalItem, only=ORIGINAL, in_agent_file=True),
 )  # fmt: skip

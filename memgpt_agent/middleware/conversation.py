@@ -18,7 +18,7 @@ from langchain_core.messages import (
 from memgpt_agent.events import Mark, mark_of, merged_marks, with_mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.middleware.registers import Registers
+from memgpt_agent.middleware.registers import MiddlewareRegisters
 from memgpt_agent.nodes.arrivals import no_turn, remember
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn
@@ -50,7 +50,7 @@ def is_summary_of_others(message: BaseMessage) -> bool:
 
 
 @dataclass
-class Conversation:
+class MiddlewareConversation:
     """The messages of the state, each with this agent's own note, and what is to be changed in the state."""
 
     session: Session
@@ -63,8 +63,8 @@ class Conversation:
 
     @classmethod
     def received(
-        cls, session: Session, registers: Registers, messages: Sequence[AnyMessage], *, stateless: bool
-    ) -> "Conversation":
+        cls, session: Session, registers: MiddlewareRegisters, messages: Sequence[AnyMessage], *, stateless: bool
+    ) -> "MiddlewareConversation":
         """Take in what is new, note it, and keep it in recall memory; what recall knows is not kept again.
 
         The newest thing that a person said begins a turn.
@@ -138,7 +138,7 @@ class Conversation:
         self.messages = [m for m in self.messages if m.id not in ids]
 
 
-def update_of(state: Sequence[AnyMessage], conversation: Conversation, evicted: Sequence[AnyMessage]) -> list[Any]:
+def update_of(state: Sequence[AnyMessage], conversation: MiddlewareConversation, evicted: Sequence[AnyMessage]) -> list[Any]:
     """Return the update of the state's messages: our notes, and the removal of what was evicted."""
     agent = conversation.session.agent
     changed = {m.id: m for m in conversation.changed}

@@ -30,14 +30,14 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block
-from memgpt_agent.middleware.conversation import Conversation, is_summary_of_others, update_of
+from memgpt_agent.middleware.conversation import MiddlewareConversation, is_summary_of_others, update_of
 from memgpt_agent.middleware.in_order import InOrder
 from memgpt_agent.middleware.kept_tools import kept_tools
-from memgpt_agent.middleware.model_call import Call
+from memgpt_agent.middleware.model_call import PreparedCall
 from memgpt_agent.middleware.offered import Offers
 from memgpt_agent.middleware.opened import Opened
 from memgpt_agent.middleware.packing import AS_SAID
-from memgpt_agent.middleware.registers import KEY, MemGPTState, Registers
+from memgpt_agent.middleware.registers import KEY, MemGPTState, MiddlewareRegisters
 from memgpt_agent.middleware.tool_call import MadeCall
 from memgpt_agent.models.failures import too_long
 from memgpt_agent.nodes.session import Resources, Session
@@ -175,12 +175,12 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
     def after_agent(self, state: MemGPTState, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Keep the answer in recall memory, now that it is checkpointed."""
         config = get_config()
-        registers: Registers = state.get(KEY) or {}
+        registers: MiddlewareRegisters = state.get(KEY) or {}
         messages = state["messages"]
         session = self._opened.session(runtime, config, registers, agent_id=self._whose(runtime))
-        conversation = Conversation.received(session, registers, messages, stateless=_stateless(config))
+        conversation = MiddlewareConversation.received(session, registers, messages, stateless=_stateless(config))
         changed = update_of(messages, conversation, [])
-        kept: Registers = {**registers, "unkept": [], "turn": conversation.turn}
+        kept: MiddlewareRegisters = {**registers, "unkept": [], "turn": conversation.turn}
         return {KEY: kept, **({"messages": changed} if changed else {})}
 
     @override
@@ -209,17 +209,17 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
             else:
                 return await face.call(call.answered, response)
 
-    def _begun(self, request: ModelRequest[Any], config: RunnableConfig) -> Call:
+    def _begun(self, request: ModelRequest[Any], config: RunnableConfig) -> PreparedCall:
         """Take in what is new, and return the call to be prepared."""
-        registers = cast(Registers, dict(request.state.get(KEY) or {}))
+        registers = cast(MiddlewareRegisters, dict(request.state.get(KEY) or {}))
         session = self._session(request, config, registers)
         if session.memory.agent_id != session.thread_id:
             registers["agent_id"] = session.memory.agent_id
         messages = request.state["messages"]
-        conversation = Conversation.received(session, registers, messages, stateless=_stateless(config))
-        return Call(session, config, request, conversation, registers, self._offers, self._instructions)
+        conversation = MiddlewareConversation.received(session, registers, messages, stateless=_stateless(config))
+        return PreparedCall(session, config, request, conversation, registers, self._offers, self._instructions)
 
-    def _session(self, request: ModelRequest[Any], config: RunnableConfig, registers: Registers) -> Session:
+    def _session(self, request: ModelRequest[Any], config: RunnableConfig, registers: MiddlewareRegisters) -> Session:
         return self._opened.session(request.runtime, config, registers, agent_id=self._whose(request.runtime), model=request.model)
 
     async def _tool_call(self, face: Face, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
@@ -239,7 +239,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
 
     def _read(self, request: ToolCallRequest) -> MadeCall:
         state = cast(dict[str, Any], request.state if isinstance(request.state, dict) else {})
-        registers: Registers = state.get(KEY) or {}
+        registers: MiddlewareRegisters = state.get(KEY) or {}
         session = self._opened.session(request.runtime, request.runtime.config, registers, agent_id=self._whose(request.runtime))
         messages: list[AnyMessage] = state.get("messages") or []
         return MadeCall.of(session, request.tool_call, registers, messages, stateless=_stateless(request.runtime.config))

@@ -14,12 +14,12 @@ from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.main_context import choose_evicted
-from memgpt_agent.middleware.conversation import Conversation, noted, update_of
+from memgpt_agent.middleware.conversation import MiddlewareConversation, noted, update_of
 from memgpt_agent.middleware.offered import Offers
 from memgpt_agent.middleware.packing import with_text_behind
-from memgpt_agent.middleware.registers import KEY, Registers
+from memgpt_agent.middleware.registers import KEY, MiddlewareRegisters
 from memgpt_agent.models.failures import TooLong
-from memgpt_agent.nodes.arrivals import settle
+from memgpt_agent.nodes.arrivals import close_open_calls
 from memgpt_agent.nodes.call_llm import MAX_REFUSALS
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import assemble, squeeze
@@ -35,7 +35,7 @@ _ROUNDS = 8
 
 
 @dataclass
-class Call:
+class PreparedCall:
     """A model call that is being prepared, made, and noted."""
 
     session: Session
@@ -44,9 +44,9 @@ class Call:
     """The node's configuration."""
     request: ModelRequest[Any]
     """What the agent, and the middleware before ours, want to send."""
-    conversation: Conversation
+    conversation: MiddlewareConversation
     """The messages of the state."""
-    registers: Registers
+    registers: MiddlewareRegisters
     """The middleware's registers, as they will be stored with the answer."""
     offers: Offers
     """Counts what is offered."""
@@ -145,13 +145,13 @@ class Call:
                 content = mine.content if message.content == given.content else message.content
                 view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id, "content": content})))
         riding = self._riding
-        return [cast(AnyMessage, with_mark(m, riding[str(m.id)])) if str(m.id) in riding else m for m in [*view, *self._settled]]
+        return [cast(AnyMessage, with_mark(m, riding[str(m.id)])) if str(m.id) in riding else m for m in [*view, *self._closed_calls]]
 
     def __post_init__(self) -> None:
         self._viewed: list[AnyMessage] | None = None
         self._all = list(self.conversation.messages)
         before = cast(AgentState, {"messages": self._all, "turn": self.registers.get("turn")})
-        self._settled = settle(before, self.session) if self.registers.get("turn") else []
+        self._closed_calls = close_open_calls(before, self.session) if self.registers.get("turn") else []
         self.registers["turn"] = self.turn
 
     def _compiled(self, blocks: list[Block], schemas: list[dict[str, Any]]) -> tuple[CompiledPrompt, dict[str, int]]:
@@ -169,7 +169,7 @@ class Call:
         self.evicted += gone
         self.conversation.leave(gone)
         self._viewed = None
-        self._settled = [m for m in self._settled if m.id not in ids]
+        self._closed_calls = [m for m in self._closed_calls if m.id not in ids]
         self.registers["summary"] = update["summary"]
         self.registers["sent_memory"] = update["sent_memory"]
         self.registers["memory_pressure_warned"] = False
@@ -232,7 +232,7 @@ class Call:
             if isinstance(message, AIMessage):
                 unkept += [str(message.id)] if message.id and message.text else []
                 learned = after_answer(self.session, self._state(), message, self._counted)
-                self.registers |= cast(Registers, learned)
+                self.registers |= cast(MiddlewareRegisters, learned)
             result.append(noted(message, mark, agent) if isinstance(message, AIMessage) else message)
         self.registers["unkept"] = unkept
         self.registers["turn"] = {**turn, "step": turn["step"] + 1, "agent": agent}

@@ -12,7 +12,7 @@ from typing_extensions import override
 from memgpt_agent.config import Context
 from memgpt_agent.memory.core import Block
 from memgpt_agent.middleware.founding import found_or_made
-from memgpt_agent.middleware.registers import Registers
+from memgpt_agent.middleware.registers import MiddlewareRegisters
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
 from memgpt_agent.tools.profiles import Profile
@@ -49,7 +49,7 @@ class Opened:
     _contexts: dict[tuple[int, str], tuple[BaseStore, Context]] = field(default_factory=dict[tuple[int, str], tuple[BaseStore, Context]])
 
     def session(
-        self, runtime: Any, config: RunnableConfig, registers: Registers, *, agent_id: str | None, model: BaseChatModel | None = None
+        self, runtime: Any, config: RunnableConfig, registers: MiddlewareRegisters, *, agent_id: str | None, model: BaseChatModel | None = None
     ) -> Session:
         """Return the session of one hook.
 

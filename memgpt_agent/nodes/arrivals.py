@@ -30,7 +30,7 @@ from memgpt_agent.events import (
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
 from memgpt_agent.nodes.company import Others, as_event
-from memgpt_agent.nodes.corrected import TakenIn
+from memgpt_agent.nodes.corrected import QueueEdits
 from memgpt_agent.nodes.past import give_up_branch, remember_ids, sifted
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id
@@ -42,7 +42,7 @@ from memgpt_agent.text.cleaning import clean, clean_content
 from memgpt_agent.tools.messages import SENT
 
 
-def receive(taken: TakenIn, session: Session, others: Others, config: RunnableConfig) -> tuple[list[AnyMessage], Turn | None]:
+def receive(edits: QueueEdits, session: Session, others: Others, config: RunnableConfig) -> tuple[list[AnyMessage], Turn | None]:
     """Return the updates to the queue that take in what is new, and the turn that is to go on; ``None`` if there is none.
 
     Every new message is marked and kept in recall memory. An event that was handled before, here or in an earlier part of
@@ -51,8 +51,8 @@ def receive(taken: TakenIn, session: Session, others: Others, config: RunnableCo
 
     A run that brings nothing new but a person's edited message is asked that message anew.
     """
-    now, running = session.resources.clock(), taken.state.get("turn")
-    new = sifted(_fresh(taken.state, session, now, others), taken, session, config)
+    now, running = session.resources.clock(), edits.state.get("turn")
+    new = sifted(_fresh(edits.state, session, now, others), edits, session, config)
     if not new.wakers:
         marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in new.messages]
         goes_on = running if running and not running["over"] and not new.gone else None
@@ -60,8 +60,8 @@ def receive(taken: TakenIn, session: Session, others: Others, config: RunnableCo
     waker = next((m for m in reversed(new.wakers) if not isinstance(m, AIMessage | ToolMessage)), new.wakers[-1])
     turn_id = str(waker.id)
     received, notices = keep_attachments([_received(m, turn_id, now) for m in new.messages], session)
-    give_up_branch(received, taken, session, config)
-    state: AgentState = {**taken.state, "messages": [m for m in taken.state["messages"] if m.id not in {one.id for one in new.gone}]}
+    give_up_branch(received, edits, session, config)
+    state: AgentState = {**edits.state, "messages": [m for m in edits.state["messages"] if m.id not in {one.id for one in new.gone}]}
     remember(session, [m for m in received if m.id not in new.known], earlier=state["messages"])
     here = {m.id for m in state["messages"]}
     given = {*here, (state.get("event") or {}).get("id")}  # one that was made here follows from the checkpoint: nobody sends it again
@@ -71,10 +71,10 @@ def receive(taken: TakenIn, session: Session, others: Others, config: RunnableCo
         kind = "user_message"  # the graph that called this agent waits for its answer
     turn: Turn = {**no_turn(), "id": turn_id, "type": kind, "received": session.checkpoint_id, "agent": session.agent}
     foreign = {m.id for m in new.wakers}
-    settled = settle({**state, "messages": [m for m in state["messages"] if m.id not in foreign]}, session)
-    behind: list[Any] = [removal(str(m.id)) for m in received if m.id in here] if settled else []
+    closed = close_open_calls({**state, "messages": [m for m in state["messages"] if m.id not in foreign]}, session)
+    behind: list[Any] = [removal(str(m.id)) for m in received if m.id in here] if closed else []
     remember(session, notices)
-    return cast(list[AnyMessage], [*new.gone, *settled, *behind, *received, *notices]), turn
+    return cast(list[AnyMessage], [*new.gone, *closed, *behind, *received, *notices]), turn
 
 
 def no_turn() -> Turn:
@@ -123,7 +123,7 @@ def call_key(thread_id: str, turn: Turn, ordinal: int, call: ToolCall) -> str:
     )
 
 
-def settle(state: AgentState, session: Session) -> list[AnyMessage]:
+def close_open_calls(state: AgentState, session: Session) -> list[AnyMessage]:
     """Return a result for every call of the queue that has none, with the replies that were spoken.
 
     A call of the running turn may have been carried out without its result having been stored: new input came before the
@@ -131,7 +131,7 @@ def settle(state: AgentState, session: Session) -> list[AnyMessage]:
     """
     results = {m.tool_call_id for m in state["messages"] if isinstance(m, ToolMessage)}
     turn = state.get("turn") or no_turn()
-    settled: list[AnyMessage] = []
+    closed: list[AnyMessage] = []
     for message in state["messages"]:
         calls = message.tool_calls if isinstance(message, AIMessage) else []
         left_open = [(nth, call) for nth, call in enumerate(calls) if call["id"] not in results]
@@ -141,11 +141,11 @@ def settle(state: AgentState, session: Session) -> list[AnyMessage]:
         keys = {nth: call_key(session.thread_id, turn, nth, call) for nth, call in left_open} if own else {}
         done = session.memory.journal.get(list(keys.values())) if keys else {}
         for nth, call in left_open:
-            settled += _settled(session, turn, nth, call, done.get(keys.get(nth, "")), mark_of(message).get("turn", ""))
-    return settled
+            closed += _closing_messages(session, turn, nth, call, done.get(keys.get(nth, "")), mark_of(message).get("turn", ""))
+    return closed
 
 
-def _settled(
+def _closing_messages(
     session: Session, turn: Turn, ordinal: int, call: ToolCall, done: Message | None, turn_id: str
 ) -> list[Any]:
     mark = Mark(kind="result", time=stamp(session.resources.clock()), turn=turn_id)

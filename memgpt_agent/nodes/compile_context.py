@@ -13,7 +13,7 @@ from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Blo
 from memgpt_agent.memory.main_context import PAGE_SHARE, choose_evicted, next_page, pages_of
 from memgpt_agent.nodes.arrivals import alert, apology, no_turn, receive
 from memgpt_agent.nodes.company import Others, own_view, signed
-from memgpt_agent.nodes.corrected import TakenIn, take_in
+from memgpt_agent.nodes.corrected import QueueEdits, apply_edits
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.profile_rules import ended, reminders
 from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
@@ -32,23 +32,23 @@ def compile_context(
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
     session = Session.of(runtime, config, resources, state)
     seen, others = own_view(state, session)
-    taken = take_in(seen, session, config)
-    taken.others_turn = bool(state.get("turn")) and not seen.get("turn")
-    return signed(_compiled(taken, session, others, config), session)
+    edits = apply_edits(seen, session, config)
+    edits.others_turn = bool(state.get("turn")) and not seen.get("turn")
+    return signed(_compiled(edits, session, others, config), session)
 
 
-def _compiled(taken: TakenIn, session: Session, others: Others, config: RunnableConfig) -> dict[str, Any]:
-    received, turn = receive(taken, session, others, config)
-    state, update = taken.state, {**_chosen(taken.state, session), **taken.update}
+def _compiled(edits: QueueEdits, session: Session, others: Others, config: RunnableConfig) -> dict[str, Any]:
+    received, turn = receive(edits, session, others, config)
+    state, update = edits.state, {**_chosen(edits.state, session), **edits.update}
     if turn is not None and session.cut_off_twice:
         sorry = apology(CUT_OFF_REPLY, session, turn)
-        return {**update, "messages": [*taken.messages, *received, *sorry], "turn": ended(session, turn), "prompt": None}
+        return {**update, "messages": [*edits.messages, *received, *sorry], "turn": ended(session, turn), "prompt": None}
     received = _paged(session, state, received, turn)
     received += reminders(session, turn)
     messages = merge_queue(state["messages"], received)
     if turn is None:
         over: Turn = {**no_turn(), **(state.get("turn") or {}), "over": True}  # pyright: ignore[reportAssignmentType]
-        return {**update, "messages": [*taken.messages, *received], "turn": over, "prompt": None}
+        return {**update, "messages": [*edits.messages, *received], "turn": over, "prompt": None}
     if session.resources.structured and not turn["step"]:
         update[STRUCTURED] = None  # the result of the turn before is none of this one
     blocks = stored_blocks(session)
@@ -71,7 +71,7 @@ def _compiled(taken: TakenIn, session: Session, others: Others, config: Runnable
         if usage["total"] > usage["budget"]:
             prompt, usage = squeeze(session, state, prompt, usage, messages)
     return {
-        **update, "messages": [*taken.messages, *received], "turn": turn, "prompt": prompt, "context_usage": usage,
+        **update, "messages": [*edits.messages, *received], "turn": turn, "prompt": prompt, "context_usage": usage,
         "sent_memory": state.get("sent_memory"), "core_memory": {block.label: block.value for block in blocks},
     }  # fmt: skip
 

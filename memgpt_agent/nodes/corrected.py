@@ -28,7 +28,7 @@ _SESSIONS = 64
 
 
 @dataclass
-class TakenIn:
+class QueueEdits:
     """What was changed in the queue from outside, and what follows for it."""
 
     state: AgentState
@@ -43,7 +43,7 @@ class TakenIn:
     """Whether the newest turn of the conversation is another agent's, so that where it stands is not known here."""
 
 
-def take_in(state: AgentState, session: Session, config: RunnableConfig) -> TakenIn:
+def apply_edits(state: AgentState, session: Session, config: RunnableConfig) -> QueueEdits:
     """Bring recall memory, the other places of the queue, and the summary to what the queue says now.
 
     A message is edited if it says something else than the agent noted on it. Doing it again changes nothing.
@@ -54,7 +54,7 @@ def take_in(state: AgentState, session: Session, config: RunnableConfig) -> Take
     emptied = bool(state.get("turn")) and not is_nested(config) and not any(mark_of(m) for m in queue)
     summary = state.get("summary")
     if not (edited or removed or emptied or (summary and summary.get("stale"))):
-        return TakenIn(state)
+        return QueueEdits(state)
     corrections = corrections_of(session)
     changes = _Changes(queue)
     for message in sorted(edited, key=lambda m: mark_of(m).get("kind") == "reply"):  # a reply's own words win over its call's
@@ -67,11 +67,11 @@ def take_in(state: AgentState, session: Session, config: RunnableConfig) -> Take
     edits, removals = corrections.edit(changes.records, actor=ACTOR), corrections.remove(changes.gone, actor=ACTOR)
     drew = [*edits.spans, *removals.spans]
     changes.forget_memories([m.text for m in (*edits.messages.values(), *removals.messages.values())])
-    changes.take_off_notes()
-    taken = TakenIn(state, changes.queue(), edited_event=changes.edited_event)
-    taken.state = cast(AgentState, {**state, "messages": merge_queue(queue, taken.messages)})
-    renew_summary(taken, session, config, drew)
-    return taken
+    changes.remove_notes()
+    edits_made = QueueEdits(state, changes.queue(), edited_event=changes.edited_event)
+    edits_made.state = cast(AgentState, {**state, "messages": merge_queue(queue, edits_made.messages)})
+    renew_summary(edits_made, session, config, drew)
+    return edits_made
 
 
 def corrections_of(session: Session) -> Corrections:
@@ -80,9 +80,9 @@ def corrections_of(session: Session) -> Corrections:
     return Corrections(memory.journal, memory.store, memory.agent_id, memory.clock, memory.time_zone, session.thread_id)
 
 
-def renew_summary(taken: TakenIn, session: Session, config: RunnableConfig, drew: Sequence[SummaryNode]) -> None:
+def renew_summary(edits: QueueEdits, session: Session, config: RunnableConfig, drew: Sequence[SummaryNode]) -> None:
     """Make the summary of the conversation anew if it drew on what was corrected, of what the hierarchy of summaries holds of it now."""
-    summary = taken.state.get("summary")
+    summary = edits.state.get("summary")
     if not summary or not (summary.get("stale") or any(span.thread_id == session.thread_id for span in drew)):
         return
     memory = session.memory
@@ -90,8 +90,8 @@ def renew_summary(taken: TakenIn, session: Session, config: RunnableConfig, drew
     lines = lines_of(tree.newest("session", _SESSIONS, thread_id=session.thread_id)[::-1])
     text = Summarizer(session, config).fold("", lines)
     made = cast(Summary, {**{k: v for k, v in summary.items() if k != "stale"}, "text": text})
-    taken.update["summary"] = made
-    taken.state = {**taken.state, "summary": made}
+    edits.update["summary"] = made
+    edits.state = {**edits.state, "summary": made}
 
 
 def stale_summary(values: Mapping[str, Any], tree: SummaryTree, drew: Sequence[SummaryNode], thread_id: str) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class _Changes:
         """Return the updates to the queue."""
         return list(self._updates.values())
 
-    def take_off_notes(self) -> None:
+    def remove_notes(self) -> None:
         """Take the notes of removals off the messages, once these are taken in."""
         for key in [key for key, message in self._there.items() if mark_of(message).get("removed")]:
             if not isinstance(message := self._now(key), RemoveMessage):

@@ -13,7 +13,7 @@ from memgpt_agent.memory.corrections import Change
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.hierarchy import SummaryTree
 from memgpt_agent.memory.recall import ForgottenMessage, Message, message_from
-from memgpt_agent.nodes.corrected import ACTOR, TakenIn, corrections_of, is_nested, renew_summary
+from memgpt_agent.nodes.corrected import ACTOR, QueueEdits, corrections_of, is_nested, renew_summary
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import AgentState, Turn
 
@@ -37,13 +37,13 @@ class News:
     """Removals from the queue: what was handled before, and the answer to what is asked anew."""
 
 
-def sifted(fresh: Sequence[BaseMessage], taken: TakenIn, session: Session, config: RunnableConfig) -> News:
+def sifted(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Session, config: RunnableConfig) -> News:
     """Tell what is new from what was received before, and take in a person's messages that come again with other words.
 
     Such a message is asked anew where the run brings nothing else: the answer that it had leaves the conversation, and it goes to
     the end. Else it is only corrected.
     """
-    state = taken.state
+    state = changed.state
     running, here = state.get("turn"), {m.id for m in state["messages"]}
     known, edits = _known(fresh, session)
     handled = {i for i, record in known.items() if _is_past(record, running, session)}
@@ -53,13 +53,13 @@ def sifted(fresh: Sequence[BaseMessage], taken: TakenIn, session: Session, confi
     late = {i: text for i, (record, text) in edits.items() if running and _is_past(record, running, session)}
     if late:
         drew = corrections_of(session).edit({i: Change(text) for i, text in late.items()}, actor=ACTOR).spans
-        renew_summary(taken, session, config, drew)
+        renew_summary(changed, session, config, drew)
     said = [m for m in wakers if str(m.id) not in late]
-    if said or (not late and not taken.edited_event) or (running and not running["over"] and not late):
+    if said or (not late and not changed.edited_event) or (running and not running["over"] and not late):
         dropped = {m.id for m in wakers} - {m.id for m in said}
         gone += [removal(str(i)) for i in dropped]
         return News([m for m in news if m.id not in dropped], said, known, gone)
-    asked = next(m for m in reversed([*state["messages"], *wakers]) if m.id == (next(reversed(late), "") or taken.edited_event))
+    asked = next(m for m in reversed([*state["messages"], *wakers]) if m.id == (next(reversed(late), "") or changed.edited_event))
     event, record, answer = _asked_anew(asked, state, session)
     others = [m for m in news if str(m.id) not in late]
     return News([*others, event], [event], {**known, **record}, [*gone, *(removal(i) for i in late if i != event.id), *answer])
@@ -114,16 +114,16 @@ def _is_past(record: Message, turn: Turn | None, session: Session) -> bool:
     return record.checkpoint != session.checkpoint_id if until is None else record.checkpoint <= until
 
 
-def give_up_branch(received: Sequence[BaseMessage], taken: TakenIn, session: Session, config: RunnableConfig) -> None:
+def give_up_branch(received: Sequence[BaseMessage], edits: QueueEdits, session: Session, config: RunnableConfig) -> None:
     """Take out of recall memory what was said after the place from which the conversation now goes on: with other words, or a rollback.
 
     What lies in this branch again, and was taken out when it was given up, is brought back. Where the same message comes again, as
     after a crash, nothing is taken out: what was done for it must be known again.
     """
-    state, journal = taken.state, session.memory.journal
+    state, journal = edits.state, session.memory.journal
     turn = state.get("turn")
     steps = (config.get("metadata") or {}).get("langgraph_step", 0)
-    if is_nested(config) or taken.others_turn or (turn is None and steps <= 1):  # a first turn, or a graph that keeps no state
+    if is_nested(config) or edits.others_turn or (turn is None and steps <= 1):  # a first turn, or a graph that keeps no state
         return
     until = (turn or {}).get("received") or ""
     newest = journal.of_thread(session.thread_id, limit=1)

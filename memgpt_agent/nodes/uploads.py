@@ -40,21 +40,21 @@ def keep_attachments(messages: Sequence[AnyMessage], session: Session) -> tuple[
 
     Taken in again, after a crash, everything is the same.
     """
-    taken: list[AnyMessage] = []
+    kept: list[AnyMessage] = []
     notices: list[AnyMessage] = []
     for message in messages:
         found = _parts(message)
         if not found:
-            taken.append(message)
+            kept.append(message)
             continue
         notes = [_kept(session, message, place, part) for place, part in found]
         mark: Mark = {**mark_of(message), "uploads": [note for note, _ in notes]}
-        taken.append(cast(AnyMessage, with_mark(message, mark)))
+        kept.append(cast(AnyMessage, with_mark(message, mark)))
         if says := [sentence for _, sentence in notes if sentence]:
             said = Mark(kind="reply", time=stamp(session.resources.clock()), turn=mark.get("turn", ""), call_id="")
             notice_id = key_of("uploads", session.thread_id, message.id)
             notices.append(AIMessage("\n".join(says), id=notice_id, additional_kwargs={MARK: said}))
-    return taken, notices
+    return kept, notices
 
 
 def with_uploads(message: AnyMessage) -> AnyMessage:

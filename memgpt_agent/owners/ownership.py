@@ -150,21 +150,21 @@ class Walls:
     @property
     def unlimited(self) -> bool:
         """Whether everything may be reached: no owner acts, and the agent has none."""
-        return not self._sides()
+        return not self._identities()
 
     def reach(self, agent_ids: Iterable[str], wanted: Right = "write") -> set[str]:
         """Return those of these agents that may be used. One read for 500 of them."""
-        sides, ids = self._sides(), list(agent_ids)
-        if not sides:
+        identities, ids = self._identities(), list(agent_ids)
+        if not identities:
             return set(ids)
         allowed: set[str] = set()
         for agent_id, known in _records(self.store, ids):
-            rights = {_right(side, agent_id, known) for side in sides}
+            rights = {_right(side, agent_id, known) for side in identities}
             if all(has is not None and _ORDER.index(has) >= _ORDER.index(wanted) for has in rights):
                 allowed.add(agent_id)
         return allowed
 
-    def _sides(self) -> list[Identity]:
+    def _identities(self) -> list[Identity]:
         owner = owner_of(self.store, self.agent_id) if self.agent_id else ""
         return [side for side in (self.who, Identity(owner) if owner else None) if side is not None and not side.is_admin]
 

@@ -12,7 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.server import problems
-from memgpt_agent.server.background import Beating, taken_up
+from memgpt_agent.server.background import Beating, resume_runs
 from memgpt_agent.server.guards import OnePath, OwnHost
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.routes import BESIDE, ROUTERS
@@ -55,7 +55,7 @@ def create_app(
         served = app.state.served = Served.of(opened)
         app.state.doors = Doors(opened.settings)
         beating = await anyio.to_thread.run_sync(Beating, opened)
-        await taken_up(served)
+        await resume_runs(served)
         try:
             yield
         finally:

@@ -40,7 +40,7 @@ def _unfinished(served: Served) -> list[tuple[str, RunItem]]:
     return served.runs.unfinished([one.agent_id for one in served.agents.every()])
 
 
-async def taken_up(served: Served) -> None:
+async def resume_runs(served: Served) -> None:
     """Take up the runs in the background that the process before this one did not end; others it counts as failed."""
     for agent_id, run in await asyncio.to_thread(_unfinished, served):
         if not (run.background and run.input):

@@ -160,14 +160,14 @@ class Runs:
         await asyncio.to_thread(self.put, agent.agent_id, live.item)
         self.live[new] = live
         self.counts["started"] += 1
-        live.task = asyncio.create_task(self._take(live, agent, events, closes=closes))
+        live.task = asyncio.create_task(self._run_turn(live, agent, events, closes=closes))
         return live
 
     def _known(self, agent_id: str, run_id: str) -> RunItem | None:
         found = self._store.get(namespaces.of(agent_id, "runs"), run_id)
         return _read(found.value) if found else None
 
-    async def _take(self, live: LiveRun, agent: MemGPTAgent, turn: AsyncGenerator[StreamEvent], *, closes: bool) -> None:
+    async def _run_turn(self, live: LiveRun, agent: MemGPTAgent, turn: AsyncGenerator[StreamEvent], *, closes: bool) -> None:
         began = time.monotonic()
         try:
             async with aclosing(turn) as events:

@@ -15,7 +15,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder, make_embedder
 from memgpt_agent.store.embedding_later import EmbeddingLater
-from memgpt_agent.store.operations import Find, Newest, Plan, Planner
+from memgpt_agent.store.operations import BatchPreparer, Find, Newest, PreparedBatch
 from memgpt_agent.store.outage import Outage
 from memgpt_agent.store.protocol import (
     Dialogue,
@@ -45,7 +45,7 @@ class Engine(Protocol):
     embedder: Embedder | None
     """What texts are embedded by; None: by words only."""
 
-    def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+    def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
         ...
 
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """Answer ``MemoryStore.tally``."""
         ...
 
-    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+    def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
         ...
 
@@ -117,7 +117,7 @@ class BaseMemoryStore(BaseStore):
 
     supports_ttl = True
 
-    def __init__(self, engine: Engine, planner: Planner, ttl: TTLConfig | None) -> None:
+    def __init__(self, engine: Engine, planner: BatchPreparer, ttl: TTLConfig | None) -> None:
         self.ttl_config = ttl
         self._engine = engine
         self._planner = planner
@@ -134,21 +134,21 @@ class BaseMemoryStore(BaseStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""
-        plan = self._planner.plan(ops)
+        plan = self._planner.prepare(ops)
         vectors = self._outage.documents(self._engine.embedder, plan.texts)
         queries = self._outage.queries(self._engine.embedder, plan.queries)
         return self._execute(plan, vectors, queries)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do as :meth:`batch` does, without blocking the loop. Cancelled, a write that has begun is still finished."""
-        plan = await asyncio.to_thread(self._planner.plan, list(ops))
+        plan = await asyncio.to_thread(self._planner.prepare, list(ops))
         vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
         queries = await self._outage.aqueries(self._engine.embedder, plan.queries)
         return await asyncio.to_thread(self._execute, plan, vectors, queries)
 
     def put_then_embed(self, puts: Sequence[PutOp]) -> None:
         """Write items at once or not at all; their vectors follow in another thread. See ``MemoryStore.put_then_embed``."""
-        plan = self._planner.plan(puts)
+        plan = self._planner.prepare(puts)
         self._engine.execute(plan, {}, {})
         if plan.texts and self._engine.embedder is not None:
             self._later.begin()
@@ -239,7 +239,7 @@ class BaseMemoryStore(BaseStore):
         durable: bool = True,
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
-        plan = self._planner.plan_put(namespace, key, value, index, self._default_ttl)
+        plan = self._planner.prepare_put(namespace, key, value, index, self._default_ttl)
         return self._put_if(plan, self._outage.documents(self._engine.embedder, plan.texts), expected, durable=durable)
 
     async def aput_if(
@@ -253,7 +253,7 @@ class BaseMemoryStore(BaseStore):
         durable: bool = True,
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
-        plan = await asyncio.to_thread(self._planner.plan_put, namespace, key, value, index, self._default_ttl)
+        plan = await asyncio.to_thread(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
         vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
         return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable))
 
@@ -283,7 +283,7 @@ class BaseMemoryStore(BaseStore):
     ) -> None:
         """Put items, and ``also`` after them, in one transaction; see ``MemoryStore.put_items``."""
         puts = [PutOp(i.namespace, i.key, i.value, False if i.index is None else list(i.index)) for i in items]
-        plan = self._planner.plan([*puts, *also])
+        plan = self._planner.prepare([*puts, *also])
         embedder = self._engine.embedder
         known = _carried_vectors(items) if embedder and embedder.identity == vectors_by else {}
         missing = [text for text in plan.texts if text not in known]
@@ -358,12 +358,12 @@ class BaseMemoryStore(BaseStore):
     def _default_ttl(self) -> float | None:
         return (self.ttl_config or {}).get("default_ttl")
 
-    def _execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+    def _execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         results = self._engine.execute(plan, vectors, queries)
         self._outage.catch_up_after(vectors, self._engine.catch_up)
         return results
 
-    def _put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+    def _put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         written = self._engine.put_if(plan, vectors, expected, durable=durable)
         self._outage.catch_up_after(vectors, self._engine.catch_up)
         return written

@@ -34,7 +34,7 @@ class Write(NamedTuple):
     """The texts, numbers and lists of the value's first level, as they were when the write was planned."""
 
 
-class Plan(NamedTuple):
+class PreparedBatch(NamedTuple):
     """A batch: its operations, the writes among them (the last for each key), and what needs a vector: texts and queries."""
 
     ops: Sequence[Op]
@@ -104,7 +104,7 @@ def _check(namespace: Namespace, filter: Filter | None, limit: int, offset: int)
         raise ConfigurationError(f"A search with limit={limit} and offset={offset}: neither may be negative.")
 
 
-class Planner:
+class BatchPreparer:
     """Takes batches apart.
 
     Args:
@@ -116,7 +116,7 @@ class Planner:
         self._fields = tuple(fields)
         self._encode = encode
 
-    def plan(self, ops: Iterable[Op]) -> Plan:
+    def prepare(self, ops: Iterable[Op]) -> PreparedBatch:
         """Return the plan of a batch.
 
         Raises:
@@ -143,18 +143,18 @@ class Planner:
                 raise ValueError(f"Unknown operation type: {type(op)}")
         writes = [self._write(op) for op in last.values()]
         texts = dict.fromkeys([field.text for write in writes for field in write.texts if field.embed])
-        return Plan(ops, writes, list(texts), queries)
+        return PreparedBatch(ops, writes, list(texts), queries)
 
-    def plan_put(
+    def prepare_put(
         self,
         namespace: Namespace,
         key: str,
         value: Mapping[str, Any],
         index: Literal[False] | Sequence[str] | None,
         ttl: Any,
-    ) -> Plan:
+    ) -> PreparedBatch:
         """Return the plan of one put."""
-        return self.plan(
+        return self.prepare(
             [PutOp(namespace, key, dict(value), index if index is None or index is False else list(index), ttl)]
         )
 

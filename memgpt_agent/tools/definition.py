@@ -103,9 +103,9 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
         )
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{given!r} cannot be a tool: {error}. Give it a docstring and type hints.") from error
-    taken = [name for name in CONTROL_ARGUMENTS if name in tool.args]
-    if taken:
+    reserved = [name for name in CONTROL_ARGUMENTS if name in tool.args]
+    if reserved:
         raise ConfigurationError(
-            f"The tool {tool.name!r} has an argument {taken[0]!r}, which the agent adds to every tool itself. Rename the argument."
+            f"The tool {tool.name!r} has an argument {reserved[0]!r}, which the agent adds to every tool itself. Rename the argument."
         )
     return AgentTool(with_sync_face(tool), ends_turn=tool.return_direct)

@@ -1,7 +1,7 @@
 """The tool by which the agent asks for something to be forgotten; a person approves it, and it is erased when the turn ends."""
 
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.forgetting import Forgetting, Planner
+from memgpt_agent.memory.forgetting import ForgetPlanner, Forgetting
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.rules import RequiresApprovalRule
 
@@ -14,7 +14,7 @@ def forget(memory: AgentMemory, what: str) -> str:
     Args:
         what: The shortest words that it is told by, exactly as they were said, such as a name or a number; or the id of a passage.
     """
-    planner = Planner(
+    planner = ForgetPlanner(
         Forgetting(memory.store, None), memory.agent_id, memory.archival, memory.archive is None, actor=memory.cause.actor,
         time_zone=memory.time_zone, clock=memory.clock,
     )  # fmt: skip

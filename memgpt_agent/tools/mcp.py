@@ -95,19 +95,19 @@ async def amcp_tools(
             ) from error
         for tool in tools:
             if (small := _with_small_schema(tool, name)) is not None:
-                taken = {other.name for other in found}
-                found.append(_bounded(small.model_copy(update={"name": usable_name(small.name, taken)}), name, timeout_seconds))
+                used = {other.name for other in found}
+                found.append(_bounded(small.model_copy(update={"name": usable_name(small.name, used)}), name, timeout_seconds))
     return found
 
 
-def usable_name(name: str, taken: Collection[str] = ()) -> str:
+def usable_name(name: str, used: Collection[str] = ()) -> str:
     """Return a name like this one that every provider takes: a letter, then letters, digits, ``_`` and ``-``, 64 characters at most.
 
     A usable name stays as it is, unless it is taken. A name that is cut or taken ends in a mark of the whole name.
     """
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
     plain = plain if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain}"
-    if _NAME.fullmatch(plain) and plain not in taken:
+    if _NAME.fullmatch(plain) and plain not in used:
         return plain
     return f"{plain[:55]}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
@@ -143,10 +143,10 @@ def _bounded(tool: BaseTool, server: str, timeout_seconds: float) -> BaseTool:
     """Return the tool with a time limit, its answer cut and marked, and its errors told to the model."""
     if not isinstance(tool, StructuredTool) or tool.coroutine is None:
         raise ConfigurationError(f"The MCP tool {tool.name!r} has no async face; update langchain-mcp-adapters.")
-    taken = [name for name in CONTROL_ARGUMENTS if name in tool.args]
-    if taken:
+    reserved = [name for name in CONTROL_ARGUMENTS if name in tool.args]
+    if reserved:
         raise ConfigurationError(
-            f"The MCP tool {tool.name!r} of {server!r} has an argument {taken[0]!r}, which the agent adds itself."
+            f"The MCP tool {tool.name!r} of {server!r} has an argument {reserved[0]!r}, which the agent adds itself."
         )
     coroutine = tool.coroutine
 

@@ -41,7 +41,7 @@ def page_out(memory: AgentMemory, content: str, page_number: int) -> str:
     if not note or len(content) > _NOTE_CHARS:
         raise InvalidArguments(f"The note has {len(content):,} characters; write 1 to {_NOTE_CHARS:,}.")
     short = note if len(note) <= _SHOWN_NOTE_CHARS else note[: _SHOWN_NOTE_CHARS - 1] + "…"
-    leaving = queue.take_out(page_number, short, stamp(memory.clock()))
+    leaving = queue.page_out(page_number, short, stamp(memory.clock()))
     keep_pages(memory.store, memory.agent_id, queue.thread_id, {page_number: leaving})
     when = local_time(stamp(memory.clock()), memory.time_zone)[:10]
     memory.archival.insert(

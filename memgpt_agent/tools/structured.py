@@ -9,7 +9,7 @@ from langchain_core.tools import StructuredTool
 
 from memgpt_agent.errors import ConfigurationError, InvalidArguments, MissingDependency
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.prompts import GIVE_RESULT, RESULT_TAKEN
+from memgpt_agent.prompts import GIVE_RESULT, RESULT_ACCEPTED
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS, AgentTool
 from memgpt_agent.tools.rules import Called
 
@@ -94,16 +94,16 @@ def _kind(spec: Any) -> Any:
 
 
 def _tool(strategy: Any, spec: Any, binding: Any) -> AgentTool:
-    taken = [name for name in CONTROL_ARGUMENTS if name in spec.json_schema.get("properties", {})]
-    if taken:
-        raise ConfigurationError(f"The schema {spec.name!r} has a field {taken[0]!r}, which the agent adds to every tool itself. Rename it.")
+    reserved = [name for name in CONTROL_ARGUMENTS if name in spec.json_schema.get("properties", {})]
+    if reserved:
+        raise ConfigurationError(f"The schema {spec.name!r} has a field {reserved[0]!r}, which the agent adds to every tool itself. Rename it.")
 
     def act(memory: AgentMemory, **arguments: Any) -> str:
         try:
             binding.parse(arguments)
         except Exception as error:
-            raise _told(strategy, spec.name, error) from error
-        return strategy.tool_message_content or RESULT_TAKEN
+            raise _misfit(strategy, spec.name, error) from error
+        return strategy.tool_message_content or RESULT_ACCEPTED
 
     def by_the_agent(**_: Any) -> str:
         raise NotImplementedError(f"{spec.name} is called by the agent.")
@@ -113,7 +113,7 @@ def _tool(strategy: Any, spec: Any, binding: Any) -> AgentTool:
     return AgentTool(tool, act)
 
 
-def _told(strategy: Any, name: str, error: Exception) -> Exception:
+def _misfit(strategy: Any, name: str, error: Exception) -> Exception:
     """Return what is raised for a result that does not fit: what the model is told of it, or the error itself, as the strategy says."""
     from langchain.agents.structured_output import StructuredOutputValidationError
 

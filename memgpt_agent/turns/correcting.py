@@ -19,8 +19,8 @@ from memgpt_agent.memory.knowledge.correcting import FactCorrections
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.nodes.corrected import edits_of, stale_summary, without_memories
 from memgpt_agent.persona import Persona
-from memgpt_agent.turns.taking_back import TakingBack, UndoneTurn, last_said
 from memgpt_agent.turns.turns import Turns
+from memgpt_agent.turns.undo import TurnUndo, UndoneTurn, last_said
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ class Correcting:
         def without(values: Mapping[str, Any]) -> dict[str, Any]:
             messages = last_said(cast(list[AnyMessage], values.get("messages") or []))
             turns = frozenset(str(m.id) for m in messages if begins_turn(m)) | {mark_of(m).get("turn", "") for m in messages} - {""}
-            taken = TakingBack(self.memory, frozenset(turns)).take_back(messages[0].text)
-            drew = self._corrections().remove([m.id for m in taken.messages], how="taken back").spans
-            undone.append(taken)
+            undone_turn = TurnUndo(self.memory, frozenset(turns)).undo(messages[0].text)
+            drew = self._corrections().remove([m.id for m in undone_turn.messages], how="taken back").spans
+            undone.append(undone_turn)
             left = [m for m in values["messages"] if m not in messages]
-            gone = [*without_memories(left, [m.text for m in taken.messages]), *(removal(str(m.id)) for m in messages)]
+            gone = [*without_memories(left, [m.text for m in undone_turn.messages]), *(removal(str(m.id)) for m in messages)]
             # What was sent of memory is made anew: it may hold what was taken back.
             return {"messages": gone, "sent_memory": {}, **stale_summary(values, self._tree(), drew, self.thread_id)}
 

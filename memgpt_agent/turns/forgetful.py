@@ -14,7 +14,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.faces import in_thread
 from memgpt_agent.memory import definitions, erasing
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.forgetting import ForgetPlan, Forgetting, Planner, keep_to_retention
+from memgpt_agent.memory.forgetting import ForgetPlan, ForgetPlanner, Forgetting, keep_to_retention
 from memgpt_agent.owners import check
 from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.sleeper import Sleeper
@@ -90,8 +90,8 @@ class Forgetful:
         )  # fmt: skip
         return cast(Self, made)
 
-    def _planner(self, actor: str) -> Planner:
-        return Planner(
+    def _planner(self, actor: str) -> ForgetPlanner:
+        return ForgetPlanner(
             self._forgetting(), self.memory.agent_id, self.memory.archival, self.memory.archive is None, self._settings.turn_wait_seconds,
             actor, self.memory.time_zone, self.memory.clock,
         )  # fmt: skip

@@ -107,7 +107,7 @@ class Sleeper:
 
     def _portion(self) -> AgentResponse | None:
         """Take one turn asleep; ``None`` where it was broken off."""
-        with closing(self._turns.take(sent(Event(type="heartbeat")))) as events:
+        with closing(self._turns.run(sent(Event(type="heartbeat")))) as events:
             for event in events:
                 if event.response is not None:
                     return event.response
@@ -131,7 +131,7 @@ class Sleeper:
             if self._idle:
                 self._idle.cancel()
 
-    def turn_taken(self, *, evicted: bool) -> None:
+    def turn_ended(self, *, evicted: bool) -> None:
         """Say that a turn is over; puts the agent to sleep in the background where its rule says so."""
         rule = self.rule
         if rule is None or self._closed:

@@ -69,7 +69,7 @@ class Turns:
     _end_checkpoint: str = ""
     _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
 
-    def take(self, delivery: Delivery) -> Generator[StreamEvent]:
+    def run(self, delivery: Delivery) -> Generator[StreamEvent]:
         """Take a turn; yield what happens, the response last. It begins when the first event is asked for.
 
         Raises:
@@ -80,8 +80,8 @@ class Turns:
         self._open.add(turn)
         return turn
 
-    def atake(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`take` in an asyncio loop, which is never held up."""
+    def arun(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
+        """The same as :meth:`run` in an asyncio loop, which is never held up."""
         turn = self._turn(ON_LOOP, delivery)
         self._open.add(turn)
         return turn

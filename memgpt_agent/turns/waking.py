@@ -31,7 +31,7 @@ class Waking:
 
     async def _turn(self, face: Face, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
         await face.call(self._before, delivery)
-        async with face.stream(self._turns.take, self._turns.atake, delivery) as events:
+        async with face.stream(self._turns.run, self._turns.arun, delivery) as events:
             async for event in events:
                 self._after(event)
                 if event.response is not None and self._forget is not None:
@@ -46,7 +46,7 @@ class Waking:
     def _after(self, event: StreamEvent) -> None:
         # A turn that waits for a person is not over: it counts when it was answered.
         if event.response is not None and not event.response.interrupts:
-            self._sleeper.turn_taken(evicted=event.response.evicted)
+            self._sleeper.turn_ended(evicted=event.response.evicted)
 
     def by_the_clock(
         self, rhythm: Rhythm, *, on_response: Callable[[AgentResponse], None] | None = None, scheduler: Any = None

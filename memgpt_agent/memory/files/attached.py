@@ -13,7 +13,7 @@ from memgpt_agent.documents import (
     DocumentFile,
     DocumentPassage,
     DocumentReader,
-    Section,
+    DocumentSection,
     content_of,
     cut,
     find_files,
@@ -178,7 +178,7 @@ class AttachedFiles:
         content = content_of(file, reader)
         if old and (old.sha256, old.tags, old.name) == (content.sha256, tags, file.name):
             return FileLoad(old, "unchanged")
-        sections: list[Section] = []
+        sections: list[DocumentSection] = []
         for section in content.sections():
             sections.append(section)
             on_progress(LoadProgress(file.name, len(sections), None, f"{section.unit}s" if section.page else "parts"))
@@ -325,7 +325,7 @@ def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:
     return name
 
 
-def _own_lines(sections: Sequence[Section]) -> list[str]:
+def _own_lines(sections: Sequence[DocumentSection]) -> list[str]:
     """Return what can be read of a file by its lines; pages, cells and their like begin with a line that says so."""
     lines: list[str] = []
     before: tuple[int, str] | None = None

@@ -42,12 +42,12 @@ def plain_name(name: str) -> str:
     return " ".join(shown.split())[-_MOST_NAME_CHARS:].lstrip(".")
 
 
-def called(name: str, suffix: str, taken: Collection[str]) -> str:
+def called(name: str, suffix: str, used: Collection[str]) -> str:
     """Return the name by which the agent calls a file that came as bytes, unlike those that are taken."""
     bare = plain_name(name) or f"attachment{suffix}"
     path = PurePosixPath(bare)
     number, free = 1, bare
-    while free in taken:
+    while free in used:
         number += 1
         free = f"{path.stem} ({number}){path.suffix}"
     return free

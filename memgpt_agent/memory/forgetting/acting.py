@@ -17,7 +17,7 @@ from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import deletion, namespaces
 from memgpt_agent.memory.forgetting.conversation_changes import ConversationChanges
 from memgpt_agent.memory.forgetting.holdings import Holdings
-from memgpt_agent.memory.forgetting.note import Note
+from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.prompt_history import forget_lines
 from memgpt_agent.memory.forgetting.store_changes import StoreChanges
 from memgpt_agent.memory.forgetting.summaries import digest_of
@@ -48,30 +48,30 @@ class Forgetting:
             return "home"  # also when the folder is moved
         return self.checkpointer.path if isinstance(self.checkpointer, SqliteCheckpointer) else type(self.checkpointer).__name__
 
-    def note(self, note: Note) -> None:
+    def note(self, note: ForgetNote) -> None:
         """Store a note: from now on it is carried out, by whoever opens the agent next if not by us."""
         self.store.put(namespaces.ERASURES, FORGET + note.id, note.as_value(), index=False)
 
-    def noted(self) -> list[Note]:
+    def noted(self) -> list[ForgetNote]:
         """Return the notes that are still to be carried out here."""
         found = self.store.search(namespaces.ERASURES, limit=1_000)
-        notes = [Note.from_value(item.value) for item in found if item.key.startswith(FORGET)]
+        notes = [ForgetNote.from_value(item.value) for item in found if item.key.startswith(FORGET)]
         return [note for note in notes if note.place in ("", self.place)]
 
-    def fence(self, note: Note, wait_seconds: float, held: ExitStack) -> dict[str, Lease]:
+    def fence(self, note: ForgetNote, wait_seconds: float, held: ExitStack) -> dict[str, Lease]:
         """Take the leases of a note's conversations, once their turns are over; nobody else's turn writes from then on.
 
         Raises:
             ConversationBusy: a turn took too long; nothing was done.
         """
         leases = Leases(self.store)
-        taken = {thread: held.enter_context(leases.hold(thread, wait_seconds)) for thread in sorted({*note.threads, *note.gone_threads})}
+        held_leases = {thread: held.enter_context(leases.hold(thread, wait_seconds)) for thread in sorted({*note.threads, *note.gone_threads})}
         if isinstance(self.checkpointer, SqliteCheckpointer):
-            for lease in taken.values():
+            for lease in held_leases.values():
                 self.checkpointer.raise_fence(lease)
-        return taken
+        return held_leases
 
-    def carry_out(self, note: Note, leases: Mapping[str, Lease], tell: Tell) -> None:
+    def carry_out(self, note: ForgetNote, leases: Mapping[str, Lease], tell: Tell) -> None:
         """Erase what a note says from memory and conversations. What is left are bytes in free pages."""
         tell("Erasing from memory")
         changes = StoreChanges(self.store, note)
@@ -94,7 +94,7 @@ class Forgetting:
             forget_lines(self.home / "history", note.needles())
             drop_upgrade_copies(self.home)
 
-    def done(self, note: Note) -> list[PutOp]:
+    def done(self, note: ForgetNote) -> list[PutOp]:
         """Return the writes that put what is kept of an act in the place of its note: when, by whom, how much."""
         log = PutOp(namespaces.of(note.agent_id, "forgotten"), f"log-{note.id}", dict(note.log), index=False)
         leases = [op for thread in note.gone_threads for op in deletion.thread_deletions(thread)]

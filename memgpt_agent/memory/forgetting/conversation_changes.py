@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMe
 
 from memgpt_agent.events import MARK, Mark, Riding, begins_turn, mark_of, with_mark
 from memgpt_agent.memory.forgetting.holdings import texts_of
-from memgpt_agent.memory.forgetting.note import Note
+from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.store_changes import shortened
 from memgpt_agent.memory.forgetting.words import Needles, normal, without
 from memgpt_agent.memory.main_context import split_exchanges
@@ -23,7 +23,7 @@ ERASED_CALL = {"forgotten": True}
 class ConversationChanges:
     """Changes the values of checkpoints; doing it again changes nothing more."""
 
-    note: Note
+    note: ForgetNote
     """What is erased."""
     keyed: Callable[[str], str]
     """Gives the key under which an erased call is kept: its result's id was made of the call's arguments."""

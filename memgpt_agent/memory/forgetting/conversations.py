@@ -5,7 +5,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.forgetting.acting import Forgetting
-from memgpt_agent.memory.forgetting.planning import Planner
+from memgpt_agent.memory.forgetting.planning import ForgetPlanner
 from memgpt_agent.owners import Identity, Walls
 from memgpt_agent.store.plain import count
 
@@ -33,7 +33,7 @@ def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: fl
     for agent_id in agents:
         if agent_id in own and definitions.load(store, agent_id) is None:
             deletion.delete_memory(store, agent_id)
-        planner = Planner(forgetting, agent_id, StoreArchive(store, agent_id), wait_seconds=wait_seconds, actor="server")
+        planner = ForgetPlanner(forgetting, agent_id, StoreArchive(store, agent_id), wait_seconds=wait_seconds, actor="server")
         planner.thread(thread_id).erase()
         if agent_id in own and definitions.load(store, agent_id) is None:
             deletion.delete_memory(store, agent_id)  # the record of the act was all that was left

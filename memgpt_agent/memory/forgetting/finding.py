@@ -22,7 +22,7 @@ _ROOTS_COMPARED = 50
 
 
 @dataclass(frozen=True)
-class Found:
+class ForgetCandidate:
     """One thing that was found."""
 
     id: str
@@ -39,7 +39,7 @@ class Found:
     """When it was said or stored."""
     tier: str = ""
     """Where it lies."""
-    told: str = field(default="", repr=False)
+    quotable: str = field(default="", repr=False)
     """The part of it that others may quote."""
     thread_id: str = ""
     """The conversation of a message."""
@@ -47,7 +47,7 @@ class Found:
     """The block of a line."""
 
 
-class Line(NamedTuple):
+class BlockLine(NamedTuple):
     """A line of a block, in whatever versions it stands."""
 
     label: str
@@ -63,7 +63,7 @@ class Finder:
 
     def __init__(self, holdings: Holdings) -> None:
         self.holdings = holdings
-        self.found: dict[tuple[str, str], Found] = {}
+        self.found: dict[tuple[str, str], ForgetCandidate] = {}
         self.lines = lines_of(holdings)
 
     def add(self, tier: str, key: str, value: Value, why: str, *, ticked: bool = True, told: str | None = None) -> None:
@@ -74,11 +74,11 @@ class Finder:
             shown = excerpt(text, Needles(quoted=[told]) if told else Needles())
             said = text if told is None else told
             time, thread = str(value.get("time", "")), str(value.get("thread_id", ""))
-            self.found[tier, key] = Found(key, KINDS[tier], shown, why, ticked, time, tier, said, thread)
+            self.found[tier, key] = ForgetCandidate(key, KINDS[tier], shown, why, ticked, time, tier, said, thread)
         if tier == "recall" and (before := self.holdings.tier("corrections").get(key)) is not None:
             self.add("corrections", key, before, "what a message said before", ticked=ticked)
 
-    def add_line(self, line: Line, why: str, *, ticked: bool = True, told: str | None = None) -> None:
+    def add_line(self, line: BlockLine, why: str, *, ticked: bool = True, told: str | None = None) -> None:
         """Gather a line of a block; ``told`` is the part of it that goes, if it is not the whole line."""
         digest = blake2b(line.text.encode("utf-8", "replace"), digest_size=4).hexdigest()
         name = f"{line.label}:{line.now or f'old:{digest}'}"
@@ -86,7 +86,7 @@ class Finder:
         known = self.found.get(key)
         if known is None or (ticked and not known.ticked):
             said = line.text if told is None else told
-            self.found[key] = Found(name, "line", line.text, why, ticked, tier="core", told=said, label=line.label)
+            self.found[key] = ForgetCandidate(name, "line", line.text, why, ticked, tier="core", quotable=said, label=line.label)
 
     def items(self) -> Iterator[tuple[str, str, Value]]:
         """Yield the items that can go as a whole: their tier, key and value."""
@@ -209,7 +209,7 @@ class Finder:
 def made_of(finder: Finder) -> None:
     """Gather what was made of the things that were found by name or by words."""
     roots = [one for one in finder.found.values() if one.ticked]
-    told = [one.told for one in roots if one.told]
+    told = [one.quotable for one in roots if one.quotable]
     words = {word for text in told for word in telling(text)}
     said = [finder.holdings.messages[one.id] for one in roots if one.id in finder.holdings.messages]
     turns = {str(value.get("turn")) for value in said if not value.get("echo")}
@@ -222,11 +222,11 @@ def made_of(finder: Finder) -> None:
     finder.orphans()
 
 
-def lines_of(holdings: Holdings) -> list[Line]:
+def lines_of(holdings: Holdings) -> list[BlockLine]:
     """Return the lines of an agent's own blocks as they are and were, each with the turns that wrote it."""
     now = {str(v["label"]): str(v["value"]).split("\n") for v in holdings.tier("core").values() if not v.get("shared")}
     versions = holdings.versions()
-    found: list[Line] = []
+    found: list[BlockLine] = []
     for label in {**dict.fromkeys(now), **dict.fromkeys(versions)}:
         turns: dict[str, set[str]] = {}
         before: set[str] = set()
@@ -241,11 +241,11 @@ def lines_of(holdings: Holdings) -> list[Line]:
         for line in dict.fromkeys([*current, *turns]):
             if line.strip():
                 place = current.index(line) + 1 if line in current else 0
-                found.append(Line(label, line, frozenset(turns.get(line, set()) - {""}), place))
+                found.append(BlockLine(label, line, frozenset(turns.get(line, set()) - {""}), place))
     return found
 
 
-def _turns_of_causes(holdings: Holdings, one: Found) -> set[str]:
+def _turns_of_causes(holdings: Holdings, one: ForgetCandidate) -> set[str]:
     """Return the turns in which a passage or fact was written."""
     value: dict[str, Any] = holdings.tier(one.tier).get(one.id, {})
     causes = {value.get("cause"), *(value.get("causes") or ())}

@@ -17,7 +17,7 @@ Reference = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Note:
+class ForgetNote:
     """One act of forgetting. It holds what is looked for, so it goes when the act is done."""
 
     id: str
@@ -55,7 +55,7 @@ class Note:
         return cast(dict[str, Any], _as_json(value))
 
     @classmethod
-    def from_value(cls, value: Mapping[str, Any]) -> "Note":
+    def from_value(cls, value: Mapping[str, Any]) -> "ForgetNote":
         """Return the note that was stored."""
         known = {one.name for one in fields(cls)}
         read: dict[str, Any] = {k: tuple(cast(list[str], v)) if isinstance(v, list) else v for k, v in value.items() if k in known}

@@ -11,9 +11,9 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.forgetting.acting import Forgetting
-from memgpt_agent.memory.forgetting.finding import Found
+from memgpt_agent.memory.forgetting.finding import ForgetCandidate
 from memgpt_agent.memory.forgetting.holdings import SAID
-from memgpt_agent.memory.forgetting.note import Note
+from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.words import normal
 
 
@@ -41,11 +41,11 @@ class ForgetPlan:
     What holds the very words, what was written because of it, what quotes it and what says the same is ticked; what is only near is not.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[ForgetCandidate, ...]
     """What was found, what is ticked first."""
     stays: tuple[str, ...]
     """What is not erased although it may hold the words, each with what to do about it."""
-    draft: Note
+    draft: ForgetNote
     """What goes beside the things that were found."""
     forgetting: Forgetting
     """Where it goes from."""
@@ -59,7 +59,7 @@ class ForgetPlan:
     """Makes the plan anew for things that were named."""
 
     @property
-    def ticked(self) -> tuple[Found, ...]:
+    def ticked(self) -> tuple[ForgetCandidate, ...]:
         """What is erased."""
         return tuple(one for one in self.found if one.ticked)
 
@@ -127,16 +127,16 @@ class ForgetPlan:
         """Return how many things of each kind are ticked."""
         return dict(Counter(one.kind for one in self.ticked))
 
-    def note(self) -> Note:
+    def note(self) -> ForgetNote:
         """Return the note by which the plan is carried out."""
         ticked, stay = self.ticked, [one for one in self.found if not one.ticked]
         said = {one.id: (one.thread_id, one.time) for one in ticked if one.tier in SAID}
         kept = [*(one.id for one in stay), *(normal(one.text) for one in stay if one.kind == "line")]
-        lines = tuple(f"{one.label}\n{one.text}" for one in ticked if one.kind == "line" and one.told == one.text)
+        lines = tuple(f"{one.label}\n{one.text}" for one in ticked if one.kind == "line" and one.quotable == one.text)
         now = stamp(self.clock())
         return replace(
             self.draft, id=uuid.uuid4().hex, lines=lines, items=tuple((one.tier, one.id) for one in ticked if one.tier != "core"), said=said,
-            quoted=tuple(dict.fromkeys(one.told for one in ticked if one.told)), kept=tuple(kept),
+            quoted=tuple(dict.fromkeys(one.quotable for one in ticked if one.quotable)), kept=tuple(kept),
             place=self.forgetting.place, log={"time": now, "actor": self.actor, "erased": self.counts()},
         )  # fmt: skip
 
@@ -151,7 +151,7 @@ class ForgetPlan:
         return "\n".join([*(lines or ["Nothing was found."]), *(f"Stays: {what}" for what in self.stays)])
 
 
-def ordered(found: Iterable[Found]) -> tuple[Found, ...]:
+def ordered(found: Iterable[ForgetCandidate]) -> tuple[ForgetCandidate, ...]:
     """Return things with those that are ticked first."""
     return tuple(sorted(found, key=lambda one: not one.ticked))
 

@@ -11,7 +11,7 @@ from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.finding import Finder, made_of
 from memgpt_agent.memory.forgetting.holdings import Holdings, Value
-from memgpt_agent.memory.forgetting.note import Note
+from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.plan import ForgetPlan, ordered
 from memgpt_agent.memory.forgetting.staying import holding_elsewhere
 from memgpt_agent.memory.forgetting.words import Needles
@@ -22,7 +22,7 @@ _SEARCHED = 5
 
 
 @dataclass(frozen=True)
-class Planner:
+class ForgetPlanner:
     """Plans what one agent forgets."""
 
     forgetting: Forgetting
@@ -58,7 +58,7 @@ class Planner:
                 if not finder.by_words(query):
                     self._near(finder, query)
         made_of(finder)
-        draft = Note("", self.agent_id, literal=tuple(literal), threads=self._threads(held))
+        draft = ForgetNote("", self.agent_id, literal=tuple(literal), threads=self._threads(held))
         stays = [*holding_elsewhere(self.forgetting.store, held, Needles(literal), self._threads(held)), *self._general()]
 
         def replan(ids: Iterable[str]) -> ForgetPlan:
@@ -96,7 +96,7 @@ class Planner:
                     finder.add(tier, key, value, f"from before {moment}")
         finder.sent_along()
         finder.orphans()
-        return self._plan(finder, Note("", self.agent_id, threads=self._threads(held), versions_before=until), self._general())
+        return self._plan(finder, ForgetNote("", self.agent_id, threads=self._threads(held), versions_before=until), self._general())
 
     def _bulk(
         self, held: Holdings, passes: Callable[[Value], bool], why: str, *, gone_threads: tuple[str, ...] = (), names: tuple[str, ...] = ()
@@ -105,11 +105,11 @@ class Planner:
         finder.where(passes, why)
         turns = {str(held.messages.get(one.id, {}).get("turn")) for one in finder.found.values()} - {"", "None"}
         finder.of_turns(turns, words=None)
-        finder.quoting([one.told for one in finder.found.values()], speech=False)
+        finder.quoting([one.quotable for one in finder.found.values()], speech=False)
         finder.sent_along()
         finder.orphans()
         threads = tuple(thread for thread in self._threads(held) if thread not in gone_threads)
-        draft = Note("", self.agent_id, threads=threads, gone_threads=gone_threads, names=names)
+        draft = ForgetNote("", self.agent_id, threads=threads, gone_threads=gone_threads, names=names)
         return self._plan(finder, draft, self._general())
 
     def _held(self) -> Holdings:
@@ -119,7 +119,7 @@ class Planner:
         known = definitions.load(self.forgetting.store, self.agent_id)
         return tuple(dict.fromkeys([*(known.threads if known else ()), *held.threads]))
 
-    def _plan(self, finder: Finder, draft: Note, stays: Iterable[str]) -> ForgetPlan:
+    def _plan(self, finder: Finder, draft: ForgetNote, stays: Iterable[str]) -> ForgetPlan:
         return ForgetPlan(
             ordered(finder.found.values()), tuple(stays), draft, self.forgetting, self.wait_seconds, self.actor, self.clock
         )

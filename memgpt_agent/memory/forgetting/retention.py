@@ -6,7 +6,7 @@ from datetime import timedelta
 from memgpt_agent.errors import ConversationBusy, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.forgetting.planning import Planner
+from memgpt_agent.memory.forgetting.planning import ForgetPlanner
 from memgpt_agent.store.plain import count
 
 CHECKED = "retention"
@@ -15,7 +15,7 @@ _EVERY = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
-def keep_to_retention(planner: Planner, days: int) -> None:
+def keep_to_retention(planner: ForgetPlanner, days: int) -> None:
     """Forget what is older than so many days, unless that was done within a day; what hinders it is logged."""
     store, now = planner.forgetting.store, planner.clock()
     place, until = namespaces.of(planner.agent_id, "forgotten"), stamp(now - timedelta(days=days))

@@ -8,7 +8,7 @@ from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import namespaces, tiers
 from memgpt_agent.memory.forgetting.holdings import SAID, STRUCTURE, Holdings, Value, texts_of
-from memgpt_agent.memory.forgetting.note import Note, secret_of, stub_of
+from memgpt_agent.memory.forgetting.note import ForgetNote, secret_of, stub_of
 from memgpt_agent.memory.forgetting.summaries import rebuilt
 from memgpt_agent.memory.forgetting.words import Needles, normal, without
 from memgpt_agent.memory.recall import CONTEXT_LINES, RecallMemory, is_pause, keyed, line_of, message_from
@@ -30,12 +30,12 @@ _BY_THREAD = ("events", "summary_heads")
 class StoreChanges:
     """Carries out a note in the store; doing it again changes nothing more."""
 
-    def __init__(self, store: BaseStore, note: Note) -> None:
+    def __init__(self, store: BaseStore, note: ForgetNote) -> None:
         self._store, self._note, self._needles = store, note, note.needles()
         self._secret = secret_of(store, note.agent_id)
         self._kept = frozenset(note.kept)
 
-    def erase(self) -> Note:
+    def erase(self) -> ForgetNote:
         """Change everything that lies under the agent; return the note with the messages that have come meanwhile.
 
         Blocks first, each by compare-and-set, as others may edit them; then all else in one batch.
@@ -51,7 +51,7 @@ class StoreChanges:
         """Return an erased message's key as it is kept."""
         return keyed(self._secret, key)
 
-    def _with_new(self, held: Holdings) -> Note:
+    def _with_new(self, held: Holdings) -> ForgetNote:
         """Add messages that hold the words and were not there yet when the note was made: the very request to forget them, say."""
         note, new, said = self._note, list[tuple[str, str]](), dict(self._note.said)
         known = {(tier, key) for tier, key in note.items}
@@ -65,7 +65,7 @@ class StoreChanges:
                         said[key] = (str(value.get("thread_id", "")), str(value.get("time", "")))
         return replace(note, items=(*note.items, *new), said=said)
 
-    def _operations(self, held: Holdings, note: Note) -> Iterator[PutOp]:
+    def _operations(self, held: Holdings, note: ForgetNote) -> Iterator[PutOp]:
         gone = {(tier, key) for tier, key in note.items if key in held.tier(tier)}
         for tier, key in gone:
             if tier in SAID and held.tier(tier)[key].get("thread_id") not in note.gone_threads:
@@ -157,7 +157,7 @@ class StoreChanges:
                     said.append(line_of(str(value.get("user_id") or value["role"]), str(value["text"])))
                     until, stale = str(value["time"]), max(0, stale - 1)
 
-    def _of_threads(self, held: Holdings, note: Note) -> Iterator[PutOp]:
+    def _of_threads(self, held: Holdings, note: ForgetNote) -> Iterator[PutOp]:
         """Take the erased messages out of the pages, and what was kept by conversation of those that go."""
         for key, value in held.tier("pages").items():
             ids = [one for one in value["ids"] if one not in note.said]
@@ -170,7 +170,7 @@ class StoreChanges:
                 if key in note.gone_threads:
                     yield PutOp(self._namespace(tier), key, None)
 
-    def _definition(self, note: Note) -> Iterator[PutOp]:
+    def _definition(self, note: ForgetNote) -> Iterator[PutOp]:
         item = self._store.get(namespaces.AGENTS, note.agent_id)
         if item is None:
             return

@@ -36,7 +36,7 @@ class FactCorrections:
             self._end(old, new.id)
         self._reopen(old.id)
         if slot_of(new.relation)[1]:
-            self._graph.settle(new, newest=True)
+            self._graph.close_contradicted(new, newest=True)
         return self._graph.read(new.id) or new
 
     def withdraw(self, fact_id: str) -> Fact:

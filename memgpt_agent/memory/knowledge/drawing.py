@@ -20,7 +20,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Line:
+class Edge:
     """What leads from one node to another."""
 
     start: int
@@ -39,7 +39,7 @@ class Drawing:
 
     nodes: tuple[Node, ...]
     """Entities and values, the best connected first."""
-    lines: tuple[Line, ...]
+    lines: tuple[Edge, ...]
     """Facts; those with the same ends and the same state are one line."""
     left_out: int
     """Facts that are not drawn because they are too many."""
@@ -61,7 +61,7 @@ def drawing_of(facts: Sequence[Fact], limit: int = 60) -> Drawing:
         start, end = _ends(fact)
         label = fact.relation if fact.open else f"{fact.relation} ({fact.valid_from[:10]} to {fact.valid_until[:10]})"
         grouped.setdefault((place[start], place[end], not fact.open), []).append(label)
-    lines = [Line(start, end, tuple(dict.fromkeys(said)), past) for (start, end, past), said in grouped.items()]
+    lines = [Edge(start, end, tuple(dict.fromkeys(said)), past) for (start, end, past), said in grouped.items()]
     return Drawing(tuple(nodes), tuple(lines), len(facts) - len(chosen))
 
 

@@ -100,7 +100,7 @@ class KnowledgeGraph:
             valid_from or now, valid_until or FOREVER, now, causes=(cause,) if cause else (),
         )  # fmt: skip
         fact, new = self._keep(wanted, given_from=valid_from is not None)
-        closed = self.settle(fact, newest=True) if (single if replaces is None else replaces) else ()
+        closed = self.close_contradicted(fact, newest=True) if (single if replaces is None else replaces) else ()
         return Inserted(self.read(fact.id) or fact, new, closed)
 
     def _ends(self, subject: str, object: str, now: str) -> tuple[Entity, Entity]:
@@ -151,7 +151,7 @@ class KnowledgeGraph:
         ids = self._all_ids([fact.subject_id])
         return [f for f in self.where(_about(ids) | {"slot": fact.slot}) if f.id != fact.id]
 
-    def settle(self, fact: Fact, *, newest: bool) -> tuple[Fact, ...]:
+    def close_contradicted(self, fact: Fact, *, newest: bool) -> tuple[Fact, ...]:
         """Put the facts that contradict this one in a row by time: each ends where the next begins.
 
         ``newest``: of two that begin and were told at the same moment, this one is the later.
@@ -191,7 +191,7 @@ class KnowledgeGraph:
         ids = self.entities.ids(entity)
         for fact in self.where(_about(ids[:64])):
             if slot_of(fact.relation)[1]:
-                self.settle(self.read(fact.id) or fact, newest=False)
+                self.close_contradicted(self.read(fact.id) or fact, newest=False)
         return entity
 
     def search(

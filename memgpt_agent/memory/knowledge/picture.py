@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from memgpt_agent.memory.knowledge.drawing import Drawing, Line, Node
+from memgpt_agent.memory.knowledge.drawing import Drawing, Edge, Node
 from memgpt_agent.memory.knowledge.layout import Positions, place
 
 _NODE_FONT, _LINE_FONT = 13, 11
@@ -71,7 +71,7 @@ def _wrapped(text: str, width: int, rows: int = 3) -> list[str]:
     return lines if len(lines) <= rows else [*lines[: rows - 1], lines[rows - 1][: width - 1] + "…"]
 
 
-def _labels(line: Line) -> list[str]:
+def _labels(line: Edge) -> list[str]:
     rows = [row for label in line.labels[:6] for row in _wrapped(label, 24)]
     return [*rows, f"and {len(line.labels) - 6} more"] if len(line.labels) > 6 else rows
 
@@ -81,7 +81,7 @@ def _size(rows: Sequence[str], font: int) -> tuple[float, float]:
     return widest * font + font, len(rows) * font * 1.25 + font * 0.8
 
 
-def _curve(line: Line, at: Positions, sizes: Positions, middle: int) -> str:
+def _curve(line: Edge, at: Positions, sizes: Positions, middle: int) -> str:
     """A curve from the subject's box through the label to the object's box."""
     start, through, end = at[line.start], at[middle], at[line.end]
     if line.start == line.end:

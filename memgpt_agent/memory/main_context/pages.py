@@ -69,7 +69,7 @@ class QueueView:
     changes: list[Any] = field(default_factory=list[Any])
     """What a tool has changed: messages removed, and markers in the place of pages."""
 
-    def take_out(self, number: int, note: str, now: str) -> list[AnyMessage]:
+    def page_out(self, number: int, note: str, now: str) -> list[AnyMessage]:
         """Put a one-line marker in the place of a page; return the messages that leave.
 
         Raises:

@@ -88,7 +88,7 @@ class Inbox:
         records = self._records(letter.id for letter in entered)
         return _oldest_first(letter for letter in entered if not _is_read(records.get(letter.id)))
 
-    def take(self, turn: str) -> list[Letter]:
+    def read_for(self, turn: str) -> list[Letter]:
         """Return the letters that a turn is told, oldest first, and note that they are read in it.
 
         Those that wait, a hundred at most, and those that this turn was told before; not the letter that the turn itself
@@ -102,8 +102,8 @@ class Inbox:
         """Note that letters are read in a turn; one that another turn has read stays that turn's."""
         if not letters:
             return
-        if told := [letter.id for letter in letters if letter.id != turn]:  # a turn about a letter need not be told it
-            self._tell(turn, told)
+        if new := [letter.id for letter in letters if letter.id != turn]:  # a turn about a letter need not be told it
+            self._tell(turn, new)
         records = self._records(letter.id for letter in letters)
         done: list[str] = []
         for letter in letters:

@@ -50,12 +50,12 @@ class SleepDiary:
             if reading and state["tries"] >= MAX_TRIES:
                 state = _behind(reading)
             found = self._unread(state)
-            taken = _fitting(found, limit_chars)
-            portion = Portion(tuple(taken), len(found) - len(taken))
-            if not taken:
+            fitting = _fitting(found, limit_chars)
+            portion = Portion(tuple(fitting), len(found) - len(fitting))
+            if not fitting:
                 return None
-            until = taken[-1].time
-            seen = [m.id for m in taken if m.time == until] + (state["seen"] if until == state["until"] else [])
+            until = fitting[-1].time
+            seen = [m.id for m in fitting if m.time == until] + (state["seen"] if until == state["until"] else [])
             return {**state, "reading": {"turn": turn, "until": until, "seen": seen}, "tries": state["tries"] + 1}
 
         update(self._store, self._namespace, _KEY, begun)
@@ -78,8 +78,8 @@ class SleepDiary:
 
     def _portion(self, state: dict[str, Any], reading: dict[str, Any]) -> Portion:
         found = self._unread(state)
-        taken = [m for m in found if m.time < reading["until"] or m.id in reading["seen"]]
-        return Portion(tuple(taken), len(found) - len(taken))
+        unread = [m for m in found if m.time < reading["until"] or m.id in reading["seen"]]
+        return Portion(tuple(unread), len(found) - len(unread))
 
     def _unread(self, state: dict[str, Any]) -> list[Message]:
         said: dict[str, Any] = {
@@ -102,10 +102,10 @@ def _message(value: dict[str, Any]) -> Message:
 
 def _fitting(messages: Sequence[Message], limit_chars: int) -> list[Message]:
     """Return the first messages, as many as fit; one at least."""
-    taken: list[Message] = []
+    fitting: list[Message] = []
     for message in messages:
         limit_chars -= len(message.text) + 40
-        if limit_chars < 0 and taken:
+        if limit_chars < 0 and fitting:
             break
-        taken.append(message)
-    return taken
+        fitting.append(message)
+    return fitting

@@ -117,9 +117,9 @@ def _begins_with_thought(message: AIMessage) -> bool:
 
 def _express(attachment: MediaPart) -> dict[str, Any] | None:
     kind = "image" if attachment.kind == "image" else "document"
-    takes = attachment.mime in PICTURES if kind == "image" else attachment.mime == PDF
-    if attachment.data and takes:
+    accepted = attachment.mime in PICTURES if kind == "image" else attachment.mime == PDF
+    if attachment.data and accepted:
         return {"type": kind, "source": {"type": "base64", "media_type": attachment.mime, "data": attachment.data}}
-    if attachment.url.startswith("https://") and (kind == "image" or takes):
+    if attachment.url.startswith("https://") and (kind == "image" or accepted):
         return {"type": kind, "source": {"type": "url", "url": attachment.url}}
     return None

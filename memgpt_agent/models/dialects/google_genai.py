@@ -32,7 +32,7 @@ _FOREIGN = "skip/thought/signature/validator"
 """The documented signature of a call that Gemini did not make, in standard base64."""
 _OWN = {"google_genai", "google_vertexai", "google_anthropic_vertex"}
 _SIGNED = re.compile(r"gemini-(?:[3-9]|\d\d)")
-_TAKES = re.compile(r"image/(?:png|jpeg|webp|heic|heif)|audio/|video/|application/pdf")
+_ACCEPTED_MIME = re.compile(r"image/(?:png|jpeg|webp|heic|heif)|audio/|video/|application/pdf")
 
 
 class Gemini(Dialect):
@@ -123,7 +123,7 @@ def _block(block: dict[str, Any]) -> dict[str, Any] | None:
 
 def _express(attachment: MediaPart) -> dict[str, Any] | None:
     mime = attachment.mime or mimetypes.guess_type(attachment.url)[0] or ""
-    if not _TAKES.match(mime):
+    if not _ACCEPTED_MIME.match(mime):
         return None
     if attachment.data:
         return {"type": "image" if attachment.kind == "image" else "file", "base64": attachment.data, "mime_type": mime}

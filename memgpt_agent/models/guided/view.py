@@ -22,7 +22,7 @@ _STOP_WORDS = frozenset(_STOP_TEXT.split())
 
 
 @dataclass(frozen=True)
-class Found:
+class ToolOutcome:
     """One tool's result since the user spoke."""
 
     tool: str
@@ -53,7 +53,7 @@ class View:
     """The time now, ISO 8601."""
     exchanges: tuple[tuple[str, str], ...] = ()
     """What the user said and was answered before, oldest first."""
-    found: tuple[Found, ...] = ()
+    found: tuple[ToolOutcome, ...] = ()
     """Results of tools since the user spoke."""
     steps: int = 0
     """Answers of the model since the user spoke."""
@@ -68,7 +68,7 @@ class _PromptReader:
     pairs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     user: str | None = None
     said: list[str] = field(default_factory=list[str])
-    found: list[Found] = field(default_factory=list[Found])
+    found: list[ToolOutcome] = field(default_factory=list[ToolOutcome])
     steps: int = 0
     alerts: list[str] = field(default_factory=list[str])
     tasks: str = ""
@@ -188,12 +188,12 @@ def event_of(message: HumanMessage) -> tuple[str, str]:
     return "user_message", message.text
 
 
-def _result(message: ToolMessage) -> Found:
+def _result(message: ToolMessage) -> ToolOutcome:
     try:
         packed: Any = json.loads(message.text)
     except ValueError:
         packed = None
     if isinstance(packed, dict) and "message" in packed:
         given = cast(dict[str, Any], packed)
-        return Found(message.name or "", str(given.get("status", "OK")) == "OK", str(given["message"]))
-    return Found(message.name or "", message.status != "error", message.text)
+        return ToolOutcome(message.name or "", str(given.get("status", "OK")) == "OK", str(given["message"]))
+    return ToolOutcome(message.name or "", message.status != "error", message.text)

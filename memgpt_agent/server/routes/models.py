@@ -28,11 +28,11 @@ def list_models(served: Serving, request: Request, provider_name: Annotated[str 
     used = [letta_models.model_of(one, served.agents.settings) for one in served.agents.every()]
     default = letta_models.handle_of(default_model_name(served.agents.settings))
     handles = dict.fromkeys([default, *used, *_EXAMPLES])
-    found = [_told(handle) for handle in handles]
+    found = [_letta_model(handle) for handle in handles]
     return [one for one in found if provider_name is None or one["provider_name"] == provider_name]
 
 
-def _told(handle: str) -> Data:
+def _letta_model(handle: str) -> Data:
     described = letta_models.llm_config(handle, letta_models.MAX_WINDOW, letta_models.model_settings(handle, None))
     kind = letta_models.provider_of(handle)
     provider = {"llamacpp": "ollama"}.get(kind, kind)

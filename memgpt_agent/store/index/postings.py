@@ -70,11 +70,11 @@ class PostingsCache:
                 self._terms.clear()
                 self._bytes = 0
             elif new:
-                self._take_in(connection, index)
+                self._add(connection, index)
         self._high = index.version.doc_high
         self._anchor = Anchor(index)
 
-    def _take_in(self, connection: sqlite3.Connection, index: NamespaceIndex) -> None:
+    def _add(self, connection: sqlite3.Connection, index: NamespaceIndex) -> None:
         """Cut the new documents into terms with the very tokenizer of the file, and add those that are kept."""
         rows = connection.execute(
             "SELECT id, tokens FROM docs WHERE ns = ? AND id > ?", (index.namespace_id, self._high)

@@ -166,7 +166,7 @@ def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: In
         known = IndexVersion(*header["version"])
         if known.generation != version.generation or known > version or known.tombstone_high > version.tombstone_high:
             raise SnapshotUnusable(f"{folder} shows {known}, and the database is at {version}")
-        columns = {name: _column(folder, header["columns"][name], dtype) for name, dtype in _COLUMNS.items()}
+        columns = {name: _array(folder, header["columns"][name], dtype) for name, dtype in _COLUMNS.items()}
         chunks = [_chunk(folder, vectors, approximate, dims or 0) for vectors, approximate in header["chunks"]]
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
@@ -186,7 +186,7 @@ def check_files(folder: Path) -> None:
     try:
         header = _header(folder)
         for name, dtype in _COLUMNS.items():
-            _column(folder, header["columns"][name], dtype)
+            _array(folder, header["columns"][name], dtype)
         for vectors, approximate in header["chunks"]:
             chunk = _chunk(folder, vectors, approximate, header["dims"] or 0)
             map_rows(chunk, header["dims"] or 0)
@@ -224,8 +224,8 @@ def _header(folder: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(text))
 
 
-def _column(folder: Path, column: Mapping[str, Any], dtype: Any) -> Any:
-    content = _checked(folder / column["file"], column["count"] * np.dtype(dtype).itemsize, column["crc"])
+def _array(folder: Path, entry: Mapping[str, Any], dtype: Any) -> Any:
+    content = _checked(folder / entry["file"], entry["count"] * np.dtype(dtype).itemsize, entry["crc"])
     return np.frombuffer(content, dtype)
 
 

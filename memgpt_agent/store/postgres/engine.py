@@ -10,7 +10,7 @@ from langgraph.store.base import Result, SearchItem, TTLConfig
 from memgpt_agent.errors import EmbeddingMismatch
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.operations import Find, Newest, Plan
+from memgpt_agent.store.operations import Find, Newest, PreparedBatch
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, read_meta
 from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
 from memgpt_agent.store.postgres.reads import PostgresReader, items_of
@@ -56,7 +56,7 @@ class PostgresEngine:
         with self._database.alone() as connection:
             return self.now(connection) / 1e6
 
-    def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+    def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
         if not plan.writes:
             return self._read(lambda reader: reader.answer(plan.ops, queries), uses_vectors=bool(queries))
@@ -89,7 +89,7 @@ class PostgresEngine:
         """Return how many items a namespace holds and its tags; see ``MemoryStore.tally``."""
         return self._read(lambda reader: reader.tally(namespace, limit))
 
-    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+    def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
         wanted = None if expected is None else decode_value(encode_value(expected))
         write = plan.writes[0]

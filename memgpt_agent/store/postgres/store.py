@@ -10,7 +10,7 @@ from langgraph.store.base import IndexConfig, TTLConfig
 from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.embedding import Embedder, indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
-from memgpt_agent.store.operations import Planner
+from memgpt_agent.store.operations import BatchPreparer
 from memgpt_agent.store.postgres.columns import read_meta, remember
 from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
 from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
@@ -51,9 +51,9 @@ class PostgresMemoryStore(BaseMemoryStore):
         embedder = make_embedder(index)
         self._database = PostgresDatabase(url, create=create)
         try:
-            self._database.write(lambda connection: _settle(connection, self._database, embedder, fields))
+            self._database.write(lambda connection: _check_embedding_and_fields(connection, self._database, embedder, fields))
             self._clocked = PostgresEngine(self._database, embedder, ttl, clock)
-            super().__init__(self._clocked, Planner(indexed_paths(index), encode_value), ttl)
+            super().__init__(self._clocked, BatchPreparer(indexed_paths(index), encode_value), ttl)
         except BaseException:
             self._database.close()
             raise
@@ -69,7 +69,7 @@ class PostgresMemoryStore(BaseMemoryStore):
         self._database.close()
 
 
-def _settle(connection: Rows, database: PostgresDatabase, embedder: Embedder | None, fields: Fields | None) -> None:
+def _check_embedding_and_fields(connection: Rows, database: PostgresDatabase, embedder: Embedder | None, fields: Fields | None) -> None:
     """Remember the embedding in a new store and refuse another one in an old; make the columns of these fields."""
     meta = read_meta(connection)
     if embedder is not None and meta.identity is not None:

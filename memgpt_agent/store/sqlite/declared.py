@@ -9,7 +9,7 @@ from typing import Any
 from memgpt_agent.store.fields import Fields, group_of, order_of
 from memgpt_agent.store.rows import decode_value
 from memgpt_agent.store.sqlite.database import Database
-from memgpt_agent.store.sqlite.tag_index import Lists
+from memgpt_agent.store.sqlite.tag_index import TagIndex
 
 _ITEMS_AT_ONCE = 1_000
 
@@ -64,7 +64,7 @@ def _derive(connection: sqlite3.Connection, rows: list[tuple[int, int, str]], fi
         "UPDATE items SET time = ?, thread = ? WHERE id = ?",
         [(*columns_of(value, fields), row[0]) for row, value in zip(rows, values, strict=True)],
     )
-    lists = Lists(connection, fields)
+    tag_index = TagIndex(connection, fields)
     for (item, namespace_id, _), value in zip(rows, values, strict=True):
-        lists.add(namespace_id, item, value)
-    lists.flush()
+        tag_index.add(namespace_id, item, value)
+    tag_index.flush()

@@ -15,7 +15,7 @@ from memgpt_agent.store.index.derived import DerivedCache
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
-from memgpt_agent.store.operations import Find, Newest, Plan
+from memgpt_agent.store.operations import Find, Newest, PreparedBatch
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
 from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.database import Database
@@ -58,7 +58,7 @@ class SqliteEngine:
         view.guard = guard
         return view
 
-    def execute(self, plan: Plan, vectors: Vectors, queries: Vectors) -> list[Result]:
+    def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
         if not plan.writes:
             return self._read(lambda reader: reader.answer(plan.ops, queries), uses_vectors=bool(queries))
@@ -99,7 +99,7 @@ class SqliteEngine:
         """Return how many items a namespace holds and its tags; see ``MemoryStore.tally``."""
         return self._read(lambda reader: reader.tally(namespace, limit))
 
-    def put_if(self, plan: Plan, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+    def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
         now = micros(self._clock())
         wanted = None if expected is None else decode_value(encode_value(expected))

@@ -15,7 +15,7 @@ from memgpt_agent.store.embedding import indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.sizes import DEFAULT_SIZES, Sizes
-from memgpt_agent.store.operations import Planner
+from memgpt_agent.store.operations import BatchPreparer
 from memgpt_agent.store.rows import encode_value
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.declared import declare
@@ -70,7 +70,7 @@ class FaissStore(BaseMemoryStore):
         kept = None if self._temporary else sizes.snapshot_docs
         self._cache = IndexCache(index_memory_bytes, self._database, chunk_rows=sizes.chunk_rows, snapshot_docs=kept)
         engine = SqliteEngine(self._database, self._cache, embedder, ttl, clock, sizes)
-        super().__init__(engine, Planner(indexed_paths(index), encode_value), ttl)
+        super().__init__(engine, BatchPreparer(indexed_paths(index), encode_value), ttl)
         self._closing = threading.Lock()
         try:
             check_embedding(self._database, embedder)

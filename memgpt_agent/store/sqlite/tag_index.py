@@ -13,7 +13,7 @@ from memgpt_agent.store.sqlite.filter_sql import MANY, Condition
 _ITEMS_AT_ONCE = 256
 
 
-class Lists:
+class TagIndex:
     """Keeps both tables in one write transaction: what happens to an item and to its lists happens at once.
 
     Done here and not by triggers: counting tags, those cost every put a tenth of its time more, and one with tags a third.
@@ -70,7 +70,7 @@ class Lists:
         self._connection.executemany("DELETE FROM tag_counts WHERE ns = ? AND tag = ? AND items <= 0", fewer)
 
 
-HAS_LISTS = """
+HAS_TAGS = """
     (EXISTS (SELECT 1 FROM tag_counts WHERE ns = namespaces.id) OR EXISTS (SELECT 1 FROM ends WHERE ns = namespaces.id))"""
 """Whether an item of a namespace has one of the lists, as SQL over ``namespaces``."""
 

@@ -12,7 +12,7 @@ from memgpt_agent.store.protocol import Namespace
 from memgpt_agent.store.rows import decode_value, path_of
 from memgpt_agent.store.sqlite.declared import columns_of, known_fields
 from memgpt_agent.store.sqlite.identity import known_identity
-from memgpt_agent.store.sqlite.tag_index import HAS_LISTS, Lists
+from memgpt_agent.store.sqlite.tag_index import HAS_TAGS, TagIndex
 from memgpt_agent.store.sqlite.tombstones import record
 from memgpt_agent.store.texts import texts_at
 
@@ -76,8 +76,8 @@ class Writer:
         self._new_vectors: list[tuple[Any, ...]] = []
         self._counts: dict[int, int] = {}
         self._doc_high: dict[int, int] = {}
-        self._lists = Lists(connection, self._fields)
-        self._with_lists: set[int] = set()
+        self._tag_index = TagIndex(connection, self._fields)
+        self._with_tags: set[int] = set()
         self._pending: list[tuple[int]] = []
 
     def _last_id(self, table: str) -> int:
@@ -109,7 +109,7 @@ class Writer:
         for item, namespace_id, doc in rows:
             if doc is not None:
                 self._buried.append((doc, namespace_id))
-            self._with_lists.add(namespace_id)  # perhaps it has none
+            self._with_tags.add(namespace_id)  # perhaps it has none
             self._delete(namespace_id, item)
         self._flush()
         return len(rows)
@@ -137,11 +137,11 @@ class Writer:
         """Return the namespace's id and, of these keys, those that are stored with their item and document."""
         execute = self._connection.execute
         path = path_of(namespace)
-        row: Any = execute(f"SELECT id, items, {HAS_LISTS} FROM namespaces WHERE path = ?", (path,)).fetchone()
+        row: Any = execute(f"SELECT id, items, {HAS_TAGS} FROM namespaces WHERE path = ?", (path,)).fetchone()
         if row is None:
             return int(execute("INSERT INTO namespaces (path) VALUES (?)", (path,)).lastrowid or 0), {}
         if row[2]:
-            self._with_lists.add(int(row[0]))
+            self._with_tags.add(int(row[0]))
         known: dict[str, tuple[int, int | None]] = {}
         for start in range(0, len(keys) if row[1] else 0, _KEYS_AT_ONCE):
             part = keys[start : start + _KEYS_AT_ONCE]
@@ -156,20 +156,20 @@ class Writer:
         self._counts[namespace_id] = self._counts.get(namespace_id, 0) - 1
 
     def _unlist(self, namespace_id: int, item: int) -> None:
-        if namespace_id in self._with_lists:
-            self._lists.remove(item)
+        if namespace_id in self._with_tags:
+            self._tag_index.remove(item)
 
     def _put(self, namespace_id: int, item: int | None, write: Write, vectors: Mapping[str, Floats]) -> None:
         expires = None if write.ttl_minutes is None else self._now + round(write.ttl_minutes * MICROS_A_MINUTE)
         if item is not None:
             self._unlist(namespace_id, item)
-            self._lists.add(namespace_id, item, write.fields)
+            self._tag_index.add(namespace_id, item, write.fields)
             doc = self._index(namespace_id, item, write, vectors) if write.texts else None
             row = (write.value, self._now, doc, write.ttl_minutes, expires, *columns_of(write.fields, self._fields), item)
             self._updated.append(row)
             return
         self._item_id = item = self._item_id + 1
-        self._lists.add(namespace_id, item, write.fields)
+        self._tag_index.add(namespace_id, item, write.fields)
         doc = self._index(namespace_id, item, write, vectors) if write.texts else None
         self._new_items.append(
             (
@@ -205,7 +205,7 @@ class Writer:
 
     def _flush(self) -> None:
         many = self._connection.executemany
-        self._lists.flush()
+        self._tag_index.flush()
         if self._buried or self._deleted:
             self._flush_deleted()
         many(

@@ -98,13 +98,13 @@ def test_a_letter_is_told_in_one_turn_and_there_as_often_as_it_is_asked() -> Non
         inbox.put(letter(number))
     inbox.put(letter(2))
     assert [one.id for one in inbox.waiting()] == ["letter-1", "letter-2", "letter-3"]
-    assert [one.id for one in inbox.take("letter-3")] == ["letter-1", "letter-2"]
-    assert [one.id for one in inbox.take("letter-3")] == ["letter-1", "letter-2"]
+    assert [one.id for one in inbox.read_for("letter-3")] == ["letter-1", "letter-2"]
+    assert [one.id for one in inbox.read_for("letter-3")] == ["letter-1", "letter-2"]
     inbox.read_in("letter-3", [letter(3)])
     assert inbox.waiting() == []
-    assert inbox.take("another turn") == []
+    assert inbox.read_for("another turn") == []
     inbox.put(letter(1))
-    assert inbox.take("a third turn") == []
+    assert inbox.read_for("a third turn") == []
     kept = inbox.get("letter-3")
     assert kept is not None
     assert (kept.handled, kept.turn) == (True, "letter-3")
@@ -119,13 +119,13 @@ def test_killed_before_any_write_a_letter_is_told_in_exactly_one_turn(
     store = MortalFile(tmp_path / "s.sqlite") if kind is MortalFile else Mortal()
     inbox = Inbox(store, "ben")
     inbox.put(letter(0))
-    assert len(inbox.take("before")) == 1
+    assert len(inbox.read_for("before")) == 1
     store.left = writes
     for again in range(2):
         try:
             inbox.put(letter(1))
             inbox.put(letter(2))
-            inbox.take("one")
+            inbox.read_for("one")
             break
         except Killed:
             store.left = None
@@ -133,10 +133,10 @@ def test_killed_before_any_write_a_letter_is_told_in_exactly_one_turn(
                 break
     inbox.put(letter(1))
     inbox.put(letter(2))
-    second = inbox.take("two")
-    first = inbox.take("one")  # played again late
+    second = inbox.read_for("two")
+    first = inbox.read_for("one")  # played again late
     assert sorted(one.id for one in [*first, *second]) == ["letter-1", "letter-2"]
-    assert inbox.take("two") == second
+    assert inbox.read_for("two") == second
     assert inbox.waiting() == []
     if isinstance(store, FaissStore):
         store.close()
@@ -161,8 +161,8 @@ def test_letters_of_before_are_found_where_they_lie() -> None:
     old_store(store, [*told, letter(4), letter(5)])
     inbox = Inbox(store, "ben")
     inbox.put(letter(6))
-    assert [one.id for one in inbox.take("one")] == ["letter-0", "letter-1", "letter-4", "letter-5", "letter-6"]
-    assert inbox.take("letter-2") == []
+    assert [one.id for one in inbox.read_for("one")] == ["letter-0", "letter-1", "letter-4", "letter-5", "letter-6"]
+    assert inbox.read_for("letter-2") == []
     assert inbox.waiting() == []
 
 
@@ -170,8 +170,8 @@ def test_another_agents_letters_are_not_seen() -> None:
     """Also where a store would take one agent's id for the other's."""
     store = InMemoryStore()
     Inbox(store, "ben").put(letter(1))
-    assert Inbox(store, "be").take("one") == []
-    assert Inbox(store, "ben.").take("one") == []
+    assert Inbox(store, "be").read_for("one") == []
+    assert Inbox(store, "ben.").read_for("one") == []
 
 
 def cost_of_a_turn(old: int) -> tuple[int, int]:
@@ -203,7 +203,7 @@ def test_a_turn_without_letters_is_one_round_trip_whatever_came_before() -> None
     for number in range(1_000):
         inbox.put(letter(number))
     for turn in range(10):
-        assert len(inbox.take(f"turn-{turn}")) == 100
+        assert len(inbox.read_for(f"turn-{turn}")) == 100
     store.trips = store.looked_at = 0
-    assert inbox.take("later") == []
+    assert inbox.read_for("later") == []
     assert (store.trips, store.looked_at) == (1, 3)

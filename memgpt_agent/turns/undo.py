@@ -58,7 +58,7 @@ def last_said(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 
 
 @dataclass(frozen=True)
-class TakingBack:
+class TurnUndo:
     """Takes back what turns wrote into an agent's memory. Doing it again changes nothing more."""
 
     memory: AgentMemory
@@ -71,7 +71,7 @@ class TakingBack:
         found = [m for turn in sorted(self.turns) for m in self.memory.recall.of_turn(turn) if m.turn in self.turns]
         return sorted(found, key=lambda m: (m.time, m.ordinal))
 
-    def take_back(self, text: str) -> UndoneTurn:
+    def undo(self, text: str) -> UndoneTurn:
         """Take back what the turns wrote; their messages are not touched yet."""
         records = self.records()
         calls = {m.id for m in records if m.tool and not m.failed}
