@@ -12,6 +12,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.lock
 TEST_ARGS ?=
+# A file's tests run in one process; the files are shared out among as many as there are processors, four at most.
+WORKERS ?= logical
 SERVE_ARGS ?=
 EVERY_EXTRA := .[minilm,local,local-compiled,serve,providers,dev]
 LOAD_ENGINE := from memgpt_agent.models.llama_library import load_library; print("   ", load_library().package)
@@ -78,7 +80,7 @@ serve: $(VENV)/.core  ## serve the agents over HTTP at http://127.0.0.1:8283, fo
 	@exec $(BIN)/memgpt serve $(SERVE_ARGS)
 
 test: $(VENV)/.dev  ## run the tests (TEST_ARGS="-k words" for some of them)
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 test-clients: $(VENV)/.dev  ## install other makers' clients (npm, Letta's old one) in build/clients and run the tests that drive them
 	@clients=$$(PYTHON=$(BIN)/python scripts/test_clients.sh); eval "$$clients"; \

@@ -19,12 +19,19 @@ settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 UNWANTED = ("MEMGPT_", "OPENAI_", "ANTHROPIC_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
 """Variables with these beginnings would let the developer's own settings decide a test; those about the tests stay."""
+SLOW = ("serving", "server", "mcp_server", "middleware", "providers", "nodes")
+"""Folders whose tests start servers and processes or play whole lives."""
 KEPT = ("MEMGPT_SHARED_DATA", "MEMGPT_TEST_")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let hypothesis say that an example is long to write down without failing the test that it belongs to."""
     config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left with them alone at the end."""
+    items.sort(key=lambda item: item.path.relative_to(ROOT / "tests").parts[0] not in SLOW)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
