@@ -1,7 +1,7 @@
 """Receiving what came in: what is new, what was handled before, and the calls that a turn left open when it was cut off."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -28,12 +28,12 @@ from memgpt_agent.events import (
     with_mark,
 )
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.recall import CONTEXT_LINES, Message, Role, is_pause, line_of
+from memgpt_agent.memory.recall import CONTEXT_LINES, Message, RecallMemory, Role, is_pause, line_of
 from memgpt_agent.nodes.company import Others, as_event
 from memgpt_agent.nodes.corrected import QueueEdits
 from memgpt_agent.nodes.past import give_up_branch, remember_ids, sifted
 from memgpt_agent.nodes.session import Session, key_of, turn_key
-from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.nodes.speech import reply_id, reply_message, speaks
 from memgpt_agent.nodes.uploads import keep_attachments
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.state import AgentState, Turn
@@ -112,7 +112,10 @@ def _received(message: BaseMessage, turn_id: str, now: datetime) -> Any:
 
 
 def call_key(thread_id: str, turn: Turn, ordinal: int, call: ToolCall) -> str:
-    """Return the key of one call of the newest answer: the same call of the same step has it in every process and replay."""
+    """Return the key of one call of the newest answer: the same call of the same step has it in every process and replay.
+
+    Recall memory keeps the call under it, and its result has it as id; behind ``HIDDEN`` where the call speaks.
+    """
     return key_of(
         thread_id,
         turn_key(turn),
@@ -121,6 +124,12 @@ def call_key(thread_id: str, turn: Turn, ordinal: int, call: ToolCall) -> str:
         call["name"],
         json.dumps(call["args"], sort_keys=True, default=str),
     )
+
+
+def done_calls(journal: RecallMemory, keys: Iterable[str]) -> dict[str, Message]:
+    """Return what recall memory keeps of calls, by their keys."""
+    wanted = [name for key in keys for name in (key, HIDDEN + key)]
+    return {i.removeprefix(HIDDEN): record for i, record in journal.get(wanted).items()} if wanted else {}
 
 
 def close_open_calls(state: AgentState, session: Session) -> list[AnyMessage]:
@@ -139,7 +148,7 @@ def close_open_calls(state: AgentState, session: Session) -> list[AnyMessage]:
             continue
         own = mark_of(message).get("turn") == turn["id"]
         keys = {nth: call_key(session.thread_id, turn, nth, call) for nth, call in left_open} if own else {}
-        done = session.memory.journal.get(list(keys.values())) if keys else {}
+        done = done_calls(session.memory.journal, keys.values())
         for nth, call in left_open:
             closed += _closing_messages(session, turn, nth, call, done.get(keys.get(nth, "")), mark_of(message).get("turn", ""))
     return closed
@@ -150,9 +159,10 @@ def _closing_messages(
 ) -> list[Any]:
     mark = Mark(kind="result", time=stamp(session.resources.clock()), turn=turn_id)
     spoken = done is not None and done.role == "assistant"
+    unseen = HIDDEN if speaks(session.resources.tools, call["name"]) else ""
     result = ToolMessage(
         INTERRUPTED if done is None else SENT if spoken and not done.tool else done.text,
-        id=done.id if done else key_of(session.thread_id, "open", call["id"]),
+        id=done.id if done else unseen + key_of(session.thread_id, "open", call["id"]),
         name=call["name"], tool_call_id=call["id"] or "", status="success" if done and not done.failed else "error",
         additional_kwargs={MARK: mark},
     )  # fmt: skip
@@ -160,7 +170,7 @@ def _closing_messages(
         return [result]
     said = Mark(kind="reply", time=done.time, turn=turn_id, call_id=call["id"] or "")
     reply = reply_id(session.thread_id, turn_key(turn), turn["step"] - 1, ordinal)
-    return [result, AIMessage(done.text, id=reply, additional_kwargs={MARK: said})]
+    return [result, reply_message(done.text, reply, said, done.thinking)]
 
 
 # What is kept of it

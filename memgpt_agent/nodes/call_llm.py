@@ -39,7 +39,7 @@ from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
 from memgpt_agent.nodes.refused_parts import names_of, reductions, withheld_event
 from memgpt_agent.nodes.session import Resources, Session, key_of, name_of, turn_key
-from memgpt_agent.nodes.speech import SpeechStream, reply_id
+from memgpt_agent.nodes.speech import SpeechStream, reply_id, speaks
 from memgpt_agent.nodes.token_usage import usage_of, with_usage
 from memgpt_agent.nodes.tool_rules import called_in, still_required
 from memgpt_agent.nodes.written_calls import Written, written_calls
@@ -54,6 +54,7 @@ from memgpt_agent.prompts import (
     STILL_REQUIRED,
 )
 from memgpt_agent.state import AgentState, Turn
+from memgpt_agent.tools.messages import SEND_MESSAGE
 
 _REASON_CHARS = 300
 MAX_REFUSALS = 3
@@ -228,7 +229,7 @@ class _Step:
                 return {**update, **self._spoken_part(message, part, stop, turn)}
         self.call.speech.finish(message)
         if message.tool_calls:
-            return {**update, "messages": [*self._closed(), message]}
+            return {**update, "messages": [*self._closed(), self._unseen(message)]}
         problem = why_unusable(
             raw.strip(), session.resources.system_prompt, cut_off=stop.kind == "cut_off", unreadable=written.unreadable
         )
@@ -275,6 +276,14 @@ class _Step:
         closed = kept(self.session, self.turn, whole, self.partial, stopped="cut_off")
         remember(self.session, [closed])
         return [*without_request(self.partial), closed]
+
+    def _unseen(self, message: AIMessage) -> AIMessage:
+        """Return an answer that only speaks under an id that chat clients hide: they show the reply. A person who has to approve it sees it."""
+        resources = self.session.resources
+        only_speaks = all(speaks(resources.tools, call["name"]) for call in message.tool_calls)
+        if not only_speaks or resources.rules.needs_approval(SEND_MESSAGE):
+            return message
+        return message.model_copy(update={"id": f"{HIDDEN}{message.id}"})
 
     def _refusal(self, message: AIMessage, text: str, stop: Stop, turn: Turn) -> dict[str, Any]:
         """Give the user a refusal as what it is; nothing that was called beside it is carried out."""

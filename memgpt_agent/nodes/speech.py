@@ -7,13 +7,29 @@ from typing import Any, Protocol, cast
 from langchain_core.messages import AIMessage
 from langchain_core.utils.json import parse_partial_json
 
+from memgpt_agent.events import MARK, Mark
 from memgpt_agent.nodes.session import key_of
 from memgpt_agent.tools.messages import SEND_MESSAGE
+from memgpt_agent.tools.registry import ToolRegistry
 
 
 def reply_id(thread_id: str, turn_id: str, step: int, ordinal: int) -> str:
     """Return the id of the reply that a step's nth tool call speaks; known before the call is complete."""
     return key_of("reply", thread_id, turn_id, step, ordinal)
+
+
+def reply_message(text: str, message_id: str, mark: Mark, thoughts: str) -> AIMessage:
+    """Return what was spoken, as the plain message that chat clients, chains and protocols expect.
+
+    The thoughts of the call stand where LangChain's ``content_blocks`` look for reasoning; the model is not sent this message.
+    """
+    reasoning = {"reasoning_content": thoughts} if thoughts else {}
+    return AIMessage(text, id=message_id, additional_kwargs={**reasoning, MARK: mark})
+
+
+def speaks(tools: ToolRegistry, name: str) -> bool:
+    """Whether a call speaks to the user: of the agent's own ``send_message``, not of a tool from elsewhere with that name."""
+    return name == SEND_MESSAGE and name in tools.names and tools.get(name).act is not None
 
 
 class GrowingCalls(Protocol):

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.nodes.approval import decision_of
-from memgpt_agent.nodes.arrivals import call_key
+from memgpt_agent.nodes.arrivals import call_key, done_calls
 from memgpt_agent.tools.registry import parse_call
 
 
@@ -54,7 +54,7 @@ def _asking_call(values: Mapping[str, Any], memory: AgentMemory, thread_id: str)
         return None
     results = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
     left = [(call_key(thread_id, turn, n, c), c) for n, c in enumerate(answer.tool_calls) if c["id"] not in results]
-    done = memory.journal.get([key for key, _ in left])
+    done = done_calls(memory.journal, [key for key, _ in left])
     return next((call for key, call in left if key not in done), None)
 
 

@@ -15,6 +15,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.recall import RecallMemory, Role
 from memgpt_agent.prompts import LAST_STEP, NO_ANSWER_REPLY, UNANSWERED, UNUSABLE
 from memgpt_agent.testing import Clock, ScriptedModel, call, calls, say
+from memgpt_agent.tools.rules import RequiresApprovalRule
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}
 
@@ -252,13 +253,36 @@ def test_two_messages_in_one_turn_are_two_replies() -> None:
 
 
 def test_what_no_user_is_to_read_has_an_id_that_chat_clients_leave_out() -> None:
-    """Alerts, heartbeats and inner thoughts; what was said, done and answered is shown."""
+    """Alerts, heartbeats, inner thoughts, and the call by which the agent spoke; what was said, done and answered is shown."""
     note = call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=False)
     graph, _, _ = agent(note, say("Noted"), AIMessage("Nothing to do."))
     queue = [*ask(graph), *beat(graph)[-2:]]
-    hidden = [(m.type, m.text) for m in queue if str(m.id).startswith("do-not-render-")]
-    assert hidden == [("system", UNANSWERED), ("system", ""), ("ai", "Nothing to do.")]
-    assert [m.text for m in queue if m.type == "ai" and m.text and ("ai", m.text) not in hidden] == ["Noted"]
+    seen = [m for m in queue if not str(m.id).startswith("do-not-render-")]
+    hidden = [(m.type, m.text) for m in queue if m not in seen]
+    assert hidden == [("system", UNANSWERED), ("ai", ""), ("tool", "Sent."), ("system", ""), ("ai", "Nothing to do.")]
+    assert [(m.type, m.text) for m in seen[1:]] == [("ai", ""), ("tool", seen[2].text), ("ai", "Noted")]
+    assert seen[1].tool_calls[0]["name"] == seen[2].name == "core_memory_append"
+
+
+def test_the_reply_carries_the_thoughts_of_its_call() -> None:
+    """Clients that show LangChain's content blocks show them as reasoning; the text is the reply alone, and the model is not sent them twice."""
+    graph, model, _ = agent(call("send_message", thinking="Be kind.", message="Hello!"), say("Bye"))
+    reply = ask(graph)[-1]
+    assert reply.content == "Hello!"
+    assert reply.content_blocks == [{"type": "reasoning", "reasoning": "Be kind."}, {"type": "text", "text": "Hello!"}]
+    ask(graph)
+    assert sum("Be kind." in str(m) for m in model.calls[-1]) == 1
+
+
+def test_a_message_that_does_more_than_speak_is_shown_with_what_it_does() -> None:
+    """Its card stays; what came of the speaking is no card. The same holds of a message that a person has to approve."""
+    both = calls(("send_message", {"message": "Noted"}), ("core_memory_append", {"label": "human", "content": "Dog: Rex"}))
+    queue = ask(agent(both)[0])
+    assert [(m.type, m.name) for m in queue if not str(m.id).startswith("do-not-render-")][1:] == [
+        ("ai", None), ("tool", "core_memory_append"), ("ai", None),
+    ]  # fmt: skip
+    waiting = ask(agent(say("Hi"), rules=[RequiresApprovalRule("send_message")])[0])
+    assert not str(waiting[-1].id).startswith("do-not-render-")
 
 
 def test_only_ids_that_can_come_again_are_kept_of_events_without_a_text() -> None:

@@ -13,6 +13,7 @@ from memgpt_agent.memory.main_context import results_of
 from memgpt_agent.nodes import structuring
 from memgpt_agent.nodes.arrivals import alert, apology
 from memgpt_agent.nodes.profile_rules import ended
+from memgpt_agent.nodes.speech import reply_message
 from memgpt_agent.nodes.tool_calls.noting import times_failed
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Done, Step
@@ -137,9 +138,8 @@ def _result(step: Step, done: Done) -> ToolMessage:
 
 
 def _reply(step: Step, done: Done) -> AIMessage:
-    """Return what was spoken, as the plain message that chat clients, chains and protocols expect."""
     mark = Mark(kind="reply", time=stamp(step.session.resources.clock()), turn=step.turn["id"], call_id=done.call.id)
-    return AIMessage(done.outcome.said, id=step.reply_id(done.call), additional_kwargs={MARK: mark})
+    return reply_message(done.outcome.said, step.reply_id(done.call), mark, done.call.parsed.thinking)
 
 
 def _reply_last(step: Step, messages: list[Any]) -> list[Any]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from memgpt_agent.errors import ToolError
-from memgpt_agent.events import mark_of
+from memgpt_agent.events import HIDDEN, mark_of
 from memgpt_agent.nodes.approval import ask
+from memgpt_agent.nodes.arrivals import done_calls
 from memgpt_agent.nodes.profile_rules import is_draft
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
@@ -21,8 +22,8 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
     It stops the graph where a person has to decide. ``done`` are the calls of this run of the node before it. Behind a call that was given
     up, in this run or an earlier one, no call is begun.
     """
-    known = step.session.memory.journal.get([call.key]).get(call.key)
-    if known:
+    key = call.key.removeprefix(HIDDEN)
+    if known := done_calls(step.session.memory.journal, [key]).get(key):
         said = known.text if known.role == "assistant" else ""
         text = SENT if said and not known.tool else known.text  # of what was spoken, recall holds the words
         return call, Outcome(text, known.failed, done_before=True, said=said, beyond=Returned.decoded(known.beyond))

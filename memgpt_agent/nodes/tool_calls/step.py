@@ -10,13 +10,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
-from memgpt_agent.events import is_event, mark_of
+from memgpt_agent.events import HIDDEN, is_event, mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.nodes.arrivals import call_key
 from memgpt_agent.nodes.pieces import speaker
 from memgpt_agent.nodes.session import Session, turn_key
-from memgpt_agent.nodes.speech import reply_id
+from memgpt_agent.nodes.speech import reply_id, speaks
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_rules import called_in
 from memgpt_agent.state import AgentState, Turn
@@ -121,7 +121,7 @@ class Step:
         unread, results = unread_calls(answer), results_of(state["messages"])
         calls = [
             Call(
-                call, _with_why(parse_call(call["args"]), answer), call_key(session.thread_id, turn, nth, call), nth,
+                call, _with_why(parse_call(call["args"]), answer), _shown_key(session, turn, nth, call), nth,
                 unread.get(call["id"] or "", ""),
             )
             for nth, call in enumerate(answer.tool_calls)
@@ -146,6 +146,11 @@ class Step:
         """Return the calls that were carried out in this turn; ``done`` are those of this run of the node, which come last."""
         here = [Called(call.name, outcome.text, outcome.failed) for call, outcome in done]
         return [*called_in(self.turn, self.queue), *here]
+
+
+def _shown_key(session: Session, turn: Turn, ordinal: int, call: ToolCall) -> str:
+    key = call_key(session.thread_id, turn, ordinal, call)
+    return HIDDEN + key if speaks(session.resources.tools, call["name"]) else key
 
 
 def _outcome_in(result: ToolMessage) -> Outcome:
