@@ -41,7 +41,7 @@ class EmbeddingUsed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(description="Its name.")]
-    dims: Annotated[int, Field(description="The length of its vectors.", ge=1)]
+    dims: Annotated[int, Field(description="The length of its vectors.", ge=1, le=65_536)]
 
 
 class AgentDocument(BaseModel):

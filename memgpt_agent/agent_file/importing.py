@@ -11,7 +11,8 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.agent_file.bounds import check_bounds, check_vector
+from memgpt_agent.agent_file.af_rules import Rule, notes_on
+from memgpt_agent.agent_file.bounds import check_bounds, check_fits, check_vector
 from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
 from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
 from memgpt_agent.agent_file.reading import read_json
@@ -23,6 +24,7 @@ from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.checking import check_as, damaged
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.stored import DefinitionItem
 from memgpt_agent.memory.tiers import TIERS
 from memgpt_agent.owners import Identity
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
@@ -223,14 +225,16 @@ class _AgentWriter:
         unknown = sorted(value.keys() - {f.name for f in fields(AgentDefinition)})
         if unknown:
             raise AgentFileError(f"{name}: definition has an unknown field {unknown[0]!r}. Nothing was imported.")
-        check_as(AgentDefinition, value, f"{name}: definition")
+        check_as(DefinitionItem, value, f"{name}: definition")
         self._keep_name(value)
         definition = AgentDefinition(**value)
         try:
-            Context.from_values(definition.context)
-            rules_from_data(definition.rules)
+            check_fits(self._document, Context.from_values(definition.context), name)
+            rules = rules_from_data(definition.rules)
         except ConfigurationError as error:
             raise damaged(f"{name}: definition", " ".join(str(error).split())) from error
+        if "agent_file" not in self._document.memory:  # an Agent File's own rules are told already
+            self.done.not_carried += notes_on([Rule({"type": rule.kind, "tool_name": rule.tool}, rule) for rule in rules], definition.tools)
         self.done.threads = list(self._threads)
         if definition.profile not in PROFILES:
             self.done.not_carried.append(

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from memgpt_agent.agent_file.bounds import check_depth
+from memgpt_agent.agent_file.bounds import check_values
 from memgpt_agent.errors import AgentFileError
 
 MAX_BYTES = 1 << 30
@@ -29,7 +29,7 @@ def read_json(path: Path) -> dict[str, Any]:
         for _ in range(_MAX_WRAPPINGS):
             if not isinstance(data, str):
                 break
-            data = json.loads(data, object_pairs_hook=_without_repeats)
+            data = json.loads(data, object_pairs_hook=_without_repeats, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise AgentFileError(
             f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
@@ -38,8 +38,12 @@ def read_json(path: Path) -> dict[str, Any]:
         raise AgentFileError(f"{path.name} is no JSON: {error}. Nothing was imported.") from error
     if not isinstance(data, dict):
         raise AgentFileError(f"{path.name} holds a JSON {type(data).__name__}, not an object. Nothing was imported.")
-    check_depth(data, path.name)
+    check_values(data, path.name)
     return cast(dict[str, Any], data)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,14 +1,41 @@
-"""Comparing data of a file with the class that reads it: every field there, of its type as JSON has it, nothing made to fit."""
+"""Comparing data of a file with the class that reads it: every field there, of its type as JSON has it and within bounds."""
 
 import json
 from collections.abc import Callable
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
-from pydantic import TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from memgpt_agent.errors import AgentFileError
+
+MAX_TEXT_CHARS = 1_000_000
+"""Of a text for which nothing else is said."""
+MAX_LONG_CHARS = 30_000_000
+"""Of what was said or attached: a message is kept whole, however long it is."""
+MAX_NAME_CHARS = 200
+"""Of what a prompt shows as a name: a label, a tag, a tool."""
+_SHOWN_CHARS = 40
+
+
+def one_line(text: str) -> str:
+    """Return a text in which nothing ends a line or steers a terminal.
+
+    Raises:
+        ValueError: there is such a character in it; the message gives its number.
+    """
+    if found := next((sign for sign in text if sign < " " or sign in "\x7f\x85\u2028\u2029"), ""):
+        raise ValueError(f"a name is one line of text; it holds the character U+{ord(found):04X}")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(one_line)]
+"""A label, a tag, the name of a tool."""
+Names = Annotated[tuple[Name, ...], Field(max_length=1_000)]
+Long = Annotated[str, Field(max_length=MAX_LONG_CHARS)]
+"""What was said or attached."""
 
 
 def check_as(kind: Any, value: Any, place: str) -> None:
@@ -21,12 +48,22 @@ def check_as(kind: Any, value: Any, place: str) -> None:
         _reader(kind)(_as_bytes(value))
     except ValidationError as error:
         first = error.errors()[0]
-        raise damaged(".".join([place, *map(str, first["loc"])]), first["msg"]) from error
+        raise damaged(".".join([place, *map(str, first["loc"][1:])]), _fault(first)) from error
 
 
 def damaged(place: str, fault: str) -> AgentFileError:
     """Return the error that something in a file is not as it must be."""
     return AgentFileError(f"{place}: {fault.rstrip('.')}. Nothing was imported.")
+
+
+def _fault(found: ErrorDetails) -> str:
+    """Return what is wrong in words, with how long the value is, or the value where it is short."""
+    value, said = found["input"], found["msg"].removeprefix("Value error, ")
+    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
+        return f"{said}; it has {len(value):,} ({value[:_SHOWN_CHARS]!r} ...)"
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return f"{said}; it is {value!r}"
+    return said
 
 
 def _as_bytes(value: Any) -> bytes:
@@ -36,9 +73,11 @@ def _as_bytes(value: Any) -> bytes:
 
 @cache
 def _reader(kind: Any) -> Callable[[bytes], Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(_readable(kind))
+    bounds = ConfigDict(str_max_length=MAX_TEXT_CHARS, allow_inf_nan=False)
+    # A model around it, since a dataclass takes its bounds from what it stands in.
+    model: type[BaseModel] = create_model("File", __config__=bounds, value=(_readable(kind), ...))
     # of JSON and not of Python's values: there a list is what a tuple is written as
-    return lambda data: adapter.validate_json(data, strict=True)
+    return lambda data: model.model_validate_json(b'{"value": %b}' % data, strict=True)
 
 
 def _readable(kind: Any) -> Any:

@@ -1,27 +1,60 @@
-"""What is stored of an agent in items for which its memory has no class of their own, as far as it is read again."""
+"""What a file may hold of an agent, as far as it is read again: each item's fields, and how long and large they may be."""
 
+import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from memgpt_agent.memory.core import Block
+from pydantic import AfterValidator, Field
+
+from memgpt_agent.memory.archival import MAX_PASSAGE_CHARS, Passage, Retired
+from memgpt_agent.memory.checking import Long, Name, Names
+from memgpt_agent.memory.core import MAX_BLOCK_CHARS, MAX_DESCRIPTION_CHARS, Block
+from memgpt_agent.memory.core.history import Version
+from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files.open_files import FileView
 from memgpt_agent.memory.recall import Message, Role
-from memgpt_agent.memory.tasks import Task
+from memgpt_agent.memory.tasks import MAX_NOTE_CHARS, MAX_STEPS, MAX_TASKS, MAX_TITLE_CHARS, Task, TaskStep
 from memgpt_agent.memory.waking import Letter
 
 Texts = tuple[str, ...]
+_RULE_CHARS = 10_000
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""How many there are, or the place among them."""
+BlockText = Annotated[str, Field(max_length=MAX_BLOCK_CHARS)]
+PassageText = Annotated[str, Field(max_length=MAX_PASSAGE_CHARS)]
+
+
+def _short(rule: dict[str, Any]) -> dict[str, Any]:
+    if (size := len(json.dumps(rule))) > _RULE_CHARS:
+        raise ValueError(f"a rule of {size:,} characters; {_RULE_CHARS:,} are the limit")
+    return rule
+
+
+@dataclass(frozen=True)
+class DefinitionItem(AgentDefinition):
+    """What an agent is made of."""
+
+    tools: Names = ()
+    groups: Names = ()
+    tags: Names = ()
+    without: Names = ()
+    threads: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    rules: Annotated[tuple[Annotated[dict[str, Any], AfterValidator(_short)], ...], Field(max_length=1_000)] = ()
+    system: BlockText = ""
 
 
 @dataclass(frozen=True)
 class BlockItem(Block):
     """A block with its place among the others and in its history; of a shared one with its id."""
 
-    label: str = field(kw_only=True)
-    value: str = field(kw_only=True)
-    version: int = field(kw_only=True)
+    label: Name = field(kw_only=True)
+    value: BlockText = field(kw_only=True)
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION_CHARS)] = ""
+    limit_chars: Annotated[int, Field(ge=1, le=MAX_BLOCK_CHARS)] = Block.limit_chars
+    version: Count = field(kw_only=True)
     updated_at: str = field(kw_only=True)
     causes: Texts = field(kw_only=True)
-    order: int = field(kw_only=True)
+    order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = field(kw_only=True)
     trail: "TrailItem | None" = None
     shared: str = ""
 
@@ -40,30 +73,75 @@ class TrailItem:
 class VersionItem:
     """A version of a block, the fields without which it cannot be found."""
 
-    label: str
-    version: int
-    value: str
+    label: Name
+    version: Count
+    value: BlockText
     time: str
     turn: str
-    revision: int = 0
+    revision: Count = 0
+
+
+@dataclass(frozen=True)
+class VersionWhole(Version):
+    """A version of a block with all its fields."""
+
+    label: Name
+    version: Count
+    value: BlockText
+    revision: Count = 0
 
 
 @dataclass(frozen=True)
 class MessageItem(Message):
     """A message with the texts by which it is searched."""
 
-    indexed: str | Texts = ""
-    beside: str = ""
+    text: Long
+    arguments: Long = ""
+    thinking: Long = ""
+    beyond: Long = ""
+    indexed: Long | tuple[Long, ...] = ""
+    beside: Long = ""
+
+
+@dataclass(frozen=True)
+class PassageItem(Passage):
+    """A passage."""
+
+    text: PassageText
+    tags: Names = ()
+
+
+@dataclass(frozen=True)
+class RetiredItem(Retired):
+    """A passage that is no longer found."""
+
+    text: PassageText
+
+
+@dataclass(frozen=True)
+class StepItem(TaskStep):
+    """A step of a task."""
+
+    text: Annotated[str, Field(max_length=MAX_TITLE_CHARS)]
+
+
+@dataclass(frozen=True)
+class OneTaskItem(Task):
+    """A task."""
+
+    title: Annotated[str, Field(max_length=MAX_TITLE_CHARS)]
+    steps: Annotated[tuple[StepItem, ...], Field(max_length=MAX_STEPS)] = ()
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS)] = ""
 
 
 @dataclass(frozen=True)
 class TaskItem:
     """All tasks of an agent."""
 
-    next: int
-    open: tuple[Task, ...]
-    leaving: tuple[Task, ...]
-    closed: tuple[Task, ...]
+    next: Count
+    open: Annotated[tuple[OneTaskItem, ...], Field(max_length=MAX_TASKS)]
+    leaving: tuple[OneTaskItem, ...]
+    closed: tuple[OneTaskItem, ...]
     causes: Texts
 
 
@@ -78,14 +156,14 @@ class ViewsItem:
 class DataItem:
     """A piece of what a user sent, in base64."""
 
-    data: str
+    data: Long
 
 
 @dataclass(frozen=True)
 class LinesItem:
     """A page of a file's text."""
 
-    lines: Texts
+    lines: tuple[Long, ...]
 
 
 @dataclass(frozen=True)
@@ -214,6 +292,6 @@ class RunItem:
     completed: str = ""
     stop_reason: str = ""
     error: str = ""
-    input: str = ""
+    input: Long = ""
     usage: dict[str, Any] = field(default_factory=dict[str, Any])
     request: dict[str, Any] = field(default_factory=dict[str, Any])

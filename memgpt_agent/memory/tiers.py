@@ -7,12 +7,11 @@ from typing import Any, Literal
 
 from memgpt_agent.leases import LEASES
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.archival import Passage, Retired
 from memgpt_agent.memory.archival.passages import index_of_passage
 from memgpt_agent.memory.checking import check_as, damaged
+from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.core.history import Trail, Version
 from memgpt_agent.memory.corrections import CorrectedMessage
-from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files.record import FileRecord
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.memory.hierarchy.nodes import INDEXED
@@ -21,6 +20,7 @@ from memgpt_agent.memory.recall import index_of_message
 from memgpt_agent.memory.stored import (
     BlockItem,
     DataItem,
+    DefinitionItem,
     EventsItem,
     ForgottenItem,
     HeadItem,
@@ -30,7 +30,9 @@ from memgpt_agent.memory.stored import (
     MessageItem,
     OriginalItem,
     PageItem,
+    PassageItem,
     ReflectionItem,
+    RetiredItem,
     RunItem,
     SharedItem,
     SleepItem,
@@ -38,6 +40,7 @@ from memgpt_agent.memory.stored import (
     TaskItem,
     TurnLettersItem,
     VersionItem,
+    VersionWhole,
     ViewsItem,
 )
 from memgpt_agent.memory.tasks import Task, TaskStep
@@ -122,12 +125,19 @@ def _by_id(value: Value) -> str:
     return value["id"]
 
 
-def _check_trail(value: Value, place: str) -> None:
-    check_as(Version, asdict(Trail.from_value(value).last), f"{place}.trail.last")
+def _check_block(value: Value, place: str) -> None:
+    limit = value.get("limit_chars", Block.limit_chars)
+    if len(value["value"]) > limit:
+        raise damaged(f"{place}.value", f"it has {len(value['value']):,} characters; the block's limit is {limit:,}")
+    check_as(VersionWhole, asdict(Trail.from_value(value).last), f"{place}.trail.last")
 
 
 def _check_version(value: Value, place: str) -> None:
-    check_as(Version, asdict(Version.from_value(value)), place)
+    check_as(VersionWhole, asdict(Version.from_value(value)), place)
+
+
+def _check_retired(value: Value, place: str) -> None:
+    check_as(PassageItem, value["passage"], f"{place}.passage")
 
 
 def _as_written(kind: type[Entity] | type[Fact] | type[SummaryNode]) -> Callable[[Value, str], None]:
@@ -183,7 +193,7 @@ _FACT = TierFields("text", "time", cause="causes")
 _SUMMARY = TierFields("text", "time", "thread_id")
 
 _OF_AN_AGENT = (
-    Tier("core", BlockItem, lambda value: value["label"], further=_check_trail, names=TierFields("value", "updated_at", cause="causes"),
+    Tier("core", BlockItem, lambda value: value["label"], further=_check_block, names=TierFields("value", "updated_at", cause="causes"),
          in_agent_file=True),
     Tier("core_history", VersionItem, further=_check_version, names=TierFields("value", "time", turn="turn")),
     Tier("recall", MessageItem, _by_id, names=_MESSAGE, index=index_of_message, in_agent_file=True),
@@ -192,8 +202,8 @@ _OF_AN_AGENT = (
     Tier("corrections", CorrectedMessage, _by_id, beside=frozenset(), names=TierFields("text", "time", "thread_id", user="user_id")),
     Tier("events", EventsItem, keyed_by="thread"),
     Tier("pages", PageItem, _page_key, names=TierFields(thread="thread"), keyed_by="thread"),
-    Tier("archival", Passage, _by_id, names=TierFields("text", "time", cause="cause"), index=index_of_passage),
-    Tier("retired", Retired, _by_id, beside=frozenset(), names=TierFields("text", "time", cause="cause")),
+    Tier("archival", PassageItem, _by_id, names=TierFields("text", "time", cause="cause"), index=index_of_passage),
+    Tier("retired", RetiredItem, _by_id, beside=frozenset(), further=_check_retired, names=TierFields("text", "time", cause="cause")),
     Tier("entities", Entity, _by_id, beside=frozenset(), further=_as_written(Entity), names=TierFields("name", "time"),
          index=_searched("name")),
     Tier("facts", Fact, _by_id, beside=frozenset({"ends", "text"}), further=_as_written(Fact), names=_FACT, index=_searched("text")),
@@ -217,7 +227,7 @@ _OF_AN_AGENT = (
     Tier("agent_file", OriginalItem, only=ORIGINAL, in_agent_file=True),
 )  # fmt: skip
 _OF_THE_STORE = (
-    Tier(namespaces.AGENTS[0], AgentDefinition, lambda value: value["agent_id"], keyed_by="agent"),
+    Tier(namespaces.AGENTS[0], DefinitionItem, lambda value: value["agent_id"], keyed_by="agent"),
     Tier(OWNERS[0], Ownership, lambda value: value["agent_id"], keyed_by="agent"),
     Tier(namespaces.IMPORTS[0], ImportItem, keyed_by="agent"),
     Tier(LEASES[0], dict, keyed_by="thread"),

@@ -183,14 +183,42 @@ def _block(data: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-OUT_OF_BOUNDS: dict[str, Callable[[dict[str, Any]], None]] = {
+OUT_OF_BOUNDS: dict[str, Callable[[dict[str, Any]], object]] = {
     "the block's limit is": lambda d: _block(d).update(value="x" * (_block(d)["limit_chars"] + 1)),
-    "limit_chars: -5 is no limit": lambda d: _block(d).update(limit_chars=-5, value=""),
-    "limit_chars: 10,000,000,000 is no limit": lambda d: _block(d).update(limit_chars=10**10),
+    "limit_chars: Input should be greater than or equal to 1; it is -5": lambda d: _block(d).update(limit_chars=-5, value=""),
+    "limit_chars: Input should be less than or equal to 1000000; it is 10000000000": lambda d: _block(d).update(limit_chars=10**10),
+    "memory.core[0].description: String should have at most 10000 characters; it has 400,001": lambda d: _block(d).update(
+        description="d" * 400_001
+    ),
+    "memory.core[0].order: Input should be less than or equal to 1000000; it is 123456789": lambda d: _block(d).update(order=123456789),
+    "memory.core[0].version: Input should be greater than or equal to 0; it is -1": lambda d: _block(d).update(version=-1),
+    "U+000A": lambda d: (_block(d).update(label="a\nb"), d["memory"]["core"][0].update(key="a\nb")),
+    "memory.archival[0].text: String should have at most 50000 characters; it has 2,000,000": lambda d: d["memory"]["archival"][0][
+        "value"
+    ].update(text="p" * 2_000_000),
+    "memory.archival[0].tags: Tuple should have at most 1000 items": lambda d: d["memory"]["archival"][0]["value"].update(
+        tags=[f"t{n}" for n in range(1_001)]
+    ),
+    "memory.archival[0].tags.1: a name is one line of text; it holds the character U+2028": lambda d: d["memory"]["archival"][0][
+        "value"
+    ].update(tags=["a", "b\u2028c"]),
+    "the number 1e+300 is beyond": lambda d: d["memory"]["archival"][0]["value"].update(time=1e300),
+    "the number 99999999999999999999 is beyond": lambda d: d["definition"].update(context={"max_steps": 99999999999999999999}),
+    "definition: Context: max_steps = 100000": lambda d: d["definition"].update(context={"max_steps": 100_000}),
+    "definition.rules: Tuple should have at most 1000 items": lambda d: d["definition"].update(
+        rules=[{"kind": "terminal", "tool": "send_message"}] * 1_001
+    ),
+    "definition.tools.0: String should have at most 200 characters; it has 5,000": lambda d: d["definition"].update(tools=["t" * 5_000]),
+    "take 45,": lambda d: (
+        d["memory"]["core"][1]["value"].update(value="a b " * 22_500, limit_chars=90_000), d.update(threads={}),
+        d["definition"].update(context={}),
+    ),
+    "memory.recall[0].value: a name of 1,500 characters": lambda d: d["memory"]["recall"][0]["value"].update({"n" * 1_500: 1}),
+    "memory.recall[0].value.text: it has 31,000,000 characters": lambda d: d["memory"]["recall"][0]["value"].update(text="m" * 31_000_000),
     "memory.recall[0].key: a name of 5,000 characters": lambda d: d["memory"]["recall"][0].update(key="k" * 5_000),
     "memory: a name of 2,000 characters": lambda d: d["memory"].update({"t" * 2_000: []}),
     "threads: a name of 3,000 characters": lambda d: d["threads"].update({"t" * 3_000: {"values": {}}}),
-    "definition.tags: it holds more than 10,000 names": lambda d: d["definition"].update(tags=["t"] * 10_001),
+    "definition.tags: Tuple should have at most 1000 items": lambda d: d["definition"].update(tags=["t"] * 10_001),
     "nested more than 100 levels deep": lambda d: d["memory"].update(
         own=[{"key": "k", "value": {"deep": json.loads("[" * 200 + "]" * 200)}}]
     ),
@@ -214,11 +242,55 @@ def test_what_no_agent_is_as_large_as_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["blocks"][0].update(description="d" * 400_001), "description of 'notes' has 400,001 characters; 10,000 are the limit"),
+        (lambda d: d["blocks"][0].update(limit=10**12), "a limit from 1 to 1,000,000; got 'notes', 1000000000000"),
+        (lambda d: d["blocks"][0].update(value="v" * 1_000_001), "a limit from 1 to 1,000,000; got 'notes', 1000001"),
+        (lambda d: d["blocks"][0].update(value="a b " * 22_500), "take 45,"),
+        (lambda d: d["blocks"][0].update(label="a\nb"), "it holds the character U+000A"),
+        (lambda d: d["agents"][0].update(system="s t " * 30_000), "take 60,"),
+        (lambda d: d["agents"][0]["messages"][0].update(content="m" * 31_000_000), "has 31,000,000 characters; 30,000,000 are the limit"),
+        (lambda d: d["agents"][0].update(tool_rules=[{"type": "run_first", "tool_name": "x" * 20_000}]), "a rule of 20,0"),
+        (lambda d: d.update(metadata=json.loads('{"a":' * 150 + "1" + "}" * 150)), "nested more than 100 levels deep"),
+    ],
+)
+def test_an_agent_file_has_the_same_bounds(home: Callable[[str], Any], tmp_path: Path, change: Any, message: str) -> None:
+    """Of texts, limits, labels, names and depth; nothing of it is imported."""
+    said = {"id": "m", "role": "user", "content": "Hello."}
+    agent = {"name": "Guest", "block_ids": ["b"], "messages": [said], "in_context_message_ids": ["m"]}
+    data: dict[str, Any] = {"agents": [agent], "blocks": [{"id": "b", "label": "notes", "value": "Sails.", "limit": 100}]}
+    change(data)
+    (tmp_path / "bad.af").write_text(json.dumps(data))
+    with pytest.raises(AgentFileError) as caught:
+        home("second").take(tmp_path / "bad.af")
+    assert str(caught.value).startswith("bad.af")
+    assert message in str(caught.value)
+    assert nothing_in(home("second"))
+
+
+def test_rules_on_tools_that_the_agent_does_not_have_are_told(full: Any, home: Callable[[str], Any], tmp_path: Path) -> None:
+    """They rest, and the agent works."""
+    file, _ = full.export("ann")
+    data = json.loads(file.read_text())
+    data["definition"]["rules"] = [{"kind": "terminal", "tool": "fly"}, {"kind": "parent", "tool": "send_message", "children": ["swim"]}]
+    (tmp_path / "ruled.json").write_text(json.dumps(data))
+    (done,) = home("second").take(tmp_path / "ruled.json")
+    assert [line for line in done.not_carried if line.startswith("tool rule")] == [
+        "tool rule 'terminal' of 'fly': it rests until the agent has 'fly'; give it with tools=",
+        "tool rule 'parent' of 'send_message': it rests until the agent has 'swim'; give it with tools=",
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ('{"format": "memgpt-agent", "agent_id": "ann", "agent_id": "ben"}', "the field 'agent_id' is there twice"),
         ('{"a": [{"b": 1, "b": 2}]}', "the field 'b' is there twice"),
         ('{"a": ' + "9" * 5_000 + "}", "digits"),
+        ('{"a": NaN}', "NaN is no number in JSON"),
+        ('{"a": [-Infinity]}', "-Infinity is no number in JSON"),
+        ('{"a": {"b": 1e999}}', r"a\.b: the number inf is beyond"),
         ("[" * 100_000, "no JSON"),
     ],
 )
@@ -297,7 +369,7 @@ def test_a_system_prompt_that_no_model_could_be_sent_is_refused(full: Any, home:
     data = json.loads(file.read_text())
     data["definition"]["system"] = "x" * 1_000_001
     (tmp_path / "bad.json").write_text(json.dumps(data))
-    with pytest.raises(AgentFileError, match=r"definition\.system: it has 1,000,001 characters"):
+    with pytest.raises(AgentFileError, match=r"definition\.system: String should have at most 1000000 characters; it has 1,000,001"):
         home("second").take(tmp_path / "bad.json")
 
 

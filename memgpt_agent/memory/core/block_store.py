@@ -10,7 +10,8 @@ from langgraph.store.base import BaseStore, GetOp, Item, SearchOp
 from memgpt_agent.errors import BlockExists, BlockReadOnly, CoreMemoryFull, ToolError, UnknownBlock
 from memgpt_agent.events import Clock
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.core.blocks import MAKING, Block, Cause
+from memgpt_agent.memory.checking import one_line
+from memgpt_agent.memory.core.blocks import MAKING, MAX_BLOCK_CHARS, MAX_DESCRIPTION_CHARS, Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.store.plain import put_if
@@ -236,7 +237,7 @@ def describe(store: BaseStore, namespace: namespaces.Namespace, key: str, **chan
     """Change fields of the block in an item other than its text; ``None`` leaves one as it is.
 
     Raises:
-        CoreMemoryFull: its text is longer than the new limit.
+        CoreMemoryFull: its text is longer than the new limit. ToolError: the description or the limit cannot be one.
     """
     given = {name: one for name, one in changed.items() if one is not None}
 
@@ -244,7 +245,7 @@ def describe(store: BaseStore, namespace: namespaces.Namespace, key: str, **chan
         if value is None or "label" not in value:
             raise UnknownBlock(f"There is no block {key!r}.")
         new = {**value, **given}
-        check_size(new["label"], new["value"], new["limit_chars"])
+        check_new([Block.from_value(new)])
         return new
 
     update(store, namespace, key, described)
@@ -269,14 +270,24 @@ def check_new(blocks: Iterable[Block]) -> None:
     """Refuse blocks that cannot be stored.
 
     Raises:
-        CoreMemoryFull: a text is longer than its limit. ToolError: a label cannot be one, or a limit is none.
+        CoreMemoryFull: a text is longer than its limit. ToolError: a label, a description or a limit cannot be one.
     """
     for block in blocks:
         check_size(block.label, block.value, block.limit_chars)
-        if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or block.limit_chars < 1:
+        if not block.label or len(block.label) > namespaces.MAX_ID_CHARS or not 1 <= block.limit_chars <= MAX_BLOCK_CHARS:
             raise ToolError(
-                f"A block needs a label and a limit of one character or more; got {block.label!r}, {block.limit_chars}."
+                f"A block needs a label of {namespaces.MAX_ID_CHARS} characters at most and a limit from 1 to {MAX_BLOCK_CHARS:,}; "
+                f"got {block.label[: namespaces.MAX_ID_CHARS]!r}, {block.limit_chars}."
             )
+        if len(block.description) > MAX_DESCRIPTION_CHARS:
+            raise ToolError(
+                f"The description of {block.label!r} has {len(block.description):,} characters; {MAX_DESCRIPTION_CHARS:,} are the limit. "
+                "It is in every prompt: put the text into the block's value, or into archival memory."
+            )
+        try:
+            one_line(block.label)
+        except ValueError as error:
+            raise ToolError(f"The label {block.label!r} cannot be one: {error}.") from error
 
 
 def check_size(label: str, value: str, limit_chars: int) -> None:

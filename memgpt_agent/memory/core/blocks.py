@@ -5,6 +5,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 DEFAULT_LIMIT_CHARS = 2_000
+MAX_BLOCK_CHARS = 1_000_000
+"""The greatest limit of a block. A block is in every prompt."""
+MAX_DESCRIPTION_CHARS = 10_000
+"""Of a block's description, which is in every prompt as well."""
 
 
 @dataclass(frozen=True)
