@@ -79,7 +79,7 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
     """
 
     def merged(value: dict[str, Any] | None) -> dict[str, Any]:
-        known = _read(value) if value else None
+        known = read(value) if value else None
         if known is None:
             return _as_value(definition)
         threads = tuple(dict.fromkeys([*known.threads, *definition.threads]))
@@ -96,7 +96,7 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
         )
         return value if value and kept == known else _as_value(kept)
 
-    return _read(update(store, namespaces.AGENTS, definition.agent_id, merged).after)
+    return read(update(store, namespaces.AGENTS, definition.agent_id, merged).after)
 
 
 def keep_model(store: BaseStore, agent_id: str, model: str) -> None:
@@ -106,7 +106,7 @@ def keep_model(store: BaseStore, agent_id: str, model: str) -> None:
         WriteConflict: others wrote the definition before each attempt.
     """
     def changed(value: dict[str, Any] | None) -> dict[str, Any] | None:
-        return _as_value(replace(_read(value), model=model)) if value else None
+        return _as_value(replace(read(value), model=model)) if value else None
 
     update(store, namespaces.AGENTS, agent_id, changed)
 
@@ -121,15 +121,15 @@ def change(store: BaseStore, agent_id: str, changed: Callable[[AgentDefinition],
     def merged(value: dict[str, Any] | None) -> dict[str, Any]:
         if value is None:
             raise AgentNotFound(f"There is no agent {agent_id!r}.")
-        return _as_value(changed(_read(value)))
+        return _as_value(changed(read(value)))
 
-    return _read(update(store, namespaces.AGENTS, agent_id, merged).after)
+    return read(update(store, namespaces.AGENTS, agent_id, merged).after)
 
 
 def load(store: BaseStore, agent_id: str) -> AgentDefinition | None:
     """Return the definition of an agent, or ``None`` if it was never stored."""
     item = store.get(namespaces.AGENTS, agent_id)
-    return _read(item.value) if item else None
+    return read(item.value) if item else None
 
 
 def existing(store: BaseStore, agent_id: str, who: Identity | None = None) -> AgentDefinition:
@@ -164,7 +164,7 @@ def every(store: BaseStore) -> list[AgentDefinition]:
     """Return the definitions of all agents, oldest first."""
     found: list[AgentDefinition] = []
     while page := store.search(namespaces.AGENTS, limit=500, offset=len(found)):
-        found.extend(_read(item.value) for item in page)
+        found.extend(read(item.value) for item in page)
     return sorted(found, key=lambda d: (d.created, d.agent_id))
 
 
@@ -172,6 +172,7 @@ def _as_value(definition: AgentDefinition) -> dict[str, Any]:
     return {**asdict(definition), **{name: list(getattr(definition, name)) for name in _LISTED}}
 
 
-def _read(value: dict[str, Any]) -> AgentDefinition:
-    read: dict[str, Any] = {**value, **{name: tuple(value[name]) for name in _LISTED if name in value}}
-    return AgentDefinition(**read)
+def read(value: dict[str, Any]) -> AgentDefinition:
+    """Return the definition of a stored value."""
+    given: dict[str, Any] = {**value, **{name: tuple(value[name]) for name in _LISTED if name in value}}
+    return AgentDefinition(**given)

@@ -15,6 +15,8 @@ from memgpt_agent.server import problems
 from memgpt_agent.server.background import Beating, resume_runs
 from memgpt_agent.server.guards import OnePath, OwnHost
 from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.server.page import router as page
+from memgpt_agent.server.page.sessions import Sessions
 from memgpt_agent.server.routes import BESIDE, ROUTERS
 from memgpt_agent.server.serving import Doors, Served
 
@@ -70,6 +72,10 @@ def create_app(
     )  # fmt: skip
     for router in BESIDE if beside else ROUTERS:
         app.include_router(router)
+    app.include_router(page.router)
+    if not beside:
+        app.include_router(page.root)
+    app.state.sessions = Sessions()
     app.add_middleware(OwnHost, hosts=tuple(hosts), origins=tuple(origins))
     app.add_middleware(OnePath)
     return app

@@ -55,15 +55,20 @@ class Doors:
         """Whether a request must say who sends it."""
         return bool(self._settings.oidc_issuer) or self._settings.tokens_path.exists()
 
-    def identity(self, request: Request) -> Identity | None:
+    def identity(self, request: Request, session_token: str | None = None) -> Identity | None:
         """Return who asks; ``None`` for the one person at this machine.
+
+        Args:
+            request: what is asked for.
+            session_token: the token that whoever asks logged in with; of the page only, which looks at no header instead.
 
         Raises:
             Problem: 401 where nobody known asks, 403 where they may not do it.
         """
         if not self.guarded:
             return Identity.of(self._settings.owner)
-        who = self._credentials.identity({name.lower(): value for name, value in request.headers.items()})
+        sent = {"authorization": f"Bearer {session_token}"} if session_token is not None else request.headers
+        who = self._credentials.identity({name.lower(): value for name, value in sent.items()})
         if who is None:
             raise HTTPProblem(401, "This server needs a token: `memgpt tokens create OWNER` makes one. Send it as `Authorization: Bearer ...`.")
         wanted = "read" if request.method in _READING else "chat"

@@ -32,7 +32,9 @@ class Speaker:
     runs: Runs
     """Their runs."""
 
-    async def say(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any], *, background: bool = False) -> LiveRun:
+    async def say(
+        self, agent_id: str, thread_id: str | None, body: Mapping[str, Any], *, background: bool = False, files: Sequence[dict[str, Any]] = ()
+    ) -> LiveRun:
         """Begin the run of what a client sends.
 
         Args:
@@ -40,6 +42,7 @@ class Speaker:
             thread_id: in which of its conversations.
             body: the request: ``messages`` or ``input``, and what else was chosen for it.
             background: whether nobody waits for the run.
+            files: what else is sent along, as content blocks.
 
         Raises:
             Problem: 409 where the agent waits for a person and something else is said, 400 where it does not wait and an answer
@@ -52,11 +55,12 @@ class Speaker:
             return await self._answered(agent, waiting, answers, background=background, closes=special)
         if waiting:
             raise HTTPProblem(409, WAITS.format(**asked(waiting[0], "")))
-        text, sent = said(body), attached(body)
+        sent = [*attached(body), *files]
+        text = said(body, alone=bool(files))
         kept = ("use_assistant_message", "include_return_message_types", "client_tools")
         request = {name: body[name] for name in kept if body.get(name) is not None}
         request |= {"otids": [one["otid"] for one in body.get("messages") or () if one.get("otid")]}
-        if sent:
+        if sent and not files:
             request["content"] = [part for message in _spoken(body) for part in parts_of(message.get("content"))]
         turn: Turn = lambda run_id: agent.astream(text, event_id=run_id, attachments=sent)  # noqa: E731 - one expression, used once
         held = await asyncio.to_thread(self._held, agent_id, body)
@@ -128,15 +132,15 @@ class Speaker:
         )
 
 
-def said(body: Mapping[str, Any]) -> str:
-    """Return the text of what a client says.
+def said(body: Mapping[str, Any], *, alone: bool = False) -> str:
+    """Return the text of what a client says; ``alone`` tells that files are sent along, which need no text.
 
     Raises:
         Problem: it says nothing.
     """
     texts = [text_of(message.get("content")) for message in _spoken(body)]
     text = "\n\n".join(text for text in texts if text.strip())
-    if not text and not attached(body):
+    if not text and not alone and not attached(body):
         raise HTTPProblem(422, "There is nothing to say: give `messages` with text, or `input`.")
     return text
 
@@ -205,5 +209,6 @@ def _decision(answer: Mapping[str, Any]) -> dict[str, Any]:
         returned = text_of(answer.get("tool_return"))
         return {"decisions": [{"type": "reject", "message": f"the client carried it out itself; it returned: {returned}"}]}
     if answer.get("approve"):
-        return {"decisions": [{"type": "approve"}]}
+        edited = answer.get("arguments")
+        return {"decisions": [{"type": "edit", "edited_action": {"args": edited}} if edited is not None else {"type": "approve"}]}
     return {"decisions": [{"type": "reject", "message": answer.get("reason") or ""}]}

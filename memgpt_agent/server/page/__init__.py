@@ -1,0 +1,1 @@
+"""The page: people see, search and mend what agents remember, in a browser."""

@@ -1,0 +1,204 @@
+"""Conversations: what was said, a page at a time; saying something, with files; the running turn, live, and stopping it."""
+
+import asyncio
+import base64
+import json
+import mimetypes
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+from fastapi import File, Form, UploadFile
+from starlette.responses import Response, StreamingResponse
+
+from memgpt_agent.memory.recall import Message
+from memgpt_agent.server.page import rendering, transcripts
+from memgpt_agent.server.page.live import Step, steps_of, stream
+from memgpt_agent.server.page.transcripts import Cursor, Part
+from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
+from memgpt_agent.server.problems import HTTPProblem, not_found
+from memgpt_agent.server.runs import LiveRun
+from memgpt_agent.turns.questions import Question
+from memgpt_agent.turns.sleeper import thread_of
+
+router = pages()
+THREADS = 40
+"""So many conversations are named at once, those begun last."""
+_WAIT_SECONDS = 20.0
+"""So long a form that was sent without a script waits for the turn; then it shows what there is."""
+Waiting = dict[str, Any]
+
+
+def thread_or_own(seen: AgentView, thread: str) -> str:
+    """Return the conversation that an address names; the agent's own where it names none.
+
+    Raises:
+        HTTPProblem: it is no conversation of this agent.
+    """
+    known = {seen.agent_id, thread_of(seen.agent_id), *seen.definition.threads}
+    if thread and thread not in known:
+        raise not_found("conversation", thread)
+    return thread or seen.agent_id
+
+
+def running(seen: AgentView, thread_id: str) -> list[LiveRun]:
+    """Return the turns of a conversation that this server is taking, or will when those before them are over."""
+    return [one for one in seen.served.runs.live.values() if one.agent_id == seen.agent_id and one.item.thread_id == thread_id]
+
+
+def waiting(seen: AgentView, thread_id: str) -> list[Waiting]:
+    """Return the calls of a conversation that wait for a person, also those that another program began."""
+    if not seen.writable or running(seen, thread_id):
+        return []
+    return [{"id": one.id, "approval": one.is_approval, **_asked(one)} for one in seen.agent(thread_id).interrupts]
+
+
+def _asked(question: Question) -> Waiting:
+    if not question.is_approval:
+        return {"call_id": question.call_id, "tool": question.tool, "arguments": question.arguments, "question": question.value, "thinking": ""}
+    value: dict[str, Any] = question.value
+    action: dict[str, Any] = value["action_requests"][0]
+    thinking = str(action.get("description") or "")
+    return {"call_id": value["call_id"], "tool": action["name"], "arguments": action["args"], "question": None, "thinking": thinking}
+
+
+@router.get("/a/{agent}/chat")
+def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") -> Response:
+    """Show a conversation; with ``before`` the page of older messages, with ``at`` the place of one message."""
+    store, part = seen.served.agents.store, None
+    if at and (message := seen.served.agents.recall(seen.agent_id).get([at]).get(at)):
+        thread = message.thread_id
+        part = transcripts.around(store, seen.agent_id, message) if thread in {seen.agent_id, *seen.definition.threads} else None
+    thread_id = thread_or_own(seen, thread)
+    cursor = Cursor.of(before)
+    part = part or transcripts.part(store, seen.agent_id, thread_id, cursor)
+    groups = transcripts.by_turn(part.messages)
+    if seen.by_htmx and before:
+        return seen.page("messages.html", groups=groups, part=part, thread=thread_id, at="")
+    threads = list(dict.fromkeys([seen.agent_id, *reversed(seen.definition.threads)]))
+    return seen.page("chat.html", **_shown(seen, thread_id, part), at=at, threads=threads[:THREADS], older_page=bool(before))
+
+
+def _shown(seen: AgentView, thread_id: str, part: Part) -> dict[str, Any]:
+    """Return what the templates of a conversation need. The records of the running turn stand in its own place."""
+    running_now = [(one, steps_of(one.events)) for one in running(seen, thread_id)]
+    turns = {one.item.id for one, _ in running_now}
+    messages = [one for one in part.messages if one.turn not in turns]
+    return {
+        "tab": "chat", "groups": transcripts.by_turn(messages), "part": part, "thread": thread_id, "running": running_now,
+        "asked": waiting(seen, thread_id),
+    }  # fmt: skip
+
+
+@router.post("/a/{agent}/say")
+async def say(
+    seen: Agent, text: Annotated[str, Form()] = "", thread: Annotated[str, Form()] = "", files: Annotated[list[UploadFile] | None, File()] = None
+) -> Response:
+    """Say something. With a script the turn is shown as it runs; without one the page comes when it is over."""
+    thread_id = thread_or_own(seen, thread)
+    sent = [_block(one.filename or "file", await one.read()) for one in files or () if one.filename]
+    said = plain(text)
+    if not said.strip() and not sent:
+        raise HTTPProblem(422, "The message is empty.")
+    live = await seen.served.speaker.say(seen.agent_id, thread_id, {"input": said}, files=sent)
+    return await begun(seen, live)
+
+
+def _block(name: str, content: bytes) -> dict[str, Any]:
+    mime = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = mime.partition("/")[0]
+    kind = kind if kind in ("image", "audio", "video") else "file"
+    return {"type": kind, "base64": base64.b64encode(content).decode(), "mime_type": mime, "extras": {"filename": name}}
+
+
+async def begun(seen: AgentView, live: LiveRun) -> Response:
+    """Answer that a turn has begun: with the place where it is shown as it runs, or without a script when it is over."""
+    thread_id = live.item.thread_id
+    if seen.by_htmx:
+        return await asyncio.to_thread(lambda: seen.page("turn_begun.html", live=live, steps=steps_of(live.events), thread=thread_id, asked=[]))
+    if live.task is not None:
+        await asyncio.wait([live.task], timeout=_WAIT_SECONDS)
+    return seen.back("chat", thread=thread_id)
+
+
+@router.get("/a/{agent}/runs/{run_id}/live")
+async def followed(seen: Agent, run_id: str) -> Response:
+    """Stream a turn as it runs, and what came of it at its end."""
+    live = seen.served.runs.live.get(run_id)
+    if live is not None and live.agent_id != seen.agent_id:
+        raise not_found("run", run_id)
+
+    def shown(steps: list[Step]) -> bytes:
+        return rendering.written("steps.html", {"steps": steps})
+
+    def ended() -> bytes:
+        return cast(bytes, _ended(seen, run_id, live).body)
+
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(stream(live, shown, ended), media_type="text/event-stream", headers=headers)
+
+
+def _ended(seen: AgentView, run_id: str, live: LiveRun | None) -> Response:
+    """Return what came of a turn: its records, why it failed, and what it waits for."""
+    found = seen.served.runs.get(run_id)[1] if live is None else live.item
+    records: Sequence[Message] = seen.served.agents.recall(seen.agent_id).of_turn(run_id)
+    return seen.page(
+        "turn_ended.html", groups=transcripts.by_turn(records), run=found, thread=found.thread_id, at="", asked=waiting(seen, found.thread_id)
+    )
+
+
+@router.post("/a/{agent}/runs/{run_id}/stop")
+async def stop(seen: Agent, run_id: str) -> Response:
+    """Stop a turn; what it did stays."""
+    live = seen.served.runs.live.get(run_id)
+    if not seen.writable:
+        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    if live is not None and live.agent_id == seen.agent_id:
+        await seen.served.runs.cancel(live)
+        if seen.by_htmx:
+            return Response(status_code=204)
+        return seen.back("chat", thread=live.item.thread_id, note="stopped")
+    return seen.back("chat")
+
+
+@router.post("/a/{agent}/decide")
+async def decide(
+    seen: Agent, decision: Annotated[str, Form()], call_id: Annotated[str, Form()] = "", thread: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form()] = "", arguments: Annotated[str, Form()] = "",
+) -> Response:  # fmt: skip
+    """Approve, edit or reject the call that waits."""
+    thread_id = thread_or_own(seen, thread)
+    answer: dict[str, Any] = {"type": "approval", "approve": decision != "reject", "tool_call_id": call_id, "reason": plain(reason)}
+    if decision == "edit":
+        answer["arguments"] = _arguments(arguments)
+    elif decision not in ("approve", "reject"):
+        raise HTTPProblem(422, "Approve, edit or reject it.")
+    live = await seen.served.speaker.say(seen.agent_id, thread_id, {"messages": [{"type": "approval", "approvals": [answer]}]})
+    return await begun(seen, live)
+
+
+@router.post("/a/{agent}/answer")
+async def answered(
+    seen: Agent, question: Annotated[str, Form()], answer: Annotated[str, Form()], thread: Annotated[str, Form()] = ""
+) -> Response:
+    """Answer what a tool asks."""
+    thread_id = thread_or_own(seen, thread)
+    agent = await asyncio.to_thread(seen.agent, thread_id)
+    live = await seen.served.runs.start(agent, lambda _: agent.aanswering({question: plain(answer)}), text="")
+    return await begun(seen, live)
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        given: Any = json.loads(text)
+    except ValueError as error:
+        raise HTTPProblem(422, f"The arguments are no JSON: {error}. The call still waits.") from error
+    if not isinstance(given, dict):
+        raise HTTPProblem(422, 'The arguments are a JSON object, such as {"city": "Ulm"}. The call still waits.')
+    return cast(dict[str, Any], given)
+
+
+@router.post("/a/{agent}/conversations")
+def begin(seen: Agent) -> Response:
+    """Begin a new conversation with the same memory."""
+    with seen.agent().new_conversation() as made:
+        return seen.back("chat", thread=made.thread_id)

@@ -1,0 +1,78 @@
+"""Logging in and out, light and dark, and the files that the pages load."""
+
+from typing import Annotated, cast
+
+from fastapi import Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from memgpt_agent.server.page import rendering
+from memgpt_agent.server.page.addresses import PREFIX, address
+from memgpt_agent.server.page.sessions import COOKIE
+from memgpt_agent.server.page.view import THEME, THEMES, View, pages, safe_next, sessions_of
+from memgpt_agent.server.problems import HTTPProblem, not_found
+from memgpt_agent.server.serving import Doors, Served
+
+router = pages()
+
+
+def _outside(request: Request) -> View:
+    """Return a view for whoever is not known yet: of nothing."""
+    return View(request, cast(Served, request.app.state.served), guarded=False)
+
+
+@router.get("")
+def first(request: Request) -> Response:
+    """Go to the agents."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """Return a file that the pages load."""
+    found = rendering.static_file(name)
+    if found is None:
+        raise not_found("file", name)
+    return found
+
+
+@router.get("/login")
+def login(request: Request, next: str = "") -> Response:
+    """Ask for a token."""
+    return _outside(request).page("login.html", next=safe_next(next))
+
+
+@router.post("/login")
+def log_in(request: Request, token: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "") -> Response:
+    """Begin a session with a token."""
+    doors = cast(Doors, request.app.state.doors)
+    try:
+        if not doors.guarded:
+            return _outside(request).go(address("agents"))
+        doors.identity(request, token.strip() or "-")
+    except HTTPProblem as problem:
+        if problem.status != 401:
+            raise
+        return _outside(request).page("login.html", 401, next=safe_next(next), problem="This is no token of this server, or it is good no more.")
+    answer = RedirectResponse(safe_next(next) or f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+    secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+    made = sessions_of(request).begin(token.strip())
+    answer.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=secure, path=PREFIX if not request.scope.get("root_path") else "/")
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request) -> Response:
+    """End the session."""
+    sessions_of(request).end(request.cookies.get(COOKIE, ""))
+    answer = _outside(request).go(address("login"))
+    answer.delete_cookie(COOKIE, path=PREFIX if not request.scope.get("root_path") else "/")
+    return answer
+
+
+@router.post("/theme")
+def theme(request: Request, theme: Annotated[str, Form()] = "auto", next: Annotated[str, Form()] = "") -> Response:
+    """Show the pages light, dark, or as the device is set."""
+    answer = RedirectResponse(safe_next(next) or f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+    if theme in THEMES:
+        answer.set_cookie(THEME, theme, max_age=365 * 86_400, samesite="strict", httponly=True)
+    return answer

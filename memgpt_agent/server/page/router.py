@@ -1,0 +1,22 @@
+"""The routes of the page, all below one path."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from memgpt_agent.server.page import agents, blocks, chat, entering
+from memgpt_agent.server.page.addresses import address
+
+router = APIRouter(include_in_schema=False)
+"""The page."""
+for _part in (entering, agents, blocks, chat):
+    router.include_router(_part.router)
+
+root = APIRouter(include_in_schema=False)
+"""The way to the page from the server's address."""
+
+
+@root.get("/")
+def at_root(request: Request) -> Response:
+    """Go to the page."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{address('agents')}", 303)
