@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 
-
 def make(server: Any, **given: Any) -> str:
     """Make an agent by the HTTP interface; return its id."""
     return server.post("/v1/agents", {"agent_type": "memgpt_v2_agent", "model": "openai/gpt-4.1", **given}).json()["id"]
