@@ -15,9 +15,9 @@ from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.prompts import CUT_OFF, ECHO, UNREADABLE_CALL, UNUSABLE
 from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean
+from memgpt_agent.text.thinking import thought_and_said
 
 _CALL_BLOCKS = {"tool_use", "tool_call", "function_call", "input_json_delta"}
-_THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _NOTHING = re.compile(r"(?:```(?:json)?\s*)?(?:\{\s*\}|\[\s*(?:\{\s*\})?\s*\]|null|\"\"|''|\{\s*|\[\s*)(?:\s*```)?", re.IGNORECASE)
 _ECHOED_EVENT = {"type", "message", "time"}
 _ECHOED_RESULT = {"status", "message", "time"}
@@ -25,13 +25,13 @@ _ECHO_CHARS = 60
 
 
 def spoken_text(text: str) -> str:
-    """Return an answer's text without thoughts between tags, also those that never end."""
+    """Return an answer's text without the thoughts that a server left in it."""
     return unstripped_text(text).strip()
 
 
 def unstripped_text(text: str) -> str:
     """The same with the space around it, where the text is to be joined to another one."""
-    return clean(_THOUGHT.sub("", text))
+    return clean(thought_and_said(text)[1])
 
 
 def is_echo(text: str, system_prompt: str) -> bool:
@@ -88,20 +88,14 @@ def identified(
     mark |= _as_given(answer, [call["id"] or "" for call in made])
     given = cast(dict[str, Any], answer.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
     kwargs = clean({k: v for k, v in given.items() if k != "tool_calls"})
-    if "reasoning_content" not in kwargs and (tagged := _tagged_thoughts(answer.text)):
-        kwargs["reasoning_content"] = tagged
+    if "reasoning_content" not in kwargs and (tagged := thought_and_said(answer.text)[0]):
+        kwargs["reasoning_content"] = clean("\n\n".join(tagged))
     return answer.model_copy(
         update={
             "id": message_id, "tool_calls": made, "invalid_tool_calls": [], "content": _content(answer, text),
             "additional_kwargs": {**kwargs, MARK: mark},
         }
     )  # fmt: skip
-
-
-def _tagged_thoughts(text: str) -> str:
-    """Return the thoughts that stand between tags in an answer's text, as some servers leave them."""
-    found = [re.sub(r"</?(?:think|thinking|thought)>", "", m[0], flags=re.IGNORECASE) for m in _THOUGHT.finditer(text)]
-    return "\n\n".join(thought.strip() for thought in found if thought.strip())
 
 
 def _as_given(answer: AIMessage, ids: Sequence[str]) -> dict[str, Any]:
@@ -116,9 +110,14 @@ def _as_given(answer: AIMessage, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _content(answer: AIMessage, text: str) -> Any:
+    """Return the content as it is kept: without calls, and without what was read of them in its text."""
     if isinstance(answer.content, str):
         return text
-    blocks = cast(list[Any], answer.content)
-    return clean(
-        [b for b in blocks if not (isinstance(b, dict) and cast(dict[str, Any], b).get("type") in _CALL_BLOCKS)]
-    )
+    blocks: list[Any] = [b for b in cast(list[Any], answer.content) if _kind(b) not in _CALL_BLOCKS]
+    if text != answer.text.strip():
+        blocks = [b for b in blocks if _kind(b) not in {"", "text"}] + ([{"type": "text", "text": text}] if text else [])
+    return clean(blocks)
+
+
+def _kind(block: Any) -> str:
+    return str(cast(dict[str, Any], block).get("type") or "") if isinstance(block, dict) else ""

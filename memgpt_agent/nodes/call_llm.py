@@ -205,8 +205,10 @@ class _Step:
         """Decide what an answer means: calls to carry out, a plain-text reply, inner thoughts, or nothing usable."""
         answer, session, stop = growing.message(), self.session, growing.stop()
         raw, calls = unstripped_text(answer.text), growing.calls()
-        written = written_calls(raw.strip(), self.call.prompt["tools"]) if not calls else Written(text=raw.strip())
-        if written.calls or written.unreadable:
+        written = written_calls(raw.strip(), self.call.prompt["tools"])
+        if calls and (written.calls or written.unreadable):  # beside calls that were made, those that were written are no thought to keep
+            raw, written = "" if written.unreadable else written.text, Written()
+        elif written.calls:
             raw, calls = written.text, written.calls
         names = self.call.tool_names
         calls = [replace(call, name=names.get(call.name, call.name)) for call in calls]

@@ -1,44 +1,31 @@
 """Tool calls that a model wrote as text: found among prose, read in the forms that models use, told from what is meant for the user."""
 
-import ast
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from memgpt_agent.nodes.reading import ReadCall, checked, no_number
+from memgpt_agent.nodes.reading import ReadCall, checked
+from memgpt_agent.nodes.written_elements import elements
+from memgpt_agent.nodes.written_marks import GAP, LEAD, NOISE, OPENING, masked
+from memgpt_agent.text.literals import arguments_at, value_at
 
 _NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action", "recipient_name", "call")
 _KIND_KEY = "type"
 """Where a weak model puts a tool's name in the place of the word ``function``."""
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "params", "kwargs")
+_WRAPPERS = (
+    "tool_calls", "function_call", "function", "tool_call", "tool_uses", "command", "action", "actions", "calls", "functions", "tools", "tool",
+)  # fmt: skip
 _CONTROLS = ("thinking", "request_heartbeat")
-_MARK = (
-    r"</?(?:tool_calls?|function_calls?|tool_code|functions?|function=[\w.-]+|invoke(?: name=\"?[\w.-]+\"?)?)>|\[/?TOOL_CALLS?\]|\[ARGS\]"
-    r"|<\|/?(?:python_tag|tool_calls?(?:_section)?(?:_begin|_end|_argument_begin)?|eom_id|eot_id|im_end|call|message|constrain|channel|start|end)\|>"
-    r"|<｜[^｜<>]{1,40}｜>"
-)
-"""Hermes and Qwen, Mistral, Llama, Kimi, gpt-oss, DeepSeek, Anthropic's older form."""
-_OPENING = re.compile(
-    r"<(?:tool_calls?|function_calls?|tool_code|function=|invoke )"
-    r"|\[TOOL_CALLS?\]|<\|(?:python_tag|tool_calls?(?:_section)?(?:_begin)?)\|>|<｜tool[^｜]*begin｜>",
-    re.IGNORECASE,
-)
-_NOISE = re.compile(rf"{_MARK}|```\w*|^\s*(?:Action|Action Input|Tool|Function|Arguments):", re.IGNORECASE | re.MULTILINE)
-_GAP = rf"(?:{_MARK}|[\s>:(=]|```\w*|Action Input|Arguments|\bjson\b|:\d+)*"
-_XML = re.compile(r"<(?:function=|invoke name=)\"?(?P<name>[\w.-]+)\"?>(?P<body>.*?)(?:</(?:function|invoke)>|\Z)", re.DOTALL)
-_GLM = re.compile(r"<tool_call>\s*(?P<name>[\w.-]+)\s*(?P<body><arg_key>.*?)(?:</tool_call>|\Z)", re.DOTALL)
-_PARAMETER = re.compile(
-    r"<parameter(?:=| name=)\"?([\w.-]+)\"?>\n?(.*?)\n?</parameter>|<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL
-)
-_LEAD = re.compile(
-    rf"(?:{_MARK}|[\s>:(=\[,]|```\w*|(?:Thought:[^\n]*\n)?Action:|Action Input:?"
-    r"|<function=|\b(?:function|commentary|functions\.|to=functions\.|default_api\.|print\())*\Z",
-    re.IGNORECASE,
-)
-"""What stands before a call and belongs to it."""
-_INLINE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
+_PLACEHOLDER = re.compile(r"\.\.\.|…|<[\w ]+>")
+"""What stands for a text in an example."""
+_PREFIX = r"(?:\w+\s*=\s*)?(?:await\s+)?\[?(?:print\()?(?:\w+\.){0,2}"
+_HINT = r"(?:Action|Tool|Function|Call(?:ing)?|Tool call|Function call|Using|Use|Invok(?:e|ing)|Execut(?:e|ing)|Name)"
+_INTENT = r"(?:[.!?:…]\s+|(?:\bI'll|\bI will|\bI(?:'m| am) (?:going to|now)|\b[Ll]et me|\b[Ll]et's|\b[Nn]ow|\b[Cc]alling)\b[^.!?\n]{0,60}?\s)"
+"""What stands before a call within a line that is meant to be made."""
+_OBSERVED = re.compile(r"\n\W{0,3}Observation\W{0,3}:")
+_PLAIN_INPUTS = ("action_input", "tool_input", "input")
 _MAX_STARTS = 64
 _MAX_CALLS = 16
 _MAX_CHARS = 200_000
@@ -66,9 +53,10 @@ class _Found:
 def written_calls(text: str, tools: Sequence[Mapping[str, Any]]) -> Written:
     """Return the calls that a model wrote into its text, instead of making them.
 
-    JSON objects and lists of calls in the shapes that models use, behind marks of theirs or bare; names before arguments; XML
-    parameters; Python calls on lines of their own; arguments alone where they are the whole answer and fit one tool. Code in
-    backticks within a line, code that does more than call tools, and JSON that names no tool are for the user.
+    JSON objects and lists of calls in the shapes that models use, behind marks of theirs or bare, also with JavaScript's or Python's
+    keys and quotes; names before arguments; XML; Python calls; ReAct's lines; arguments alone where they are the whole answer and fit
+    one tool. A tool's name may be written in other capitals or with other signs between its words. Code in backticks within a line,
+    code for the user, and JSON that names no tool are no calls.
 
     Args:
         text: the answer's text, without thoughts.
@@ -79,16 +67,17 @@ def written_calls(text: str, tools: Sequence[Mapping[str, Any]]) -> Written:
     if not text or len(text) > _MAX_CHARS:
         return Written(text=text)
     reader = _CallReader({str(t["function"]["name"]): dict(t["function"].get("parameters") or {}) for t in tools})
-    found = list(reader.found(text))
+    asked = reader.before_observed(text)
+    found = list(reader.found(asked))
     calls = [call for one in found for call in one.calls][:_MAX_CALLS]
     if not calls:
         return Written(text=text, unreadable=reader.looks_like_call(text))
     rest, at = "", 0
     for one in found:
-        rest, at = f"{rest}{_LEAD.sub('', text[at : one.start])}\n", one.end
-    rest += text[at:]
-    prose = re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", rest)).strip(" \n\t,;[]()`")
-    return Written(calls, "" if reader.looks_like_call(rest) else prose)
+        rest, at = f"{rest}{LEAD.sub('', asked[at : one.start])}\n", one.end
+    rest += asked[at:]
+    prose = re.sub(r"\n{3,}", "\n\n", NOISE.sub("", rest)).strip(" \n\t,;[]()`")
+    return Written(calls, "" if reader.looks_like_call(rest) or not re.search(r"\w", prose) else prose)
 
 
 class _CallReader:
@@ -96,64 +85,109 @@ class _CallReader:
 
     def __init__(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
         self._tools = tools
-        names = "|".join(sorted(map(re.escape, tools), key=len, reverse=True)) or r"(?!)"
+        self._by_letters = {_letters(name): name for name in tools}
+        longest = sorted(tools, key=len, reverse=True)
+        names = self._names = "|".join(re.sub(r"(?:\\?[\W_])+", "[-_. ]?", re.escape(name)) for name in longest) or r"(?!)"
+        exact = "|".join(map(re.escape, longest)) or r"(?!)"
         self._head = re.compile(
-            rf"(?:(?P<line>^|\n)[ \t]*(?:Action:|Tool:|Function:)?\s*|[>\]=|｜.])\s*(?:functions?\.|default_api\.)?(?P<name>{names})\"?{_GAP}\Z"
+            rf"(?i)(?:(?:^|\n)[ \t>@#`]*(?:\*\*)?(?:{_HINT}\b\W{{0,3}}:?\W{{0,4}})?|[>\]=:.])"
+            rf"\s*(?:functions?\.|default_api\.|tools?\.)?(?P<name>{names}){GAP}\Z"
         )
-        self._python = re.compile(
-            rf"(?m)^[ \t`]*(?:[-*] )?\[?(?:print\()?(?:\w+\.)?(?P<name>{names})\(|(?<=python_tag\|>)(?:\w+\.)?(?P<tag>{names})(?:\.call)?\("
+        self._call = re.compile(rf"(?mi)(?:^[ \t`]*(?:[-*] )?(?:{_HINT}\W{{1,3}})?|(?<=[>\]|])[ \t]*|\A){_PREFIX}(?P<name>{names})(?:\.call)?\(")
+        self._inline = re.compile(rf"{_INTENT}(?P<name>{exact})\(")
+        self._next = re.compile(rf"(?i)\s*[,;\n]\s*{_PREFIX}(?P<name>{names})\(")
+        self._react = re.compile(
+            rf"(?mis)^\W{{0,4}}Action\W{{0,3}}:\W{{0,4}}(?P<name>{names})(?:\W*\n\W{{0,4}}Action Input\W{{0,3}}:\**|\[)(?P<input>.*?)"
+            r"(?=\n\W{0,4}(?:Observation|Thought|Action|Final Answer|PAUSE)\b|\Z)"
         )
+        keys = "|".join((*_NAME_KEYS, _KIND_KEY))
         self._named = re.compile(
-            rf"[\"'](?:{'|'.join((*_NAME_KEYS, _KIND_KEY))})[\"']\s*:\s*[\"'](?:functions?\.)?(?:{names})[\"']|[\"'](?:{names})[\"']\s*:\s*\{{"
+            rf"(?i)(?:[\"'](?:{keys})[\"']|[{{,]\s*(?:{keys}))\s*:\s*[\"']?(?:functions?\.)?(?:{names})\b|[\"'](?:{names})[\"']\s*:\s*\{{"
         )
-        self._begun = re.compile(rf"(?m)^[ \t]*(?:functions?\.)?(?:{names})\s*[(:=]?\s*[{{(]")
+        self._begun = re.compile(
+            rf"(?mi)(?:^|(?<=[>\]|]))[ \t`]*(?:functions?\.)?(?:{_PREFIX}(?P<name>{names})(?:\.call)?(?P<open>\()|(?:{names})\s*[(:=]?\s*\{{)"
+            rf"|<(?:{names})>\s*[<{{]|</(?:{names})>|>\s*(?:{names})\s*</|(?:^|\n)\W{{0,4}}Action\W{{1,4}}(?:{names})\W*(?:\n|\Z)"
+        )
+
+    def before_observed(self, text: str) -> str:
+        """Return a text up to the result of a call that the model made up itself."""
+        observed = _OBSERVED.search(text)
+        acts = observed and re.search(r"(?m)^\W{0,4}Action\W{0,3}:", text[: observed.start()])
+        return text[: observed.start()] if observed and acts else text
 
     def found(self, text: str) -> Iterator[_Found]:
         """Yield what can be read, in order, nothing twice."""
-        hidden = _masked(text)
+        hidden = masked(text, self._names)
+        elements = [*self._elements(text, hidden), *self._reacted(text, hidden)]
         at = 0
-        for one in sorted([*self._xml(hidden), *self._json(text, hidden), *self._called(text, hidden)], key=lambda f: (f.start, -f.end)):
+        for one in sorted([*elements, *self._json(text, hidden), *self._called(text, hidden)], key=lambda f: (f.start, -f.end)):
             if one.start >= at:
                 yield one
                 at = one.end
 
     def looks_like_call(self, rest: str) -> bool:
         """Whether what is left names a tool in call syntax, or bears a mark that begins a call."""
-        shown = _masked(rest)
-        if _OPENING.search(shown):
+        shown = masked(rest, self._names)
+        if OPENING.search(shown):
             return True
-        alone, end = _value_at(rest.strip().strip("`").removeprefix("json").strip(), 0)
+        alone, end = value_at(rest.strip().strip("`").removeprefix("json").strip(), 0)
         if end > 0 and isinstance(alone, dict) and len(self._fitting(cast(dict[str, Any], alone))) > 1:
             return True
-        argued = re.search(rf"[\"'](?:{'|'.join(_ARGUMENT_KEYS)})[\"']\s*:", shown)
+        argued = re.search(rf"(?:[\"']|[{{,]\s*)(?:{'|'.join(_ARGUMENT_KEYS)})[\"']?\s*:", shown)
         if self._named.search(shown) and (argued or shown.lstrip().startswith(("{", "["))):
             return True
-        return any(not self._is_code_around(shown, begun.start()) for begun in self._begun.finditer(shown))
+        return any(not self._is_mention(shown, begun) for begun in self._begun.finditer(shown))
 
-    def _xml(self, text: str) -> Iterator[_Found]:
-        for pattern in (_XML, _GLM):
-            for match in pattern.finditer(text):
-                pairs = [(k or key, v if k else value) for k, v, key, value in _PARAMETER.findall(match["body"])]
-                if pairs:
-                    name = self._own(match["name"]) or match["name"]
-                    arguments = {key.strip(): self._typed(name, key.strip(), value) for key, value in pairs}
-                    yield _Found(match.start(), match.end(), [checked(name, arguments)])
+    def _is_mention(self, text: str, begun: re.Match[str]) -> bool:
+        """Whether a name and its bracket only say how a tool is called: its parameters without values, among other words."""
+        if not begun["open"]:
+            return False
+        brackets = re.compile(r"\(([\w\s,|*=:\[\]]*)\)").match(text, begun.end() - 1)
+        properties = self._tools.get(self._own(begun["name"]), {}).get("properties", {})
+        words = re.split(r"\s*,\s*", brackets[1].strip()) if brackets else []
+        named = all(re.split(r"\W", word)[0] in {"", *properties} and "=" not in word for word in words)
+        return bool(brackets) and named and bool(re.search(r"\w", text[: begun.start()] + text[brackets.end() :]))
 
-    def _typed(self, name: str, key: str, value: str) -> Any:
+    def _elements(self, text: str, hidden: str) -> Iterator[_Found]:
+        for one in elements(text, hidden, self._own, self._alone):
+            arguments = {key.strip(): self._typed(one.name, key.strip(), value) for key, value in one.arguments.items()}
+            yield _Found(one.start, one.end, [checked(one.name, arguments)])
+
+    def _typed(self, name: str, key: str, value: Any) -> Any:
         """Return an XML parameter as the type that the tool's schema names; a text stays one."""
-        kind = cast(dict[str, Any], self._tools.get(name, {}).get("properties", {}).get(key) or {}).get("type", "string")
-        if kind == "string":
+        schema = cast(dict[str, Any], self._tools.get(name, {}).get("properties", {}).get(key) or {})
+        choices = cast(list[dict[str, Any]], schema.get("anyOf") or [])
+        kinds = {str(one.get("type") or "") for one in (schema, *choices)} - {""}
+        if not isinstance(value, str) or "string" in kinds or not kinds:
             return value
-        try:
-            return json.loads(value.strip().lower() if kind == "boolean" else value)
-        except ValueError:
-            return value
+        read, end = value_at(value.strip(), 0)
+        return read if end == len(value.strip()) else value
+
+    def _alone(self, name: str, text: str) -> dict[str, Any] | None:
+        """Return the arguments that a text alone is: the only one that a tool must have."""
+        schema = self._tools.get(name, {})
+        required = [key for key in schema.get("required", ()) if key not in _CONTROLS]
+        if not text:
+            return None if required else {}
+        own = [key for key in schema.get("properties", {}) if key not in _CONTROLS]
+        only = required if len(required) == 1 else own if len(own) == 1 else []
+        return {only[0]: self._typed(name, only[0], text)} if only and not text.startswith(("<", "{", "[")) else None
+
+    def _reacted(self, text: str, hidden: str) -> Iterator[_Found]:
+        for match in self._react.finditer(hidden):
+            name, given = self._own(match["name"]), text[slice(*match.span("input"))].strip().strip("`").strip()
+            value, end = value_at(given, 0)
+            if isinstance(value, dict) or (end > 0 and given[end:].strip()):
+                continue  # an object is read as one
+            plain = value if isinstance(value, str) else given.removesuffix("]").strip("\"'")
+            if (arguments := self._alone(name, plain)) is not None:
+                yield _Found(match.start(), match.end(), [checked(name, arguments)])
 
     def _json(self, text: str, hidden: str) -> Iterator[_Found]:
         at = tried = 0
         while tried < _MAX_STARTS and (start := _next_bracket(hidden, at)) >= 0:
             tried += 1
-            value, end = _value_at(text, start)
+            value, end = value_at(text, start)
             if end < 0:
                 at = start + 1
                 continue
@@ -165,15 +199,15 @@ class _CallReader:
     def _of_value(self, text: str, hidden: str, start: int, end: int, value: Any) -> tuple[list[ReadCall], int]:
         """Return the calls that a JSON value is, and where they begin: a name may stand before arguments."""
         before = hidden[:start]
-        marked = bool(_OPENING.search(before[max(0, len(before) - 200) :]))
+        marked = bool(OPENING.search(before[max(0, len(before) - 200) :]))
         if calls := self._shaped(value, anything=marked):
             return calls, start
         if not isinstance(value, dict):
             return [], start
         head = self._head.search(before[max(0, len(before) - 300) :])
         if head:
-            return [checked(head["name"], cast(dict[str, Any], value))], max(0, len(before) - 300) + head.start("name")
-        alone = not _NOISE.sub("", text[:start] + text[end:]).strip(" \n\t`")
+            return [checked(self._own(head["name"]), cast(dict[str, Any], value))], max(0, len(before) - 300) + head.start("name")
+        alone = not NOISE.sub("", text[:start] + text[end:]).strip(" \n\t`")
         names = self._fitting(cast(dict[str, Any], value)) if alone or marked else []
         return ([checked(names[0], cast(dict[str, Any], value))] if len(names) == 1 else []), start
 
@@ -185,7 +219,7 @@ class _CallReader:
         if not isinstance(value, dict):
             return []
         fields = cast(dict[str, Any], value)
-        for key in ("tool_calls", "function_call", "function", "tool_call", "tool_uses"):
+        for key in _WRAPPERS:
             if isinstance(fields.get(key), dict | list):
                 return self._shaped(fields[key], anything=anything)
         if len(fields) == 1 and self._own(only := next(iter(fields))) and isinstance(fields[only], dict):
@@ -204,16 +238,22 @@ class _CallReader:
         key = next((k for k in _ARGUMENT_KEYS if k in fields), "")
         given: Any = fields.get(key, {})
         if isinstance(given, str):
-            given = _value_at(given.strip() or "{}", 0)[0]
+            read = cast("object", value_at(given.strip() or "{}", 0)[0])
+            if not isinstance(read, dict):
+                return self._alone(name, given.strip()) if key in _PLAIN_INPUTS else None
+            given = cast(Any, read)
         if key:
             return cast(dict[str, Any], given) if isinstance(given, dict) else None
         flat = {k: v for k, v in fields.items() if k not in {name_key, "type", "id"}}
         return flat if self._fits(name, flat) else None
 
     def _own(self, name: str) -> str:
-        """Return the tool's own name, which models write behind the namespace of all functions; empty where it is none."""
-        bare = re.sub(r"\A(?:functions?|default_api)\.", "", name.strip())
-        return bare if bare in self._tools else ""
+        """Return the tool's own name, which models write in other capitals and signs, and behind a namespace; empty where it is none."""
+        bare = name.strip()
+        for given in (bare, re.sub(r":\d+\Z", "", bare).rpartition(".")[2]):
+            if found := given if given in self._tools else self._by_letters.get(_letters(given), ""):
+                return found
+        return ""
 
     def _fits(self, name: str, arguments: Mapping[str, Any]) -> bool:
         schema = self._tools.get(name, {})
@@ -226,82 +266,46 @@ class _CallReader:
         return [name for name in self._tools if own and self._fits(name, arguments)]
 
     def _called(self, text: str, hidden: str) -> Iterator[_Found]:
-        """Yield Python calls that stand on lines of their own, of no code that does more."""
-        for match in self._python.finditer(hidden):
-            group = "name" if match["name"] else "tag"
-            end = _closing(text, match.end() - 1)
-            call = self._python_call(match[group], text[match.end() - 1 : end]) if end > 0 else None
-            tail = text[end:].split("\n", 1)[0] if end > 0 else ""
-            if call and not tail.strip(" \t)],;`") and not self._is_code_around(hidden, match.start()):
-                yield _Found(match.start(group), end + len(tail) - len(tail.lstrip(")],; ")), [call])
+        """Yield Python calls: on lines of their own, in a list, or at the end of a line that says that they are made."""
+        for match in self._call.finditer(hidden):
+            calls, end = self._chain(text, hidden, match)
+            tail = NOISE.sub("", text[end:].split("\n", 1)[0]) if end > 0 else ""
+            if calls and not re.sub(r"#.*|//.*", "", tail).strip(" \t)],;.`"):
+                closing = re.compile(r"[)\],; ]*").match(text, end)
+                yield _Found(match.start("name"), closing.end() if closing else end, calls)
+        for match in self._inline.finditer(hidden):
+            places, named, end = arguments_at(text, match.end() - 1)
+            call = self._python_call(match["name"], places, named) if end > 0 else None
+            tail = text[end:].split("\n", 1)[0].strip(" \t.!`") if end > 0 else ""
+            if call and not tail and self._fits(call.name, call.arguments) and not _PLACEHOLDER.search(str(list(call.arguments.values()))):
+                yield _Found(match.start("name"), end, [call])
 
-    def _python_call(self, name: str, brackets: str) -> ReadCall | None:
-        try:
-            call = ast.parse(f"f{brackets}", mode="eval").body
-            assert isinstance(call, ast.Call)  # noqa: S101  the text begins with a name and a bracket
-            given: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords if word.arg}
-            places = [p for p in self._tools[name].get("properties", {}) if p not in _CONTROLS and p not in given]
-            values = [ast.literal_eval(one) for one in call.args]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        if len(values) == 1 and isinstance(values[0], dict) and not given:
-            return checked(name, cast(dict[str, Any], values[0]))
-        return checked(name, {**dict(zip(places, values, strict=False)), **given}) if len(values) <= len(places) else None
+    def _chain(self, text: str, hidden: str, first: re.Match[str]) -> tuple[list[ReadCall], int]:
+        """Return the calls that stand one behind the other, and where they end; one that cannot be read among others fails by itself."""
+        calls: list[ReadCall] = []
+        match, end = first, -1
+        while match and len(calls) < _MAX_CALLS:
+            places, named, closed = arguments_at(text, match.end() - 1)
+            name = self._own(match["name"])
+            call = self._python_call(name, places, named) if closed > 0 else None
+            if call is None:
+                return calls, end
+            calls, end = [*calls, call], closed
+            match = self._next.match(hidden, end)
+        return calls, end
 
-    def _is_code_around(self, text: str, place: int) -> bool:
-        """Whether a place lies in a fenced block that does more than call tools: code for the user."""
-        fences = [m.start() for m in re.finditer("```", text)]
-        before = [f for f in fences if f < place]
-        if len(before) % 2 == 0:
-            return False
-        block = text[before[-1] + 3 : next((f for f in fences if f > place), len(text))]
-        return bool(re.search(r"(?m)^\s*(?:def|import|from|class|for|while|if|return|const|let|var|function|#include|\w+\s*=[^=])", block))
+    def _python_call(self, name: str, places: list[Any], named: dict[str, Any]) -> ReadCall | None:
+        free = [p for p in self._tools[name].get("properties", {}) if p not in _CONTROLS and p not in named]
+        if len(places) == 1 and isinstance(places[0], dict) and not named:
+            return checked(name, cast(dict[str, Any], places[0]))
+        return checked(name, {**dict(zip(free, places, strict=False)), **named}) if len(places) <= len(free) else None
 
 
-def _masked(text: str) -> str:
-    """Return a text of the same length with code in backticks within a line blanked: it speaks of calls."""
-    return text if _INLINE.fullmatch(text.strip()) else _INLINE.sub(lambda m: " " * len(m[0]), text)
+def _letters(name: str) -> str:
+    """Return a name's letters and digits alone, in small ones."""
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 def _next_bracket(text: str, at: int) -> int:
     found = re.compile(r"[{\[]").search(text, at)
     return found.start() if found else -1
-
-
-def _value_at(text: str, start: int) -> tuple[Any, int]:
-    """Return the JSON value, or the Python literal, that begins at a place, and where it ends; -1 where there is none."""
-    try:
-        return json.JSONDecoder(strict=False, parse_constant=no_number).raw_decode(text, start)
-    except (ValueError, RecursionError):
-        pass
-    end = _closing(text, start)
-    if end < 0:
-        return None, -1
-    try:
-        return ast.literal_eval(text[start:end]), end
-    except (SyntaxError, ValueError, RecursionError, MemoryError, TypeError):
-        return None, -1
-
-
-def _closing(text: str, start: int) -> int:
-    """Return the place behind the bracket that closes the one at ``start``, strings left out; -1 where it is not closed."""
-    depth, quote, at = 0, "", start
-    while at < len(text):
-        char = text[at]
-        if quote:
-            if char == "\\":
-                at += 1
-            elif text.startswith(quote, at):
-                at += len(quote) - 1
-                quote = ""
-        elif char in "\"'":
-            quote = char * 3 if text.startswith(char * 3, at) else char
-            at += len(quote) - 1
-        elif char in "([{":
-            depth += 1
-        elif char in ")]}":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        at += 1
-    return -1

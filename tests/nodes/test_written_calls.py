@@ -1,5 +1,6 @@
 """Calls that a model wrote as text: the forms that models use are read, what cannot be read is told apart, prose stays prose."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
-from memgpt_agent.nodes.written_calls import written_calls
+from memgpt_agent.nodes.written_calls import Written, written_calls
 from memgpt_agent.prompts import NO_ANSWER_REPLY, UNREADABLE_CALL
 from memgpt_agent.testing import ScriptedModel, say
+from memgpt_agent.text.thinking import thought_and_said
 from memgpt_agent.tools.profiles import MEMGPT
 from memgpt_agent.tools.registry import ToolRegistry
 
@@ -55,7 +57,73 @@ FORMS = {
     '{"message": "Hi"}<|tool_call_end|><|tool_calls_section_end|>',
     "gpt-oss's channels": '<|channel|>commentary to=functions.send_message <|constrain|>json<|message|>{"message": "Hi"}<|call|>',
     "GLM's keys and values": "<tool_call>send_message\n<arg_key>message</arg_key>\n<arg_value>Hi</arg_value>\n</tool_call>",
-    "an invocation": '<function_calls>\n<invoke name="send_message">\n<parameter name="message">Hi</parameter>\n</invoke>\n</function_calls>',
+    "an invocation": '<function_calls>\n<invoke name="send_message">\n<parameter name="message">Hi</parameter>\n</invoke>\n</f'
+    'unction_calls>',
+    "DeepSeek's DSML": '<｜DSML｜function_calls>\n<｜DSML｜invoke name="send_message">\n<｜DSML｜parameter name="message" string="tr'
+    'ue">Hi</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+    "DeepSeek's marks without a fence":
+    '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>send_message<｜tool▁sep｜>{"message": "Hi"}<｜tool▁call▁end｜>'
+    '<｜t'
+    'ool▁calls▁end｜>',
+    "ReAct with a plain input": "Thought: I should greet.\nAction: send_message\nAction Input: Hi",
+    "ReAct with a result made up": 'Thought: I should look.\nAction: send_message\nAction Input: {"message": "Hi"}\nObservation: sent\nThoug'
+    'ht: done\nFinal Answer: bye',
+    "ReAct in bold": '**Action:** send_message\n**Action Input:** {"message": "Hi"}',
+    "XML named by the tool": "<send_message>\n<message>\nHi\n</message>\n</send_message>",
+    "JSON in the tool's tag": '<send_message>{"message": "Hi"}</send_message>',
+    "a text in the tool's tag": "<send_message>Hi</send_message>",
+    "attributes of the tool's tag": '<send_message message="Hi" />',
+    "JavaScript's keys and quotes": "{name: 'send_message', arguments: {message: 'Hi'}}",
+    "a JavaScript call": "send_message({message: 'Hi'})",
+    "fenced JavaScript": "```javascript\nsend_message({message: 'Hi'});\n```",
+    "assigned tool code": '```tool_code\nresult = send_message(message="Hi")\nprint(result)\n```',
+    "a Python assignment": 'result = send_message(message="Hi")',
+    "a fenced assignment": '```python\nresult = send_message(message="Hi")\nprint(result)\n```',
+    "an awaited call": 'await send_message(message="Hi")',
+    "a capitalised name": '{"name": "SendMessage", "arguments": {"message": "Hi"}}',
+    "a hyphenated name": '<tool_call>{"name": "send-message", "arguments": {"message": "Hi"}}</tool_call>',
+    "capitals in a Python call": 'Send_Message(message="Hi")',
+    "a shouted name": 'SEND_MESSAGE: {"message": "Hi"}',
+    "gpt-oss's analysis and commentary": '<|channel|>analysis<|message|>We greet.<|end|><|start|>assistant<|channel|>commentary to=functions.s'
+    'end_message <|constrain|>json<|message|>{"message":"Hi"}<|call|>',
+    "gpt-oss's recipient in the role": '<|start|>assistant to=functions.send_message<|channel|>commentary json<|message|>{"message":"Hi"}<|c'
+    'all|>',
+    "gpt-oss's channels without marks": 'analysisWe need to greet.assistantcommentary to=functions.send_message json{"message": "Hi"}',
+    "a thought whose beginning is missing": 'I should greet.\n</think>\n\n<tool_call>{"name": "send_message", '
+    '"arguments": {"message": "Hi"}}</tool_'
+    'call>',
+    "GLM on one line": "<tool_call>send_message<arg_key>message</arg_key><arg_value>Hi</arg_value></tool_call>",
+    "MiniMax": '<minimax:tool_call>\n<invoke name="send_message">\n<parameter name="message">Hi</parameter>\n</invoke>\n'
+    '</minimax:tool_call>',
+    "Qwen-coder without its opening": "<function=send_message>\n<parameter=message>\nHi\n</parameter>\n</function>\n</tool_call>",
+    "Seed": "<seed:tool_call>\n<function=send_message>\n<parameter=message>Hi</parameter>\n</function>\n</seed:tool_call>",
+    "Command-A": '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "send_message", "parameters": {"message": "Hi"}}]<|END_ACTION|>',
+    "Command-R": 'Action: ```json\n[{"tool_name": "send_message", "parameters": {"message": "Hi"}}]\n```',
+    "Phi's functools": 'functools[{"name": "send_message", "arguments": {"message": "Hi"}}]',
+    "InternLM": '<|action_start|><|plugin|>{"name": "send_message", "parameters": {"message": "Hi"}}<|action_end|>',
+    "Olmo": '<function_calls>send_message(message="Hi")</function_calls>',
+    "Llama 4": '<|python_start|>[send_message(message="Hi")]<|python_end|>',
+    "Nemotron": '<TOOLCALL>[{"name": "send_message", "arguments": {"message": "Hi"}}]</TOOLCALL>',
+    "Grok": '<xai:function_call name="send_message"><parameter name="message">Hi</parameter></xai:function_call>',
+    "Step 3": '<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜><steptml:invoke name="send_message"><step'
+    'tml:parameter name="message">Hi</steptml:parameter></steptml:invoke><｜tool_call_end｜><｜tool_calls_en'
+    'd｜>',
+    "Functionary": '>>>send_message\n{"message": "Hi"}',
+    "FunctionGemma": "<start_function_call>call:send_message{message:<escape>Hi<escape>}<end_function_call>",
+    "Gemma 4": '<|tool_call>call:send_message{message:<|"|>Hi<|"|>}<tool_call|>',
+    "Mistral with an id": '[TOOL_CALLS]send_message[CALL_ID]abc123def[ARGS]{"message": "Hi"}',
+    "Cline's MCP": '<use_mcp_tool><server_name>x</server_name><tool_name>send_message</tool_name><arguments>{"message": '
+    '"Hi"}</arguments></use_mcp_tool>',
+    "the name in an element": "<tool_call><name>send_message</name><arguments><message>Hi</message></arguments></tool_call>",
+    "a command among thoughts": '{"thoughts": {"text": "x"}, "command": {"name": "send_message", "args": {"message": "Hi"}}}',
+    "an action with a plain input": '{"action": "send_message", "action_input": "Hi"}',
+    "a comma too many": '{"name": "send_message", "arguments": {"message": "Hi",},}',
+    "JSON's words in Python": 'send_message(message="Hi", request_heartbeat=false)',
+    "words for the brackets": 'Calling send_message with arguments {"message": "Hi"}',
+    "bold labels": '**Function:** `send_message`\n**Arguments:** {"message": "Hi"}',
+    "the name in an invocation": "<function_calls><invoke><tool_name>send_message</tool_name><parameters><message>Hi</message></parame"
+    "ters></invoke></function_calls>",
+    "a recipient": '{"recipient_name": "functions.send_message", "parameters": {"message": "Hi"}}',
 }  # fmt: skip
 
 PROSE = [
@@ -74,6 +142,18 @@ PROSE = [
     "- send_message: speaks to you\n- core_memory_append: edits memory",
     "send_message is how I speak; core_memory_append(label, content) is how I remember.",
     'The tool is called "send_message": it speaks.',
+    "These are my tools:\n- send_message(message): speaks to you\n- core_memory_append(label, content): edits memory",
+    "core_memory_append(label, content) adds to a block.\nsend_message(message) speaks to you.",
+    'Here is an example of how to call it:\n```python\nsend_message(message="Hi")\n```',
+    'You could call send_message(message="hello") to greet somebody, but I just did.',
+    'Sure, a component:\n```jsx\nconst x = () => { return <div name="a">hi</div> }\n```',
+    "1. Open the door: quickly\n2. Action: close it\n3. Tool: a hammer",
+    "Send Message: a poem {by Ann}",
+    "A function is declared by <function> in XML? No: by def.",
+    "SELECT * FROM tools WHERE name = 'send_message'",
+    "The tag `<tool_call>` marks a call in Qwen's template.",
+    "Analysis shows that the assistant finally won.",
+    "I think </3 is a broken heart.",
 ]
 
 UNREADABLE = [
@@ -87,46 +167,91 @@ UNREADABLE = [
     "<function=send_message>",
     '```json\n{"name": "send_message", "arguments": {message: Hi}}\n```',
     '{"query": "a search that several tools could make"}',
+    "<send_message><message>Hi",
+    "[send_message(message=Hi), core_memory_append(",
+    "{name: send_message, arguments: {message: Hi there}}",
+    '<|channel|>commentary to=functions.send_message <|constrain|>json<|message|>{"message":"Hi',
+    "Action: send_message\nAction Input:",
+    '<｜DSML｜function_calls>\n<｜DSML｜invoke name="send_message">\n<｜DSML｜parameter name="message"',
+    "result = send_message(message=msg)",
+    "SendMessage(message=Hi there)",
+    "```tool_code\nsend_message(message=text)\n```",
+    '{"name": "send_message", "arguments": {"message": "He said "hi" to me"}}',
 ]
+
+
+ALONE = {
+    "the arguments alone", "with control arguments", "ReAct with a plain input", "ReAct with a result made up",
+    "gpt-oss's channels without marks", "a thought whose beginning is missing",
+    "a command among thoughts",
+}  # fmt: skip
+"""Forms around which no more words can stand, or which hold some themselves."""
+
+
+def read(text: str) -> Written:
+    """Return what is read of an answer's text."""
+    return written_calls(thought_and_said(text)[1].strip(), TOOLS)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_call_is_read_in_the_form_that_the_model_wrote(form: str) -> None:
     """Nothing of its wrapping is left as text."""
-    found = written_calls(FORMS[form], TOOLS)
+    found = read(FORMS[form])
     assert [(call.name, call.arguments["message"], call.error) for call in found.calls] == [("send_message", "Hi", "")]
     assert found.text == ""
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form not in {"the arguments alone", "with control arguments"}])
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in ALONE])
 def test_prose_around_a_call_is_kept_beside_it(form: str) -> None:
     """It is an inner thought; arguments without a name are a call only where nothing else is said."""
-    found = written_calls(f"Let me greet her.\n{FORMS[form]}\nThat is done.", TOOLS)
+    found = read(f"Let me greet her.\n{FORMS[form]}\nThat is done.")
     assert [call.arguments["message"] for call in found.calls] == ["Hi"]
     assert found.text.startswith("Let me greet her.")
     assert "That is done." in found.text
     assert "send_message" not in found.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Sure, I can do that! send_message(message="Hi")', "I'll greet you now with send_message(message='Hi').",
+        'Sure: {"name": "send_message", "arguments": {"message": "Hi"}} and done',
+        'Let me greet her.\n```python\nr = send_message(message="Hi")\n```',
+    ],
+)  # fmt: skip
+def test_a_call_within_words_that_announce_it_is_carried_out(text: str) -> None:
+    """It stands at the line's end behind them, or names its tool as JSON."""
+    assert [call.arguments["message"] for call in read(text).calls] == ["Hi"]
+
+
 def test_several_calls_are_read_in_their_order() -> None:
     """Two tags in a row, and a list of two."""
     first = '{"name": "core_memory_append", "arguments": {"label": "human", "content": "x"}}'
     second = '{"name": "send_message", "arguments": {"message": "Hi"}}'
-    for text in (f"<tool_call>{first}</tool_call>\n<tool_call>{second}</tool_call>", f"[{first}, {second}]", f"{first}\n{second}"):
+    python = 'core_memory_append(label="human", content="x")', 'send_message(message="Hi")'
+    wide = "".join(
+        f"<｜tool▁call▁begin｜>{name}<｜tool▁sep｜>{json.loads(call)['arguments']}<｜tool▁call▁end｜>".replace("'", '"')
+        for name, call in (("core_memory_append", first), ("send_message", second))
+    )
+    for text in (
+        f"<tool_call>{first}</tool_call>\n<tool_call>{second}</tool_call>", f"[{first}, {second}]", f"{first}\n{second}",
+        f"[{', '.join(python)}]", "; ".join(python), f"[\n  {python[0]},\n  {python[1]},\n]", "\n".join(python),
+        f"<｜tool▁calls▁begin｜>{wide}<｜tool▁calls▁end｜>",
+    ):  # fmt: skip
         assert [call.name for call in written_calls(text, TOOLS).calls] == ["core_memory_append", "send_message"]
 
 
 @pytest.mark.parametrize("text", PROSE)
 def test_what_is_meant_for_the_user_stays_a_reply(text: str) -> None:
     """Prose that mentions a tool, code, and JSON that names none."""
-    found = written_calls(text, TOOLS)
+    found = read(text)
     assert (found.calls, found.unreadable, found.text) == ([], False, text)
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_a_call_that_cannot_be_read_is_told_apart(text: str) -> None:
     """It names a tool in call syntax, and is no reply."""
-    found = written_calls(text, TOOLS)
+    found = read(text)
     assert (found.calls, found.unreadable) == ([], True)
 
 
