@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -182,7 +183,11 @@ class Settings(BaseModel):
     embedding: str | None = None
     """The embedding's name where none is given. ``MEMGPT_EMBEDDING``."""
     store: str | None = None
-    """The store's URL, else a file in ``home``. ``MEMGPT_STORE``."""
+    """The store's URL, else ``database_url``, else a file in ``home``. ``MEMGPT_STORE_URL``, or ``MEMGPT_STORE``."""
+    checkpoint_url: str | None = None
+    """Where conversations are: ``postgresql://...`` or a file, else ``database_url``, else a file in ``home``. ``MEMGPT_CHECKPOINT_URL``."""
+    database_url: str | None = None
+    """One ``postgresql://...`` for the store and the conversations. ``MEMGPT_DATABASE_URL``."""
     owner: str | None = None
     """For whom this process acts: it opens that owner's agents and no others. Everybody's where it is empty. ``MEMGPT_OWNER``."""
     allowed_models: str = ""
@@ -218,6 +223,8 @@ class Settings(BaseModel):
         given = {key: value for key, value in arguments.items() if value is not None}
         names = {field: f"MEMGPT_{field.upper()}" for field in cls.model_fields}
         read = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+        if url := os.environ.get("MEMGPT_STORE_URL"):
+            read["store"] = url
         values: dict[str, Any] = {**read, **given}
         if "home" not in values:
             from platformdirs import user_data_path
@@ -237,7 +244,12 @@ class Settings(BaseModel):
     @property
     def store_url(self) -> str:
         """The URL of the store."""
-        return self.store or f"sqlite:///{self.home / 'memory.db'}"
+        return self.store or self.database_url or f"sqlite:///{self.home / 'memory.db'}"
+
+    @property
+    def memory_is_in_home(self) -> bool:
+        """Whether the memory is the file in ``home``, and nowhere else."""
+        return self.store is None and self.database_url is None
 
     @property
     def tokens_path(self) -> Path:
@@ -246,5 +258,23 @@ class Settings(BaseModel):
 
     @property
     def checkpoints_path(self) -> Path:
-        """The file of the checkpoints, beside the store."""
+        """The file of the checkpoints in the data folder."""
         return self.home / "checkpoints.db"
+
+    @property
+    def checkpoints_url(self) -> str:
+        """Where the checkpoints are: a URL on Postgres, or that of a file."""
+        return self.checkpoint_url or self.database_url or f"sqlite:///{self.checkpoints_path}"
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL names a database on Postgres."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def shown(url: str) -> str:
+    """Return a URL for people: without the password in it."""
+    parts = urlsplit(url)
+    hidden = parts.netloc.replace(f":{parts.password}@", ":***@", 1) if parts.password else parts.netloc
+    query = "&".join("password=***" if one.startswith("password=") else one for one in parts.query.split("&"))
+    return urlunsplit(parts._replace(netloc=hidden, query=query)) if "://" in url and is_postgres(url) else url

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memgpt_agent import sqlite_files
 from memgpt_agent.backups.lost import MEMORY, holds, lost_memory
-from memgpt_agent.backups.writing import UPGRADES, cut_off
+from memgpt_agent.backups.writing import POSTGRES, UPGRADES, cut_off
 from memgpt_agent.checkpoints import conversation_problems
 from memgpt_agent.config import Settings
 from memgpt_agent.store import store_file, store_problems
@@ -42,7 +42,7 @@ def check_home(settings: Settings) -> Iterator[Problem]:
             yield Problem(found, advice)
     known = {memory, settings.checkpoints_path.absolute()}
     for place in sorted(home.rglob("*")) if home.exists() else ():
-        if place.relative_to(home).parts[0].startswith("."):  # what is being written
+        if place.relative_to(home).parts[0].startswith((".", POSTGRES)):  # what is being written; what a server keeps
             continue
         if place.is_file() and not place.is_symlink() and place.absolute() not in known:
             yield from _file(place, home)
@@ -55,7 +55,7 @@ def _lost(settings: Settings) -> Iterator[Problem]:
     if lost := lost_memory(settings):
         yield Problem(lost, _RESTORE)
     memory, conversations = settings.home / MEMORY, settings.checkpoints_path
-    if settings.store is None and holds(memory) and not holds(conversations):
+    if settings.memory_is_in_home and settings.checkpoint_url is None and holds(memory) and not holds(conversations):
         state = "empty" if conversations.exists() else "not there"
         advice = "The agents remember every message. A backup (memgpt restore) brings the running conversations back."
         yield Problem(f"{conversations} is {state}, beside {memory.name}: running conversations were lost", advice)
@@ -80,11 +80,11 @@ def _left_over(home: Path) -> Iterator[Problem]:
 def _rights(home: Path) -> Iterator[Problem]:
     if os.name != "posix" or not home.exists():
         return
-    models = home / "models"
+    others = (home / "models", home / POSTGRES)
     open_to_others = [
         place
         for place in (home, *home.rglob("*"))
-        if not place.is_symlink() and not place.is_relative_to(models) and place.stat().st_mode & _OTHERS
+        if not place.is_symlink() and not any(map(place.is_relative_to, others)) and place.stat().st_mode & _OTHERS
     ]
     if open_to_others:
         names = ", ".join(str(place) for place in open_to_others[:_SHOWN])

@@ -19,7 +19,7 @@ def lost_memory(settings: Settings) -> str:
     Traces are conversations, the store's log, and its indexes. A memory that the settings place elsewhere is not asked for. Conversations
     that are missing beside a memory are no such loss: the agents remember every message, and other checkpoints may have been used.
     """
-    if settings.store is not None:
+    if not settings.memory_is_in_home:
         return ""
     memory = settings.home / MEMORY
     if memory.exists() and not _stays_empty(memory):
@@ -43,7 +43,7 @@ def refuse_lost_memory(settings: Settings) -> None:
     if lost := lost_memory(settings):
         raise StoreCorrupt(
             f"{lost}. Nothing was changed. Restore a backup: memgpt restore BACKUP --replace. If the memory is kept elsewhere, set "
-            "MEMGPT_STORE. To begin anew, choose another folder (--home, MEMGPT_HOME), or move what stands there away."
+            "MEMGPT_STORE_URL. To begin anew, choose another folder (--home, MEMGPT_HOME), or move what stands there away."
         )
 
 

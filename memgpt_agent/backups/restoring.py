@@ -11,7 +11,7 @@ from memgpt_agent import sqlite_files
 from memgpt_agent.backups import manifest
 from memgpt_agent.backups.manifest import Backup, Copied
 from memgpt_agent.backups.writing import Tell
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Settings, shown
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 from memgpt_agent.private import private_folder
 from memgpt_agent.store import store_file
@@ -66,7 +66,10 @@ def restore(folder: Path, settings: Settings | None = None, *, replace: bool = F
     settings = settings or Settings.load()
     home = settings.home.absolute()
     if store_file(settings.store_url) != home / "memory.db":
-        raise ConfigurationError(f"The memory is not in the data folder but at {settings.store_url} (MEMGPT_STORE). Unset it to restore.")
+        raise ConfigurationError(
+            f"The memory is not in the data folder but at {shown(settings.store_url)} (MEMGPT_STORE_URL or MEMGPT_DATABASE_URL). Unset it to "
+            "restore a folder; what is on a server is restored with the server's own tools (pg_restore)."
+        )
     held = [name for name in ("memory.db", "checkpoints.db") if (home / name).exists()]
     if held and not replace:
         raise ConfigurationError(

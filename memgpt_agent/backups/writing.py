@@ -27,7 +27,13 @@ _LOOK_SECONDS = 0.1
 _DRAFT = ".memgpt-part"
 _CUT_OFF_SECONDS = 3_600.0
 """A folder that is being written gets a file or more in such a time; a process may be on another machine, so it is not asked for."""
-_LEFT_OUT = {"models": "model files (memgpt model pull gets them again)", "keys": "keys of providers (memgpt keys set)"}
+POSTGRES = "postgres"
+"""The folder of the trial server (``memgpt postgres``), which looks after it."""
+_LEFT_OUT = {
+    "models": "model files (memgpt model pull gets them again)",
+    "keys": "keys of providers (memgpt keys set)",
+    POSTGRES: "the files of the trial server (pg_dump copies what is in it)",
+}
 _DERIVED = (".indexes",)
 _BESIDE = ("-wal", "-shm", "-journal", ".lock")
 UPGRADES = "before-upgrade-"

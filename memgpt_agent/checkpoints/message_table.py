@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeGuard, cast
@@ -27,9 +27,11 @@ TABLE = """CREATE TABLE IF NOT EXISTS queue_messages (
 
 _QUEUES = "memgpt_queues"
 """The key of a stored checkpoint for how many messages each of its queues has."""
-_DIGEST_BYTES = 16
+DIGEST_BYTES = 16
 _COUNT_BYTES = 4
 _CONTAINERS = {dict, list}
+_KNOWN_ROWS = 1_024
+"""Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
 _KEPT_MESSAGES = 4_096
 _KEPT_BYTES = 8 * 1024 * 1024
 """So many of the messages used last, and so many bytes of them as they are stored, are kept in memory for all threads together.
@@ -47,7 +49,7 @@ class RowSerializer(JsonPlusSerializer):
         if kind != ROW_TYPE:
             return super().loads_typed(data)
         digests = digests_of(row)
-        checkpoint = super().loads_typed(("msgpack", row[_COUNT_BYTES + len(digests) * _DIGEST_BYTES :]))
+        checkpoint = super().loads_typed(("msgpack", row[_COUNT_BYTES + len(digests) * DIGEST_BYTES :]))
         checkpoint[_QUEUES] = (checkpoint[_QUEUES], digests)
         return checkpoint
 
@@ -55,7 +57,7 @@ class RowSerializer(JsonPlusSerializer):
 def digests_of(row: bytes) -> list[bytes]:
     """Return the digests of the messages that a row of ``ROW_TYPE`` names, in order."""
     count = int.from_bytes(row[:_COUNT_BYTES], "big")
-    return [row[at : at + _DIGEST_BYTES] for at in range(_COUNT_BYTES, _COUNT_BYTES + count * _DIGEST_BYTES, _DIGEST_BYTES)]
+    return [row[at : at + DIGEST_BYTES] for at in range(_COUNT_BYTES, _COUNT_BYTES + count * DIGEST_BYTES, DIGEST_BYTES)]
 
 
 @dataclass(frozen=True)
@@ -100,25 +102,37 @@ class MessageTable:
             there: digests of messages that are in the file already.
         """
         values: dict[str, Any] = checkpoint["channel_values"]
-        queues = {name: value for name, value in values.items() if _is_queue(value)}
+        queues = queues_in(values)
         if not queues:
             return None
-        with self._lock:
-            digests = [digest for queue in queues.values() for digest in self._digests(queue, serde)]
-            named = frozenset(digests)
-            messages = {digest: (self._kept[digest].type, self._kept[digest].stored) for digest in named - there}
-            self._shrink()
+        named, messages = self.parted(queues, serde, there)
+        digests = [digest for of in named.values() for digest in of]
         rest = {
             **checkpoint,
             "channel_values": {name: value for name, value in values.items() if name not in queues},
             _QUEUES: {name: len(queue) for name, queue in queues.items()},
         }
         head = len(digests).to_bytes(_COUNT_BYTES, "big") + b"".join(digests)
-        return Row(head + serde.dumps_typed(rest)[1], named, messages)
+        return Row(head + serde.dumps_typed(rest)[1], frozenset(digests), messages)
+
+    def parted(
+        self, queues: Mapping[str, list[BaseMessage]], serde: SerializerProtocol, there: frozenset[bytes] = frozenset()
+    ) -> tuple[dict[str, list[bytes]], Mapping[bytes, tuple[str, bytes]]]:
+        """Return the digests of each queue's messages, in order, and by digest those that are not ``there`` as they are stored."""
+        with self._lock:
+            named = {name: self._digests(queue, serde) for name, queue in queues.items()}
+            new = {digest for digests in named.values() for digest in digests} - there
+            messages = {digest: (self._kept[digest].type, self._kept[digest].stored) for digest in new}
+            self._shrink()
+        return named, messages
 
     def missing(self, checkpoint: Mapping[str, Any]) -> list[bytes]:
         """Return the digests of a loaded checkpoint whose messages have to be read first."""
         _, digests = checkpoint.get(_QUEUES, ({}, ()))
+        return self.unknown(digests)
+
+    def unknown(self, digests: Iterable[bytes]) -> list[bytes]:
+        """Return those of the digests whose messages have to be read first, each once."""
         with self._lock:
             return [digest for digest in dict.fromkeys(digests) if digest not in self._kept]
 
@@ -133,18 +147,27 @@ class MessageTable:
             serde: reads the bytes.
         """
         sizes, digests = checkpoint.pop(_QUEUES, ({}, ()))
-        loaded: list[Any] = []
-        with self._lock:
-            for digest in digests:
-                if digest not in self._kept and digest not in read:
-                    return False
-                loaded.append(self._copy(digest, read.get(digest), serde))
-            self._shrink()
+        loaded = self.loaded(digests, read, serde)
+        if loaded is None:
+            return False
         at = 0
         for name, size in cast(dict[str, int], sizes).items():
             checkpoint["channel_values"][name] = loaded[at : at + size]
             at += size
         return True
+
+    def loaded(
+        self, digests: Iterable[bytes], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol
+    ) -> list[Any] | None:
+        """Return copies of the messages of these digests; ``None`` where one is neither known nor among those ``read``."""
+        loaded: list[Any] = []
+        with self._lock:
+            for digest in digests:
+                if digest not in self._kept and digest not in read:
+                    return None
+                loaded.append(self._copy(digest, read.get(digest), serde))
+            self._shrink()
+        return loaded
 
     def _digests(self, messages: Sequence[BaseMessage], serde: SerializerProtocol) -> list[bytes]:
         seen, kept, digests = self._seen, self._kept, list[bytes]()
@@ -158,7 +181,7 @@ class MessageTable:
 
     def _stored(self, message: BaseMessage, serde: SerializerProtocol) -> bytes:
         kind, stored = serde.dumps_typed(message)
-        digest = blake2b(stored, digest_size=_DIGEST_BYTES).digest()
+        digest = blake2b(stored, digest_size=DIGEST_BYTES).digest()
         if digest not in self._kept:
             self._keep(digest, serde.loads_typed((kind, stored)), kind, stored)
         self._see(message, digest)
@@ -187,6 +210,28 @@ class MessageTable:
         while self._bytes > _KEPT_BYTES or len(self._kept) > _KEPT_MESSAGES:
             _, old = self._kept.popitem(last=False)
             self._bytes -= len(old.stored)
+
+
+class NewestRows:
+    """Which messages the newest checkpoint of each thread has, as far as it was put here."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[tuple[str, str], tuple[str, frozenset[bytes]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def messages_of(self, thread_id: str, namespace: str, checkpoint_id: str | None) -> frozenset[bytes]:
+        """Return the digests of a checkpoint's messages if it is the newest; else none."""
+        with self._lock:
+            newest, digests = self._rows.get((thread_id, namespace), ("", frozenset[bytes]()))
+        return digests if newest == checkpoint_id else frozenset()
+
+    def note(self, thread_id: str, namespace: str, checkpoint_id: str, digests: frozenset[bytes]) -> None:
+        """Remember the messages of a checkpoint that was put."""
+        with self._lock:
+            self._rows[(thread_id, namespace)] = (checkpoint_id, digests)
+            self._rows.move_to_end((thread_id, namespace))
+            if len(self._rows) > _KNOWN_ROWS:
+                self._rows.popitem(last=False)
 
 
 def read_messages(
@@ -220,6 +265,11 @@ def drop_unused(cursor: sqlite3.Cursor, thread_id: str) -> None:
         "DELETE FROM queue_messages WHERE thread_id = ? AND digest = ?",
         [(thread_id, digest) for (digest,) in there if digest not in used],
     )
+
+
+def queues_in(values: Mapping[str, Any]) -> dict[str, list[BaseMessage]]:
+    """Return the values that are lists of messages, by their channels."""
+    return {name: value for name, value in values.items() if _is_queue(value)}
 
 
 def _is_queue(value: Any) -> TypeGuard[list[BaseMessage]]:

@@ -1,14 +1,15 @@
-"""Opening the file of checkpoints: a damaged or foreign file is refused and left as it is."""
+"""Opening the checkpoints, a file or a database: a damaged or foreign file is refused and left as it is."""
 
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
 
+from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
-from memgpt_agent.checkpoints.saver import SqliteCheckpointer
-from memgpt_agent.config import Settings
-from memgpt_agent.errors import StoreCorrupt
+from memgpt_agent.checkpoints.sqlite_saver import SqliteCheckpointer
+from memgpt_agent.config import Settings, is_postgres
+from memgpt_agent.errors import MissingDependency, StoreCorrupt
 from memgpt_agent.private import new_private_file, private_folder, tighten
 
 _WHOLE_CHECK_BYTES = (
@@ -46,9 +47,26 @@ def open_checkpointer(path: str | Path) -> SqliteCheckpointer:
     return saver
 
 
-def open_configured_checkpointer(settings: Settings) -> SqliteCheckpointer:
-    """Open, or make, the file of checkpoints in the data folder of these settings; see :func:`open_checkpointer`."""
-    return open_checkpointer(settings.checkpoints_path)
+def open_postgres_checkpointer(url: str) -> Checkpointer:
+    """Open, or make, the tables on Postgres in which a graph's conversations are kept; ``schema=NAME`` in the URL names the schema.
+
+    Raises:
+        MissingDependency: the extra ``postgres`` is not installed.
+        StoreError: the database cannot be reached.
+    """
+    try:
+        from memgpt_agent.checkpoints.postgres_saver import PostgresCheckpointer
+    except ImportError as error:
+        raise MissingDependency(
+            f"Checkpoints on Postgres need {error.name}, which is not installed. Run: pip install 'memgpt-agent[postgres]'"
+        ) from error
+    return PostgresCheckpointer(url)
+
+
+def open_configured_checkpointer(settings: Settings) -> Checkpointer:
+    """Open, or make, the checkpoints of these settings: on Postgres where a URL says so, else the file in the data folder."""
+    url = settings.checkpoints_url
+    return open_postgres_checkpointer(url) if is_postgres(url) else open_checkpointer(url.removeprefix("sqlite:///"))
 
 
 def _refuse_foreign(path: Path) -> None:

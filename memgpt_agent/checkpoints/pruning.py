@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from memgpt_agent.checkpoints.message_table import drop_unused
@@ -55,7 +55,11 @@ def prune_turns(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
     Raises:
         StoreError: the thread's state is stored in differences.
     """
-    oldest = _oldest_kept(cursor, thread_id, keep)
+    rows = cursor.execute(
+        "SELECT checkpoint_id, CAST(metadata AS TEXT) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC",
+        (thread_id,),
+    )
+    oldest = oldest_kept(thread_id, ((name, json.loads(about or "{}")) for name, about in rows), keep)
     if oldest is None:
         return
     cursor.execute("BEGIN IMMEDIATE")
@@ -74,18 +78,22 @@ def prune_turns(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> None:
     drop_unused(cursor, thread_id)
 
 
-def _oldest_kept(cursor: sqlite3.Cursor, thread_id: str, keep: int) -> str | None:
-    """The checkpoint before the newest `keep` turns, if there is something older than it."""
-    rows = cursor.execute(
-        "SELECT checkpoint_id, CAST(metadata AS TEXT) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC",
-        (thread_id,),
-    )
+def oldest_kept(thread_id: str, newest_first: Iterable[tuple[str, dict[str, Any]]], keep: int) -> str | None:
+    """Return the checkpoint before the newest `keep` turns, if there is something older than it.
+
+    Args:
+        thread_id: for the error.
+        newest_first: the ids and metadata of the root graph's checkpoints; no more is read than needed.
+        keep: so many turns.
+
+    Raises:
+        StoreError: the thread's state is stored in differences.
+    """
     turns = 0
     found: str | None = None
-    for checkpoint_id, metadata in rows:
+    for checkpoint_id, about in newest_first:
         if found is not None:
             return found
-        about = json.loads(metadata or "{}")
         _refuse_difference(thread_id, about)
         if turns == keep:
             found = checkpoint_id

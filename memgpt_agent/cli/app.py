@@ -18,6 +18,7 @@ from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.mcp import mcp
 from memgpt_agent.cli.models import models
+from memgpt_agent.cli.postgres import postgres
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serve import serve
 from memgpt_agent.cli.terminal import Terminal
@@ -89,6 +90,7 @@ app.command()(forget)
 app.command()(sleep)
 app.command()(heartbeat)
 app.command()(serve)
+app.command()(postgres)
 app.command()(mcp)
 app.command()(transcript)
 app.command()(export)

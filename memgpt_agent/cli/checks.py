@@ -108,10 +108,11 @@ def _privacy(terminal: Terminal) -> Check:
 
 
 def _store(terminal: Terminal) -> Check:
+    from memgpt_agent.config import shown
     from memgpt_agent.memory.opening import open_configured_store
 
     agents = terminal.agents()
-    url, number = terminal.settings.store_url, f"{len(agents)} agent{'s' * (len(agents) != 1)}"
+    url, number = shown(terminal.settings.store_url), f"{len(agents)} agent{'s' * (len(agents) != 1)}"
     if not agents:
         return Check("store", "ok", f"{url} ({number})")
     with open_configured_store(terminal.settings, searches=False) as store:

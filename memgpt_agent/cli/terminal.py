@@ -129,7 +129,7 @@ class Terminal:
             StoreCorrupt: there was a store, and it was lost.
         """
         settings = self.settings
-        if settings.store is None and not (settings.home / "memory.db").exists():
+        if settings.memory_is_in_home and not (settings.home / "memory.db").exists():
             from memgpt_agent.backups import refuse_lost_memory
 
             refuse_lost_memory(settings)

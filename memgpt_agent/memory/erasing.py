@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.checkpoints import SqliteCheckpointer
+from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.errors import ConversationBusy, StoreError
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, deletion, namespaces
@@ -30,7 +30,7 @@ _REWRITE = "rewrite"
 _log = logging.getLogger(__name__)
 
 
-def erase(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, agent_id: str, wait_seconds: float, tell: Tell) -> None:
+def erase(store: BaseMemoryStore, checkpointer: Checkpointer, agent_id: str, wait_seconds: float, tell: Tell) -> None:
     """Erase an agent, once the turns that are being taken are over; see ``delete_agent``.
 
     Its memory goes in one transaction, which also notes what is still to be done.
@@ -107,7 +107,7 @@ def before_opening(
     noted = _noted(store)
     if noted:
         try:
-            if home is not None and isinstance(store, BaseMemoryStore) and isinstance(checkpointer, SqliteCheckpointer):
+            if home is not None and isinstance(store, BaseMemoryStore) and isinstance(checkpointer, Checkpointer):
                 with Leases(store).hold(_LEASE, 0):
                     _finish(store, checkpointer, _log.info)
         except ConversationBusy:
@@ -130,7 +130,7 @@ def _forget_noted(forgetting: Forgetting, notes: Sequence[ForgetNote], wait_seco
 def _end(forgetting: Forgetting, notes: Sequence[ForgetNote], tell: Tell) -> None:
     """Rewrite the files behind notes that were carried out: first the conversations', then, without the notes, the memory's."""
     store, checkpointer = forgetting.store, forgetting.checkpointer
-    if isinstance(checkpointer, SqliteCheckpointer):
+    if isinstance(checkpointer, Checkpointer):
         tell(_rewriting("the conversations", checkpointer.size_bytes()))
         checkpointer.compact()
     ends = [op for note in notes for op in forgetting.done(note)]
@@ -138,7 +138,7 @@ def _end(forgetting: Forgetting, notes: Sequence[ForgetNote], tell: Tell) -> Non
     _rewrite(store, tell)
 
 
-def _finish(store: BaseMemoryStore, checkpointer: SqliteCheckpointer, tell: Tell) -> None:
+def _finish(store: BaseMemoryStore, checkpointer: Checkpointer, tell: Tell) -> None:
     """Do what the notes on deleted agents say, in an order in which every part may be done again."""
     noted = _noted(store)
     agents = [key.removeprefix(_AGENT) for key in noted if key.startswith(_AGENT)]
@@ -165,7 +165,7 @@ def _rewrite(store: BaseStore, tell: Tell) -> None:
     store.delete(namespaces.ERASURES, _REWRITE)
 
 
-def _delete_threads(checkpointer: SqliteCheckpointer, threads: list[str], tell: Tell) -> None:
+def _delete_threads(checkpointer: Checkpointer, threads: list[str], tell: Tell) -> None:
     tell(f"Deleting its conversations ({len(threads)})")
     for thread_id in threads:
         checkpointer.delete_thread(thread_id)

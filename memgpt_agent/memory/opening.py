@@ -5,7 +5,7 @@ import warnings
 from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Settings, shown
 from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
 from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
@@ -52,7 +52,7 @@ def _embedding(settings: Settings, given: Embeddings | str | None) -> Embeddings
     except ConfigurationError:  # an object's class, which has no name that can be resolved: the store refuses another one
         return resolve_embedding()
     warnings.warn(
-        f"The memories in {settings.store_url} were embedded by {known}, which is not installed. Run: {command}. Until then they are "
+        f"The memories in {shown(settings.store_url)} were embedded by {known}, which is not installed. Run: {command}. Until then they are "
         "searched by words only.",
         MissingEmbedding,
         stacklevel=4,

@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool
 from typing_extensions import override
 
 from memgpt_agent.agent import MemGPTAgent
-from memgpt_agent.checkpoints import SqliteCheckpointer, open_configured_checkpointer
+from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.events import utc_now
 from memgpt_agent.graph.builder import create_graph
@@ -77,7 +77,7 @@ class OpenAgents:
         settings: Settings | None = None,
         *,
         store: BaseMemoryStore | None = None,
-        checkpointer: SqliteCheckpointer | None = None,
+        checkpointer: Checkpointer | None = None,
         model: BaseChatModel | str | None = None,
         sandbox: bool = False,
     ) -> None:

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import StateSnapshot
 
-from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer
+from memgpt_agent.checkpoints import FENCE, Checkpointer
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ConversationBusy, MemGPTError
 from memgpt_agent.events import mark_of
@@ -56,7 +56,7 @@ class Turns:
     leases: Leases
     """The leases of the store."""
     saver: BaseCheckpointSaver[Any]
-    """Where the conversation is kept; pruned if it is a :class:`SqliteCheckpointer`."""
+    """Where the conversation is kept; pruned if it is a :class:`Checkpointer`."""
     history_turns: int
     """So many turns can be gone back to."""
     wait_seconds: float
@@ -162,7 +162,7 @@ class Turns:
         thread = thread_id or self.thread_id
         with self.leases.hold(thread, self.wait_seconds) as lease:
             definitions.existing(self.memory.store, self.memory.agent_id)
-            if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
+            if lease.took_over and isinstance(self.saver, Checkpointer):
                 self.saver.raise_fence(lease)
             graph = create_graph(checkpointer=self.saver, store=self.memory.store)  # its nodes are not run: no model is needed
             config: RunnableConfig = {"configurable": {"thread_id": thread, FENCE: lease}}
@@ -202,11 +202,11 @@ class Turns:
         known = definitions.existing(self.memory.store, self.memory.agent_id, self.memory.who)
         if self.thread_id not in known.threads:  # the conversation was forgotten, and begins anew
             definitions.save(self.memory.store, replace(known, threads=(self.thread_id,)))
-        if lease.took_over and isinstance(self.saver, SqliteCheckpointer):
+        if lease.took_over and isinstance(self.saver, Checkpointer):
             self.saver.raise_fence(lease)
         graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""
         saver = self.saver
-        return graph, bool(end) and isinstance(saver, SqliteCheckpointer) and saver.newest_id(self.thread_id) == end
+        return graph, bool(end) and isinstance(saver, Checkpointer) and saver.newest_id(self.thread_id) == end
 
     def _routed_again(self, graph: AgentGraph, config: RunnableConfig, pending: "_Pending") -> "_Pending":
         """Let a cancelled step that wrote its state, but maybe not where to go on, have that decided by its router again.
@@ -236,7 +236,7 @@ class Turns:
         if reader.answered:
             self.answered()
         self._prune()
-        if isinstance(self.saver, SqliteCheckpointer) and reader.began and not reader.waits:
+        if isinstance(self.saver, Checkpointer) and reader.began and not reader.waits:
             self._end_checkpoint = self.saver.newest_id(self.thread_id)
         return known
 
@@ -254,7 +254,7 @@ class Turns:
     def _prune(self) -> None:
         """Delete the checkpoints of older turns; now and then, so that it costs a turn next to nothing."""
         self._until_pruning -= 1
-        if self._until_pruning > 0 or not isinstance(self.saver, SqliteCheckpointer):
+        if self._until_pruning > 0 or not isinstance(self.saver, Checkpointer):
             return
         try:
             self.saver.prune_turns(self.thread_id, keep=self.history_turns)

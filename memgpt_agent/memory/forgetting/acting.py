@@ -12,7 +12,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.backups import drop_upgrade_copies
-from memgpt_agent.checkpoints import SqliteCheckpointer
+from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import deletion, namespaces
 from memgpt_agent.memory.forgetting.conversation_changes import ConversationChanges
@@ -46,7 +46,7 @@ class Forgetting:
             return ""
         if self.home is not None:
             return "home"  # also when the folder is moved
-        return self.checkpointer.path if isinstance(self.checkpointer, SqliteCheckpointer) else type(self.checkpointer).__name__
+        return self.checkpointer.path if isinstance(self.checkpointer, Checkpointer) else type(self.checkpointer).__name__
 
     def note(self, note: ForgetNote) -> None:
         """Store a note: from now on it is carried out, by whoever opens the agent next if not by us."""
@@ -66,7 +66,7 @@ class Forgetting:
         """
         leases = Leases(self.store)
         held_leases = {thread: held.enter_context(leases.hold(thread, wait_seconds)) for thread in sorted({*note.threads, *note.gone_threads})}
-        if isinstance(self.checkpointer, SqliteCheckpointer):
+        if isinstance(self.checkpointer, Checkpointer):
             for lease in held_leases.values():
                 self.checkpointer.raise_fence(lease)
         return held_leases
@@ -86,7 +86,7 @@ class Forgetting:
         for thread_id, lease in leases.items():
             if self.checkpointer is not None and thread_id in note.gone_threads:
                 self.checkpointer.delete_thread(thread_id)
-            elif isinstance(self.checkpointer, SqliteCheckpointer):
+            elif isinstance(self.checkpointer, Checkpointer):
                 self.checkpointer.rewrite(thread_id, conversations, lease)
             elif self.checkpointer is not None:
                 rewrite_newest(self.checkpointer, thread_id, conversations)

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from memgpt_agent.errors import StoreError
+from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.fields import Fields, group_of, is_text, order_of
 from memgpt_agent.store.filters import Filter
-from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.protocol import EmbeddingIdentity
 
 MAX_BYTES = 512
@@ -44,6 +44,14 @@ def remember(connection: Rows, **known: Any) -> None:
             "INSERT INTO meta (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             [(key, str(value)) for key, value in known.items()],
         )
+
+
+def hold_vectors_in_force(connection: Rows, *, alone: bool = False) -> None:
+    """Let no reindex put other vectors in force before the transaction ends; ``alone``: let nobody else write either.
+
+    It comes first in a transaction: unlike a query, it takes no snapshot while it waits.
+    """
+    connection.execute(f"LOCK TABLE meta IN {'EXCLUSIVE' if alone else 'ROW SHARE'} MODE".encode())
 
 
 @lru_cache(maxsize=16)

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from langgraph.store.base import Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import EmbeddingMismatch
+from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch
-from memgpt_agent.store.postgres.columns import Meta, as_bytes, read_meta
-from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.columns import Meta, as_bytes, hold_vectors_in_force, read_meta
 from memgpt_agent.store.postgres.reads import PostgresReader, items_of
 from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
@@ -53,7 +53,7 @@ class PostgresEngine:
 
     def clock_seconds(self) -> float:
         """Return the database's time in seconds since 1970."""
-        with self._database.alone() as connection:
+        with self._database.connection() as connection:
             return self.now(connection) / 1e6
 
     def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
@@ -125,12 +125,12 @@ class PostgresEngine:
 
     def embedding(self) -> EmbeddingIdentity | None:
         """Return the embedding in force."""
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             return read_meta(connection).identity or (self.embedder.identity if self.embedder else None)
 
     def items(self, namespace: Namespace, vectors_by: EmbeddingIdentity | None) -> Iterator[IndexedItem]:
         """Yield the items of a namespace in the order of storing; see ``MemoryStore.items``."""
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             meta = read_meta(connection)
             if vectors_by is not None:
                 self._check_in_force(meta, vectors_by)
@@ -144,7 +144,7 @@ class PostgresEngine:
 
     def pending(self) -> int:
         """Return how many items wait for their vectors."""
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             if read_meta(connection).identity is None:
                 return 0
             row = connection.execute("SELECT count(*) FROM items WHERE space IS NULL AND paths IS NOT NULL").fetchone()
@@ -154,7 +154,7 @@ class PostgresEngine:
         """Embed items that wait for their vectors, ``limit`` at most; return how many."""
         if self.embedder is None:
             return 0
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             meta = read_meta(connection)
             rows = connection.execute(
                 "SELECT id, ns, value, paths FROM items WHERE space IS NULL AND paths IS NOT NULL ORDER BY id LIMIT %s", [limit]
@@ -171,20 +171,22 @@ class PostgresEngine:
 
     def compact(self) -> int:
         """Give back the space of what was deleted; see ``MemoryStore.compact``."""
-        before = self._database.size_bytes()
-        with self._database.alone() as connection:
+        before = self._database.size_bytes(TABLES)
+        with self._database.connection() as connection:
             connection.execute(f"VACUUM (FULL, ANALYZE) {', '.join(TABLES)}".encode())
-        return before - self._database.size_bytes()
+        return before - self._database.size_bytes(TABLES)
 
     def sizes(self) -> StoreSizes:
         """Return how much the schema holds."""
-        with self._database.read() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT coalesce(sum(items), 0)::bigint FROM namespaces").fetchone()
-        return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes())
+        return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes(TABLES))
 
     def _read(self, answer: Callable[[PostgresReader], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot."""
-        with self._database.read() as connection:
+        touched: list[int] = []
+
+        def read(connection: Rows) -> T:
             meta = read_meta(connection)
             if uses_vectors and self.embedder:
                 self._check_in_force(meta, self.embedder.identity)
@@ -192,8 +194,12 @@ class PostgresEngine:
             reader = PostgresReader(connection, meta, self.now(connection) if hides else None)
             reader.refreshes = refreshes and self._ttl.get("refresh_on_read", True)
             result = answer(reader)
-        if reader.touched:
-            self._database.write(lambda connection: refresh(connection, reader.touched, self.now(connection)))
+            touched[:] = reader.touched
+            return result
+
+        result = self._database.read(read)
+        if touched:
+            self._database.write(lambda connection: refresh(connection, touched, self.now(connection)))
         return result
 
     def _begin(self, connection: Rows, *, uses_vectors: bool) -> tuple[Meta, int]:

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from langgraph.store.base import GetOp, Item, SearchItem
 
+from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.filters import Filter, matches
 from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, as_text, condition_of, place
-from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.searches import PostgresSearcher
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.ranking import RankedItem

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from memgpt_agent.errors import StoreError
+from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.postgres.columns import read_meta, remember
-from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.columns import hold_vectors_in_force, read_meta, remember
 from memgpt_agent.store.postgres.writes import complete_vectors
 from memgpt_agent.store.protocol import Progress
 
@@ -27,11 +27,11 @@ def reindex(database: PostgresDatabase, embedder: Embedder, progress: Progress |
         StoreError: another run for another embedding was begun since.
     """
     space = database.write(lambda connection: _begin(connection, embedder))
-    with database.read() as connection:
+    with database.reading() as connection:
         total = _count(connection, f"SELECT count(*) {_LEFT}", space)
     done = embedded = tries = 0
     while True:
-        with database.read() as connection:
+        with database.reading() as connection:
             rows = _next(connection, space)
         if rows and tries <= _TRIES:
             write = complete_vectors(space, rows, embedder.documents)

@@ -69,6 +69,17 @@ MIGRATIONS: tuple[str, ...] = (
 TABLES = ("meta", "namespaces", "items", "postings", "vectors", "tag_counts")
 
 
+def prepare(connection: Connection[Any], schema: str, *, create: bool) -> None:
+    """Make the tables, or bring them up to date.
+
+    Raises:
+        StoreError: there are none and they are not to be made, or a later version of this package made them.
+    """
+    if not create and not has_schema(connection, schema):
+        raise StoreError(f"There is no store in schema {schema!r} of the database. It is made when an agent first speaks.")
+    migrate(connection, schema)
+
+
 def has_schema(connection: Connection[Any], schema: str) -> bool:
     """Whether there is a store in a schema."""
     row = connection.execute("SELECT to_regclass(%s)", [f'"{schema}".meta']).fetchone()

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter, matches, passing
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.postgres.columns import Meta, condition_of
-from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.stems import query_terms, stem
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.store.ranking import RankedItem, Scores, in_dialogue, ranked, with_neighbours

@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from langgraph.store.base import IndexConfig, TTLConfig
+from pgvector.psycopg import register_vector  # pyright: ignore[reportMissingTypeStubs]
 
+from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.embedding import Embedder, indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.operations import BatchPreparer
-from memgpt_agent.store.postgres.columns import read_meta, remember
-from memgpt_agent.store.postgres.database import PostgresDatabase, Rows, hold_vectors_in_force
+from memgpt_agent.store.postgres.columns import hold_vectors_in_force, read_meta, remember
 from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
+from memgpt_agent.store.postgres.schema import prepare
 from memgpt_agent.store.postgres.writes import declare
 from memgpt_agent.store.rows import encode_value
 
@@ -49,7 +51,7 @@ class PostgresMemoryStore(BaseMemoryStore):
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         embedder = make_embedder(index)
-        self._database = PostgresDatabase(url, create=create)
+        self._database = PostgresDatabase(url, "store", lambda connection, schema: prepare(connection, schema, create=create), register_vector)
         try:
             self._database.write(lambda connection: _check_embedding_and_fields(connection, self._database, embedder, fields))
             self._clocked = PostgresEngine(self._database, embedder, ttl, clock)

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.fields import Fields, counted_texts
 from memgpt_agent.store.operations import Write
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, facets_of, place_of
-from memgpt_agent.store.postgres.database import Rows
 from memgpt_agent.store.postgres.stems import stem
 from memgpt_agent.store.protocol import Namespace
 from memgpt_agent.store.rows import decode_value, path_of

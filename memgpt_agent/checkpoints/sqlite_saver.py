@@ -1,14 +1,12 @@
 """LangGraph's SQLite saver with both faces, errors that say what to do, and pruning."""
 
-import asyncio
 import json
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -16,19 +14,20 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
-    DeltaChannelHistory,
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.utils import search_where
 from typing_extensions import override
 
+from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
 from memgpt_agent.checkpoints.fence import FENCE, FENCES, Fence, pass_fence
 from memgpt_agent.checkpoints.message_table import (
     ROW_TYPE,
     TABLE,
     MessageTable,
+    NewestRows,
     Row,
     RowSerializer,
     read_messages,
@@ -40,11 +39,9 @@ from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreCorrupt
 
 _READS = 3
 """Times that a checkpoint is read: another process may prune it between its row and its messages."""
-_KNOWN_ROWS = 1_024
-"""Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
 
 
-class SqliteCheckpointer(SqliteSaver):
+class SqliteCheckpointer(Checkpointer, SqliteSaver):
     """LangGraph's SQLite saver, for sync and async graphs alike, in several threads, event loops and processes.
 
     One connection behind one lock. The async methods do the same in a thread, so nothing is bound to an event loop. A
@@ -61,23 +58,7 @@ class SqliteCheckpointer(SqliteSaver):
         self.path = path
         self._messages = MessageTable()
         self._writing = threading.local()
-        self._rows: OrderedDict[tuple[str, str], tuple[str, frozenset[bytes]]] = OrderedDict()
-
-    def __enter__(self) -> Self:
-        """Return this saver."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return this saver."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the file, in a thread."""
-        await asyncio.to_thread(self.close)
+        self._rows = NewestRows()
 
     def close(self) -> None:
         """Close the file, once what is being written is written. Closing twice is no error."""
@@ -156,19 +137,6 @@ class SqliteCheckpointer(SqliteSaver):
         return str(row[0]) if row and not waits else ""
 
     @override
-    def list(
-        self,
-        config: RunnableConfig | None,
-        *,
-        filter: dict[str, Any] | None = None,
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> Iterator[CheckpointTuple]:
-        """Yield the checkpoints, newest first; each is read when it is asked for, and the saver is free in between."""
-        for found in self._found(config, filter, before, limit):
-            if (checkpoint := self.get_tuple(found)) is not None:
-                yield checkpoint
-
     def _found(
         self,
         config: RunnableConfig | None,
@@ -250,8 +218,7 @@ class SqliteCheckpointer(SqliteSaver):
         values = cast(Mapping[str, Any], checkpoint)
         where = config.get("configurable", {})
         thread_id, namespace, parent = str(where["thread_id"]), str(where["checkpoint_ns"]), where.get("checkpoint_id")
-        newest, there = self._rows.get((thread_id, namespace), ("", frozenset[bytes]()))
-        row = self._messages.split(values, self.serde, there if newest == parent else frozenset())
+        row = self._messages.split(values, self.serde, self._rows.messages_of(thread_id, namespace, parent))
         if row is None:
             return super().put(config, checkpoint, metadata, new_versions)
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
@@ -264,11 +231,7 @@ class SqliteCheckpointer(SqliteSaver):
             if len(row.messages) < len(row.digests) and not _stands(cursor, thread_id, namespace, parent):
                 row = cast(Row, self._messages.split(values, self.serde))  # the parent was pruned, maybe with its messages
             write_messages(cursor, thread_id, row.messages)
-        with self.lock:
-            self._rows[(thread_id, namespace)] = (checkpoint["id"], row.digests)
-            self._rows.move_to_end((thread_id, namespace))
-            if len(self._rows) > _KNOWN_ROWS:
-                self._rows.popitem(last=False)
+        self._rows.note(thread_id, namespace, checkpoint["id"], row.digests)
         keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
         return {"configurable": dict(zip(keys, (where["thread_id"], namespace, checkpoint["id"]), strict=True))}
 
@@ -301,14 +264,18 @@ class SqliteCheckpointer(SqliteSaver):
     def forget_cached(self) -> None:
         """Drop the messages and rows that are kept in memory to save reading and writing them again."""
         with self.lock:
-            self._rows.clear()
-            self._messages = MessageTable()
+            self._rows, self._messages = NewestRows(), MessageTable()
 
     @override
     def delete_thread(self, thread_id: str) -> None:
         with self.cursor() as cursor:  # not the base's: a process killed behind it would leave the messages for ever
             for table in ("checkpoints", "writes", "queue_messages", "fences"):
                 cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))  # noqa: S608  names of our own
+
+    def threads(self) -> list[str]:
+        """Return the ids of all threads, in order."""
+        with self.cursor(transaction=False) as cursor:
+            return [str(row[0]) for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
 
     def size_bytes(self) -> int:
         """Return the size of the file, free pages included."""
@@ -339,53 +306,6 @@ class SqliteCheckpointer(SqliteSaver):
     ) -> None:
         with self._fenced(config):
             super().put_writes(config, writes, task_id, task_path)
-
-    @override
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        return await asyncio.to_thread(self.get_tuple, config)
-
-    @override
-    async def alist(
-        self,
-        config: RunnableConfig | None,
-        *,
-        filter: dict[str, Any] | None = None,
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[CheckpointTuple]:
-        for found in await asyncio.to_thread(self._found, config, filter, before, limit):
-            if (checkpoint := await self.aget_tuple(found)) is not None:
-                yield checkpoint
-
-    @override
-    async def aput(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
-
-    @override
-    async def aput_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        await asyncio.to_thread(self.put_writes, config, writes, task_id, task_path)
-
-    @override
-    async def adelete_thread(self, thread_id: str) -> None:
-        await asyncio.to_thread(self.delete_thread, thread_id)
-
-    @override
-    async def aprune(self, thread_ids: Sequence[str] | str, *, strategy: str = "keep_latest", keep: int = 1) -> None:
-        await asyncio.to_thread(self.prune, thread_ids, strategy=strategy, keep=keep)
-
-    @override
-    async def aget_delta_channel_history(
-        self, *, config: RunnableConfig, channels: Sequence[str]
-    ) -> Mapping[str, DeltaChannelHistory]:
-        return await asyncio.to_thread(self.get_delta_channel_history, config=config, channels=channels)
 
 
 def _stands(cursor: sqlite3.Cursor, thread_id: str, namespace: str, checkpoint_id: str | None) -> bool:

@@ -1,0 +1,234 @@
+"""The connections to one Postgres: a pool for the process, transactions that are tried again, errors in our own words."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import Connection, errors, sql
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreClosed, StoreError
+
+DEFAULT_SCHEMA = "memgpt"
+MAX_CONNECTIONS = 16
+WAIT_SECONDS = 60.0
+"""How long a transaction waits for others' locks, and for a server that has gone away."""
+T = TypeVar("T")
+Rows = Connection[tuple[Any, ...]]
+_LOST = {"57P01", "57P02", "57P03", "57P05"}
+"""The server is stopping, has crashed, is starting, or has closed an idle connection."""
+
+
+class _Shared(NamedTuple):
+    """A pool and those who use it."""
+
+    pool: "ConnectionPool[Rows]"
+    users: list[int]
+
+
+_pools: dict[tuple[str, str, str], _Shared] = {}
+_guard = threading.Lock()
+
+
+class PostgresDatabase:
+    """One schema of one Postgres database, for any number of threads, processes and machines.
+
+    Those of one process that are opened for the same ``use`` share their connections.
+
+    Args:
+        url: as libpq takes it; ``schema=NAME`` among its parameters names the schema.
+        use: for what: the store, or the checkpoints.
+        prepare: makes the tables, on a connection of its own.
+        configure: prepares each connection of the pool further.
+
+    **Limits**: not for use by a forked child.
+
+    Raises:
+        StoreError: it cannot be reached, or a later version made it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        use: str,
+        prepare: Callable[[Rows, str], None],
+        configure: Callable[[Rows], object] = lambda _: None,
+    ) -> None:
+        self.url, self.schema = split_url(url)
+        self.name = f"{urlsplit(self.url).path.lstrip('/') or 'postgres'}.{self.schema}"
+        self._key, self._configured, self._closed = (self.url, self.schema, use), configure, False
+        with self._translated():
+            with psycopg.connect(self.url, autocommit=True, connect_timeout=int(WAIT_SECONDS)) as connection:
+                prepare(connection, self.schema)
+            self._pool = self._shared_pool()
+
+    def _shared_pool(self) -> "ConnectionPool[Rows]":
+        with _guard:
+            shared = _pools.get(self._key)
+            if shared is None:
+                pool: ConnectionPool[Rows] = ConnectionPool(
+                    self.url,
+                    kwargs={"autocommit": True, "prepare_threshold": 2},
+                    configure=self._configure,
+                    min_size=1,
+                    max_size=MAX_CONNECTIONS,
+                    timeout=WAIT_SECONDS,
+                    open=True,
+                )
+                shared = _pools[self._key] = _Shared(pool, [])
+            shared.users.append(id(self))
+            return shared.pool
+
+    def _configure(self, connection: Rows) -> None:
+        connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(self.schema)))
+        connection.execute(f"SET lock_timeout = {int(WAIT_SECONDS * 1000)}".encode())
+        self._configured(connection)
+
+    @contextmanager
+    def connection(self) -> Generator[Rows]:
+        """A connection without a transaction: each statement is one of its own."""
+        with self._translated(), self._lent() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Generator[Rows]:
+        """A read transaction: one snapshot of the database, without waiting for writers."""
+        with self._translated(), self._lent() as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    connection.execute("ROLLBACK")
+
+    def read(self, answer: Callable[[Rows], T]) -> T:
+        """Answer from one snapshot; where the server went away meanwhile, once it is there again."""
+
+        def once() -> T:
+            with self.reading() as connection:
+                return answer(connection)
+
+        return self.patient(once)
+
+    def write(self, change: Callable[[Rows], T], *, snapshot: bool = False, durable: bool = True) -> T:
+        """Run a change in a transaction, anew where another writer's or a restart of the server forces it; return what it returns.
+
+        Args:
+            change: everything that it reads and writes goes by its connection. Where the server went away while it committed, it may be
+                run although it was made: it must be one that may be made twice.
+            snapshot: all its reads see one state.
+            durable: whether it waits for the disk.
+
+        Raises:
+            StoreBusy: others were in the way for more than a minute.
+        """
+        level = "REPEATABLE READ" if snapshot else "READ COMMITTED"
+
+        def once() -> T:
+            with self.connection() as connection, _transaction(connection, level):
+                if not durable:
+                    connection.execute("SET LOCAL synchronous_commit = off")
+                return change(connection)
+
+        return self.patient(once)
+
+    def patient(self, act: Callable[[], T]) -> T:
+        """Do something, again where others' writes or a server that went away hindered it, for a minute at most."""
+        deadline, pause = time.monotonic() + WAIT_SECONDS, 0.005
+        while True:
+            try:
+                return act()
+            except StoreError as error:
+                cause = error.__cause__
+                if isinstance(cause, errors.SerializationFailure | errors.DeadlockDetected):
+                    pause = 0.005
+                elif not (isinstance(cause, psycopg.Error) and _is_lost(cause)):
+                    raise
+                if self._closed or time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(pause * 2, 0.5)
+
+    def size_bytes(self, tables: tuple[str, ...]) -> int:
+        """Return how many bytes these tables and their indexes take."""
+        sizes = "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint FROM unnest(%s::text[]) AS name"
+        names = [f'"{self.schema}"."{table}"' for table in tables]
+        return self.read(lambda connection: int((connection.execute(sizes, [names]).fetchone() or [0])[0]))
+
+    def close(self) -> None:
+        """Give the connections back; the last who uses them closes them. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        with _guard:
+            shared = _pools[self._key]
+            shared.users.remove(id(self))
+            if not shared.users:
+                del _pools[self._key]
+        if not shared.users:
+            shared.pool.close()
+
+    @contextmanager
+    def _lent(self) -> Generator[Rows]:
+        if self._closed:
+            raise PoolClosed("closed")
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except psycopg.Error as error:
+            if _is_lost(error) and not isinstance(error, PoolTimeout):
+                self._pool.check()  # the others of its time are as dead
+            raise
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except PoolClosed as error:
+            raise StoreClosed(f"The store {self.name} is closed. Open it again with open_store.") from error
+        except (errors.LockNotAvailable, errors.SerializationFailure, errors.DeadlockDetected) as error:
+            raise StoreBusy(
+                f"{self.name}: others wrote the same for {WAIT_SECONDS:.0f} seconds. Try again."
+            ) from error
+        except psycopg.Error as error:
+            raise StoreError(
+                f"Postgres, {self.name}: {str(error).strip()}. Check that the server runs and that this role may use the database."
+            ) from error
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Whether an error says that the server, or the way to it, went away."""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return error.sqlstate is None or error.sqlstate in _LOST or error.sqlstate.startswith("08")
+    return False
+
+
+@contextmanager
+def _transaction(connection: Rows, level: str) -> Generator[None]:
+    connection.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
+    try:
+        yield
+    except BaseException:
+        if not connection.closed:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return what libpq takes of a URL, and the schema that its ``schema=`` names.
+
+    Raises:
+        ConfigurationError: that is no name of a schema.
+    """
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = given.pop("schema", DEFAULT_SCHEMA)
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
+        raise ConfigurationError(f"schema={schema!r} is no name of a schema. Use small letters, digits and underscores.")
+    return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), parts.fragment)), schema

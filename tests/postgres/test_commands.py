@@ -1,0 +1,64 @@
+"""The command line on Postgres: speaking, searching, carrying, forgetting, deleting; what the server's own tools are for."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from memgpt_agent.testing import call, say
+from tests.cli.conftest import ScriptedCommandLine, memgpt
+
+__all__ = ["memgpt"]
+
+
+@pytest.fixture(autouse=True)
+def _database(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMGPT_DATABASE_URL", url)
+
+
+def bytes_in(url: str, text: str) -> list[str]:
+    """Return the tables in whose files a text stands."""
+    server, schema = url.split("schema=")
+    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        found = connection.execute(
+            "SELECT relname, current_setting('data_directory') || '/' || pg_relation_filepath(oid) FROM pg_class"
+            " WHERE relnamespace = %s::regnamespace AND relkind IN ('r', 'i')", [schema]
+        ).fetchall()  # fmt: skip
+    return [name for name, path in found if text.encode() in Path(path).read_bytes()]
+
+
+def test_an_agent_lives_on_postgres(memgpt: ScriptedCommandLine, url: str, tmp_path: Path) -> None:
+    """It speaks, remembers across processes, is exported and imported, forgets one thing, and is deleted: its bytes are gone."""
+    memgpt.script(
+        call("core_memory_append", label="human", content="Plays the zither", request_heartbeat=True), say("Noted."), say("The zither."),
+        say("The oboe."),
+    )  # fmt: skip
+    assert "Noted." in memgpt.ok("run", "I play the zither")
+    assert not (memgpt.home / "memory.db").exists()
+    assert not (memgpt.home / "checkpoints.db").exists()
+    assert "zither" in memgpt.ok("run", "What do I play?")
+    file = tmp_path / "agent.json"
+    memgpt.ok("export", "--output", str(file))
+    assert "zither" in file.read_text()
+    memgpt.ok("import", str(file), "--as", "copy")
+    assert {one["agent_id"] for one in json.loads(memgpt.ok("agents", "list", "--json"))} == {"default", "copy"}
+    assert bytes_in(url, "zither")
+    memgpt.ok("agents", "delete", "copy", "--yes")
+    memgpt.ok("forget", "zither", "--yes")
+    assert bytes_in(url, "zither") == []
+    assert "oboe" in memgpt.ok("run", "And now?")
+    memgpt.ok("agents", "delete", "default", "--yes")
+    assert bytes_in(url, "oboe") == []
+
+
+def test_backups_and_checks_say_what_the_server_does_itself(memgpt: ScriptedCommandLine, url: str, tmp_path: Path) -> None:
+    """Nothing pretends to have copied what is on a server; a password is not shown."""
+    memgpt.script(say("Hi."))
+    memgpt.ok("run", "hello")
+    assert "pg_dump" in memgpt("backup", str(tmp_path / "copy")).stderr
+    assert "pg_restore" in memgpt("restore", str(tmp_path / "copy")).stderr
+    shown = memgpt("doctor").stdout
+    assert "1 agent" in shown
+    assert "PostgreSQL" in shown
