@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
 from typing import Any, cast
 
 from memgpt_agent.models.length_refusals import LENGTH_REFUSALS, TOKENS_PER_REQUEST
@@ -63,6 +64,19 @@ _OPAQUE_CHARS = 160
 """A refusal this short that says nothing else is taken for one of the content, where there is something that may be to blame."""
 
 
+class BrokenAnswer(Exception):
+    """An answer ended before it was whole, or its server says that it failed in its middle, although its status was 200.
+
+    Args:
+        message: what was said of it.
+        code: the HTTP status that the server names for it, if it names one.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @dataclass(frozen=True)
 class TooLong:
     """A provider's refusal of a prompt that does not fit its model's context window."""
@@ -73,8 +87,11 @@ class TooLong:
     """The tokens that the prompt had by the provider's count, where it names them."""
 
 
-_BUSY_CODE = re.compile(r"(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b: ")
-"""So begins the ``ValueError`` in which langchain-openai gives an error event of the Responses API: its code and its message."""
+_BUSY_VALUE = re.compile(
+    r"(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b: |Unfinished stream|Can only parse array of JSON"
+)
+"""So begins the ``ValueError`` in which langchain-openai gives an error event of the Responses API (its code and its message), and those in
+which Google's client gives a stream that breaks off or holds something else."""
 
 
 def is_busy(error: BaseException) -> bool:
@@ -85,9 +102,11 @@ def is_busy(error: BaseException) -> bool:
             return False
         if status is not None:
             return status in _BUSY_STATUS
+        if isinstance(cause, BrokenAnswer | JSONDecodeError | UnicodeDecodeError):  # a piece of a stream that is none
+            return True
         if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & class_names(cause):
             return True
-        if isinstance(cause, ValueError) and _BUSY_CODE.match(str(cause)):
+        if isinstance(cause, ValueError) and _BUSY_VALUE.match(str(cause)):
             return True
         if type(cause).__name__ in _STREAM_NAMES:
             return not _LASTING.search(kinds)

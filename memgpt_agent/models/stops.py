@@ -1,6 +1,6 @@
-"""Why a model's answer ended, whoever the provider is: by itself, cut off, paused, or refused."""
+"""Why a model's answer ended, whoever the provider is: by itself, cut off, paused, refused, or because the server failed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -19,9 +19,16 @@ _REFUSED = frozenset(
     }
 )  # fmt: skip
 """OpenAI: ``content_filter``; Anthropic: ``refusal``; Gemini: the rest in capitals; Bedrock: ``guardrail_intervened``; Zhipu: ``sensitive``."""
+_FAILED = frozenset(
+    {
+        "error", "network_error", "abort", "aborted", "insufficient_system_resource", "server_error", "malformed_function_call",
+        "unexpected_tool_call", "malformed_response",
+    }
+)  # fmt: skip
+"""OpenRouter: ``error``; Zhipu: ``network_error``; vLLM, SGLang: ``abort``; DeepSeek: ``insufficient_system_resource``; Gemini: the last."""
 _PROMPT_BLOCKED = frozenset({"refusal", "blocked"})
 
-Kind = Literal["", "cut_off", "paused", "refused"]
+Kind = Literal["", "cut_off", "paused", "refused", "failed"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,20 @@ def stop_of(pieces: list[BaseMessage]) -> Stop:
     words = "".join(word for piece in pieces for word in _refusal(piece))
     if words:
         return Stop("refused", next((r for r in reasons if r in _REFUSED), "refused"), words)
-    kinds: tuple[tuple[Kind, frozenset[str]], ...] = (("refused", _REFUSED), ("cut_off", _CUT), ("paused", _PAUSED))
+    kinds: tuple[tuple[Kind, frozenset[str]], ...] = (
+        ("failed", _FAILED), ("refused", _REFUSED), ("cut_off", _CUT), ("paused", _PAUSED),
+    )  # fmt: skip
     for kind, known in kinds:
         if found := next((reason for reason in reasons if reason in known), ""):
             return Stop(kind, found)
     return Stop()
+
+
+def tells_end(pieces: Sequence[BaseMessage]) -> bool:
+    """Whether some piece says that the answer ended: why, with which status, or what it took in all, behind all that was said."""
+    return any(any(_reasons(piece)) or cast(Mapping[str, Any], piece.response_metadata).get("status") for piece in pieces) or bool(
+        pieces and getattr(pieces[-1], "usage_metadata", None) and not pieces[-1].content
+    )
 
 
 def _reasons(piece: BaseMessage) -> Iterator[str]:

@@ -6,7 +6,8 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.utils import message_chunk_to_message
 
-from memgpt_agent.models.stops import Stop, stop_of
+from memgpt_agent.models.failures import BrokenAnswer
+from memgpt_agent.models.stops import Stop, stop_of, tells_end
 from memgpt_agent.nodes.reading import ReadCall, checked, read_call
 
 _CHARS_A_TOKEN = 8
@@ -84,6 +85,18 @@ class Growing:
         """Return how the answer ended, by the provider or by our own limit."""
         stop = stop_of([self._whole] if self._whole is not None else [*self._chunks])
         return Stop("cut_off", "endless") if self.endless and stop.kind != "refused" else stop
+
+    def check_whole(self) -> None:
+        """Check that an answer is whole that came from a provider which always says why one ended.
+
+        Raises:
+            BrokenAnswer: its stream ended without that, or the server says that it failed.
+        """
+        if self._whole is None and not self.endless and not tells_end(self._chunks):
+            raise BrokenAnswer("the answer ended before it was whole: the server did not say why it ended")
+        stop = self.stop()
+        if stop.kind == "failed":
+            raise BrokenAnswer(f"the server ended the answer with {stop.reason!r}")
 
     def calls(self) -> list[ReadCall]:
         """Return the calls in order; arguments that are no JSON object are an error.

@@ -148,6 +148,8 @@ class ModelCall:
                     self.speech.watch(growing)
                     if not more:
                         break
+            if spoken.tells_end:
+                growing.check_whole()
         except RecursionError:
             pass  # LangChain read an answer that is nested too deep; what has come says so
         except BaseException:

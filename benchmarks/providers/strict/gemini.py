@@ -184,7 +184,7 @@ class Gemini:
 
 
 def _signature(call: dict[str, Any]) -> str:
-    return base64.b64encode(json.dumps([call["name"], call.get("args")], sort_keys=True, ensure_ascii=False).encode()[:60]).decode()
+    return base64.b64encode(json.dumps([call["name"], call.get("args")], sort_keys=True).encode()[:60]).decode()
 
 
 def _standard(signature: str) -> str:

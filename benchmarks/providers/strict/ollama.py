@@ -78,7 +78,7 @@ class Ollama:
 
     def stream(self, body: dict[str, Any], reply: Reply, number: int) -> Iterator[bytes]:
         def line(told: dict[str, Any]) -> bytes:
-            return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+            return json.dumps(told).encode() + b"\n"  # half a character stands as an escape
 
         if body.get("think"):
             for piece in pieces(reply.thinking, 6):

@@ -33,7 +33,8 @@ class Reply:
     input_tokens: int = 100
     """What the usage says."""
     fault: str = ""
-    """``drop``: the connection breaks in mid-stream; ``error``: an error event comes in mid-stream."""
+    """``drop``: the connection breaks in mid-stream; ``error``: an error event comes in mid-stream; ``ends``: the stream ends early, whole as
+    HTTP goes; ``garbage``: a piece is no JSON; ``object``: an error event of vLLM's older form."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,13 @@ class StrictServer:
         handler.send_header("connection", "close")
         handler.end_headers()
         every = list(pieces)
-        if reply.fault == "drop":
+        if reply.fault in {"drop", "ends", "garbage", "object"}:
             every = every[: max(1, len(every) // 2)]
+        if reply.fault == "garbage":
+            every.append(b'data: {"id": "x", "choi\n\n' if "event-stream" in self.wire.content_type else b'{"model": "x", "mess\n')
+        if reply.fault == "object":
+            died = {"object": "error", "message": "EngineCore died.", "type": "InternalServerError", "param": None, "code": 500}
+            every += [data(died), data("[DONE]")]
         for piece in every:
             handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         if reply.fault == "drop":

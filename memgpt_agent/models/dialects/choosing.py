@@ -83,6 +83,11 @@ def dialect_of(model: Any) -> Dialect:
     return found()
 
 
+def tells_end(model: Any) -> bool:
+    """Whether a client is known to hand on why each answer ended."""
+    return any(_module(model, package) for package, _ in _PACKAGES)
+
+
 def _by_class(model: Any) -> type[Dialect] | None:
     for package, dialect in _PACKAGES:
         if _module(model, package):

@@ -1,4 +1,4 @@
-"""OpenAI's clients, hearing what LangChain's leave out of a stream: a refusal's words, and the reasoning of compatible servers."""
+"""OpenAI's clients, hearing what LangChain's leave out of a stream: a refusal's words, an error, the reasoning of compatible servers."""
 
 from typing import Any, Self, cast
 
@@ -9,12 +9,16 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from memgpt_agent.models.dialects.dialect import address_of
+from memgpt_agent.models.failures import BrokenAnswer
 
 
 class _HearsRefusals(BaseChatOpenAI):
     """Keeps the words of a streamed refusal with the message, where the whole answer's stand as well.
 
-    Source: platform.openai.com/docs/api-reference/chat-streaming (``choices[].delta.refusal``).
+    An event that is an error by its ``object``, as vLLM sends it, raises; OpenAI's client takes it for an empty piece.
+
+    Source: platform.openai.com/docs/api-reference/chat-streaming (``choices[].delta.refusal``); github.com/vllm-project/vllm
+    (``vllm/entrypoints/openai/serving_engine.py``, ``create_streaming_error_response``).
     """
 
     @classmethod
@@ -32,8 +36,11 @@ class _HearsRefusals(BaseChatOpenAI):
     def _convert_chunk_to_generation_chunk(
         self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
     ) -> ChatGenerationChunk | None:
-        made = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
         whole = cast(dict[str, Any], chunk.get("chunk") or chunk)
+        if whole.get("object") == "error":
+            code: Any = whole.get("code")
+            raise BrokenAnswer(str(whole.get("message") or "an error event"), code if isinstance(code, int) else None)
+        made = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
         choices = cast(list[dict[str, Any]], whole.get("choices") or [])
         if made is not None and choices:
             self._note(cast(AIMessage, made.message), cast(dict[str, Any], choices[0].get("delta") or {}))
