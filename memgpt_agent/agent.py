@@ -42,9 +42,14 @@ from memgpt_agent.turns.attaching import Attachment
 from memgpt_agent.turns.background import Background
 from memgpt_agent.turns.conversations import Conversations
 from memgpt_agent.turns.correcting import Correcting
-from memgpt_agent.turns.deliveries import alast, last, said, sent
-from memgpt_agent.turns.deliveries import heartbeat as heartbeat_event
-from memgpt_agent.turns.forgetful import Forgetful
+from memgpt_agent.turns.deliveries import (
+    aresponse_of_turn,
+    event_delivery,
+    heartbeat_event,
+    message_delivery,
+    response_of_turn,
+)
+from memgpt_agent.turns.forgetting import Forgetful
 from memgpt_agent.turns.model_choice import ModelChoice
 from memgpt_agent.turns.post import LocalPost
 from memgpt_agent.turns.sleeper import SleepRule, sleeper_of
@@ -293,41 +298,41 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         Raises:
             ConversationBusy: other turns held the conversation for too long; nothing was done.
         """
-        return last(self.stream(text, event_id=event_id, attachments=attachments))
+        return response_of_turn(self.stream(text, event_id=event_id, attachments=attachments))
 
     def heartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """Let the agent think with nothing said by the user; it may speak, tidy its memory, or do nothing."""
-        return last(self.send(heartbeat_event(text, event_id)))
+        return response_of_turn(self.send(heartbeat_event(text, event_id)))
 
     def stream(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> Generator[StreamEvent]:
         """Say something to the agent and yield what happens as it happens; the last event holds the response.
 
         The conversation is held until the last event, or until the iterator is closed.
         """
-        return self._waking.deliver(said(text, event_id, attachments))
+        return self._waking.deliver(message_delivery(text, event_id, attachments))
 
     def send(self, event: Event) -> Generator[StreamEvent]:
         """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
 
         Sent again with the same ``id``, it is handled once.
         """
-        return self._waking.deliver(sent(event))
+        return self._waking.deliver(event_delivery(event))
 
     async def astep(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AgentResponse:
         """The same as :meth:`step` in an asyncio loop."""
-        return await alast(self.astream(text, event_id=event_id, attachments=attachments))
+        return await aresponse_of_turn(self.astream(text, event_id=event_id, attachments=attachments))
 
     async def aheartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
         """The same as :meth:`heartbeat` in an asyncio loop."""
-        return await alast(self.asend(heartbeat_event(text, event_id)))
+        return await aresponse_of_turn(self.asend(heartbeat_event(text, event_id)))
 
     def astream(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`stream` in an asyncio loop."""
-        return self._waking.adeliver(said(text, event_id, attachments))
+        return self._waking.adeliver(message_delivery(text, event_id, attachments))
 
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`send` in an asyncio loop."""
-        return self._waking.adeliver(sent(event))
+        return self._waking.adeliver(event_delivery(event))
 
     def end_turn(self) -> None:
         """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""

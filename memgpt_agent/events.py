@@ -57,7 +57,7 @@ class SentAlong(TypedDict):
     """What the model is shown in its place."""
 
 
-class Riding(TypedDict, total=False):
+class SideNotes(TypedDict, total=False):
     """What rides with a message of the queue: said where it was first sent, and there until the queue is cut."""
 
     fold: int
@@ -105,7 +105,7 @@ class Mark(TypedDict, total=False):
     """For the marker of a page that was taken out: how many messages it stands for."""
     recalled: str
     """The id under which recall memory keeps the message, where no checkpointer keeps the conversation."""
-    rides: Riding
+    rides: SideNotes
     """What the model is told beside the message."""
     agent: str
     """Which agent of the conversation noted this; missing in what earlier versions wrote."""

@@ -17,7 +17,7 @@ from memgpt_agent.errors import LeaseLost, ModelError
 from memgpt_agent.events import mark_of
 from memgpt_agent.leases import LEASES, Lease, Leases
 from memgpt_agent.memory import namespaces
-from memgpt_agent.nodes.past import KEPT_EVENT_IDS
+from memgpt_agent.nodes.past_messages import KEPT_EVENT_IDS
 from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
@@ -437,7 +437,7 @@ def step_by(clock: list[float], agent: MemGPTAgent, store: FaissStore, saver: An
     turns = Turns(
         lambda: agent.graph, "a", Context(agent_id="a"), agent.memory, leases, saver, history_turns=10, wait_seconds=600
     )  # fmt: skip
-    return deliveries.last(turns.run(deliveries.said(text, None))).message
+    return deliveries.response_of_turn(turns.run(deliveries.message_delivery(text, None))).message
 
 
 def test_a_turn_that_was_taken_for_dead_does_not_write_over_its_successor(

@@ -18,7 +18,7 @@ LONGEST_LIFE_SECONDS = 0.5
 LIVES_A_FILE = 20
 QUERIES = 20
 LEAST_RECALL = 0.9
-"""Of ten on a chunk of 256 vectors; what a wrong index finds is far below."""
+"""Of ten on a segment of 256 vectors; what a wrong index finds is far below."""
 
 
 class Checked(NamedTuple):
@@ -46,7 +46,7 @@ def check(folder: Path, dice: random.Random) -> Checked:
         matrix = np.stack([vector_of(int(json.loads(value)["n"])) for _, value in rows])
         with cache.current(connection, 1, DIMS) as index:
             assert index.docs[index.alive].tolist() == [doc for doc, _ in rows]
-            used = bool(index.vectors and index.vectors.chunks[0].stored is not None)
+            used = bool(index.vectors and index.vectors.segments[0].stored is not None)
             found = 0
             for _ in range(QUERIES):
                 query = vector_of(dice.randrange(1 << 30))

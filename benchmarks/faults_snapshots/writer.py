@@ -13,7 +13,7 @@ from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.sqlite.database import Database
 
 DIMS = 32
-CHUNK_ROWS = 256
+SEGMENT_ROWS = 256
 SNAPSHOT_DOCS = 40
 NS = ("agent", "archival")
 FILE = "store.sqlite"
@@ -41,7 +41,7 @@ class Numbers(Embeddings):
 
 def indexes(database: Database) -> IndexCache:
     """Return the indexes of a file with limits so small that snapshots are written all the time."""
-    return IndexCache(1 << 30, database, chunk_rows=CHUNK_ROWS, snapshot_docs=SNAPSHOT_DOCS)
+    return IndexCache(1 << 30, database, segment_rows=SEGMENT_ROWS, snapshot_docs=SNAPSHOT_DOCS)
 
 
 def write_for_ever(folder: str, seed: int) -> None:

@@ -16,7 +16,7 @@ from memgpt_agent.testing import HashingEmbedder
 NAMESPACES = [("one", "recall"), ("two", "recall"), ("two", "archival")]
 KEYS = 100
 LARGEST_BATCH = 20
-CHUNK_ROWS = 64
+SEGMENT_ROWS = 64
 SNAPSHOT_DOCS = 20
 """Indexes are taken apart, approximated, compacted and snapshotted at these sizes instead of at tens of thousands."""
 LOADED = faiss.__version__
@@ -27,7 +27,7 @@ def open_file(folder: Path) -> FaissStore:
     """Open the store that the writer and the check share, with a large store's upkeep of indexes on a small one."""
     index: dict[str, Any] = {"embed": HashingEmbedder(64), "fields": ["text"]}
     return FaissStore(
-        folder / "store.sqlite", index=index, sizes=Sizes(chunk_rows=CHUNK_ROWS, snapshot_docs=SNAPSHOT_DOCS)
+        folder / "store.sqlite", index=index, sizes=Sizes(segment_rows=SEGMENT_ROWS, snapshot_docs=SNAPSHOT_DOCS)
     )
 
 

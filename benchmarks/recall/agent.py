@@ -19,7 +19,7 @@ from memgpt_agent.events import Mark, with_mark
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.nodes.arrivals import remember
+from memgpt_agent.nodes.receiving import remember
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
 from memgpt_agent.store import BaseMemoryStore

@@ -11,9 +11,9 @@ from memgpt_agent.cli import agents, blocks, keys, memory, model, tokens
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.backups import backup, restore
-from memgpt_agent.cli.carry import export, import_file
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
+from memgpt_agent.cli.export_import import export, import_file
 from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.mcp import mcp

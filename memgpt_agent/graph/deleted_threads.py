@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from memgpt_agent.config import Settings
 from memgpt_agent.graph import served_store
-from memgpt_agent.nodes.whose import authenticates, identity_of
+from memgpt_agent.nodes.run_agent import authenticates, identity_of
 from memgpt_agent.stored_agents import forget_thread
 
 Message = MutableMapping[str, Any]

@@ -11,7 +11,7 @@ from langgraph_sdk import Auth
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import AgentNotFound, ConfigurationError, NotAllowed
 from memgpt_agent.memory.namespaces import decode_label, encode_label
-from memgpt_agent.nodes.whose import identity_of
+from memgpt_agent.nodes.run_agent import identity_of
 from memgpt_agent.owners import Identity, Right, check, unknown
 from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.owners.credentials import Credentials

@@ -12,7 +12,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.config import Settings
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.nodes.whose import authenticates
+from memgpt_agent.nodes.run_agent import authenticates
 
 _log = logging.getLogger(__name__)
 _opened: list[BaseStore] = []

@@ -13,7 +13,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.prompts import FORGOTTEN
 from memgpt_agent.store.plain import Filter, best_or_newest, find, newest
 from memgpt_agent.store.protocol import Dialogue
-from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
+from memgpt_agent.text.chunks import MAX_CHUNKS, embedded_chunks
 
 Role = Literal["user", "assistant", "tool", "system"]
 ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")
@@ -109,7 +109,7 @@ def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
     indexed, beside = value.get("indexed", ""), (BESIDE,) if "beside" in value else ()
     if not isinstance(indexed, list):
         return ("indexed", *beside)
-    return ("indexed[*]", *(("words:text",) if len(cast(list[str], indexed)) == MAX_PARTS else ()), *beside)
+    return ("indexed[*]", *(("words:text",) if len(cast(list[str], indexed)) == MAX_CHUNKS else ()), *beside)
 
 
 class RecallMemory:
@@ -128,10 +128,10 @@ class RecallMemory:
         """
         speaker = f"{message.tool}({message.arguments})" if message.tool else message.user_id or message.role
         head = f"[{message.time[:10]}] {speaker[:_LINE_CHARS]}: "
-        parts = [head + part for part in embedded_parts(message.text)]
+        chunks = [head + part for part in embedded_chunks(message.text)]
         beside = "\n".join([spoken_day(message.time), *message.attached, *_filling(message.text, context)]).strip()
         value = {
-            **asdict(message), "indexed": parts if len(parts) > 1 else parts[0], "beside": beside,
+            **asdict(message), "indexed": chunks if len(chunks) > 1 else chunks[0], "beside": beside,
             "chars": len(message.text), "asks": any(mark in message.text for mark in _QUESTION_MARKS),
         }  # fmt: skip
         paths = index_of_message(value)

@@ -19,7 +19,7 @@ from memgpt_agent.events import Mark, mark_of, merged_marks, with_mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.middleware.registers import MiddlewareRegisters
-from memgpt_agent.nodes.arrivals import no_turn, remember
+from memgpt_agent.nodes.receiving import no_turn, remember
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean, clean_content

@@ -13,7 +13,7 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
-from memgpt_agent.middleware.founding import found_or_made
+from memgpt_agent.middleware.agent_creation import found_or_made
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.nodes.session import key_of
 from memgpt_agent.tools.plain_tool import PlainMemoryTool

@@ -30,14 +30,14 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block
+from memgpt_agent.middleware.call_order import CallOrder
 from memgpt_agent.middleware.conversation import MiddlewareConversation, is_summary_of_others, update_of
-from memgpt_agent.middleware.in_order import InOrder
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.middleware.model_call import PreparedCall
-from memgpt_agent.middleware.offered import Offers
-from memgpt_agent.middleware.opened import Opened
+from memgpt_agent.middleware.opened_memory import OpenedMemory
 from memgpt_agent.middleware.packing import AS_SAID
 from memgpt_agent.middleware.registers import KEY, MemGPTState, MiddlewareRegisters
+from memgpt_agent.middleware.request_schemas import RequestSchemas
 from memgpt_agent.middleware.tool_call import MadeCall
 from memgpt_agent.models.failures import too_long
 from memgpt_agent.nodes.session import Resources, Session
@@ -130,9 +130,9 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         )  # fmt: skip
         self.tools = [PlainMemoryTool.of(tool, _outside) for tool in kept.tools]
         self._name, self._agent_id = name, agent_id
-        self._opened = Opened(resources, kept, choices, seeds)
+        self._opened = OpenedMemory(resources, kept, choices, seeds)
         self._instructions = system_prompt(registry.names, instructions)
-        self._offers, self._order = Offers(), InOrder()
+        self._offers, self._order = RequestSchemas(), CallOrder()
         self._warned: set[type[Warning]] = set()
         self._lock = threading.Lock()
 

@@ -15,15 +15,15 @@ from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.main_context import choose_evicted
 from memgpt_agent.middleware.conversation import MiddlewareConversation, noted, update_of
-from memgpt_agent.middleware.offered import Offers
 from memgpt_agent.middleware.packing import with_text_behind
 from memgpt_agent.middleware.registers import KEY, MiddlewareRegisters
+from memgpt_agent.middleware.request_schemas import RequestSchemas
 from memgpt_agent.models.failures import TooLong
-from memgpt_agent.nodes.arrivals import close_open_calls
 from memgpt_agent.nodes.call_llm import MAX_REFUSALS
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import assemble, squeeze
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
+from memgpt_agent.nodes.receiving import close_open_calls
 from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Session, default_prompt_tokens
 from memgpt_agent.nodes.summarize_overflow import make_room
@@ -48,7 +48,7 @@ class PreparedCall:
     """The messages of the state."""
     registers: MiddlewareRegisters
     """The middleware's registers, as they will be stored with the answer."""
-    offers: Offers
+    offers: RequestSchemas
     """Counts what is offered."""
     instructions: str
     """How memory works, in words for the model."""
@@ -56,7 +56,7 @@ class PreparedCall:
     """What leaves the state."""
     refused: int = 0
     """Times that the provider refused the prompt as too long."""
-    _riding: dict[str, Mark] = field(default_factory=dict[str, Mark])
+    _new_marks: dict[str, Mark] = field(default_factory=dict[str, Mark])
     """Our notes on messages with which something newly rides, by the ids under which we know them."""
 
     @property
@@ -110,14 +110,14 @@ class PreparedCall:
         if most := default_prompt_tokens(self._state()):
             self.registers["prompt_tokens"] = most
         state, agent = self._state(), self.session.agent
-        sent, riders = bring_up_to_date(self.session, state, state["messages"], blocks, self.turn, anew=anew)
+        sent, carriers = bring_up_to_date(self.session, state, state["messages"], blocks, self.turn, anew=anew)
         self.registers["sent_memory"] = with_sent(state, self.session, sent)
-        if riders:
-            self._riding |= {str(m.id): mark_of(m) for m in riders}
+        if carriers:
+            self._new_marks |= {str(m.id): mark_of(m) for m in carriers}
             self._viewed = None
         changed = {m.id: m for m in self.conversation.changed}
         for given, mine in zip(self.request.state["messages"], self._all, strict=True):
-            if (mark := self._riding.get(str(mine.id))) is not None:
+            if (mark := self._new_marks.get(str(mine.id))) is not None:
                 changed[given.id] = noted(changed.get(given.id, given), mark, agent)
         self.conversation.changed = list(changed.values())
 
@@ -144,8 +144,8 @@ class PreparedCall:
             elif mine.id in own:
                 content = mine.content if message.content == given.content else message.content
                 view.append(cast(AnyMessage, with_mark(message, mark_of(mine)).model_copy(update={"id": mine.id, "content": content})))
-        riding = self._riding
-        return [cast(AnyMessage, with_mark(m, riding[str(m.id)])) if str(m.id) in riding else m for m in [*view, *self._closed_calls]]
+        marks = self._new_marks
+        return [cast(AnyMessage, with_mark(m, marks[str(m.id)])) if str(m.id) in marks else m for m in [*view, *self._closed_calls]]
 
     def __post_init__(self) -> None:
         self._viewed: list[AnyMessage] | None = None

@@ -17,8 +17,6 @@ from memgpt_agent.models.failures import is_filtered
 from memgpt_agent.models.stops import Stop
 from memgpt_agent.nodes import structuring
 from memgpt_agent.nodes.answers import identified, unstripped_text, why_unusable
-from memgpt_agent.nodes.arrivals import alert, apology, remember
-from memgpt_agent.nodes.company import own_view, signed
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.continuing import (
     ask_for_rest,
@@ -30,16 +28,18 @@ from memgpt_agent.nodes.continuing import (
     spoken_in,
     without_request,
 )
-from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.model_call import ContentRefused, ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
-from memgpt_agent.nodes.pieces import speaker
+from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
+from memgpt_agent.nodes.receiving import alert, apology, remember
 from memgpt_agent.nodes.refused_parts import names_of, reductions, withheld_event
+from memgpt_agent.nodes.reply_stream import speaker
 from memgpt_agent.nodes.session import Resources, Session, key_of, name_of, turn_key
 from memgpt_agent.nodes.speech import SpeechStream, reply_id, speaks
+from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 from memgpt_agent.nodes.token_usage import usage_of, with_usage
 from memgpt_agent.nodes.tool_rules import called_in, still_required
 from memgpt_agent.nodes.written_calls import Written, written_calls
@@ -132,7 +132,7 @@ class _Step:
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":
         session = Session.of(runtime, config, resources, state)
-        state, _ = own_view(state, session)
+        state, _ = view_of_agent(state, session)
         turn = state.get("turn")
         assert turn is not None, "compile_context begins every turn"  # noqa: S101  the graph's wiring says so
         prompt, usage = state.get("prompt"), state.get("context_usage", {})
@@ -193,7 +193,7 @@ class _Step:
         held = withheld_event(self.state["messages"], turn)
         return {**ended, "prompt": None, "messages": [*held, *ended["messages"]]}
 
-    def read(self, growing: Growing) -> dict[str, Any]:
+    def read(self, growing: StreamingAnswer) -> dict[str, Any]:
         """Decide what an answer means, with what was left out to get it before what follows from it."""
         update = self._read(growing)
         if self.left_out:
@@ -201,7 +201,7 @@ class _Step:
             update["messages"] = [*self.left_out, *update["messages"]]
         return update
 
-    def _read(self, growing: Growing) -> dict[str, Any]:
+    def _read(self, growing: StreamingAnswer) -> dict[str, Any]:
         """Decide what an answer means: calls to carry out, a plain-text reply, inner thoughts, or nothing usable."""
         answer, session, stop = growing.message(), self.session, growing.stop()
         raw, calls = unstripped_text(answer.text), growing.calls()

@@ -11,11 +11,11 @@ from memgpt_agent.config import Context
 from memgpt_agent.events import Mark, mark_of, with_mark
 from memgpt_agent.memory.core import HUMAN_DESCRIPTION, PERSONA_DESCRIPTION, Block, Cause, default_blocks
 from memgpt_agent.memory.main_context import PAGE_SHARE, choose_evicted, next_page, pages_of
-from memgpt_agent.nodes.arrivals import alert, apology, no_turn, receive
-from memgpt_agent.nodes.company import Others, own_view, signed
 from memgpt_agent.nodes.corrected import QueueEdits, apply_edits
 from memgpt_agent.nodes.main_context import compile_prompt, squeeze
+from memgpt_agent.nodes.other_agents import Others, signed, view_of_agent
 from memgpt_agent.nodes.profile_rules import ended, reminders
+from memgpt_agent.nodes.receiving import alert, apology, no_turn, receive
 from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Resources, Session, default_prompt_tokens
 from memgpt_agent.prompts import CUT_OFF_REPLY, memory_pressure
@@ -31,7 +31,7 @@ def compile_context(
 ) -> dict[str, Any]:
     """Receive a new event, if there is one, and compile what the model sees; or end a turn that has nothing to do."""
     session = Session.of(runtime, config, resources, state)
-    seen, others = own_view(state, session)
+    seen, others = view_of_agent(state, session)
     edits = apply_edits(seen, session, config)
     edits.others_turn = bool(state.get("turn")) and not seen.get("turn")
     return signed(_compiled(edits, session, others, config), session)

@@ -8,11 +8,11 @@ from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage
 from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.models.stops import Stop
-from memgpt_agent.nodes.arrivals import alert
-from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.reading import ReadCall
+from memgpt_agent.nodes.receiving import alert
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.speech import message_so_far
+from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 from memgpt_agent.prompts import CUT_GO_ON, CUT_NOTE
 from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean
@@ -33,7 +33,7 @@ def partial_of(turn: Turn, queue: Sequence[AnyMessage]) -> AIMessage | None:
     return None
 
 
-def spoken_in(text: str, calls: Sequence[ReadCall], growing: Growing, *, going_on: bool) -> str | None:
+def spoken_in(text: str, calls: Sequence[ReadCall], growing: StreamingAnswer, *, going_on: bool) -> str | None:
     """Return the part of a reply that an answer is; None where it is something else.
 
     Plain text, or a ``send_message`` that is the only call: one that broke off, or a whole one that goes on with a reply.

@@ -160,11 +160,11 @@ class _Changes:
     def forget_memories(self, texts: Sequence[str]) -> None:
         """Let no message bring along memories of texts that are no more: they ride with the events for which they were found."""
         for key, message in self._there.items():
-            rides = mark_of(message).get("rides")
-            lines = rides.get("memories", []) if rides else []
+            notes = mark_of(message).get("rides")
+            lines = notes.get("memories", []) if notes else []
             kept = [line for line in lines if not any(_quotes(line, text) for text in texts)]
-            if rides and len(kept) < len(lines) and not isinstance(message := self._now(key), RemoveMessage):
-                self._updates[key] = with_mark(message, {**mark_of(message), "rides": {**rides, "memories": kept}})
+            if notes and len(kept) < len(lines) and not isinstance(message := self._now(key), RemoveMessage):
+                self._updates[key] = with_mark(message, {**mark_of(message), "rides": {**notes, "memories": kept}})
 
     def edit(self, message: AnyMessage) -> None:
         """Take in a message that was edited."""

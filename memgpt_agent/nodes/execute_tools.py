@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memgpt_agent.config import Context
-from memgpt_agent.nodes.company import own_view, signed
+from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, failures_as_results, for_tools, request
 from memgpt_agent.nodes.tool_calls.following import follow, hand_over
@@ -67,7 +67,7 @@ class _Begun:
 def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> _Begun:
     """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
     session = Session.of(runtime, config, resources, state)
-    seen, _ = own_view(state, session)
+    seen, _ = view_of_agent(state, session)
     step = Step.of(seen, session, config, runtime)
     if step.turn.get("handoffs") and not step.calls:
         return _Begun(step, [], config, update=hand_over(step))

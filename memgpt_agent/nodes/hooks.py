@@ -11,7 +11,7 @@ from langgraph.runtime import get_runtime
 from memgpt_agent.config import Context
 from memgpt_agent.errors import ConfigurationError, MissingDependency
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
-from memgpt_agent.nodes.growing import Growing
+from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 from memgpt_agent.state import CompiledPrompt
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Hooks:
         faces = {name: [getattr(one, name) for one in wrapping] for name in ("wrap_tool_call", "awrap_tool_call")}
         return {name: _nested(hooks) for name, hooks in faces.items() if any(_overrides(one, name) for one in wrapping)}
 
-    async def around(self, face: Face, call: "ModelCall") -> Growing:
+    async def around(self, face: Face, call: "ModelCall") -> StreamingAnswer:
         """Return the answer to a model call that the middleware may change, repeat or answer by itself."""
         from langchain.agents.middleware.types import ModelRequest
 
@@ -91,7 +91,7 @@ class _Asked:
 
     def __init__(self, call: "ModelCall") -> None:
         self._call = call
-        self._heard: list[tuple[AIMessage, Growing]] = []
+        self._heard: list[tuple[AIMessage, StreamingAnswer]] = []
         registry = call.session.resources.tools
         self._schemas = {schema["function"]["name"]: schema for schema in call.prompt["tools"]}
         self.tools = [registry.get(name).tool for name in self._schemas]
@@ -134,12 +134,12 @@ class _Asked:
             )
         return replace(self._call, session=session, prompt=CompiledPrompt(messages=messages, tools=cast(Any, tools)))
 
-    def growing(self, answer: AIMessage) -> Growing:
+    def growing(self, answer: AIMessage) -> StreamingAnswer:
         """Return what was heard of an answer; one that a middleware made or changed is taken whole."""
         for message, growing in self._heard:
             if message is answer:
                 return growing
-        made = Growing(self._call.limit_tokens)
+        made = StreamingAnswer(self._call.limit_tokens)
         made.add(answer)
         return made
 

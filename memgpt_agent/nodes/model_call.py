@@ -28,9 +28,9 @@ from memgpt_agent.faces import Face
 from memgpt_agent.models.advice import advice
 from memgpt_agent.models.dialects import Spoken, in_turn, speak
 from memgpt_agent.models.failures import TooLong, is_busy, is_oversized, refuses_content, retry_after_seconds, too_long
-from memgpt_agent.nodes.growing import Growing
 from memgpt_agent.nodes.session import Session, name_of
 from memgpt_agent.nodes.speech import SpeechStream
+from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 from memgpt_agent.state import CompiledPrompt
 
 _T = TypeVar("_T")
@@ -75,7 +75,7 @@ class ModelCall:
     fallback: str = ""
     """The name of the model that answered, where it is not the chat model."""
 
-    async def answer(self, face: Face) -> Growing:
+    async def answer(self, face: Face) -> StreamingAnswer:
         """Return the answer, as the middleware around the call leaves it.
 
         Raises:
@@ -84,7 +84,7 @@ class ModelCall:
         hooks = self.session.resources.hooks
         return await (hooks.around(face, self) if hooks else self.asked(face))
 
-    async def asked(self, face: Face) -> Growing:
+    async def asked(self, face: Face) -> StreamingAnswer:
         """Return the model's answer, or the fallback model's.
 
         Raises:
@@ -138,8 +138,8 @@ class ModelCall:
             raise PromptTooLong(refusal) from error
         failures.append((given, error))
 
-    async def _heard(self, face: Face, model: Any) -> Growing:
-        growing = Growing(self.limit_tokens)
+    async def _heard(self, face: Face, model: Any) -> StreamingAnswer:
+        growing = StreamingAnswer(self.limit_tokens)
         spoken = await face.call(self._spoken, model)
         try:
             async with face.stream(self._pieces, self._apieces, spoken) as pieces:

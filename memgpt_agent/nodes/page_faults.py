@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from langchain_core.messages import AnyMessage
 
-from memgpt_agent.events import Riding, local_time, mark_of
+from memgpt_agent.events import SideNotes, local_time, mark_of
 from memgpt_agent.memory import namespaces
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import in_memory
@@ -35,14 +35,14 @@ _ASKS = re.compile(
 )
 
 
-def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_sight: Collection[str] = ()) -> Riding:
+def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_sight: Collection[str] = ()) -> SideNotes:
     """Return what rides with the event of a new turn: how much lies outside main context, and what of it the event refers to.
 
     One search of each tier at most, and none where nothing lies outside, or where the event, in the mode ``auto``, asks
     for nothing. ``in_sight`` are the memories that ride with earlier events: none of them is offered again.
     """
     event = next((m for m in messages if m.id == turn["id"]), None)
-    notes = Riding()
+    notes = SideNotes()
     if event is None or turn["type"] not in _TYPES:
         return notes
     memory, in_view = session.memory, {str(m.id) for m in messages}

@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 
 from memgpt_agent.memory.core import Cause
-from memgpt_agent.nodes.arrivals import alert
+from memgpt_agent.nodes.receiving import alert
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import Turn
 from memgpt_agent.store.plain import finish_embedding

@@ -107,9 +107,9 @@ def _beside(session: Session, fold: int, memories: bool) -> Beside:
     def beside(message: BaseMessage) -> dict[str, Any]:
         page = mark_of(message).get("page") if pages else None
         fields: dict[str, Any] = {"page": page} if page and begins_turn(message) else {}
-        rides = mark_of(message).get("rides")
-        if rides and rides.get("fold") == fold:
-            shown = {"in_memory": rides.get("in_memory"), "memories": memories and rides.get("memories"), "notes": rides.get("told")}
+        notes = mark_of(message).get("rides")
+        if notes and notes.get("fold") == fold:
+            shown = {"in_memory": notes.get("in_memory"), "memories": memories and notes.get("memories"), "notes": notes.get("told")}
             fields |= {name: value for name, value in shown.items() if value}
         return fields
 

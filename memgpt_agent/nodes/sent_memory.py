@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
-from memgpt_agent.events import Mark, Riding, is_event, mark_of, with_mark
+from memgpt_agent.events import Mark, SideNotes, is_event, mark_of, with_mark
 from memgpt_agent.memory.core import Block
 from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE, fixed_tokens, memory_sections, over_tokens, row_of
 from memgpt_agent.nodes.page_faults import notes_for
@@ -22,7 +22,7 @@ from memgpt_agent.prompts import (
 )
 from memgpt_agent.state import AgentState, SentMemory, Summary, Turn
 
-RIDING_SHARE = 0.2
+SIDE_NOTES_SHARE = 0.2
 """New texts of memory that ride with messages may fill this share of the queue's room; then all is put where it belongs."""
 _LIMIT_CHANGED = 2.0
 """The model's window has changed so much that older messages are cut anew."""
@@ -90,17 +90,17 @@ def bring_up_to_date(
     """
     parts, sent = _MemorySections.of(session, blocks), sent_memory(state, session)
     if sent is not None and not anew and _still_fits(session, state, blocks, sent) and not _revised(session, messages, parts, sent):
-        riders = _riders(session, messages, parts, sent, turn, state.get("summary"), last=last)
+        riders = _with_new_notes(session, messages, parts, sent, turn, state.get("summary"), last=last)
         if riders is not None:
             return sent, riders
     made = folded(session, state, messages, blocks)
-    return made, _riders(session, messages, parts, made, turn, state.get("summary"), last=last) or []
+    return made, _with_new_notes(session, messages, parts, made, turn, state.get("summary"), last=last) or []
 
 
 def folded(session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block]) -> SentMemory:
     """Return memory as it is now, for a new system message."""
     sent = sent_memory(state, session)
-    numbers = [mark_of(m).get("rides", Riding()).get("fold", 0) for m in messages]
+    numbers = [mark_of(m).get("rides", SideNotes()).get("fold", 0) for m in messages]
     return SentMemory(
         fold=1 + max([sent["fold"] if sent else 0, *numbers]),
         message_tokens=_message_tokens(session),
@@ -129,12 +129,12 @@ def _revised(session: Session, messages: Sequence[AnyMessage], parts: _MemorySec
     return any(session.memory.core.was_revised(key.removeprefix("block ")) for key in changed)
 
 
-def _riders(
+def _with_new_notes(
     session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory, turn: Turn, summary: Summary | None, *,
     last: bool,
 ) -> list[AnyMessage] | None:  # fmt: skip
     """Return the messages with what newly rides with them; ``None`` if that would be too much."""
-    changed: dict[str, Riding] = {}
+    changed: dict[str, SideNotes] = {}
     event = next((m for m in messages if m.id == turn["id"]), None)
     if event is not None and (noted := _notes(session, messages, event, sent, turn)) is not None:
         changed[turn["id"]] = noted
@@ -146,13 +146,13 @@ def _riders(
     if news.keys() - {_LAST} and (carrier is None or _too_much(session, messages, sent, news.values(), summary)):
         return None
     if news and carrier is not None:
-        rides = changed.get(str(carrier.id)) or riding_with(carrier, sent["fold"])
+        notes = changed.get(str(carrier.id)) or side_notes_of(carrier, sent["fold"])
         now = {_LAST: turn["id"], **parts.digests()}
         changed[str(carrier.id)] = {
-            **rides, "fold": sent["fold"], "told": [*rides.get("told", []), *news.values()],
-            "parts": {**rides.get("parts", {}), **{key: now.get(key, "") for key in news}},
+            **notes, "fold": sent["fold"], "told": [*notes.get("told", []), *news.values()],
+            "parts": {**notes.get("parts", {}), **{key: now.get(key, "") for key in news}},
         }  # fmt: skip
-    return [_with_riding(m, changed[str(m.id)]) for m in messages if str(m.id) in changed]
+    return [_with_side_notes(m, changed[str(m.id)]) for m in messages if str(m.id) in changed]
 
 
 def _news(parts: _MemorySections, known: Mapping[str, str]) -> dict[str, str]:
@@ -166,18 +166,18 @@ def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
     """Return the digest of each part as the model sees it last: in the system message, or behind it with a message."""
     known = dict(sent["known"])
     for message in messages:
-        known |= riding_with(message, sent["fold"]).get("parts", {})
+        known |= side_notes_of(message, sent["fold"]).get("parts", {})
     return known
 
 
-def riding_with(message: AnyMessage, fold: int) -> Riding:
+def side_notes_of(message: AnyMessage, fold: int) -> SideNotes:
     """Return what rides with a message behind the system message of this number; empty where nothing does."""
-    rides = mark_of(message).get("rides")
-    return rides if rides and rides.get("fold") == fold else Riding()
+    notes = mark_of(message).get("rides")
+    return notes if notes and notes.get("fold") == fold else SideNotes()
 
 
-def _with_riding(message: AnyMessage, rides: Riding) -> AnyMessage:
-    mark: Mark = {**mark_of(message), "rides": rides}
+def _with_side_notes(message: AnyMessage, notes: SideNotes) -> AnyMessage:
+    mark: Mark = {**mark_of(message), "rides": notes}
     return cast(AnyMessage, with_mark(message, mark))
 
 
@@ -195,29 +195,29 @@ def _carrier(messages: Sequence[AnyMessage]) -> AnyMessage | None:
 def _too_much(
     session: Session, messages: Sequence[AnyMessage], sent: SentMemory, news: Any, summary: Summary | None
 ) -> bool:
-    rides = [text for m in messages for text in riding_with(m, sent["fold"]).get("told", [])]
-    tokens = sum(map(session.counter.count_text, [*rides, *news]))
-    return tokens > RIDING_SHARE * max(0, session.budget_tokens - fixed_tokens(session, sent["sections"], summary))
+    texts = [text for m in messages for text in side_notes_of(m, sent["fold"]).get("told", [])]
+    tokens = sum(map(session.counter.count_text, [*texts, *news]))
+    return tokens > SIDE_NOTES_SHARE * max(0, session.budget_tokens - fixed_tokens(session, sent["sections"], summary))
 
 
 def _notes(
     session: Session, messages: Sequence[AnyMessage], event: AnyMessage, sent: SentMemory, turn: Turn
-) -> Riding | None:
+) -> SideNotes | None:
     """Return what rides with the event of a turn: found once, when it is new, and taken along into a new system message; else ``None``."""
-    rides = mark_of(event).get("rides")
-    if rides is None:
-        earlier = [riding_with(m, sent["fold"]) for m in messages]
-        rides = notes_for(session, messages, turn, {line for r in earlier for line in r.get("memories", [])})
+    notes = mark_of(event).get("rides")
+    if notes is None:
+        earlier = [side_notes_of(m, sent["fold"]) for m in messages]
+        notes = notes_for(session, messages, turn, {line for r in earlier for line in r.get("memories", [])})
         last_counts = next((r for r in reversed(earlier) if r.get("in_memory")), None)
-        if last_counts and _as_before(last_counts, rides):
-            rides = Riding(memories=rides.get("memories", []))
-    elif rides.get("fold") == sent["fold"]:
+        if last_counts and _as_before(last_counts, notes):
+            notes = SideNotes(memories=notes.get("memories", []))
+    elif notes.get("fold") == sent["fold"]:
         return None
-    kept = {name: value for name, value in rides.items() if name in {"in_memory", "counted", "memories"} and value}
-    return cast(Riding, {"fold": sent["fold"], **kept})
+    kept = {name: value for name, value in notes.items() if name in {"in_memory", "counted", "memories"} and value}
+    return cast(SideNotes, {"fold": sent["fold"], **kept})
 
 
-def _as_before(before: Riding, now: Riding) -> bool:
+def _as_before(before: SideNotes, now: SideNotes) -> bool:
     """Whether what lies outside main context is about what the model was told of it before."""
     same = before.get("in_memory", "").partition(" ")[2] == now.get("in_memory", "").partition(" ")[2]
     return same and now.get("counted", 0) < _COUNT_AGAIN_FROM * before.get("counted", 0)

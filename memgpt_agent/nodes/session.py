@@ -24,7 +24,7 @@ from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
 from memgpt_agent.nodes.hooks import Hooks
-from memgpt_agent.nodes.whose import acting, whose
+from memgpt_agent.nodes.run_agent import acting_identity, run_agent
 from memgpt_agent.owners import Identity
 from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.state import AgentState, ModelFacts, Turn
@@ -168,10 +168,10 @@ class Session:
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
-        who = acting(runtime.server_info, resources.owner)
+        who = acting_identity(runtime.server_info, resources.owner)
         if who is not None and who is not resources.owner and not programs:
             check_model(who, [getattr(context, field) or "" for field in MODEL_FIELDS])
-        agent_id = whose(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
+        agent_id = run_agent(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
         fence = config.get("configurable", {}).get(FENCE)
         if isinstance(fence, Lease):
             store = fence.guarding(store)

@@ -7,8 +7,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage
 
 from memgpt_agent.events import mark_of
-from memgpt_agent.nodes.arrivals import alert
 from memgpt_agent.nodes.profile_rules import ended
+from memgpt_agent.nodes.receiving import alert
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import NATIVE_RESULT, NATIVE_RESULT_WRONG
 from memgpt_agent.state import Turn

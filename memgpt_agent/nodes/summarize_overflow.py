@@ -10,8 +10,8 @@ from langgraph.runtime import Runtime
 from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
-from memgpt_agent.nodes.company import own_view, signed
 from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE
+from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.rolling_up import roll_up
 from memgpt_agent.nodes.sent_memory import sent_memory, with_sent
@@ -31,7 +31,7 @@ def summarize_overflow(
     They are in recall memory already. Where the model cannot summarise, a plain digest stands in.
     """
     session = Session.of(runtime, config, resources, state)
-    state, _ = own_view(state, session)
+    state, _ = view_of_agent(state, session)
     return signed(make_room(session, config, state), session)
 
 
@@ -51,8 +51,8 @@ def make_room(session: Session, config: RunnableConfig, state: AgentState) -> di
 
     sent = sent_memory(state, session)
     older = [m for m in state["messages"] if m.id != (state.get("turn") or {}).get("id")]
-    riding = tokens_of(older, sent["fold"]) - tokens_of(older) if sent else 0  # it falls away, with whatever stays
-    evicted = choose_evicted(state["messages"], tokens_of, to_free - riding)
+    side_notes_tokens = tokens_of(older, sent["fold"]) - tokens_of(older) if sent else 0  # it falls away, with whatever stays
+    evicted = choose_evicted(state["messages"], tokens_of, to_free - side_notes_tokens)
     kept: dict[str, Any] = {"messages": [], "summary": state.get("summary")}
     left = _put_out(session, config, state, evicted) if evicted else kept
     return {**left, "memory_pressure_warned": False, "sent_memory": with_sent(state, session, None)}

@@ -12,13 +12,13 @@ from langchain_core.language_models import BaseChatModel
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.server import problems
-from memgpt_agent.server.background import Beating, resume_runs
-from memgpt_agent.server.guards import OnePath, OwnHost
+from memgpt_agent.server.background import ScheduledHeartbeats, resume_runs
+from memgpt_agent.server.guards import LoopbackGuard, NormalizedPath
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.page import router as page
 from memgpt_agent.server.page.sessions import Sessions
 from memgpt_agent.server.routes import BESIDE, ROUTERS
-from memgpt_agent.server.serving import Doors, Served
+from memgpt_agent.server.serving import Authentication, Served
 
 _THREADS = 64
 """Requests that read or write memory at once; turns take no thread while the model thinks."""
@@ -55,8 +55,8 @@ def create_app(
         opened = agents or await anyio.to_thread.run_sync(lambda: OpenAgents(settings, model=model, sandbox=sandbox))
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         served = app.state.served = Served.of(opened)
-        app.state.doors = Doors(opened.settings)
-        beating = await anyio.to_thread.run_sync(Beating, opened)
+        app.state.doors = Authentication(opened.settings)
+        beating = await anyio.to_thread.run_sync(ScheduledHeartbeats, opened)
         await resume_runs(served)
         try:
             yield
@@ -76,8 +76,8 @@ def create_app(
     if not beside:
         app.include_router(page.root)
     app.state.sessions = Sessions()
-    app.add_middleware(OwnHost, hosts=tuple(hosts), origins=tuple(origins))
-    app.add_middleware(OnePath)
+    app.add_middleware(LoopbackGuard, hosts=tuple(hosts), origins=tuple(origins))
+    app.add_middleware(NormalizedPath)
     return app
 
 

@@ -16,7 +16,7 @@ EVERY, QUIET = "heartbeat_every", "heartbeat_quiet"
 _log = logging.getLogger(__name__)
 
 
-class Beating:
+class ScheduledHeartbeats:
     """The heartbeats of the agents that are served; one that cannot beat is logged and left out."""
 
     def __init__(self, agents: OpenAgents) -> None:

@@ -17,7 +17,7 @@ SLASH = "memgpt.slash"
 """Set in a request's scope where its path had a slash at its end. Letta's clients write one for lists, OpenAI's never do."""
 
 
-class OnePath:
+class NormalizedPath:
     """Takes a path with and without a slash at its end for the same; clients write it both ways, and not all follow redirects."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,7 +31,7 @@ class OnePath:
         await self._app(scope, receive, send)
 
 
-class OwnHost:
+class LoopbackGuard:
     """Refuses requests that a web page in the user's browser makes to a server that listens on loopback only.
 
     Such a page reaches the address, by its own name (DNS rebinding) or across origins; the ``Host`` and the ``Origin`` that the

@@ -39,7 +39,7 @@ def agent_of_run(given: str) -> str:
     """Return the agent of a run.
 
     Raises:
-        Problem: it is no id of a run.
+        HTTPProblem: it is no id of a run.
     """
     parts = unpacked("run", given)
     if parts is None or len(parts) != 2:

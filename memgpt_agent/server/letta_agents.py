@@ -94,7 +94,7 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> AgentDefinition:
     """Make an agent of what a client gives; return its definition.
 
     Raises:
-        Problem: its type or a tool is unknown, or a block is not there; nothing was made.
+        HTTPProblem: its type or a tool is unknown, or a block is not there; nothing was made.
         CoreMemoryFull: a block's text is longer than its limit; nothing was made.
     """
     type_ = given.get("agent_type") or DEFAULT_TYPE
@@ -218,7 +218,7 @@ def detach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
     """Take a block from an agent; it stays, under its id, for others.
 
     Raises:
-        Problem: the agent does not have it.
+        HTTPProblem: the agent does not have it.
     """
     core = agents.core(agent_id)
     found = [block["label"] for block in letta_blocks.blocks_of(agents, agent_id) if block["id"] == block_id]

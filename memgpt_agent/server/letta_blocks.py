@@ -58,7 +58,7 @@ def place_of(agents: OpenAgents, block_id: str) -> BlockPlace:
     """Return where the block of an id is.
 
     Raises:
-        Problem: there is none.
+        HTTPProblem: there is none.
     """
     parts = ids.unpacked("block", block_id)
     stored = [block_id, *([agents.who.agent_named(block_id)] if agents.who else []), *(parts[1:] if parts and not parts[0] else ())]
@@ -92,7 +92,7 @@ def block_at(agents: OpenAgents, block_id: str) -> dict[str, Any]:
     """Return the block of an id.
 
     Raises:
-        Problem: there is none.
+        HTTPProblem: there is none.
     """
     place = place_of(agents, block_id)
     block = place.shared.block if place.shared else CoreMemory(agents.store, place.agent_id).block(place.label)
@@ -127,7 +127,7 @@ def change(agents: OpenAgents, block_id: str, given: Mapping[str, Any]) -> str:
     """Change a block by a client's fields; return its id, which a new label does not change.
 
     Raises:
-        Problem: there is no such block.
+        HTTPProblem: there is no such block.
         CoreMemoryFull: its text is longer than its limit; nothing was changed.
     """
     place = place_of(agents, block_id)

@@ -50,7 +50,7 @@ def existing(agents: OpenAgents, folder_id: str) -> dict[str, Any]:
     """Return a folder as it is stored.
 
     Raises:
-        Problem: there is none of this id.
+        HTTPProblem: there is none of this id.
     """
     found = agents.folder(folder_id)
     if found is None:
@@ -91,7 +91,7 @@ def upload(agents: OpenAgents, folder: Mapping[str, Any], name: str, kind: str, 
     """Keep a file in a folder and load it into every agent that has the folder; return it as it is stored.
 
     Raises:
-        Problem: 409 for a name that is taken, where that is to be an error; 413 for a file that is too large.
+        HTTPProblem: 409 for a name that is taken, where that is to be an error; 413 for a file that is too large.
         DocumentError: it cannot be read, or holds no text; nothing was kept.
     """
     if len(raw) > MAX_BYTES:
@@ -156,7 +156,7 @@ def attach_folder(agents: OpenAgents, agent_id: str, folder_id: str) -> None:
     """Give an agent the files of a folder, and the tools to read them.
 
     Raises:
-        Problem: there is no such folder.
+        HTTPProblem: there is no such folder.
     """
     folder, files = existing(agents, folder_id), files_of(agents, folder_id)
     if files:
@@ -171,7 +171,7 @@ def detach_folder(agents: OpenAgents, agent_id: str, folder_id: str) -> None:
     """Take the files of a folder from an agent.
 
     Raises:
-        Problem: the agent does not have the folder.
+        HTTPProblem: the agent does not have the folder.
     """
     have = agents.definition(agent_id).served.get("folder_ids", ())
     if folder_id not in have:

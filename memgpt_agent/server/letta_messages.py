@@ -103,7 +103,7 @@ def response_message(answer: Mapping[str, Any], run_id: str | None) -> LettaMess
     }  # fmt: skip
 
 
-class Telling:
+class LettaStream:
     """Turns the events of a running turn into messages, whole ones or pieces of them.
 
     Args:

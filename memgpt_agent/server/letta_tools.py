@@ -70,7 +70,7 @@ def tool_at(agents: OpenAgents, given: str) -> dict[str, Any]:
     """Return the tool of an id.
 
     Raises:
-        Problem: there is none.
+        HTTPProblem: there is none.
     """
     uploaded = agents.tools.get(given)
     if uploaded is not None:
@@ -85,7 +85,7 @@ def named(agents: OpenAgents, name: str) -> dict[str, Any]:
     """Return the tool of a name, an uploaded one before one of this package.
 
     Raises:
-        Problem: there is none.
+        HTTPProblem: there is none.
     """
     uploaded = [tool for tool in agents.tools.every() if tool["name"] == name]
     if uploaded:
@@ -99,7 +99,7 @@ def name_of(given: Mapping[str, Any]) -> str:
     """Return the name that a tool will have.
 
     Raises:
-        Problem: the source code cannot be read, or there is no name.
+        HTTPProblem: the source code cannot be read, or there is no name.
     """
     schema: Mapping[str, Any] = given.get("json_schema") or {}
     if not schema and given.get("source_type") != "typescript":
@@ -117,7 +117,7 @@ def upload(agents: OpenAgents, given: Mapping[str, Any], known: Mapping[str, Any
     """Keep a tool that a client uploads, or what it changes in one; return it as clients see it.
 
     Raises:
-        Problem: the source code cannot be read, or the name is one of this package's tools.
+        HTTPProblem: the source code cannot be read, or the name is one of this package's tools.
     """
     source = given.get("source_code")
     schema: Mapping[str, Any] = given.get("json_schema") or {}
@@ -147,7 +147,7 @@ def with_tools(agents: OpenAgents, definition: AgentDefinition, given: Mapping[s
     """Return a definition with the tools that a client names, by names or by ids.
 
     Raises:
-        Problem: there is no such tool.
+        HTTPProblem: there is no such tool.
     """
     names, tool_ids = given.get("tools"), given.get("tool_ids")
     if not at_creation and names is None and tool_ids is None:

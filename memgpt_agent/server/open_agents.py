@@ -43,7 +43,7 @@ MAX_OPEN = 200
 Key = tuple[str, str, str]
 
 
-class Momentary(MemGPTAgent):
+class TemporaryAgent(MemGPTAgent):
     """An agent that is open for one request, with choices that are not kept.
 
     Args:
@@ -117,7 +117,7 @@ class OpenAgents:
         """Return an agent's definition.
 
         Raises:
-            Problem: there is none of this id, or it is somebody else's: 404.
+            HTTPProblem: there is none of this id, or it is somebody else's: 404.
         """
         found = definitions.load(self.store, agent_id)
         if found is None or not self.sees(agent_id):
@@ -141,7 +141,7 @@ class OpenAgents:
         """Return the definition of an agent that is about to be talked to or changed.
 
         Raises:
-            Problem: as :meth:`definition`.
+            HTTPProblem: as :meth:`definition`.
             NotAllowed: it is shared with whoever acts to be read only.
         """
         found = self.definition(agent_id)
@@ -152,7 +152,7 @@ class OpenAgents:
         """Return an agent's core memory.
 
         Raises:
-            Problem: as :meth:`definition`.
+            HTTPProblem: as :meth:`definition`.
         """
         self.writable(agent_id)
         return CoreMemory(self.store, agent_id, walls=Walls(self.store, self.who, agent_id))
@@ -194,7 +194,7 @@ class OpenAgents:
             context: other choices for this request.
 
         Raises:
-            Problem: as :meth:`definition`.
+            HTTPProblem: as :meth:`definition`.
         """
         definition = self.writable(agent_id)
         if model:
@@ -231,7 +231,7 @@ class OpenAgents:
         tools = [tool for tool in self.tools.of(definition) if tool.name not in named]
         profile = self.profile_of(definition, [tool.name for tool in (*tools, *client_tools)])
         chosen = resolve_chat_model(model, settings=self.settings) if model else definition.model or self._model
-        return Momentary(
+        return TemporaryAgent(
             context or {}, agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store,
             model=chosen, checkpointer=self.checkpointer, settings=self.settings,
             owner=self.who, sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
@@ -256,7 +256,7 @@ class OpenAgents:
         """Change an agent's definition; the next request opens it anew.
 
         Raises:
-            Problem: as :meth:`definition`.
+            HTTPProblem: as :meth:`definition`.
         """
         self.writable(agent_id)
         return definitions.change(self.store, agent_id, changed)
@@ -269,7 +269,7 @@ class OpenAgents:
         """Erase an agent, as :func:`memgpt_agent.stored_agents.delete_agent` does.
 
         Raises:
-            Problem: as :meth:`definition`.
+            HTTPProblem: as :meth:`definition`.
         """
         self.definition(agent_id)
         check(self.store, self.who, agent_id, "own")

@@ -74,7 +74,7 @@ class LiveRun:
         """Raise why the run failed.
 
         Raises:
-            Problem: it did; with the status of the error.
+            HTTPProblem: it did; with the status of the error.
         """
         if self.error is not None:
             raise HTTPProblem(status_of(self.error), error_text(self.error)) from self.error
@@ -97,7 +97,7 @@ class Runs:
         """Return a run with its agent.
 
         Raises:
-            Problem: there is none.
+            HTTPProblem: there is none.
         """
         agent_id = ids.agent_of_run(run_id)
         found = self._store.get(namespaces.of(agent_id, "runs"), run_id)
@@ -148,7 +148,7 @@ class Runs:
             held: tools whose calls wait for a person or for the client.
 
         Raises:
-            Problem: the server is going down.
+            HTTPProblem: the server is going down.
         """
         if self.draining:
             raise HTTPProblem(503, "The server is going down; try again when it is back.")

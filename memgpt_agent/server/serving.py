@@ -8,10 +8,10 @@ from fastapi import Depends, Request
 from memgpt_agent.config import Settings
 from memgpt_agent.owners import Identity
 from memgpt_agent.owners.credentials import Credentials
+from memgpt_agent.server.message_runs import MessageRuns
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.runs import Runs
-from memgpt_agent.server.speaking import Speaker
 
 _READING = ("GET", "HEAD", "OPTIONS")
 
@@ -24,22 +24,22 @@ class Served:
     """Its agents, as whoever asks may see and use them."""
     runs: Runs
     """The turns that clients asked for."""
-    speaker: Speaker
+    speaker: MessageRuns
     """Takes what clients say."""
 
     @classmethod
     def of(cls, agents: OpenAgents) -> "Served":
         """Return what serves these agents."""
         runs = Runs(agents.store)
-        return cls(agents, runs, Speaker(agents, runs))
+        return cls(agents, runs, MessageRuns(agents, runs))
 
     def acting_for(self, who: Identity | None) -> "Served":
         """Return the same as somebody may see and use it."""
         agents = self.agents.acting_for(who)
-        return replace(self, agents=agents, speaker=Speaker(agents, self.runs))
+        return replace(self, agents=agents, speaker=MessageRuns(agents, self.runs))
 
 
-class Doors:
+class Authentication:
     """Tells who asks. Without tokens and without a provider of identities there is one person, and everybody who reaches the server is let in.
 
     Args:
@@ -63,7 +63,7 @@ class Doors:
             session_token: the token that whoever asks logged in with; of the page only, which looks at no header instead.
 
         Raises:
-            Problem: 401 where nobody known asks, 403 where they may not do it.
+            HTTPProblem: 401 where nobody known asks, 403 where they may not do it.
         """
         if not self.guarded:
             return Identity.of(self._settings.owner)
@@ -78,7 +78,7 @@ class Doors:
 
 
 def _served(request: Request) -> Served:
-    doors = cast(Doors, request.app.state.doors)
+    doors = cast(Authentication, request.app.state.doors)
     return cast(Served, request.app.state.served).acting_for(doors.identity(request))
 
 

@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.server.history import letta_usage
-from memgpt_agent.server.letta_messages import LettaMessage, Telling, request_message
+from memgpt_agent.server.letta_messages import LettaMessage, LettaStream, request_message
 from memgpt_agent.server.problems import error_text
 from memgpt_agent.server.runs import LiveRun
 
@@ -53,7 +53,7 @@ async def _written(messages: AsyncIterator[LettaMessage]) -> AsyncIterator[str]:
 
 async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, assistant: bool) -> AsyncIterator[LettaMessage]:
     run_id = live.item.id
-    telling = Telling(run_id, stamp(utc_now()), tokens=tokens, use_assistant_message=assistant, held=live.held)
+    telling = LettaStream(run_id, stamp(utc_now()), tokens=tokens, use_assistant_message=assistant, held=live.held)
     place = 0
     async for event in live.follow():
         for message in telling.messages(event):

@@ -5,7 +5,7 @@ from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.recall import ROLES, Message, Role
-from memgpt_agent.text.chunks import part_with_most
+from memgpt_agent.text.chunks import chunk_with_most
 from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
 from memgpt_agent.tools.definition import memory_tool
@@ -64,7 +64,7 @@ def shorten(text: str, query: str = "") -> str:
 def _cut(text: str, query: str) -> str:
     if len(text) <= _SHOWN_CHARS:
         return text
-    start = part_with_most(text, set(tokens(query)) - FUNCTION_WORDS) if query else 0
+    start = chunk_with_most(text, set(tokens(query)) - FUNCTION_WORDS) if query else 0
     start = min(start, len(text) - _SHOWN_CHARS)
     rest = len(text) - start - _SHOWN_CHARS
     before = f"[{start:,} characters before this ...] " if start else ""

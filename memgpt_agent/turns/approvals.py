@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any
 
-from memgpt_agent.turns.deliveries import alast, answered, decided, last
+from memgpt_agent.turns.deliveries import answer_delivery, aresponse_of_turn, decision_delivery, response_of_turn
 from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.turns.turns import Turns
@@ -38,11 +38,11 @@ class Approvals:
             NothingToDecide: no question waits, or not one that the mapping names.
             ConfigurationError: one value for several questions, or no decision for an approval; all still wait.
         """
-        return last(self.answering(answer))
+        return response_of_turn(self.answering(answer))
 
     def answering(self, answer: Any) -> Generator[StreamEvent]:
         """Answer as :meth:`answer` does, and yield what happens as :meth:`stream` does."""
-        return self._waking.deliver(answered(answer))
+        return self._waking.deliver(answer_delivery(answer))
 
     async def ainterrupts(self) -> list[Question]:
         """Return what :attr:`interrupts` is, in an asyncio loop."""
@@ -50,11 +50,11 @@ class Approvals:
 
     async def aanswer(self, answer: Any) -> AgentResponse:
         """The same as :meth:`answer` in an asyncio loop."""
-        return await alast(self.aanswering(answer))
+        return await aresponse_of_turn(self.aanswering(answer))
 
     def aanswering(self, answer: Any) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`answering` in an asyncio loop."""
-        return self._waking.adeliver(answered(answer))
+        return self._waking.adeliver(answer_delivery(answer))
 
     def approve(self, call_id: str | None = None) -> AgentResponse:
         """Let the call that waits be carried out, and the turn go on.
@@ -62,15 +62,15 @@ class Approvals:
         Raises:
             NothingToDecide: no call waits, or not the one of ``call_id``; deciding twice changes nothing.
         """
-        return last(self.decide(_approval(), call_id))
+        return response_of_turn(self.decide(_approval(), call_id))
 
     def edit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
         """Let the call that waits be carried out with these arguments instead; the other rules hold for it too."""
-        return last(self.decide(_change(arguments), call_id))
+        return response_of_turn(self.decide(_change(arguments), call_id))
 
     def reject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
         """Forbid the call that waits; the agent is told why and goes on."""
-        return last(self.decide(_refusal(reason), call_id))
+        return response_of_turn(self.decide(_refusal(reason), call_id))
 
     def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
         """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does.
@@ -79,7 +79,7 @@ class Approvals:
             NothingToDecide: no call waits, or not the one of ``call_id``.
             ConfigurationError: it is no decision; the call still waits.
         """
-        return self._waking.deliver(decided(decision, call_id))
+        return self._waking.deliver(decision_delivery(decision, call_id))
 
     async def aapproval(self) -> Approval | None:
         """Return what :attr:`approval` is, in an asyncio loop."""
@@ -87,19 +87,19 @@ class Approvals:
 
     async def aapprove(self, call_id: str | None = None) -> AgentResponse:
         """The same as :meth:`approve` in an asyncio loop."""
-        return await alast(self.adecide(_approval(), call_id))
+        return await aresponse_of_turn(self.adecide(_approval(), call_id))
 
     async def aedit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
         """The same as :meth:`edit` in an asyncio loop."""
-        return await alast(self.adecide(_change(arguments), call_id))
+        return await aresponse_of_turn(self.adecide(_change(arguments), call_id))
 
     async def areject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
         """The same as :meth:`reject` in an asyncio loop."""
-        return await alast(self.adecide(_refusal(reason), call_id))
+        return await aresponse_of_turn(self.adecide(_refusal(reason), call_id))
 
     def adecide(self, decision: dict[str, Any], call_id: str | None = None) -> AsyncGenerator[StreamEvent]:
         """The same as :meth:`decide` in an asyncio loop."""
-        return self._waking.adeliver(decided(decision, call_id))
+        return self._waking.adeliver(decision_delivery(decision, call_id))
 
 
 def _approval() -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Delivery(NamedTuple):
         return Command(resume={asked.id: answer})
 
 
-def said(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()) -> Delivery:
+def message_delivery(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()) -> Delivery:
     """Return the delivery of what the user says, with what is sent along.
 
     Raises:
@@ -68,33 +68,33 @@ def said(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()
     return Delivery({"messages": [HumanMessage(blocks if attachments else text, id=given)]}, given, event_id is not None)
 
 
-def heartbeat(text: str, event_id: str | None) -> Event:
+def heartbeat_event(text: str, event_id: str | None) -> Event:
     """Return a heartbeat with a text, which may be empty."""
     return Event(type="heartbeat", text=text, **({"id": event_id} if event_id else {}))
 
 
-def sent(event: Event) -> Delivery:
+def event_delivery(event: Event) -> Delivery:
     """Return the delivery of an event; one without an id gets one."""
     given = event.get("id") or uuid.uuid4().hex
     return Delivery({"event": {**event, "id": given}}, given, "id" in event)
 
 
-def decided(decision: dict[str, Any], call_id: str | None) -> Delivery:
+def decision_delivery(decision: dict[str, Any], call_id: str | None) -> Delivery:
     """Return the delivery of a decision, in the form of LangChain's human-in-the-loop."""
     return Delivery(Command(resume={"decisions": [decision]}), call_id=call_id)
 
 
-def answered(answer: Any) -> Delivery:
+def answer_delivery(answer: Any) -> Delivery:
     """Return the delivery of a person's answer to the questions that wait."""
     return Delivery(Command(resume=answer), answers=True)
 
 
-def last(events: Generator[StreamEvent]) -> AgentResponse:
+def response_of_turn(events: Generator[StreamEvent]) -> AgentResponse:
     """Take a turn to its end and return the response."""
-    return finished(alast(Unsuspended(events)))
+    return finished(aresponse_of_turn(Unsuspended(events)))
 
 
-async def alast(events: AsyncGenerator[StreamEvent] | Unsuspended[StreamEvent]) -> AgentResponse:
+async def aresponse_of_turn(events: AsyncGenerator[StreamEvent] | Unsuspended[StreamEvent]) -> AgentResponse:
     """The same as :func:`last` in an asyncio loop."""
     async with aclosing(events):
         async for event in events:

@@ -12,7 +12,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.errors import MemGPTError, ToolError
 from memgpt_agent.events import Event
 from memgpt_agent.memory.waking import Inbox, Letter
-from memgpt_agent.turns.deliveries import last
+from memgpt_agent.turns.deliveries import response_of_turn
 from memgpt_agent.turns.turn_reader import StreamEvent
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class LocalPost:
                 event = Event(
                     type="agent_message", id=letter.id, text=letter.text, sender=letter.sender, time=letter.time
                 )
-                response = last(recipient.send(event))
+                response = response_of_turn(recipient.send(event))
             inbox = Inbox(self._store, letter.recipient)
             kept = inbox.get(letter.id)
             if kept is not None and not kept.handled:

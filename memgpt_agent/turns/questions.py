@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.nodes.approval import decision_of
-from memgpt_agent.nodes.arrivals import call_key, done_calls
+from memgpt_agent.nodes.receiving import call_key, done_calls
 from memgpt_agent.tools.registry import parse_call
 
 

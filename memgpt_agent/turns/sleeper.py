@@ -12,7 +12,7 @@ from memgpt_agent.errors import ConfigurationError, ConversationBusy, MemGPTErro
 from memgpt_agent.events import Event
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.waking import SleepDiary
-from memgpt_agent.turns.deliveries import sent
+from memgpt_agent.turns.deliveries import event_delivery
 from memgpt_agent.turns.turn_reader import AgentResponse
 from memgpt_agent.turns.turns import Turns
 
@@ -107,7 +107,7 @@ class Sleeper:
 
     def _portion(self) -> AgentResponse | None:
         """Take one turn asleep; ``None`` where it was broken off."""
-        with closing(self._turns.run(sent(Event(type="heartbeat")))) as events:
+        with closing(self._turns.run(event_delivery(Event(type="heartbeat")))) as events:
             for event in events:
                 if event.response is not None:
                     return event.response

@@ -23,7 +23,7 @@ from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.models.prices import Prices
 from memgpt_agent.node_names import EXECUTE_TOOLS
-from memgpt_agent.nodes.arrivals import no_turn
+from memgpt_agent.nodes.receiving import no_turn
 from memgpt_agent.nodes.session import CUT_OFF_STEP
 from memgpt_agent.turns.deliveries import Delivery
 from memgpt_agent.turns.questions import Question, questions_of

@@ -5,7 +5,7 @@ from typing import Any
 
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, iterated
 from memgpt_agent.memory.waking import Pulse, Rhythm
-from memgpt_agent.turns.deliveries import Delivery, heartbeat, last, sent
+from memgpt_agent.turns.deliveries import Delivery, event_delivery, heartbeat_event, response_of_turn
 from memgpt_agent.turns.heartbeats import Heartbeats
 from memgpt_agent.turns.sleeper import Sleeper
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -57,4 +57,4 @@ class Waking:
         return Heartbeats(self._beat, self._pulse, on_response=on_response, scheduler=scheduler)
 
     def _beat(self, text: str) -> AgentResponse:
-        return last(self.deliver(sent(heartbeat(text, None))))
+        return response_of_turn(self.deliver(event_delivery(heartbeat_event(text, None))))

@@ -17,7 +17,7 @@ from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.sqlite.database import Database
 
 DIMS = 32
-CHUNK_ROWS = 512
+SEGMENT_ROWS = 512
 SNAPSHOT_DOCS = 200
 NS = ("agent", "archival")
 
@@ -59,7 +59,7 @@ class Opened:
     def __init__(self, path: Path, dims: int | None = DIMS) -> None:
         self.dims = dims
         self.database = Database(path)
-        self.cache = IndexCache(1 << 30, self.database, chunk_rows=CHUNK_ROWS, snapshot_docs=SNAPSHOT_DOCS)
+        self.cache = IndexCache(1 << 30, self.database, segment_rows=SEGMENT_ROWS, snapshot_docs=SNAPSHOT_DOCS)
 
     def namespace(self, connection: sqlite3.Connection) -> int:
         """Return the id of the namespace."""

@@ -14,7 +14,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.store.plain import Filter, best_or_newest, find
 from memgpt_agent.store.update import update
-from memgpt_agent.text.chunks import MAX_PARTS, embedded_parts
+from memgpt_agent.text.chunks import MAX_CHUNKS, embedded_chunks
 from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
 
@@ -200,7 +200,7 @@ def check_text(text: str) -> None:
 def index_of_passage(value: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what of a stored passage is searched: its text, or the parts of a long one."""
     parts = value.get("parts")
-    return ("parts[*]", *(("words:text",) if len(parts) == MAX_PARTS else ())) if parts else ("text",)
+    return ("parts[*]", *(("words:text",) if len(parts) == MAX_CHUNKS else ())) if parts else ("text",)
 
 
 def _index(value: Mapping[str, Any]) -> list[str]:
@@ -209,8 +209,8 @@ def _index(value: Mapping[str, Any]) -> list[str]:
 
 def value_of(passage: Passage) -> dict[str, Any]:
     """Return a passage as it is stored."""
-    parts = embedded_parts(passage.text)
-    return {**asdict(passage), "tags": list(passage.tags), **({"parts": parts} if len(parts) > 1 else {})}
+    chunks = embedded_chunks(passage.text)
+    return {**asdict(passage), "tags": list(passage.tags), **({"parts": chunks} if len(chunks) > 1 else {})}
 
 
 _FIELDS = frozenset(field.name for field in fields(Passage))

@@ -16,10 +16,10 @@ from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import deletion, namespaces
 from memgpt_agent.memory.forgetting.conversation_changes import ConversationChanges
-from memgpt_agent.memory.forgetting.holdings import Holdings
 from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.prompt_history import forget_lines
 from memgpt_agent.memory.forgetting.store_changes import StoreChanges
+from memgpt_agent.memory.forgetting.stored_items import StoredItems
 from memgpt_agent.memory.forgetting.summaries import digest_of
 
 FORGET = "forget:"
@@ -76,7 +76,7 @@ class Forgetting:
         tell("Erasing from memory")
         changes = StoreChanges(self.store, note)
         note = changes.erase()
-        held = Holdings.of(self.store, note.agent_id)
+        held = StoredItems.of(self.store, note.agent_id)
 
         def digest(thread_id: str, until: str, limit_chars: int) -> str:
             return digest_of(held, note, thread_id, until, limit_chars)

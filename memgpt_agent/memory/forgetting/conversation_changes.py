@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolMessage
 
-from memgpt_agent.events import MARK, Mark, Riding, begins_turn, mark_of, with_mark
-from memgpt_agent.memory.forgetting.holdings import texts_of
+from memgpt_agent.events import MARK, Mark, SideNotes, begins_turn, mark_of, with_mark
 from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.store_changes import shortened
+from memgpt_agent.memory.forgetting.stored_items import texts_of
 from memgpt_agent.memory.forgetting.words import Needles, normal, without
 from memgpt_agent.memory.main_context import split_exchanges
 from memgpt_agent.prompts import FORGOTTEN
@@ -127,8 +127,8 @@ class ConversationChanges:
         mark = mark_of(message)
         if "rides" not in mark:
             return message
-        rides = cast(Riding, self._anything(mark["rides"]))
-        return with_mark(message, {**mark, "rides": rides}) if rides != mark["rides"] else message
+        notes = cast(SideNotes, self._anything(mark["rides"]))
+        return with_mark(message, {**mark, "rides": notes}) if notes != mark["rides"] else message
 
     def _parts(self, message: BaseMessage) -> BaseMessage:
         update: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
-from memgpt_agent.memory.forgetting.holdings import SAID, Holdings, Value, main_text, texts_of
+from memgpt_agent.memory.forgetting.stored_items import SAID, StoredItems, Value, main_text, texts_of
 from memgpt_agent.memory.forgetting.words import Needles, excerpt, says_the_same, sentences, share, telling
 
 Kind = Literal["message", "journal", "passage", "retired passage", "fact", "name", "upload", "correction", "line"]
@@ -61,7 +61,7 @@ class BlockLine(NamedTuple):
 class Finder:
     """Looks through one agent's holdings, and gathers what it finds."""
 
-    def __init__(self, holdings: Holdings) -> None:
+    def __init__(self, holdings: StoredItems) -> None:
         self.holdings = holdings
         self.found: dict[tuple[str, str], ForgetCandidate] = {}
         self.lines = lines_of(holdings)
@@ -222,7 +222,7 @@ def made_of(finder: Finder) -> None:
     finder.orphans()
 
 
-def lines_of(holdings: Holdings) -> list[BlockLine]:
+def lines_of(holdings: StoredItems) -> list[BlockLine]:
     """Return the lines of an agent's own blocks as they are and were, each with the turns that wrote it."""
     now = {str(v["label"]): str(v["value"]).split("\n") for v in holdings.tier("core").values() if not v.get("shared")}
     versions = holdings.versions()
@@ -245,7 +245,7 @@ def lines_of(holdings: Holdings) -> list[BlockLine]:
     return found
 
 
-def _turns_of_causes(holdings: Holdings, one: ForgetCandidate) -> set[str]:
+def _turns_of_causes(holdings: StoredItems, one: ForgetCandidate) -> set[str]:
     """Return the turns in which a passage or fact was written."""
     value: dict[str, Any] = holdings.tier(one.tier).get(one.id, {})
     causes = {value.get("cause"), *(value.get("causes") or ())}

@@ -12,8 +12,8 @@ from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.finding import ForgetCandidate
-from memgpt_agent.memory.forgetting.holdings import SAID
 from memgpt_agent.memory.forgetting.note import ForgetNote
+from memgpt_agent.memory.forgetting.stored_items import SAID
 from memgpt_agent.memory.forgetting.words import normal
 
 

@@ -10,10 +10,10 @@ from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.finding import Finder, made_of
-from memgpt_agent.memory.forgetting.holdings import Holdings, Value
 from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.plan import ForgetPlan, ordered
 from memgpt_agent.memory.forgetting.staying import holding_elsewhere
+from memgpt_agent.memory.forgetting.stored_items import StoredItems, Value
 from memgpt_agent.memory.forgetting.words import Needles
 from memgpt_agent.memory.recall import RecallMemory
 
@@ -99,7 +99,7 @@ class ForgetPlanner:
         return self._plan(finder, ForgetNote("", self.agent_id, threads=self._threads(held), versions_before=until), self._general())
 
     def _bulk(
-        self, held: Holdings, passes: Callable[[Value], bool], why: str, *, gone_threads: tuple[str, ...] = (), names: tuple[str, ...] = ()
+        self, held: StoredItems, passes: Callable[[Value], bool], why: str, *, gone_threads: tuple[str, ...] = (), names: tuple[str, ...] = ()
     ) -> ForgetPlan:
         finder = Finder(held)
         finder.where(passes, why)
@@ -112,10 +112,10 @@ class ForgetPlanner:
         draft = ForgetNote("", self.agent_id, threads=threads, gone_threads=gone_threads, names=names)
         return self._plan(finder, draft, self._general())
 
-    def _held(self) -> Holdings:
-        return Holdings.of(self.forgetting.store, self.agent_id)
+    def _held(self) -> StoredItems:
+        return StoredItems.of(self.forgetting.store, self.agent_id)
 
-    def _threads(self, held: Holdings) -> tuple[str, ...]:
+    def _threads(self, held: StoredItems) -> tuple[str, ...]:
         known = definitions.load(self.forgetting.store, self.agent_id)
         return tuple(dict.fromkeys([*(known.threads if known else ()), *held.threads]))
 

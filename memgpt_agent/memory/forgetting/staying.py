@@ -6,14 +6,14 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.memory import definitions, namespaces
 from memgpt_agent.memory.forgetting.finding import KINDS
-from memgpt_agent.memory.forgetting.holdings import Holdings, items_in, texts_of
+from memgpt_agent.memory.forgetting.stored_items import StoredItems, items_in, texts_of
 from memgpt_agent.memory.forgetting.words import Needles
 
 _AGENTS_READ = 20
 """So many agents of the same conversations are looked into."""
 
 
-def holding_elsewhere(store: BaseStore, held: Holdings, needles: Needles, threads: Sequence[str]) -> Iterator[str]:
+def holding_elsewhere(store: BaseStore, held: StoredItems, needles: Needles, threads: Sequence[str]) -> Iterator[str]:
     """Yield what of it stays, each with what to do about it."""
     if not needles:
         return
@@ -27,7 +27,7 @@ def holding_elsewhere(store: BaseStore, held: Holdings, needles: Needles, thread
     yield from _other_agents(store, held.agent_id, needles, set(threads))
 
 
-def _names(held: Holdings, needles: Needles, threads: Sequence[str]) -> Iterator[str]:
+def _names(held: StoredItems, needles: Needles, threads: Sequence[str]) -> Iterator[str]:
     users = sorted({str(value["user_id"]) for value in held.messages.values() if value.get("user_id")})
     files = [f"{value['name']} {value['path']}" for value in held.tier("files").values()]
     named = {
@@ -43,7 +43,7 @@ def _other_agents(store: BaseStore, agent_id: str, needles: Needles, threads: se
     """Yield the agents of the same conversations that remember it for themselves."""
     sharing = [d.agent_id for d in definitions.every(store) if d.agent_id != agent_id and threads & set(d.threads)]
     for other_id in sharing[:_AGENTS_READ]:
-        other = Holdings.of(store, other_id)
+        other = StoredItems.of(store, other_id)
         texts = (text for tier in KINDS for value in other.tier(tier).values() for text in texts_of(value))
         if any(map(needles.literally_in, texts)):
             yield f"what the agent {other_id!r} remembers of it: let it forget too."

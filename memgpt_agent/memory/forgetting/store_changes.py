@@ -7,8 +7,8 @@ from typing import Any, Literal, cast
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import namespaces, tiers
-from memgpt_agent.memory.forgetting.holdings import SAID, STRUCTURE, Holdings, Value, texts_of
 from memgpt_agent.memory.forgetting.note import ForgetNote, secret_of, stub_of
+from memgpt_agent.memory.forgetting.stored_items import SAID, STRUCTURE, StoredItems, Value, texts_of
 from memgpt_agent.memory.forgetting.summaries import rebuilt
 from memgpt_agent.memory.forgetting.words import Needles, normal, without
 from memgpt_agent.memory.recall import CONTEXT_LINES, RecallMemory, is_pause, keyed, line_of, message_from
@@ -40,7 +40,7 @@ class StoreChanges:
 
         Blocks first, each by compare-and-set, as others may edit them; then all else in one batch.
         """
-        held = Holdings.of(self._store, self._note.agent_id)
+        held = StoredItems.of(self._store, self._note.agent_id)
         note = self._note = self._with_new(held)
         for label in held.tier("core"):
             update(self._store, self._namespace("core"), label, self._block)
@@ -51,7 +51,7 @@ class StoreChanges:
         """Return an erased message's key as it is kept."""
         return keyed(self._secret, key)
 
-    def _with_new(self, held: Holdings) -> ForgetNote:
+    def _with_new(self, held: StoredItems) -> ForgetNote:
         """Add messages that hold the words and were not there yet when the note was made: the very request to forget them, say."""
         note, new, said = self._note, list[tuple[str, str]](), dict(self._note.said)
         known = {(tier, key) for tier, key in note.items}
@@ -65,7 +65,7 @@ class StoreChanges:
                         said[key] = (str(value.get("thread_id", "")), str(value.get("time", "")))
         return replace(note, items=(*note.items, *new), said=said)
 
-    def _operations(self, held: Holdings, note: ForgetNote) -> Iterator[PutOp]:
+    def _operations(self, held: StoredItems, note: ForgetNote) -> Iterator[PutOp]:
         gone = {(tier, key) for tier, key in note.items if key in held.tier(tier)}
         for tier, key in gone:
             if tier in SAID and held.tier(tier)[key].get("thread_id") not in note.gone_threads:
@@ -102,7 +102,7 @@ class StoreChanges:
         left = {**value, "value": self._note.without_lines(label, str(value["value"]))}
         return self._unkeyed({**shortened(left, self._needles, self._kept), "label": label})
 
-    def _versions(self, held: Holdings) -> Iterator[PutOp]:
+    def _versions(self, held: StoredItems) -> Iterator[PutOp]:
         """Shorten the versions of blocks; those from before the note's moment go, but for the newest of each block."""
         newest = {str(v["label"]): v["version"] for v in held.tier("core").values()}
         for key, value in held.tier("core_history").items():
@@ -113,7 +113,7 @@ class StoreChanges:
             if changed != value:
                 yield PutOp(self._namespace("core_history"), key, changed, index=False)
 
-    def _acts(self, held: Holdings, gone: set[tuple[str, str]]) -> Iterator[PutOp]:
+    def _acts(self, held: StoredItems, gone: set[tuple[str, str]]) -> Iterator[PutOp]:
         """Let what stays no longer name an erased call by its key, which was made of the call's arguments."""
         for tier in _WHOLE:
             for key, value in held.tier(tier).items():
@@ -134,7 +134,7 @@ class StoreChanges:
 
         return cast(Value, renamed(value))
 
-    def _neighbours(self, held: Holdings, gone: set[str]) -> Iterator[PutOp]:
+    def _neighbours(self, held: StoredItems, gone: set[str]) -> Iterator[PutOp]:
         """Store the messages anew that were indexed with an erased one as what was said before them."""
         threads: dict[str, list[Value]] = {}
         for value in held.tier("recall").values():
@@ -157,7 +157,7 @@ class StoreChanges:
                     said.append(line_of(str(value.get("user_id") or value["role"]), str(value["text"])))
                     until, stale = str(value["time"]), max(0, stale - 1)
 
-    def _of_threads(self, held: Holdings, note: ForgetNote) -> Iterator[PutOp]:
+    def _of_threads(self, held: StoredItems, note: ForgetNote) -> Iterator[PutOp]:
         """Take the erased messages out of the pages, and what was kept by conversation of those that go."""
         for key, value in held.tier("pages").items():
             ids = [one for one in value["ids"] if one not in note.said]

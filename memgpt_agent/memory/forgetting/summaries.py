@@ -6,8 +6,8 @@ from dataclasses import replace
 from langgraph.store.base import PutOp
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.forgetting.holdings import SAID, Holdings, Value
 from memgpt_agent.memory.forgetting.note import ForgetNote
+from memgpt_agent.memory.forgetting.stored_items import SAID, StoredItems, Value
 from memgpt_agent.memory.forgetting.words import Needles
 from memgpt_agent.memory.hierarchy.nodes import INDEXED, LEVELS, SummaryNode
 from memgpt_agent.prompts import plain_digest
@@ -15,7 +15,7 @@ from memgpt_agent.prompts import plain_digest
 _DIGEST_CHARS = 2_000
 
 
-def rebuilt(held: Holdings, note: ForgetNote, needles: Needles) -> Iterator[PutOp]:
+def rebuilt(held: StoredItems, note: ForgetNote, needles: Needles) -> Iterator[PutOp]:
     """Yield the writes that make the hierarchy of summaries one of the messages that remain, from the lowest level up."""
     namespace = namespaces.of(note.agent_id, "summaries")
     nodes = {key: SummaryNode.from_value(value) for key, value in held.tier("summaries").items()}
@@ -33,7 +33,7 @@ def rebuilt(held: Holdings, note: ForgetNote, needles: Needles) -> Iterator[PutO
         yield PutOp(namespace, key, None) if made is None else PutOp(namespace, key, made.as_value(), index=INDEXED)
 
 
-def _span(node: SummaryNode, held: Holdings, note: ForgetNote) -> SummaryNode | None:
+def _span(node: SummaryNode, held: StoredItems, note: ForgetNote) -> SummaryNode | None:
     left = [child for child in node.children if child not in note.said]
     records = [held.messages[child] for child in left if child in held.messages]
     if not records or node.thread_id in note.gone_threads:
@@ -54,7 +54,7 @@ def _above(node: SummaryNode, nodes: Mapping[str, SummaryNode | None]) -> Summar
     )  # fmt: skip
 
 
-def digest_of(held: Holdings, note: ForgetNote, thread_id: str, until: str, limit_chars: int) -> str:
+def digest_of(held: StoredItems, note: ForgetNote, thread_id: str, until: str, limit_chars: int) -> str:
     """Return the digest of what remains of a conversation up to a time."""
     records = [
         value for tier in SAID for key, value in held.tier(tier).items()

@@ -14,7 +14,6 @@ from memgpt_agent.models.chat_prompt import PromptTurn, call_head, tokens_of, tu
 from memgpt_agent.models.engine import Sampling, Usage
 from memgpt_agent.models.grammar import schema_grammar
 from memgpt_agent.models.guided import words
-from memgpt_agent.models.guided.asleep import FINISH, SLEEP_TOOLS, ModelJudge, next_calls, read_sleep
 from memgpt_agent.models.guided.profiles import (
     LATER_TOOLS,
     REFLECT,
@@ -26,6 +25,7 @@ from memgpt_agent.models.guided.profiles import (
     translated,
     wants_reflection,
 )
+from memgpt_agent.models.guided.sleep import FINISH, SLEEP_TOOLS, ModelJudge, next_calls, read_sleep
 from memgpt_agent.models.guided.view import View, content_words, read_view
 from memgpt_agent.models.llama import ChatLlama, call_chunk, new_call_id
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from memgpt_agent.errors import ToolError
 from memgpt_agent.events import HIDDEN, mark_of
 from memgpt_agent.nodes.approval import ask
-from memgpt_agent.nodes.arrivals import done_calls
 from memgpt_agent.nodes.profile_rules import is_draft
+from memgpt_agent.nodes.receiving import done_calls
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.nodes.tool_rules import refusal

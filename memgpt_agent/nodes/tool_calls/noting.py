@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from memgpt_agent.events import mark_of
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.nodes.arrivals import spoken_lines
+from memgpt_agent.nodes.receiving import spoken_lines
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step, same_call, unread_calls
 from memgpt_agent.prompts import CHECK_ANSWER, EDITED, REPEATED
 from memgpt_agent.store.plain import put_then_embed

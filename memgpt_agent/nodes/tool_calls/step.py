@@ -13,8 +13,8 @@ from memgpt_agent.config import Context
 from memgpt_agent.events import HIDDEN, is_event, mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
-from memgpt_agent.nodes.arrivals import call_key
-from memgpt_agent.nodes.pieces import speaker
+from memgpt_agent.nodes.receiving import call_key
+from memgpt_agent.nodes.reply_stream import speaker
 from memgpt_agent.nodes.session import Session, turn_key
 from memgpt_agent.nodes.speech import reply_id, speaks
 from memgpt_agent.nodes.tool_calls.returned import Returned

@@ -99,7 +99,7 @@ async def say(
     said = plain(text)
     if not said.strip() and not sent:
         raise HTTPProblem(422, "The message is empty.")
-    live = await seen.served.speaker.say(seen.agent_id, thread_id, {"input": said}, files=sent)
+    live = await seen.served.speaker.send(seen.agent_id, thread_id, {"input": said}, files=sent)
     return await begun(seen, live)
 
 
@@ -172,7 +172,7 @@ async def decide(
         answer["arguments"] = _arguments(arguments)
     elif decision not in ("approve", "reject"):
         raise HTTPProblem(422, "Approve, edit or reject it.")
-    live = await seen.served.speaker.say(seen.agent_id, thread_id, {"messages": [{"type": "approval", "approvals": [answer]}]})
+    live = await seen.served.speaker.send(seen.agent_id, thread_id, {"messages": [{"type": "approval", "approvals": [answer]}]})
     return await begun(seen, live)
 
 

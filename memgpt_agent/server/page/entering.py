@@ -10,7 +10,7 @@ from memgpt_agent.server.page.addresses import PREFIX, address
 from memgpt_agent.server.page.sessions import COOKIE
 from memgpt_agent.server.page.view import THEME, THEMES, View, pages, safe_next, sessions_of
 from memgpt_agent.server.problems import HTTPProblem, not_found
-from memgpt_agent.server.serving import Doors, Served
+from memgpt_agent.server.serving import Authentication, Served
 
 router = pages()
 
@@ -44,7 +44,7 @@ def login(request: Request, next: str = "") -> Response:
 @router.post("/login")
 def log_in(request: Request, token: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "") -> Response:
     """Begin a session with a token."""
-    doors = cast(Doors, request.app.state.doors)
+    doors = cast(Authentication, request.app.state.doors)
     try:
         if not doors.guarded:
             return _outside(request).go(address("agents"))

@@ -23,7 +23,7 @@ from memgpt_agent.server.page import rendering
 from memgpt_agent.server.page.addresses import PREFIX, address, of_agent, text_of
 from memgpt_agent.server.page.sessions import COOKIE, Sessions
 from memgpt_agent.server.problems import HTTPProblem, error_text, status_of
-from memgpt_agent.server.serving import Doors, Served
+from memgpt_agent.server.serving import Authentication, Served
 
 _log = logging.getLogger(__name__)
 THEME = "memgpt_theme"
@@ -149,7 +149,7 @@ def sessions_of(request: Request) -> Sessions:
 
 
 def _view(request: Request) -> View:
-    doors = cast(Doors, request.app.state.doors)
+    doors = cast(Authentication, request.app.state.doors)
     token = sessions_of(request).token(request.cookies.get(COOKIE, ""))
     served = cast(Served, request.app.state.served).acting_for(doors.identity(request, token))
     return View(request, served, doors.guarded)

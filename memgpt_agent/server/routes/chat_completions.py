@@ -10,17 +10,17 @@ from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.server.message_runs import content_blocks
 from memgpt_agent.server.problems import HTTPProblem, error_text
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
-from memgpt_agent.server.shapes.base import Data, Sent
-from memgpt_agent.server.speaking import parts_of
+from memgpt_agent.server.shapes.base import Data, RequestBody
 from memgpt_agent.server.streams import data
 
 router = APIRouter(tags=["chat completions"])
 
 
-class Completion(Sent):
+class Completion(RequestBody):
     """A request in OpenAI's form."""
 
     model_config = ConfigDict(
@@ -37,7 +37,7 @@ def _agent(served: Served, model: str) -> AgentDefinition:
     """Return the agent that is meant by an id or a name.
 
     Raises:
-        Problem: there is none, or several have the name.
+        HTTPProblem: there is none, or several have the name.
     """
     found = [one for one in served.agents.every() if model in (one.agent_id, one.served.get("name"))]
     exact = [one for one in found if one.agent_id == model] or found
@@ -55,7 +55,7 @@ def _news(messages: list[Data]) -> list[Data]:
             said.append(message)
         elif said or message.get("role") == "assistant":
             break
-    parts = [part for message in reversed(said) for part in parts_of(message.get("content"))]
+    parts = [part for message in reversed(said) for part in content_blocks(message.get("content"))]
     if not parts:
         raise HTTPProblem(422, "The last message is not a user's, or it is empty.")
     return parts
@@ -65,7 +65,7 @@ def _news(messages: list[Data]) -> list[Data]:
 async def create(served: Serving, body: Completion) -> Any:
     """Say what the user said last to an agent. The agent keeps the conversation itself, so what was said before is not read again."""
     agent = await _in_thread(_agent, served, body.model)
-    live = await served.speaker.say(agent.agent_id, None, {"input": _news(body.messages)})
+    live = await served.speaker.send(agent.agent_id, None, {"input": _news(body.messages)})
     if body.stream:
         usage = bool((body.stream_options or {}).get("include_usage"))
         return StreamingResponse(_streamed(live, body.model, usage=usage), media_type="text/event-stream")

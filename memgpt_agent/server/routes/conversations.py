@@ -43,7 +43,7 @@ def _place(served: Served, conversation_id: str, agent_id: str | None = None) ->
     """Return the conversation of an id: one that was made, or an agent's first by ``default`` or the agent's id.
 
     Raises:
-        Problem: there is none.
+        HTTPProblem: there is none.
     """
     if conversation_id == "default":
         if not agent_id:

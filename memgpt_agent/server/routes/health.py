@@ -6,12 +6,12 @@ from fastapi import APIRouter, Response
 
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.serving import Open
-from memgpt_agent.server.shapes.base import Answer
+from memgpt_agent.server.shapes.base import ResponseBody
 
 router = APIRouter(tags=["health"])
 
 
-class Health(Answer):
+class Health(ResponseBody):
     """That the server lives."""
 
     status: str

@@ -24,11 +24,11 @@ async def replied(served: Served, agent_id: str, thread_id: str, body: Data) -> 
     """Say something, and answer with what came of it: as a stream, or whole when the turn is over.
 
     Raises:
-        Problem: the turn failed, or could not begin.
+        HTTPProblem: the turn failed, or could not begin.
     """
     background = bool(body.get("background"))
     before = await asyncio.to_thread(_known, served, agent_id, thread_id)
-    live = await served.speaker.say(agent_id, thread_id, body, background=background)
+    live = await served.speaker.send(agent_id, thread_id, body, background=background)
     if body.get("streaming"):
         return streams.response(live, body)
     async for _ in live.follow():
@@ -72,7 +72,7 @@ async def stream(served: Serving, agent_id: str, body: Speech) -> Any:
 @router.post("/{agent_id}/messages/async", response_model=RunAnswer, summary="Say something in the background")
 async def create_async(served: Serving, agent_id: str, body: Speech) -> Any:
     """Say something and return at once the run that it becomes. A run that a restart cuts off is taken up again."""
-    live = await served.speaker.say(agent_id, None, body.given(), background=True)
+    live = await served.speaker.send(agent_id, None, body.given(), background=True)
     return letta_run(agent_id, live.item)
 
 

@@ -51,7 +51,7 @@ def _run(served: Served, run_id: str) -> tuple[str, RunItem]:
     """Return a run with its agent, which whoever asks may see.
 
     Raises:
-        Problem: there is none, or it is of somebody else's agent: 404.
+        HTTPProblem: there is none, or it is of somebody else's agent: 404.
     """
     agent_id, run = served.runs.get(run_id)
     if not served.agents.sees(agent_id):

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from memgpt_agent.server.shapes.base import Answer, Data, Sent
+from memgpt_agent.server.shapes.base import Data, RequestBody, ResponseBody
 
 
-class BlockNotes(Sent):
+class BlockNotes(RequestBody):
     """What may be said of a block beside its text and its label."""
 
     limit: Annotated[int | None, Field(title="Limit", description="The most characters it may have.", ge=1, examples=[5000])] = None
@@ -38,7 +38,7 @@ class NewBlock(BlockNotes):
     value: Annotated[str, Field(title="Text", description="The block's text.")]
 
 
-class BlockAnswer(Answer):
+class BlockAnswer(ResponseBody):
     """A block."""
 
     id: Annotated[str, Field(title="Id")]
@@ -49,7 +49,7 @@ class BlockAnswer(Answer):
     read_only: bool | None = None
 
 
-class AgentFields(Sent):
+class AgentFields(RequestBody):
     """What may be chosen for an agent."""
 
     name: Annotated[str | None, Field(title="Name", description="How people call it; need not be unique.", examples=["Ada's agent"])] = None
@@ -107,7 +107,7 @@ class NewAgent(AgentFields):
     initial_message_sequence: list[Any] | None = None
 
 
-class AgentAnswer(Answer):
+class AgentAnswer(ResponseBody):
     """An agent."""
 
     id: Annotated[str, Field(title="Id", examples=["agent-7a0e"])]
@@ -125,7 +125,7 @@ class AgentAnswer(Answer):
     embedding_config: Data
 
 
-class ImportedAgents(Answer):
+class ImportedAgents(ResponseBody):
     """The agents that a file held."""
 
     agent_ids: Annotated[list[str], Field(title="Ids", examples=[["agent-7a0e"]])]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 Data = dict[str, Any]
 
 
-class Sent(BaseModel):
+class RequestBody(BaseModel):
     """A request. Fields that are not known are passed over, as clients are older and newer than this server."""
 
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
@@ -17,7 +17,7 @@ class Sent(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-class Answer(BaseModel):
+class ResponseBody(BaseModel):
     """An answer; fields beside those that are declared are handed on."""
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from memgpt_agent.server.shapes.base import Answer, Data, Sent
+from memgpt_agent.server.shapes.base import Data, RequestBody, ResponseBody
 
 
-class Speech(Sent):
+class Speech(RequestBody):
     """What is said to an agent, or answered to a call that waits."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"messages": [{"role": "user", "content": "Hello, I am Ada."}]}})
@@ -25,7 +25,7 @@ class Speech(Sent):
     agent_id: Annotated[str | None, Field(title="Agent", description="For the conversation `default`.")] = None
 
 
-class UsageStatistics(Answer):
+class UsageStatistics(ResponseBody):
     """Tokens of a run."""
 
     completion_tokens: int = 0
@@ -35,14 +35,14 @@ class UsageStatistics(Answer):
     message_type: str = "usage_statistics"
 
 
-class StopReason(Answer):
+class StopReason(ResponseBody):
     """Why a run ended."""
 
     stop_reason: Annotated[str, Field(examples=["end_turn"])]
     message_type: str = "stop_reason"
 
 
-class Reply(Answer):
+class Reply(ResponseBody):
     """What came of a run."""
 
     messages: list[Data]
@@ -50,7 +50,7 @@ class Reply(Answer):
     usage: UsageStatistics
 
 
-class RunAnswer(Answer):
+class RunAnswer(ResponseBody):
     """A run: one turn that a client asked for."""
 
     id: str

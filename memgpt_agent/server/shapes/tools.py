@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from memgpt_agent.server.shapes.base import Answer, Data, Sent
+from memgpt_agent.server.shapes.base import Data, RequestBody, ResponseBody
 
 _SOURCE = 'def add(a: int, b: int) -> int:\n    """Add two numbers."""\n    return a + b\n'
 
 
-class ToolFields(Sent):
+class ToolFields(RequestBody):
     """What may be said of a tool."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"source_code": _SOURCE, "tags": ["sums"]}})
@@ -29,7 +29,7 @@ class ToolFields(Sent):
     tool_type: str | None = None
 
 
-class ToolAnswer(Answer):
+class ToolAnswer(ResponseBody):
     """A tool."""
 
     id: str
@@ -41,7 +41,7 @@ class ToolAnswer(Answer):
     source_code: str | None = None
 
 
-class ToolCallShape(Sent):
+class ToolCallShape(RequestBody):
     """Arguments of a call."""
 
     args: Annotated[Data | None, Field(title="Arguments", examples=[{"a": 1, "b": 2}])] = None
@@ -56,13 +56,13 @@ class SourceCall(ToolCallShape):
     json_schema: Data | None = None
 
 
-class ApprovalShape(Sent):
+class ApprovalShape(RequestBody):
     """Whether calls of a tool wait for a person."""
 
     requires_approval: Annotated[bool, Field(title="Approval")]
 
 
-class NewPassage(Sent):
+class NewPassage(RequestBody):
     """A text to be kept."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"text": "The wedding is on 12 June.", "tags": ["dates"]}})
@@ -71,7 +71,7 @@ class NewPassage(Sent):
     created_at: str | None = None
 
 
-class PassageAnswer(Answer):
+class PassageAnswer(ResponseBody):
     """A text that is kept."""
 
     id: str
@@ -80,7 +80,7 @@ class PassageAnswer(Answer):
     created_at: str | None = None
 
 
-class FolderFields(Sent):
+class FolderFields(RequestBody):
     """What may be said of a folder."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "papers", "description": "What I read."}})
@@ -93,7 +93,7 @@ class FolderFields(Sent):
     embedding_chunk_size: int | None = None
 
 
-class FolderAnswer(Answer):
+class FolderAnswer(ResponseBody):
     """A folder of files."""
 
     id: str
@@ -101,7 +101,7 @@ class FolderAnswer(Answer):
     embedding_config: Data
 
 
-class ConversationFields(Sent):
+class ConversationFields(RequestBody):
     """What may be said of a conversation."""
 
     summary: Annotated[str | None, Field(title="Summary", description="What it is about.", examples=["The wedding"])] = None
@@ -118,7 +118,7 @@ class NewConversation(ConversationFields):
     isolated_block_labels: list[str] | None = None
 
 
-class ConversationAnswer(Answer):
+class ConversationAnswer(ResponseBody):
     """A conversation."""
 
     id: str
@@ -126,7 +126,7 @@ class ConversationAnswer(Answer):
     summary: str | None = None
 
 
-class Words(Sent):
+class Words(RequestBody):
     """What is searched for."""
 
     query: Annotated[str | None, Field(title="Words", examples=["wedding"])] = None

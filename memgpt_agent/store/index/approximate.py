@@ -1,4 +1,4 @@
-"""The approximate index of one full chunk of vectors: half-byte codes, scanned whole, as deep as recall asks."""
+"""The approximate index of one full segment of vectors: half-byte codes, scanned whole, as deep as recall asks."""
 
 import math
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from memgpt_agent.store.arrays import Floats, Ints
 from memgpt_agent.store.index.threads import one_thread
 
 TARGET_RECALL = 0.995
-"""What the depth is set to on the chunk's own vectors, so that 0.98 holds for other queries."""
+"""What the depth is set to on the segment's own vectors, so that 0.98 holds for other queries."""
 MARGIN = 1.25
 """The depth is taken so many times deeper than the target needed."""
 _CALIBRATION_QUERIES = 96
@@ -27,7 +27,7 @@ class Depths(NamedTuple):
 
 
 class Approximate:
-    """Product-quantised codes (4 bits for every two numbers) of a chunk's vectors, without the vectors themselves.
+    """Product-quantised codes (4 bits for every two numbers) of a segment's vectors, without the vectors themselves.
 
     All codes are looked at, in registers (FAISS's fast scan): 0.15 ms for 32,768 x 384, whatever the data; it is the
     *depth*, how many of the best are then compared exactly, that is measured when it is built.
@@ -50,7 +50,7 @@ class Approximate:
         dims = rows.shape[1]
         index: Any = faiss.IndexPQFastScan(dims, dims // 2 if dims % 2 == 0 else dims, 4, faiss.METRIC_INNER_PRODUCT)
         index.pq.cp.niter = _TRAINING_ROUNDS
-        index.pq.cp.min_points_per_centroid = 1  # no word on standard error about a small chunk
+        index.pq.cp.min_points_per_centroid = 1  # no word on standard error about a small segment
         with one_thread():
             index.train(np.ascontiguousarray(rows[:: max(1, len(rows) // _TRAINING_ROWS)]))
             index.add(np.ascontiguousarray(rows))
@@ -104,7 +104,7 @@ class Approximate:
 
 
 def _calibrated(approximate: Approximate, rows: Floats) -> Depths | None:
-    """Measure the depths on the chunk itself: some of its vectors, and points midway between two, without themselves."""
+    """Measure the depths on the segment itself: some of its vectors, and points midway between two, without themselves."""
     count = len(rows)
     deepest = count // 4
     if deepest < _SMALL:

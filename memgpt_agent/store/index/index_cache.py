@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from memgpt_agent.store.index.namespace_documents import namespace_version
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.index.upkeep import SNAPSHOT_DOCS, Upkeep
-from memgpt_agent.store.index.vectors import CHUNK_ROWS
+from memgpt_agent.store.index.vectors import SEGMENT_ROWS
 from memgpt_agent.store.sqlite.database import Database
 
 _Key = tuple[int, int | None]
@@ -22,7 +22,7 @@ class IndexCache:
     Args:
         limit_bytes: about how much memory they may take; vectors in a snapshot's mapped file count an eighth.
         database: the file.
-        chunk_rows: see ``NamespaceIndex``.
+        segment_rows: see ``NamespaceIndex``.
         snapshot_docs: see ``Upkeep``; None keeps no snapshots.
     """
 
@@ -31,12 +31,12 @@ class IndexCache:
         limit_bytes: int,
         database: Database,
         *,
-        chunk_rows: int = CHUNK_ROWS,
+        segment_rows: int = SEGMENT_ROWS,
         snapshot_docs: int | None = SNAPSHOT_DOCS,
     ) -> None:
         self.limit_bytes = limit_bytes
         self._database = database
-        self._chunk_rows = chunk_rows
+        self._segment_rows = segment_rows
         self._snapshot_docs = snapshot_docs
         self._reset()
 
@@ -99,7 +99,7 @@ class IndexCache:
         with self._guard:
             index = self._indexes.get(key)
             if index is None:
-                index = self._indexes[key] = NamespaceIndex(namespace_id, dims, self._chunk_rows)
+                index = self._indexes[key] = NamespaceIndex(namespace_id, dims, self._segment_rows)
             self._indexes.move_to_end(key)
             return index
 

@@ -8,7 +8,7 @@ import numpy as np
 from memgpt_agent.store.arrays import Ints, Mask
 from memgpt_agent.store.index.growing_array import GrowingArray
 from memgpt_agent.store.index.locks import SharedLock
-from memgpt_agent.store.index.vectors import CHUNK_ROWS, Chunk, Vectors
+from memgpt_agent.store.index.vectors import SEGMENT_ROWS, Segment, Vectors
 
 COMPACT_SHARE = 0.3
 """Deleted documents are kept as tombstones until they are this share of all."""
@@ -32,9 +32,9 @@ class Contents(NamedTuple):
     lengths: Ints
     alive: Mask
     vector_docs: Ints
-    chunks: list[Chunk]
+    segments: list[Segment]
     counts: list[int]
-    """How many rows of each chunk belong to it."""
+    """How many rows of each segment belong to it."""
 
 
 class IndexAhead(Exception):
@@ -62,13 +62,13 @@ class NamespaceDocuments:
     Args:
         namespace_id: the namespace's id in the file.
         dims: the length of the vectors, or None for words only.
-        chunk_rows: how many vectors are searched exactly before there are approximate indexes (smaller in tests).
+        segment_rows: how many vectors are searched exactly before there are approximate indexes (smaller in tests).
     """
 
-    def __init__(self, namespace_id: int, dims: int | None, chunk_rows: int = CHUNK_ROWS) -> None:
+    def __init__(self, namespace_id: int, dims: int | None, segment_rows: int = SEGMENT_ROWS) -> None:
         self.namespace_id = namespace_id
         self.dims = dims
-        self.chunk_rows = chunk_rows
+        self.segment_rows = segment_rows
         self.lock = SharedLock()
         self.beside_bytes = 0
         """How much memory is kept beside it for filters and words, by those who do: it is counted with the index."""
@@ -83,9 +83,9 @@ class NamespaceDocuments:
         self._docs, self._items = GrowingArray(np.int64, contents.docs), GrowingArray(np.int64, contents.items)
         self._lengths, self._alive = GrowingArray(np.int64, contents.lengths), GrowingArray(np.bool_, contents.alive)
         self._vector_docs = GrowingArray(np.int64, contents.vector_docs)
-        self.vectors = Vectors(self.dims, self.chunk_rows) if self.dims else None
+        self.vectors = Vectors(self.dims, self.segment_rows) if self.dims else None
         if self.vectors is not None:
-            self.vectors.chunks = list(contents.chunks)
+            self.vectors.segments = list(contents.segments)
         self._expose()
         self.live = int(np.count_nonzero(self.alive))
         self._words = int(self.lengths[self.alive].sum())
@@ -126,7 +126,7 @@ class NamespaceDocuments:
     @property
     def is_small(self) -> bool:
         """Whether it is made anew so quickly that a search can wait for it."""
-        return len(self.docs) <= self.chunk_rows
+        return len(self.docs) <= self.segment_rows
 
     @property
     def wasteful(self) -> bool:
@@ -149,14 +149,14 @@ class NamespaceDocuments:
     def restore(self, contents: Contents) -> None:
         """Begin with a snapshot's contents instead of nothing; the caller holds the lock alone."""
         self._fill(contents)
-        self.unread = bool(contents.chunks)
+        self.unread = bool(contents.segments)
 
     def contents(self) -> Contents:
         """Return what it holds now; the caller holds the lock, and may let go of it then."""
-        chunks = list(self.vectors.chunks) if self.vectors else []
-        counts = [chunk.count for chunk in chunks]
+        segments = list(self.vectors.segments) if self.vectors else []
+        counts = [segment.count for segment in segments]
         return Contents(
-            self.version, self.docs, self.items, self.lengths, self.alive.copy(), self.vector_docs, chunks, counts
+            self.version, self.docs, self.items, self.lengths, self.alive.copy(), self.vector_docs, segments, counts
         )
 
     def catch_up(self, connection: sqlite3.Connection, version: IndexVersion) -> None:

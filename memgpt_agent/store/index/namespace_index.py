@@ -24,8 +24,8 @@ class NamespaceIndex(NamespaceDocuments):
             k: how many.
             allowed: (n,) what may be found; None is every document that is alive.
 
-        Limits: exact up to ``chunk_rows`` vectors, and wherever ``allowed`` lets through less than a quarter of a
-        chunk; beyond, the recall against exact search is 0.98 or better, and the cosines are exact.
+        Limits: exact up to ``segment_rows`` vectors, and wherever ``allowed`` lets through less than a quarter of a
+        segment; beyond, the recall against exact search is 0.98 or better, and the cosines are exact.
         """
         if self.vectors is None or not len(self.vectors) or k <= 0:
             return np.empty(0), np.empty(0, np.int64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from memgpt_agent.store.index.facets import MAX_VALUES_BYTES
 from memgpt_agent.store.index.postings import KEPT_FROM, MAX_BYTES
 from memgpt_agent.store.index.upkeep import SNAPSHOT_DOCS
-from memgpt_agent.store.index.vectors import CHUNK_ROWS
+from memgpt_agent.store.index.vectors import SEGMENT_ROWS
 from memgpt_agent.store.sqlite.tombstones import KEPT
 
 WHOLE_DOCS = 50_000
@@ -14,9 +14,9 @@ WHOLE_DOCS = 50_000
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a store answers is the same for all of them, but for the approximation beyond ``chunk_rows`` and ``whole_docs``."""
+    """What a store answers is the same for all of them, but for the approximation beyond ``segment_rows`` and ``whole_docs``."""
 
-    chunk_rows: int = CHUNK_ROWS
+    segment_rows: int = SEGMENT_ROWS
     """How many vectors share one approximate index."""
     snapshot_docs: int = SNAPSHOT_DOCS
     """How many changes to collect before a snapshot is written."""

@@ -13,7 +13,7 @@ import numpy as np
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.index.approximate import Approximate, Depths
 from memgpt_agent.store.index.namespace_documents import Contents, IndexVersion
-from memgpt_agent.store.index.vectors import Chunk
+from memgpt_agent.store.index.vectors import Segment
 
 FORMAT = 1
 HEADER = "header.json"
@@ -33,8 +33,8 @@ class SnapshotUnusable(Exception):
     """A snapshot is missing, damaged, or of something else. The index is then built from the database."""
 
 
-class StoredChunk(NamedTuple):
-    """Where a chunk's rows and its approximate index lie, so that the next snapshot can take the same files."""
+class StoredSegment(NamedTuple):
+    """Where a segment's rows and its approximate index lie, so that the next snapshot can take the same files."""
 
     folder: Path
     vectors: dict[str, Any]
@@ -56,8 +56,8 @@ def write_snapshot(folder: Path, contents: Contents, namespace_id: int, dims: in
         columns[name] = {"file": f"{name}.bin", "count": len(values), "crc": zlib.crc32(values.data)}
         _write(folder / f"{name}.bin", values.data)
     stored = [
-        _write_chunk(folder, number, chunk, count)
-        for number, (chunk, count) in enumerate(zip(contents.chunks, contents.counts, strict=True))
+        _write_segment(folder, number, segment, count)
+        for number, (segment, count) in enumerate(zip(contents.segments, contents.counts, strict=True))
     ]
     header = {
         "format": FORMAT,
@@ -70,33 +70,33 @@ def write_snapshot(folder: Path, contents: Contents, namespace_id: int, dims: in
     text = json.dumps(header).encode()
     _write(folder / HEADER, b"%08x\n" % zlib.crc32(text) + text)
     flush_folder(folder)
-    for chunk, count, one in zip(contents.chunks, contents.counts, stored, strict=True):
-        if chunk.count == count:
-            chunk.stored = one
+    for segment, count, one in zip(contents.segments, contents.counts, stored, strict=True):
+        if segment.count == count:
+            segment.stored = one
 
 
-def _write_chunk(folder: Path, number: int, chunk: Chunk, count: int) -> StoredChunk:
-    before = cast("StoredChunk | None", chunk.stored)
+def _write_segment(folder: Path, number: int, segment: Segment, count: int) -> StoredSegment:
+    before = cast("StoredSegment | None", segment.stored)
     if before is None or before.vectors["rows"] != count:
-        before = StoredChunk(folder, {"file": f"vectors-{number:05}.bin", "rows": count, "blocks": []}, None)
-        data = _bytes(chunk.rows[:count])
+        before = StoredSegment(folder, {"file": f"vectors-{number:05}.bin", "rows": count, "blocks": []}, None)
+        data = _bytes(segment.rows[:count])
         before.vectors["blocks"] = [zlib.crc32(block) for block in _blocks(data)]
         _write(folder / before.vectors["file"], data)
     else:
-        _link(before.folder / before.vectors["file"], folder / f"vectors-{number:05}.bin", chunk.rows)
+        _link(before.folder / before.vectors["file"], folder / f"vectors-{number:05}.bin", segment.rows)
     vectors = {**before.vectors, "file": f"vectors-{number:05}.bin"}
     approximate = before.approximate
-    if chunk.approximate is None:
-        return StoredChunk(folder, vectors, None)
+    if segment.approximate is None:
+        return StoredSegment(folder, vectors, None)
     name = f"approximate-{number:05}.bin"
     if approximate is None:
-        content = chunk.approximate.to_bytes()
-        ten, hundred = chunk.approximate.depths
+        content = segment.approximate.to_bytes()
+        ten, hundred = segment.approximate.depths
         approximate = {"bytes": len(content), "crc": zlib.crc32(content), "ten": ten, "hundred": hundred}
         _write(folder / name, content)
     else:
-        _link(before.folder / approximate["file"], folder / name, None, chunk.approximate)
-    return StoredChunk(folder, vectors, {**approximate, "file": name})
+        _link(before.folder / approximate["file"], folder / name, None, segment.approximate)
+    return StoredSegment(folder, vectors, {**approximate, "file": name})
 
 
 def _link(old: Path, new: Path, rows: Floats | None, approximate: Approximate | None = None) -> None:
@@ -167,14 +167,14 @@ def read_snapshot(folder: Path, namespace_id: int, dims: int | None, version: In
         if known.generation != version.generation or known > version or known.tombstone_high > version.tombstone_high:
             raise SnapshotUnusable(f"{folder} shows {known}, and the database is at {version}")
         columns = {name: _array(folder, header["columns"][name], dtype) for name, dtype in _COLUMNS.items()}
-        chunks = [_chunk(folder, vectors, approximate, dims or 0) for vectors, approximate in header["chunks"]]
+        segments = [_segment(folder, vectors, approximate, dims or 0) for vectors, approximate in header["chunks"]]
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
-    counts = [chunk.count for chunk in chunks]
+    counts = [segment.count for segment in segments]
     documents = {len(columns[name]) for name in ("docs", "items", "lengths", "alive")}
     if len(documents) != 1 or sum(counts) != len(columns["vector_docs"]):
         raise SnapshotUnusable(f"{folder}: columns of different lengths")
-    return Contents(known, chunks=chunks, counts=counts, **columns)
+    return Contents(known, segments=segments, counts=counts, **columns)
 
 
 def check_files(folder: Path) -> None:
@@ -188,9 +188,9 @@ def check_files(folder: Path) -> None:
         for name, dtype in _COLUMNS.items():
             _array(folder, header["columns"][name], dtype)
         for vectors, approximate in header["chunks"]:
-            chunk = _chunk(folder, vectors, approximate, header["dims"] or 0)
-            map_rows(chunk, header["dims"] or 0)
-            if not is_whole(chunk, lambda: False):
+            segment = _segment(folder, vectors, approximate, header["dims"] or 0)
+            map_rows(segment, header["dims"] or 0)
+            if not is_whole(segment, lambda: False):
                 raise SnapshotUnusable(f"{folder}: {vectors['file']} is damaged")
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise SnapshotUnusable(f"{folder}: {type(error).__name__}: {error}") from error
@@ -212,8 +212,8 @@ def covers(folder: Path, contents: Contents) -> bool:
         known.generation == contents.version.generation
         and known.doc_high >= contents.version.doc_high
         and known.tombstone_high >= contents.version.tombstone_high
-        and approximate >= sum(chunk.approximate is not None for chunk in contents.chunks)
-        and len(header["chunks"]) <= len(contents.chunks)
+        and approximate >= sum(segment.approximate is not None for segment in contents.segments)
+        and len(header["chunks"]) <= len(contents.segments)
     )
 
 
@@ -236,7 +236,7 @@ def _checked(path: Path, size: int, crc: int) -> bytes:
     return content
 
 
-def _chunk(folder: Path, vectors: dict[str, Any], approximate: dict[str, Any] | None, dims: int) -> Chunk:
+def _segment(folder: Path, vectors: dict[str, Any], approximate: dict[str, Any] | None, dims: int) -> Segment:
     path, rows = folder / vectors["file"], int(vectors["rows"])
     mapped = _mapped(path, rows, dims)
     data, blocks = _bytes(mapped), vectors["blocks"]
@@ -244,14 +244,14 @@ def _chunk(folder: Path, vectors: dict[str, Any], approximate: dict[str, Any] | 
     for number in {0, len(blocks) // 2, len(blocks) - 1}:
         if zlib.crc32(data[number * size : (number + 1) * size]) != blocks[number]:
             raise ValueError(f"{path.name} is damaged")
-    chunk = Chunk(dims, mapped)
-    chunk.mapped = True
-    chunk.stored = StoredChunk(folder, vectors, approximate)
+    segment = Segment(dims, mapped)
+    segment.mapped = True
+    segment.stored = StoredSegment(folder, vectors, approximate)
     if approximate is not None:
         content = _checked(folder / approximate["file"], approximate["bytes"], approximate["crc"])
         depths = Depths(int(approximate["ten"]), int(approximate["hundred"]))
-        chunk.approximate = Approximate.from_bytes(content, depths, rows, dims)
-    return chunk
+        segment.approximate = Approximate.from_bytes(content, depths, rows, dims)
+    return segment
 
 
 def _mapped(path: Path, rows: int, dims: int) -> Floats:
@@ -262,25 +262,25 @@ def _mapped(path: Path, rows: int, dims: int) -> Floats:
     return np.frombuffer(memory, np.float32).reshape(rows, dims)
 
 
-def map_rows(chunk: Chunk, dims: int) -> None:
-    """Let a full chunk use the file it was written to instead of memory.
+def map_rows(segment: Segment, dims: int) -> None:
+    """Let a full segment use the file it was written to instead of memory.
 
     Raises:
         SnapshotUnusable: the file is not there any more.
     """
-    stored = cast("StoredChunk", chunk.stored)
-    if int(stored.vectors["rows"]) != chunk.count:
+    stored = cast("StoredSegment", segment.stored)
+    if int(stored.vectors["rows"]) != segment.count:
         return  # it has grown since: the next snapshot has all of it
     try:
-        chunk.move_to(_mapped(stored.folder / stored.vectors["file"], int(stored.vectors["rows"]), dims))
+        segment.move_to(_mapped(stored.folder / stored.vectors["file"], int(stored.vectors["rows"]), dims))
     except (OSError, ValueError) as error:
         raise SnapshotUnusable(str(error)) from error
 
 
-def is_whole(chunk: Chunk, stop: Stop) -> bool:
-    """Whether all of a mapped chunk is as it was written (True as well where ``stop`` ends the reading)."""
-    stored = cast("StoredChunk", chunk.stored)
-    rows = chunk.rows[: int(stored.vectors["rows"])]  # the last chunk may have grown since
+def is_whole(segment: Segment, stop: Stop) -> bool:
+    """Whether all of a mapped segment is as it was written (True as well where ``stop`` ends the reading)."""
+    stored = cast("StoredSegment", segment.stored)
+    rows = segment.rows[: int(stored.vectors["rows"])]  # the last segment may have grown since
     data = _bytes(rows)
     return all(
         stop() or zlib.crc32(block) == crc for block, crc in zip(_blocks(data), stored.vectors["blocks"], strict=True)

@@ -166,6 +166,6 @@ def _locked(handle: int) -> bool:
 
 
 def _moved(contents: Contents, old: Path, new: Path) -> None:
-    for chunk in contents.chunks:
-        if chunk.stored is not None and chunk.stored.folder == old:
-            chunk.stored = chunk.stored._replace(folder=new)
+    for segment in contents.segments:
+        if segment.stored is not None and segment.stored.folder == old:
+            segment.stored = segment.stored._replace(folder=new)

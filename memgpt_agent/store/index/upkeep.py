@@ -13,7 +13,7 @@ from memgpt_agent.store.index.namespace_documents import namespace_version
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.index.snapshot_files import SnapshotUnusable, is_whole, map_rows
 from memgpt_agent.store.index.snapshots import Snapshots
-from memgpt_agent.store.index.vectors import Chunk
+from memgpt_agent.store.index.vectors import Segment
 from memgpt_agent.store.sqlite.database import Database
 
 logger = logging.getLogger(__name__)
@@ -122,9 +122,9 @@ class Upkeep:
 
     def _read_through(self, index: NamespaceIndex) -> bool:
         """Compare all of the mapped vectors with their checksums, once for each snapshot; drop what is damaged."""
-        chunks = [chunk for chunk in index.vectors.chunks if chunk.mapped] if index.vectors else []
-        folders = {chunk.stored.folder for chunk in chunks}
-        if not folders <= self._read and not all(is_whole(chunk, lambda: self._stopping) for chunk in chunks):
+        segments = [segment for segment in index.vectors.segments if segment.mapped] if index.vectors else []
+        folders = {segment.stored.folder for segment in segments}
+        if not folders <= self._read and not all(is_whole(segment, lambda: self._stopping) for segment in segments):
             logger.warning("the snapshot of namespace %d is damaged; its index is built anew", index.namespace_id)
             if self.snapshots is not None:
                 self.snapshots.drop(index.namespace_id, index.dims)
@@ -136,7 +136,7 @@ class Upkeep:
 
     def _compacted(self, index: NamespaceIndex) -> NamespaceIndex:
         """Build the index anew from the file, without what is deleted, and put it in the old one's place."""
-        new = NamespaceIndex(index.namespace_id, index.dims, index.chunk_rows)
+        new = NamespaceIndex(index.namespace_id, index.dims, index.segment_rows)
         with self._database.read() as connection:
             new.catch_up(connection, namespace_version(connection, index.namespace_id))
         self._build(new)
@@ -145,11 +145,11 @@ class Upkeep:
 
     def _build(self, index: NamespaceIndex) -> bool:
         built = False
-        for chunk in _unbuilt(index):
+        for segment in _unbuilt(index):
             if self._stopping:
                 break
-            chunk.approximate = Approximate.build(chunk.rows)
-            chunk.looked_at = built = True
+            segment.approximate = Approximate.build(segment.rows)
+            segment.looked_at = built = True
         return built
 
     @staticmethod
@@ -159,14 +159,14 @@ class Upkeep:
         written = snapshots.write(contents, index.namespace_id, index.dims)
         with index.lock.alone():
             index.unsaved -= saved  # also where it was not written: try again after as much has changed
-        for chunk in index.vectors.full_chunks if written and index.vectors else []:
-            if not chunk.mapped and chunk.stored is not None:
+        for segment in index.vectors.full_segments if written and index.vectors else []:
+            if not segment.mapped and segment.stored is not None:
                 try:
-                    map_rows(chunk, index.vectors.dims if index.vectors else 0)
+                    map_rows(segment, index.vectors.dims if index.vectors else 0)
                 except SnapshotUnusable as error:
                     logger.info("vectors stay in memory: %s", error)
 
 
-def _unbuilt(index: NamespaceIndex) -> list[Chunk]:
-    chunks = index.vectors.full_chunks if index.vectors else []
-    return [chunk for chunk in chunks if chunk.approximate is None and not chunk.looked_at]
+def _unbuilt(index: NamespaceIndex) -> list[Segment]:
+    segments = index.vectors.full_segments if index.vectors else []
+    return [segment for segment in segments if segment.approximate is None and not segment.looked_at]

@@ -1,4 +1,4 @@
-"""The vectors of one namespace, in chunks: scanned exactly, or looked for in a full chunk's approximate index."""
+"""The vectors of one namespace, in segments: scanned exactly, or looked for in a full segment's approximate index."""
 
 import math
 from typing import Any, NamedTuple
@@ -9,12 +9,12 @@ from memgpt_agent.store.arrays import Floats, Ints, Mask
 from memgpt_agent.store.index.approximate import Approximate
 from memgpt_agent.store.index.threads import one_thread
 
-CHUNK_ROWS = 32_768
-"""Vectors in a chunk. Up to one chunk every search is exact: 1.6 ms at 384 dimensions, against 0.15 ms approximately."""
+SEGMENT_ROWS = 32_768
+"""Vectors in a segment. Up to one segment every search is exact: 1.6 ms at 384 dimensions, against 0.15 ms approximately."""
 SPARSE_SHARE = 0.25
-"""Where a filter leaves less than this share of a chunk, those rows alone are multiplied: exact, and faster as well."""
+"""Where a filter leaves less than this share of a segment, those rows alone are multiplied: exact, and faster as well."""
 _WHOLE_K = 100
-"""Up to how many wanted hits each chunk is asked for all of them."""
+"""Up to how many wanted hits each segment is asked for all of them."""
 
 
 def products(rows: Floats, query: Floats) -> Floats:
@@ -48,16 +48,16 @@ def _faiss() -> Any:
 
 
 class Candidates(NamedTuple):
-    """What one chunk has to offer to a search."""
+    """What one segment has to offer to a search."""
 
     scores: Floats
     """(m,) cosines, or what the approximate index takes for them."""
     positions: Ints
-    """(m,) within the chunk."""
+    """(m,) within the segment."""
 
 
-class Chunk:
-    """A run of at most ``CHUNK_ROWS`` vectors. A full one never changes, but may move from memory to a mapped file."""
+class Segment:
+    """A run of at most ``SEGMENT_ROWS`` vectors. A full one never changes, but may move from memory to a mapped file."""
 
     def __init__(self, dims: int, rows: Floats | None = None) -> None:
         self._buffer: Floats = np.empty((0, dims), np.float32) if rows is None else rows
@@ -125,42 +125,42 @@ class Chunk:
 
 
 class Vectors:
-    """Vectors by position, in the order they were added; all chunks but the last are full."""
+    """Vectors by position, in the order they were added; all segments but the last are full."""
 
-    def __init__(self, dims: int, chunk_rows: int = CHUNK_ROWS) -> None:
+    def __init__(self, dims: int, segment_rows: int = SEGMENT_ROWS) -> None:
         self.dims = dims
-        self.chunk_rows = chunk_rows
-        self.chunks: list[Chunk] = []
+        self.segment_rows = segment_rows
+        self.segments: list[Segment] = []
 
     def __len__(self) -> int:
-        return (len(self.chunks) - 1) * self.chunk_rows + self.chunks[-1].count if self.chunks else 0
+        return (len(self.segments) - 1) * self.segment_rows + self.segments[-1].count if self.segments else 0
 
     @property
     def nbytes(self) -> int:
-        """How much memory they take, see :attr:`Chunk.nbytes`."""
-        return sum(chunk.nbytes for chunk in self.chunks)
+        """How much memory they take, see :attr:`Segment.nbytes`."""
+        return sum(segment.nbytes for segment in self.segments)
 
     @property
-    def full_chunks(self) -> list[Chunk]:
+    def full_segments(self) -> list[Segment]:
         """Those that never change any more."""
-        return [chunk for chunk in self.chunks if chunk.count == self.chunk_rows]
+        return [segment for segment in self.segments if segment.count == self.segment_rows]
 
     def add(self, rows: Floats) -> None:
         """Append (n, dim) float32 unit rows."""
         while len(rows):
-            if not self.chunks or self.chunks[-1].count == self.chunk_rows:
-                self.chunks.append(Chunk(self.dims))
-            rows = rows[self.chunks[-1].add(rows, self.chunk_rows) :]
+            if not self.segments or self.segments[-1].count == self.segment_rows:
+                self.segments.append(Segment(self.dims))
+            rows = rows[self.segments[-1].add(rows, self.segment_rows) :]
 
     def products(self, query: Floats) -> Floats:
         """Return (n,) the cosines of all of them."""
-        return np.concatenate([products(chunk.rows, query) for chunk in self.chunks] or [np.empty(0, np.float32)])
+        return np.concatenate([products(segment.rows, query) for segment in self.segments] or [np.empty(0, np.float32)])
 
     def products_at(self, query: Floats, positions: Ints) -> Floats:
         """Return (m,) the exact cosines at some positions, in any order."""
         with one_thread():
-            if len(self.chunks) == 1:
-                return products_at(self.chunks[0].rows, query, positions)
+            if len(self.segments) == 1:
+                return products_at(self.segments[0].rows, query, positions)
             order = np.argsort(positions, kind="stable")
             out = np.empty(len(positions), np.float32)
             out[order] = self._products_at(query, positions[order])
@@ -168,12 +168,12 @@ class Vectors:
 
     def _products_at(self, query: Floats, positions: Ints) -> Floats:
         """The same for positions that ascend."""
-        ends = np.searchsorted(positions, np.arange(1, len(self.chunks) + 1) * self.chunk_rows).tolist()
+        ends = np.searchsorted(positions, np.arange(1, len(self.segments) + 1) * self.segment_rows).tolist()
         parts: list[Floats] = []
         start = 0
-        for number, (chunk, end) in enumerate(zip(self.chunks, ends, strict=True)):
+        for number, (segment, end) in enumerate(zip(self.segments, ends, strict=True)):
             if end > start:
-                parts.append(products_at(chunk.rows, query, positions[start:end] - number * self.chunk_rows))
+                parts.append(products_at(segment.rows, query, positions[start:end] - number * self.segment_rows))
             start = end
         return np.concatenate(parts or [np.empty(0, np.float32)])
 
@@ -186,23 +186,23 @@ class Vectors:
             keep: (n,) what may be found.
         """
         everything = None if keep.all() else keep
-        # Of many wanted, each chunk is first asked for its share; for all of them only where one has more than that.
-        share = min(k, max(_WHOLE_K, 4 * k // max(len(self.chunks), 1)))
+        # Of many wanted, each segment is first asked for its share; for all of them only where one has more than that.
+        share = min(k, max(_WHOLE_K, 4 * k // max(len(self.segments), 1)))
         with one_thread():
             best = self._search(query, k, share, everything)
-            if share < k and np.bincount(best.positions // self.chunk_rows, minlength=1).max() > 0.8 * share:
+            if share < k and np.bincount(best.positions // self.segment_rows, minlength=1).max() > 0.8 * share:
                 best = self._search(query, k, k, everything)
         return best.scores, best.positions
 
     def _search(self, query: Floats, k: int, share: int, keep: Mask | None) -> Candidates:
         scanned: list[Candidates] = []
         guessed: list[Candidates] = []
-        for number, chunk in enumerate(self.chunks):
-            start = number * self.chunk_rows
-            part = None if keep is None else keep[start : start + chunk.count]
-            guess = chunk.closest(query, share, part)
+        for number, segment in enumerate(self.segments):
+            start = number * self.segment_rows
+            part = None if keep is None else keep[start : start + segment.count]
+            guess = segment.closest(query, share, part)
             if guess is None:
-                found = _top(chunk.scan(query, part), k)
+                found = _top(segment.scan(query, part), k)
                 scanned.append(Candidates(found.scores, found.positions + start))
             else:
                 guessed.append(Candidates(guess.scores, guess.positions + start))
@@ -213,7 +213,7 @@ class Vectors:
 
     @staticmethod
     def _shortlist(guessed: list[Candidates]) -> Ints:
-        """The best guesses of all chunks together, whose rows are then read: fewer than each chunk's best."""
+        """The best guesses of all segments together, whose rows are then read: fewer than each segment's best."""
         # Among n times as many vectors the true ones stand less than sqrt(n) times as deep (ADR 0041).
         depth = max(len(one.positions) for one in guessed)
         return np.sort(_top(_together(guessed), math.ceil(depth * math.sqrt(len(guessed)))).positions)

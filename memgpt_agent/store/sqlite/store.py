@@ -68,7 +68,7 @@ class FaissStore(BaseMemoryStore):
         private_folder(self.path.parent)
         self._database = Database(self.path, durable=self._temporary is None)
         kept = None if self._temporary else sizes.snapshot_docs
-        self._cache = IndexCache(index_memory_bytes, self._database, chunk_rows=sizes.chunk_rows, snapshot_docs=kept)
+        self._cache = IndexCache(index_memory_bytes, self._database, segment_rows=sizes.segment_rows, snapshot_docs=kept)
         engine = SqliteEngine(self._database, self._cache, embedder, ttl, clock, sizes)
         super().__init__(engine, BatchPreparer(indexed_paths(index), encode_value), ttl)
         self._closing = threading.Lock()

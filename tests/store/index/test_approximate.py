@@ -1,4 +1,4 @@
-"""Search by meaning beyond one chunk: how much of the exact answer it finds, with filters, deletes and awkward vectors."""
+"""Search by meaning beyond one segment: how much of the exact answer it finds, with filters, deletes and awkward vectors."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from memgpt_agent.store.arrays import Floats, unit
 from memgpt_agent.store.index.approximate import Approximate, Depths
 from memgpt_agent.store.index.threads import one_thread
-from memgpt_agent.store.index.vectors import Chunk, Vectors, products, products_at
-from tests.store.seeded import CHUNK_ROWS, delete, exact_keys, opened, put, vector_of
+from memgpt_agent.store.index.vectors import Segment, Vectors, products, products_at
+from tests.store.seeded import SEGMENT_ROWS, delete, exact_keys, opened, put, vector_of
 
 ROWS = 4096
 DIMS = 64
@@ -38,11 +38,11 @@ def discrete(dice: np.random.Generator, count: int) -> Floats:
 
 
 def vectors_of(rows: Floats) -> Vectors:
-    """Return vectors in chunks with their approximate indexes."""
+    """Return vectors in segments with their approximate indexes."""
     vectors = Vectors(rows.shape[1], ROWS)
     vectors.add(rows)
-    for chunk in vectors.full_chunks:
-        chunk.approximate = Approximate.build(chunk.rows)
+    for segment in vectors.full_segments:
+        segment.approximate = Approximate.build(segment.rows)
     return vectors
 
 
@@ -91,7 +91,7 @@ def test_a_filter_that_shuts_out_what_is_close_still_finds_the_next() -> None:
 
 
 def test_what_lies_together_is_found_though_much_is_wanted() -> None:
-    """The 600 closest of 20,000 lie in one chunk, as a long talk on one subject does."""
+    """The 600 closest of 20,000 lie in one segment, as a long talk on one subject does."""
     dice = np.random.default_rng(8)
     rows = directions(dice, 5 * ROWS)
     subject = directions(dice, 1)
@@ -166,15 +166,15 @@ def test_products_are_those_of_numpy() -> None:
     assert products(rows[:0], rows[3]).tolist() == products_at(rows, rows[3], some[:0]).tolist() == []
 
 
-def test_a_chunk_grows_without_changing_what_was_handed_out() -> None:
+def test_a_segment_grows_without_changing_what_was_handed_out() -> None:
     """A view taken before is of the rows of then."""
-    chunk = Chunk(DIMS)
+    segment = Segment(DIMS)
     rows = directions(np.random.default_rng(14), 500)
-    assert chunk.add(rows[:10], 100) == 10
-    view = chunk.rows
-    assert chunk.add(rows[10:], 100) == 90
+    assert segment.add(rows[:10], 100) == 10
+    view = segment.rows
+    assert segment.add(rows[10:], 100) == 90
     assert view.tolist() == rows[:10].tolist()
-    assert chunk.rows.tolist() == rows[:100].tolist()
+    assert segment.rows.tolist() == rows[:100].tolist()
 
 
 def test_unit_refuses_what_is_no_matrix() -> None:
@@ -186,11 +186,11 @@ def test_unit_refuses_what_is_no_matrix() -> None:
 def test_a_large_namespace_is_compacted_in_the_background(tmp_path: Path) -> None:
     """More than three in ten deleted: the index is built anew without them, and what is found stays right."""
     path = tmp_path / "store.sqlite"
-    put(path, range(3 * CHUNK_ROWS))
+    put(path, range(3 * SEGMENT_ROWS))
     with opened(path) as store:
         store.settle()
-        delete(path, range(0, 3 * CHUNK_ROWS, 2))
-        numbers = {str(number): number for number in range(1, 3 * CHUNK_ROWS, 2)}
+        delete(path, range(0, 3 * SEGMENT_ROWS, 2))
+        numbers = {str(number): number for number in range(1, 3 * SEGMENT_ROWS, 2)}
         assert store.keys(4) == exact_keys(numbers, 4)
         assert store.cache.upkeep.wait(60)
         with store.index() as index:
@@ -240,7 +240,7 @@ def test_a_document_counts_by_its_closest_vector(tmp_path: Path) -> None:
 
     path = tmp_path / "store.sqlite"
     with FaissStore(path, index={"embed": Seeded(), "dims": DIMS, "fields": ["a", "b"]}) as store:
-        puts = [PutOp(NS, str(n), {"a": str(n), "b": str(n + 10_000)}) for n in range(CHUNK_ROWS)]
+        puts = [PutOp(NS, str(n), {"a": str(n), "b": str(n + 10_000)}) for n in range(SEGMENT_ROWS)]
         store.batch([*puts, PutOp(NS, "none", {"c": "nothing"}), PutOp(NS, "one", {"a": "77777"})])
     with opened(path) as store:
         store.settle()
@@ -252,4 +252,4 @@ def test_a_document_counts_by_its_closest_vector(tmp_path: Path) -> None:
             np.testing.assert_allclose(cosines, np.sort(every)[::-1][:3], atol=1e-6)
             np.testing.assert_allclose(index.cosines_of(query, np.arange(len(index.docs))), every, atol=1e-6)
             assert every[5] == pytest.approx(1.0)
-            assert len(index.vector_docs) == 2 * CHUNK_ROWS + 1
+            assert len(index.vector_docs) == 2 * SEGMENT_ROWS + 1

@@ -7,7 +7,7 @@ from langgraph.store.base import PutOp
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.sqlite.database import Database
-from tests.store.seeded import CHUNK_ROWS, DIMS, Seeded, delete, opened, put, vector_of
+from tests.store.seeded import DIMS, SEGMENT_ROWS, Seeded, delete, opened, put, vector_of
 
 AGENTS = 200
 
@@ -92,23 +92,23 @@ def _search_in_child(store: object) -> None:
 def test_a_temporary_store_keeps_no_snapshots_and_compacts_all_the_same(tmp_path: Path) -> None:
     """What ends with the process need not be opened quickly; but the deleted must not pile up in its memory."""
     path = tmp_path / "store.sqlite"
-    put(path, range(3 * CHUNK_ROWS))
+    put(path, range(3 * SEGMENT_ROWS))
     database = Database(path)
-    cache = IndexCache(1 << 30, database, chunk_rows=CHUNK_ROWS, snapshot_docs=None)
-    delete(path, range(2 * CHUNK_ROWS))
+    cache = IndexCache(1 << 30, database, segment_rows=SEGMENT_ROWS, snapshot_docs=None)
+    delete(path, range(2 * SEGMENT_ROWS))
     for _ in range(2):
         with database.read() as connection, cache.current(connection, 1, DIMS) as index:
-            assert index.live == CHUNK_ROWS
+            assert index.live == SEGMENT_ROWS
         assert cache.upkeep.wait()
-    put(path, range(5000, 5000 + 2 * CHUNK_ROWS))
+    put(path, range(5000, 5000 + 2 * SEGMENT_ROWS))
     with database.read() as connection, cache.current(connection, 1, DIMS):
         pass
-    delete(path, range(5000, 5000 + 2 * CHUNK_ROWS))
+    delete(path, range(5000, 5000 + 2 * SEGMENT_ROWS))
     with database.read() as connection, cache.current(connection, 1, DIMS):
         pass
     assert cache.upkeep.wait()
     with database.read() as connection, cache.current(connection, 1, DIMS) as index:
-        assert (len(index.docs), index.live) == (CHUNK_ROWS, CHUNK_ROWS)
+        assert (len(index.docs), index.live) == (SEGMENT_ROWS, SEGMENT_ROWS)
     cache.close()
     database.close()
     assert not (tmp_path / "store.sqlite.indexes").exists()

@@ -18,15 +18,15 @@ import pytest
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.snapshot_files import HEADER
-from tests.store.seeded import CHUNK_ROWS, DIMS, delete, exact_keys, opened, put, vector_of
+from tests.store.seeded import DIMS, SEGMENT_ROWS, delete, exact_keys, opened, put, vector_of
 
 ROOT = Path(__file__).parents[3]
-COUNT = 2 * CHUNK_ROWS + 100
+COUNT = 2 * SEGMENT_ROWS + 100
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a file with items enough for a snapshot of two full chunks and a part of one."""
+    """Return a file with items enough for a snapshot of two full segments and a part of one."""
     file = tmp_path / "store.sqlite"
     put(file, range(COUNT))
     return file
@@ -54,7 +54,7 @@ def is_used(path: Path) -> bool:
     numbers = {str(number): number for number in range(COUNT)}
     with opened(path) as store:
         with store.index() as index:
-            used = bool(index.vectors and index.vectors.chunks and index.vectors.chunks[0].stored is not None)
+            used = bool(index.vectors and index.vectors.segments and index.vectors.segments[0].stored is not None)
             assert index.live == COUNT
         assert store.keys(7) == exact_keys(numbers, 7)
     return used
@@ -65,9 +65,9 @@ def test_a_large_namespace_is_opened_from_its_snapshot(path: Path) -> None:
     snapshot(path)
     with opened(path) as store, store.index() as index:
         assert index.vectors is not None
-        assert [(chunk.count, chunk.mapped, chunk.approximate is not None) for chunk in index.vectors.chunks] == [
-            (CHUNK_ROWS, True, True),
-            (CHUNK_ROWS, True, True),
+        assert [(segment.count, segment.mapped, segment.approximate is not None) for segment in index.vectors.segments] == [
+            (SEGMENT_ROWS, True, True),
+            (SEGMENT_ROWS, True, True),
             (100, True, False),
         ]
         assert index.unsaved == 0
@@ -81,14 +81,14 @@ def test_a_small_namespace_has_none(tmp_path: Path) -> None:
     assert not (tmp_path / "store.sqlite.indexes").exists()
 
 
-def test_after_a_snapshot_is_written_full_chunks_leave_memory(path: Path) -> None:
+def test_after_a_snapshot_is_written_full_segments_leave_memory(path: Path) -> None:
     """The same process goes on with the file, and what it counts as memory falls."""
     with opened(path) as store:
         with store.index() as index:
             assert index.vectors is not None
             before = index.vectors.nbytes
         store.settle()
-        assert [chunk.mapped for chunk in index.vectors.chunks] == [True, True, False]
+        assert [segment.mapped for segment in index.vectors.segments] == [True, True, False]
         assert index.vectors.nbytes < before
         assert store.keys(11)[0] == "11"
 
@@ -109,10 +109,10 @@ def test_puts_updates_and_deletes_after_a_snapshot_are_seen(path: Path) -> None:
 def is_stored(path: Path) -> bool:
     """Whether the next opening reads a snapshot."""
     with opened(path) as store, store.index() as index:
-        return bool(index.vectors and index.vectors.chunks[0].stored is not None)
+        return bool(index.vectors and index.vectors.segments[0].stored is not None)
 
 
-def test_the_next_snapshot_takes_over_the_files_of_full_chunks(path: Path) -> None:
+def test_the_next_snapshot_takes_over_the_files_of_full_segments(path: Path) -> None:
     """Only what is new is written; of the former snapshots the last one stays for who is about to open it."""
     first = snapshot(path)
     put(path, range(COUNT, COUNT + 300))
@@ -142,7 +142,7 @@ def test_what_another_process_has_written_is_not_written_again(path: Path) -> No
     assert folders(path) == before
 
 
-def test_a_full_chunk_whose_file_is_gone_is_written_again(path: Path) -> None:
+def test_a_full_segment_whose_file_is_gone_is_written_again(path: Path) -> None:
     """Somebody deleted the folder while the store was open: the mapped vectors are still there to be written."""
     with opened(path) as store:
         store.settle()
@@ -217,7 +217,7 @@ def test_damage_in_the_middle_of_the_vectors_is_found_in_the_background(
     garbage(snapshot(path) / "vectors-00000.bin", 20_000)
     with opened(path) as store, store.index() as index:
         assert index.vectors is not None
-        assert index.vectors.chunks[0].stored is not None
+        assert index.vectors.segments[0].stored is not None
     with caplog.at_level(logging.INFO), opened(path) as store:
         store.settle()
         assert store.keys(7)[0] == "7"

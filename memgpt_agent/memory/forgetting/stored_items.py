@@ -27,7 +27,7 @@ STRUCTURE = frozenset(
 
 
 @dataclass(frozen=True)
-class Holdings:
+class StoredItems:
     """Items by their tier and key."""
 
     agent_id: str
@@ -36,7 +36,7 @@ class Holdings:
     """The values by tier, each by key."""
 
     @classmethod
-    def of(cls, store: BaseStore, agent_id: str) -> "Holdings":
+    def of(cls, store: BaseStore, agent_id: str) -> "StoredItems":
         """Read everything that lies under an agent."""
         tiers: dict[str, dict[str, Value]] = {}
         for namespace in store.list_namespaces(prefix=namespaces.under(agent_id), limit=_NAMESPACES):

@@ -14,7 +14,7 @@ from memgpt_agent.owners.identity import SCOPE_PREFIX
 from memgpt_agent.state import AgentState
 
 
-def acting(server: ServerInfo | None, given: Identity | None) -> Identity | None:
+def acting_identity(server: ServerInfo | None, given: Identity | None) -> Identity | None:
     """Return who acts in a run: the user whom the server authenticated, else whom the graph was built for.
 
     Neither a context nor a state nor metadata is looked at: a client writes those.
@@ -46,7 +46,7 @@ def identity_of(user: Any, permissions: Iterable[str] | None = None) -> Identity
     return (Identity(name, scopes) if scopes else Identity(name)) if name.strip() else None
 
 
-def whose(
+def run_agent(
     store: BaseStore, who: Identity | None, context: Context, state: AgentState, thread_id: str, server: ServerInfo | None,
     default: MemoryScope,
 ) -> str:  # fmt: skip

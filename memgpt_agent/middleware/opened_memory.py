@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from memgpt_agent.config import Context
 from memgpt_agent.memory.core import Block
-from memgpt_agent.middleware.founding import found_or_made
+from memgpt_agent.middleware.agent_creation import found_or_made
 from memgpt_agent.middleware.registers import MiddlewareRegisters
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
@@ -35,7 +35,7 @@ _NO_MODEL = _NoModel()
 
 
 @dataclass
-class Opened:
+class OpenedMemory:
     """The agents that one middleware has opened in this process."""
 
     resources: Resources

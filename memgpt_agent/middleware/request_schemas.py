@@ -10,7 +10,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 _KEPT = 64
 
 
-class Offers:
+class RequestSchemas:
     """The schemas of what was offered before, so that each set is made once."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent import create_graph
-from memgpt_agent.nodes.pieces import Withdrawal
+from memgpt_agent.nodes.reply_stream import Withdrawal
 from memgpt_agent.testing import Clock, ScriptedModel, calls, say
 
 HELLO: Any = {"messages": [("user", "Hello")]}

@@ -24,7 +24,7 @@ _BRANCH_MESSAGES = 500
 
 
 @dataclass
-class News:
+class SiftedInput:
     """What a run brings, sifted."""
 
     messages: list[BaseMessage]
@@ -37,7 +37,7 @@ class News:
     """Removals from the queue: what was handled before, and the answer to what is asked anew."""
 
 
-def sifted(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Session, config: RunnableConfig) -> News:
+def sift_input(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Session, config: RunnableConfig) -> SiftedInput:
     """Tell what is new from what was received before, and take in a person's messages that come again with other words.
 
     Such a message is asked anew where the run brings nothing else: the answer that it had leaves the conversation, and it goes to
@@ -58,11 +58,11 @@ def sifted(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Session, 
     if said or (not late and not changed.edited_event) or (running and not running["over"] and not late):
         dropped = {m.id for m in wakers} - {m.id for m in said}
         gone += [removal(str(i)) for i in dropped]
-        return News([m for m in news if m.id not in dropped], said, known, gone)
+        return SiftedInput([m for m in news if m.id not in dropped], said, known, gone)
     asked = next(m for m in reversed([*state["messages"], *wakers]) if m.id == (next(reversed(late), "") or changed.edited_event))
     event, record, answer = _asked_anew(asked, state, session)
     others = [m for m in news if str(m.id) not in late]
-    return News([*others, event], [event], {**known, **record}, [*gone, *(removal(i) for i in late if i != event.id), *answer])
+    return SiftedInput([*others, event], [event], {**known, **record}, [*gone, *(removal(i) for i in late if i != event.id), *answer])
 
 
 def _asked_anew(event: BaseMessage, state: AgentState, session: Session) -> tuple[BaseMessage, dict[str, Message], list[Any]]:

@@ -6,14 +6,14 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
-from memgpt_agent.nodes.growing import Growing
+from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 
 Piece = tuple[str | None, str | None, str | None, int | None]
 
 
 def grown(*pieces: Piece) -> list[tuple[str, dict[str, Any]]]:
     """Return the calls of a stream of (name, arguments, id, index)."""
-    growing = Growing(1_000)
+    growing = StreamingAnswer(1_000)
     for name, arguments, call_id, index in pieces:
         growing.add(AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(name=name, args=arguments, id=call_id, index=index)]))
     assert not any(call.error for call in growing.calls())
@@ -59,7 +59,7 @@ def test_the_calls_of_a_stream_are_told_apart(pieces: list[Piece], calls: list[t
 
 def test_a_long_text_in_wrapped_pieces_is_counted_by_its_words() -> None:
     """A reply of 600 words in pieces of four characters, as the Responses API wraps them, is within 1,024 tokens."""
-    growing = Growing(1_024)
+    growing = StreamingAnswer(1_024)
     text = "word " * 600
     for start in range(0, len(text), 4):
         assert growing.add(AIMessageChunk(content=[{"type": "text", "text": text[start : start + 4], "index": 0, "annotations": []}]))
@@ -70,7 +70,7 @@ def test_a_long_text_in_wrapped_pieces_is_counted_by_its_words() -> None:
 def test_an_answer_that_grows_without_end_is_left() -> None:
     """Text, thoughts and arguments count alike; signatures do not."""
     for block in ({"type": "text", "text": "x" * 600}, {"type": "thinking", "thinking": "x" * 600}):
-        growing = Growing(64)
+        growing = StreamingAnswer(64)
         assert not growing.add(AIMessageChunk(content=[block]))
         assert growing.stop().reason == "endless"
-    assert Growing(64).add(AIMessageChunk(content=[{"type": "thinking", "thinking": "hm", "signature": "x" * 6_000}]))
+    assert StreamingAnswer(64).add(AIMessageChunk(content=[{"type": "thinking", "thinking": "hm", "signature": "x" * 6_000}]))

@@ -16,7 +16,7 @@ _SAID = ("text", "thinking", "reasoning", "refusal")
 """Keys of content blocks under which a model's own words stand; signatures, ids and encrypted contents are no part of its answer."""
 
 
-class Growing:
+class StreamingAnswer:
     """An answer while it comes; what has come so far is put together in time by its length."""
 
     def __init__(self, limit_tokens: int) -> None:

@@ -24,7 +24,7 @@ Turn = Callable[[str], AsyncGenerator[StreamEvent]]
 
 
 @dataclass
-class Speaker:
+class MessageRuns:
     """Takes what clients say to agents."""
 
     agents: OpenAgents
@@ -32,7 +32,7 @@ class Speaker:
     runs: Runs
     """Their runs."""
 
-    async def say(
+    async def send(
         self, agent_id: str, thread_id: str | None, body: Mapping[str, Any], *, background: bool = False, files: Sequence[dict[str, Any]] = ()
     ) -> LiveRun:
         """Begin the run of what a client sends.
@@ -45,7 +45,7 @@ class Speaker:
             files: what else is sent along, as content blocks.
 
         Raises:
-            Problem: 409 where the agent waits for a person and something else is said, 400 where it does not wait and an answer
+            HTTPProblem: 409 where the agent waits for a person and something else is said, 400 where it does not wait and an answer
                 comes, 404, 422.
         """
         agent, special = await asyncio.to_thread(self._opened, agent_id, thread_id, body)
@@ -61,7 +61,7 @@ class Speaker:
         request = {name: body[name] for name in kept if body.get(name) is not None}
         request |= {"otids": [one["otid"] for one in body.get("messages") or () if one.get("otid")]}
         if sent and not files:
-            request["content"] = [part for message in _spoken(body) for part in parts_of(message.get("content"))]
+            request["content"] = [part for message in _spoken(body) for part in content_blocks(message.get("content"))]
         turn: Turn = lambda run_id: agent.astream(text, event_id=run_id, attachments=sent)  # noqa: E731 - one expression, used once
         held = await asyncio.to_thread(self._held, agent_id, body)
         return await self.runs.start(
@@ -136,7 +136,7 @@ def said(body: Mapping[str, Any], *, alone: bool = False) -> str:
     """Return the text of what a client says; ``alone`` tells that files are sent along, which need no text.
 
     Raises:
-        Problem: it says nothing.
+        HTTPProblem: it says nothing.
     """
     texts = [text_of(message.get("content")) for message in _spoken(body)]
     text = "\n\n".join(text for text in texts if text.strip())
@@ -154,12 +154,12 @@ def attached(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the pictures that a client sends along, as content blocks; in Letta's form or in OpenAI's.
 
     Raises:
-        Problem: one of them is neither data nor an address on the web.
+        HTTPProblem: one of them is neither data nor an address on the web.
     """
-    return [block for message in _spoken(body) for part in parts_of(message.get("content")) if (block := _picture(part)) is not None]
+    return [block for message in _spoken(body) for part in content_blocks(message.get("content")) if (block := _picture(part)) is not None]
 
 
-def parts_of(content: Any) -> list[dict[str, Any]]:
+def content_blocks(content: Any) -> list[dict[str, Any]]:
     """Return the parts of a message's content; a text is one part."""
     if isinstance(content, list):
         return [dict(cast(Mapping[str, Any], part)) for part in cast(list[Any], content) if isinstance(part, Mapping)]

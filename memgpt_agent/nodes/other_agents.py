@@ -13,7 +13,7 @@ Others = Mapping[str, Mark]
 """What other agents noted on the messages that are new to this one, by the messages' ids."""
 
 
-def own_view(state: AgentState, session: Session) -> tuple[AgentState, Others]:
+def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Others]:
     """Return the state as the session's agent sees it, and what other agents noted on messages that are new to it.
 
     A message carries a note of each agent that has received it. This agent's own notes stand alone in what is returned; without

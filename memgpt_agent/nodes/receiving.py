@@ -29,9 +29,9 @@ from memgpt_agent.events import (
 )
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, RecallMemory, Role, is_pause, line_of
-from memgpt_agent.nodes.company import Others, as_event
 from memgpt_agent.nodes.corrected import QueueEdits
-from memgpt_agent.nodes.past import give_up_branch, remember_ids, sifted
+from memgpt_agent.nodes.other_agents import Others, as_event
+from memgpt_agent.nodes.past_messages import give_up_branch, remember_ids, sift_input
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id, reply_message, speaks
 from memgpt_agent.nodes.uploads import keep_attachments
@@ -52,7 +52,7 @@ def receive(edits: QueueEdits, session: Session, others: Others, config: Runnabl
     A run that brings nothing new but a person's edited message is asked that message anew.
     """
     now, running = session.resources.clock(), edits.state.get("turn")
-    new = sifted(_fresh(edits.state, session, now, others), edits, session, config)
+    new = sift_input(_fresh(edits.state, session, now, others), edits, session, config)
     if not new.wakers:
         marked = [with_mark(m, Mark(kind="history", time=stamp(now))) for m in new.messages]
         goes_on = running if running and not running["over"] and not new.gone else None

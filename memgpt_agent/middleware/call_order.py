@@ -11,7 +11,7 @@ WAIT_SECONDS = 5.0
 """A call waits so long for those before it; one that another middleware holds back stops no other for good."""
 
 
-class InOrder:
+class CallOrder:
     """Lets a call begin when those before it are done; threads wait in one way, asyncio tasks in another."""
 
     def __init__(self) -> None:
