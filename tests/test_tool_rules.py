@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.types import Command
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langgraph.types import Command, interrupt
 
 from memgpt_agent import AgentResponse, MemGPTAgent
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.nodes.approval import MAX_ANSWERS
+from memgpt_agent.prompts import INTERRUPTED
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
 from memgpt_agent.tools.rules import (
     RULES,
@@ -135,6 +138,7 @@ def test_rules_are_stored_as_data_and_read_back() -> None:
     rules = [
         InitRule("look"), ChildRule("look", ("buy", "sell")), ParentRule("look", ("buy",)), ConditionalRule("look", {"cheap": "buy"}, "sell"),
         ContinueRule("look"), TerminalRule("sell"), MaxCountRule("buy", 3), RequiredBeforeExitRule("look"), RequiresApprovalRule("buy"),
+        RequiresApprovalRule("sell", refuse_by_default=True),
     ]  # fmt: skip
     assert rules_from_data(rules_to_data(rules)) == rules
     assert {type(rule) for rule in rules} == set(RULES.values())
@@ -382,9 +386,9 @@ def test_an_interrupt_is_what_inboxes_expect_and_their_older_answers_are_read(tm
     with trader(tmp_path, [call("buy", what="tea"), say("Bought.")], [RequiresApprovalRule("buy")]) as agent:
         agent.step("Get tea.")
         config: Any = {"configurable": {"thread_id": "ann"}}
-        (interrupt,) = agent.graph.get_state(config).interrupts
-        assert interrupt.value["action_requests"] == [{"name": "buy", "args": {"what": "tea"}, "description": ""}]
-        assert interrupt.value["review_configs"] == [
+        (waiting,) = agent.graph.get_state(config).interrupts
+        assert waiting.value["action_requests"] == [{"name": "buy", "args": {"what": "tea"}, "description": ""}]
+        assert waiting.value["review_configs"] == [
             {"action_name": "buy", "allowed_decisions": ["approve", "edit", "reject"]}
         ]
         agent.graph.invoke(Command(resume=[{"type": "accept"}]), config, context=agent.context)  # type: ignore[call-overload]
@@ -399,13 +403,61 @@ def test_an_answer_that_is_no_decision_leaves_the_call_waiting(tmp_path: Path) -
             with pytest.raises(ConfigurationError):
                 list(agent.decide(wrong))
         config: Any = {"configurable": {"thread_id": "ann"}}
-        for wrong in ("perhaps", {"decisions": []}, 7):
+        two = {"decisions": [{"type": "approve"}, {"type": "reject"}]}
+        for wrong in ("perhaps", {"decisions": []}, 7, "", {"type": "respond"}, two, {"type": "edit", "args": None}):
             agent.graph.invoke(Command(resume=wrong), config, context=agent.context)
-            (interrupt,) = agent.graph.get_state(config).interrupts
-            assert f"{wrong!r} is no decision" in interrupt.value["action_requests"][0]["description"]
+            (waiting,) = agent.graph.get_state(config).interrupts
+            assert f"{wrong!r} is no decision" in waiting.value["action_requests"][0]["description"]
         assert done == []
         assert agent.approve().message == "Bought."
         assert done == ["bought tea"]
+
+
+def test_a_form_that_is_sent_as_it_is_refuses_where_the_rule_says_so(tmp_path: Path) -> None:
+    """Clients are offered no plain approval: Agent Chat UI sends that for a rejection without a reason. An unchanged edit approves."""
+    rules = [RequiresApprovalRule("buy", refuse_by_default=True)]
+    with trader(tmp_path, [call("buy", what="tea"), say("Bought.")], rules) as agent:
+        agent.step("Get tea.")
+        config: Any = {"configurable": {"thread_id": "ann"}}
+        (waiting,) = agent.graph.get_state(config).interrupts
+        assert waiting.value["review_configs"] == [{"action_name": "buy", "allowed_decisions": ["edit", "reject"]}]
+        edited = {"decisions": [{"type": "edit", "edited_action": waiting.value["action_requests"][0]}]}
+        agent.graph.invoke(Command(resume=edited), config, context=agent.context)
+        assert done == ["bought tea"]
+
+
+CLAIM = "Successfully handled tool call."
+
+
+@pytest.mark.parametrize(("claim_id", "beside"), [("do-not-render-1", True), ("do-not-render-1", False), ("told", True), ("told", False)])
+def test_a_client_that_says_a_waiting_call_was_done_is_not_believed(tmp_path: Path, claim_id: str, beside: bool) -> None:
+    """Agent Chat UI adds such a result to a message that a person writes instead of a decision. The agent is told that nothing was done."""
+    with trader(tmp_path, [call("buy", what="tea"), say("Then not.")], [RequiresApprovalRule("buy")]) as agent:
+        waiting = agent.step("Get tea.").approval
+        assert waiting is not None
+        claim = ToolMessage(CLAIM, tool_call_id=waiting.call_id, id=claim_id, name="buy")
+        config: Any = {"configurable": {"thread_id": "ann"}}
+        told: list[Any] = [claim, HumanMessage("Stop, I said nothing of tea.")] if beside else [claim]
+        given: Any = {"messages": told}
+        queue = agent.graph.invoke(given, config, context=agent.context)["messages"]
+        assert [m.text for m in queue if m.type == "tool"] == [INTERRUPTED, "Sent."]
+        assert (done, queue[-1].text, agent.approval) == ([], "Then not.", None)
+
+
+def test_a_clients_answer_to_a_tools_own_question_is_its_result(tmp_path: Path) -> None:
+    """assistant-ui sends a result as a message of its own where a tool asks; no rule wants an approval here."""
+
+    @tool
+    def ask_size(of: str) -> str:
+        """Ask for a size."""
+        return str(interrupt(f"How big is {of}?"))
+
+    with trader(tmp_path, [call("ask_size", of="tea"), say("Big.")], tools=[ask_size]) as agent:
+        asked = agent.step("Get tea.").interrupts[0]
+        config: Any = {"configurable": {"thread_id": "ann"}}
+        answer = ToolMessage("XL", tool_call_id=asked.call_id, id="told", name="ask_size")
+        queue = agent.graph.invoke({"messages": [answer]}, config, context=agent.context)["messages"]
+        assert [m.text for m in queue if m.type == "tool"] == ["XL", "Sent."]
 
 
 def test_nobody_is_asked_for_ever(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ class Decision:
         return REJECTED.format(reason=self.reason.strip() or "no reason was given")
 
 
-def ask(name: str, arguments: Mapping[str, Any], call_id: str, description: str) -> Decision:
+def ask(
+    name: str, arguments: Mapping[str, Any], call_id: str, description: str, *, refuse_by_default: bool = False
+) -> Decision:
     """Stop the graph until somebody decides; return the decision.
 
     The request is LangChain's for human-in-the-loop: ``action_requests`` and ``review_configs``, with our ``call_id`` beside them. It is
@@ -41,13 +43,17 @@ def ask(name: str, arguments: Mapping[str, Any], call_id: str, description: str)
 
     To what is no decision the same is asked again, with what was wrong in the description. An error instead would be for good: LangGraph
     keeps an answer with the step and gives it again, first, whatever the client resumes with next.
+
+    Agent Chat UI begins with ``approve`` where that is offered, and sends it for a rejection whose reason was left empty:
+    with ``refuse_by_default`` it is not offered.
     """
+    offered = [one for one in DECISIONS if not (refuse_by_default and one == "approve")]
     problem = ""
     for _ in range(MAX_ANSWERS):
         shown = f"{problem}\n\n{description}".strip() if problem else description
         request = {
             "action_requests": [{"name": name, "args": dict(arguments), "description": shown}],
-            "review_configs": [{"action_name": name, "allowed_decisions": list(DECISIONS)}],
+            "review_configs": [{"action_name": name, "allowed_decisions": offered}],
             "call_id": call_id,
         }
         try:
@@ -66,7 +72,8 @@ def decision_of(answer: Any, name: str) -> Decision:
     given: Any = _written(answer) if isinstance(answer, str) else answer
     given = cast(dict[str, Any], given).get("decisions", given) if isinstance(given, dict) else given
     if isinstance(given, list):
-        given = cast(list[Any], given)[0] if given else None
+        decisions = cast(list[Any], given)
+        given = decisions[0] if len(decisions) == 1 else None  # of several, none is told to be this call's
     if isinstance(given, str):
         given = {"type": given.strip().lower()}
     if not isinstance(given, dict):

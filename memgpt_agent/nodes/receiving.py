@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -51,6 +52,37 @@ def receive(edits: QueueEdits, session: Session, others: Others, config: Runnabl
 
     A run that brings nothing new but a person's edited message is asked that message anew.
     """
+    false = _false_results(edits.state, session)
+    if not false:
+        return _received_of(edits, session, others, config)
+    state: AgentState = {**edits.state, "messages": [m for m in edits.state["messages"] if m not in false]}
+    messages, turn = _received_of(replace(edits, state=state), session, others, config)
+    closed = close_open_calls(state, session) if turn is state.get("turn") else []
+    return cast(list[AnyMessage], [*(removal(str(m.id)) for m in false), *closed, *messages]), turn
+
+
+def _false_results(state: AgentState, session: Session) -> list[AnyMessage]:
+    """Return a client's results of open calls that only the agent carries out: they say that something was done which was not.
+
+    Agent Chat UI sends one ("Successfully handled tool call.") for each call that waits for a person who writes a message instead of
+    a decision. Another client's result of a tool from elsewhere, for which no rule wants an approval, is the call's result.
+    """
+    own = {c["id"]: c["name"] for m in state["messages"] if isinstance(m, AIMessage) and mark_of(m) for c in m.tool_calls}
+    results = [m for m in state["messages"] if isinstance(m, ToolMessage) and m.tool_call_id in own]
+    noted = {m.tool_call_id for m in results if mark_of(m)}
+    tools, rules = session.resources.tools, session.resources.rules
+
+    def is_false(message: ToolMessage) -> bool:
+        name = own[message.tool_call_id]
+        elsewhere = name in tools.names and tools.get(name).act is None
+        return not elsewhere or rules.needs_approval(name) or str(message.id).startswith(HIDDEN)
+
+    return [m for m in results if not mark_of(m) and m.tool_call_id not in noted and is_false(m)]
+
+
+def _received_of(
+    edits: QueueEdits, session: Session, others: Others, config: RunnableConfig
+) -> tuple[list[AnyMessage], Turn | None]:
     now, running = session.resources.clock(), edits.state.get("turn")
     new = sift_input(_fresh(edits.state, session, now, others), edits, session, config)
     if not new.wakers:

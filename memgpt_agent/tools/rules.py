@@ -152,6 +152,9 @@ class RequiresApprovalRule(ToolRule):
     """A call of this tool waits for a person, who approves, edits or rejects it."""
 
     kind = "requires_approval"
+    refuse_by_default: bool = False
+    """Whether clients are offered no plain approval, so that a form which is sent as it is refuses; to carry the call out, one sends an
+    edit, which need not change anything. What a program sends as an approval counts as one."""
 
     def describe(self) -> str:
         """Return the rule as the model reads it."""
@@ -249,6 +252,10 @@ class Rulebook:
         """Whether a person decides on each call of this tool."""
         return any(r.tool == name and isinstance(r, RequiresApprovalRule) for r in self.rules)
 
+    def refuses_by_default(self, name: str) -> bool:
+        """Whether clients are offered no plain approval of this tool's calls."""
+        return any(r.tool == name and isinstance(r, RequiresApprovalRule) and r.refuse_by_default for r in self.rules)
+
     def describe(self) -> str:
         """Return the rules as the model reads them; empty where there are none."""
         lines = [text for rule in self.rules if (text := rule.describe())]
@@ -257,7 +264,7 @@ class Rulebook:
 
 def rules_to_data(rules: Sequence[ToolRule]) -> list[dict[str, Any]]:
     """Return rules as JSON's types: each with its ``kind`` and its fields."""
-    return [{"kind": rule.kind, **{k: _thawed(v) for k, v in asdict(rule).items()}} for rule in rules]
+    return [{"kind": rule.kind, **{k: _thawed(v) for k, v in asdict(rule).items() if v is not False}} for rule in rules]
 
 
 def rules_from_data(data: Sequence[Mapping[str, Any]]) -> list[ToolRule]:
@@ -306,6 +313,8 @@ def _is_right(name: str, value: Any) -> bool:
             return value is None or isinstance(value, str)
         case "limit":
             return isinstance(value, int) and not isinstance(value, bool)
+        case "refuse_by_default":
+            return isinstance(value, bool)
         case _:
             return isinstance(value, str)
 

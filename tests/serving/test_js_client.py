@@ -1,4 +1,4 @@
-"""LangChain's JS SDK in Node against the real server: the words of a reply, and what is taken back."""
+"""LangChain's JS SDK in Node against the real server: the words of a reply, what is taken back, and what useStream shows of a turn."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 FOLDER = os.environ.get("MEMGPT_TEST_NODE", "")
-"""A folder in which ``npm install @langchain/langgraph-sdk`` was run; tests install nothing from the network."""
+"""The folder that ``scripts/test_clients.sh`` makes; tests install nothing from the network."""
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(
@@ -49,3 +49,27 @@ def test_the_js_client_takes_a_rejected_draft_back(server: Any, held: Any) -> No
     assert any("draft" in state[0][1] for state in shown if state)
     assert [] in shown
     assert shown[-1] == [[reply["id"], reply["content"]]] == [[reply["id"], "Nice to meet you!"]]
+
+
+def chatted(server: Any, graph: str, *texts: str) -> tuple[list[list[str]], dict[str, Any]]:
+    """Chat by ``useStream`` in React; return what Agent Chat UI's rules show, change by change, and the end."""
+    program = str(Path(__file__).with_name("shown.mjs"))
+    command = ["node", program, FOLDER, server.url, graph, *texts]
+    *shown, end = map(json.loads, subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.splitlines())
+    return shown, end
+
+
+def test_a_turn_shows_its_reply_once(server: Any) -> None:
+    """No card of the speaking at any moment, words as they come, and a card for what else was done, by rules read in Agent Chat UI's source."""
+    shown, end = chatted(server, "memgpt", "Hi, I'm Alice", "say hello")
+    edit = ["card: core_memory_append", "card: result of core_memory_append"]
+    assert end == {"shown": ["Hi, I'm Alice", *edit, "Nice to meet you!", "say hello", "re hello"], "waiting": 0}
+    assert not any("send_message" in line for lines in shown for line in lines)
+    assert len({lines[-1] for lines in shown if len(lines) == 4}) > 2  # the reply grew
+
+
+def test_a_question_stands_beside_the_last_message_that_is_shown(server: Any) -> None:
+    """A form is shown there; the next message gives the call up, and the agent is told that it was not carried out."""
+    assert chatted(server, "careful", "file the invoice")[1] == {"shown": ["file the invoice", "card: archival_memory_insert"], "waiting": 1}
+    shown = chatted(server, "careful", "file the invoice", "say stop")[1]["shown"]
+    assert shown == ["file the invoice", "card: archival_memory_insert", "card: result of archival_memory_insert", "say stop", "re stop"]

@@ -63,7 +63,9 @@ def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, str]:
         validated(resources.tools.get(call.name), call.parsed.arguments)
     except ToolError as error:
         return call, str(error)
-    decision = ask(call.name, call.parsed.arguments, call.id, call.parsed.thinking)
+    decision = ask(
+        call.name, call.parsed.arguments, call.id, call.parsed.thinking, refuse_by_default=resources.rules.refuses_by_default(call.name)
+    )
     if decision.arguments is not None:
         call = replace(call, parsed=replace(call.parsed, arguments=decision.arguments), edited=True)
     return call, decision.refusal if decision.type == "reject" else ""
