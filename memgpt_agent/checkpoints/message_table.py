@@ -70,12 +70,14 @@ class Row:
     """Type and bytes by their digests, of the messages that have to be written."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Kept:
     message: Any
-    """As it is read: not a message where its class may not be restored."""
+    """As it is read: not a message where its class may not be restored. It is never handed out."""
     type: str
     stored: bytes
+    shared: Any = None
+    """The copy that all trusted readers are given."""
 
 
 class MessageTable:
@@ -83,6 +85,9 @@ class MessageTable:
 
     A message is known again by being the same object, unchanged, or by its bytes. What is handed out is a copy: whoever
     changes it changes nothing here, and when a changed message is stored it is stored as it is then.
+
+    Whoever is trusted to change no message in place is given the same objects at each read, and they are known by identity alone.
+    Should one be changed all the same, the next read gives a fresh copy of what is stored (ADR 0220).
     """
 
     def __init__(self) -> None:
@@ -92,7 +97,7 @@ class MessageTable:
         self._lock = threading.Lock()
 
     def split(
-        self, checkpoint: Mapping[str, Any], serde: SerializerProtocol, there: frozenset[bytes] = frozenset()
+        self, checkpoint: Mapping[str, Any], serde: SerializerProtocol, there: frozenset[bytes] = frozenset(), *, trusted: bool = False
     ) -> Row | None:
         """Return how a checkpoint is stored; ``None`` where no channel holds a list of messages.
 
@@ -100,12 +105,13 @@ class MessageTable:
             checkpoint: as LangGraph gives it.
             serde: writes it.
             there: digests of messages that are in the file already.
+            trusted: whether nobody changes in place what was read or stored before.
         """
         values: dict[str, Any] = checkpoint["channel_values"]
         queues = queues_in(values)
         if not queues:
             return None
-        named, messages = self.parted(queues, serde, there)
+        named, messages = self.parted(queues, serde, there, trusted=trusted)
         digests = [digest for of in named.values() for digest in of]
         rest = {
             **checkpoint,
@@ -116,11 +122,12 @@ class MessageTable:
         return Row(head + serde.dumps_typed(rest)[1], frozenset(digests), messages)
 
     def parted(
-        self, queues: Mapping[str, list[BaseMessage]], serde: SerializerProtocol, there: frozenset[bytes] = frozenset()
+        self, queues: Mapping[str, list[BaseMessage]], serde: SerializerProtocol, there: frozenset[bytes] = frozenset(), *,
+        trusted: bool = False,
     ) -> tuple[dict[str, list[bytes]], Mapping[bytes, tuple[str, bytes]]]:
         """Return the digests of each queue's messages, in order, and by digest those that are not ``there`` as they are stored."""
         with self._lock:
-            named = {name: self._digests(queue, serde) for name, queue in queues.items()}
+            named = {name: self._digests(queue, serde, trusted) for name, queue in queues.items()}
             new = {digest for digests in named.values() for digest in digests} - there
             messages = {digest: (self._kept[digest].type, self._kept[digest].stored) for digest in new}
             self._shrink()
@@ -137,7 +144,7 @@ class MessageTable:
             return [digest for digest in dict.fromkeys(digests) if digest not in self._kept]
 
     def join(
-        self, checkpoint: dict[str, Any], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol
+        self, checkpoint: dict[str, Any], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol, *, trusted: bool = False
     ) -> bool:
         """Put the messages back into a loaded checkpoint; return whether all were there.
 
@@ -145,9 +152,10 @@ class MessageTable:
             checkpoint: as the serializer gave it; changed in place.
             read: type and bytes of the messages that were missing.
             serde: reads the bytes.
+            trusted: whether the reader changes no message in place, and may be given the same objects as others of its kind.
         """
         sizes, digests = checkpoint.pop(_QUEUES, ({}, ()))
-        loaded = self.loaded(digests, read, serde)
+        loaded = self.loaded(digests, read, serde, trusted=trusted)
         if loaded is None:
             return False
         at = 0
@@ -157,23 +165,31 @@ class MessageTable:
         return True
 
     def loaded(
-        self, digests: Iterable[bytes], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol
+        self, digests: Iterable[bytes], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol, *, trusted: bool = False
     ) -> list[Any] | None:
-        """Return copies of the messages of these digests; ``None`` where one is neither known nor among those ``read``."""
+        """Return the messages of these digests; ``None`` where one is neither known nor among those ``read``.
+
+        They are copies, unless the reader is ``trusted`` as :meth:`join` says.
+        """
         loaded: list[Any] = []
         with self._lock:
             for digest in digests:
                 if digest not in self._kept and digest not in read:
                     return None
-                loaded.append(self._copy(digest, read.get(digest), serde))
+                loaded.append(self._handed_out(digest, read.get(digest), serde, trusted))
             self._shrink()
         return loaded
 
-    def _digests(self, messages: Sequence[BaseMessage], serde: SerializerProtocol) -> list[bytes]:
+    def _digests(self, messages: Sequence[BaseMessage], serde: SerializerProtocol, trusted: bool) -> list[bytes]:
         seen, kept, digests = self._seen, self._kept, list[bytes]()
         for message in messages:  # for nearly all of a queue, at every step: as little as can be is done here
             known = seen.get(id(message))
-            if known is not None and known[0]() is message and known[1] in kept and _same(kept[known[1]].message, message):
+            if (
+                known is not None
+                and known[0]() is message
+                and known[1] in kept
+                and (trusted or _same(kept[known[1]].message, message))
+            ):
                 digests.append(known[1])
             else:
                 digests.append(self._stored(message, serde))
@@ -187,15 +203,18 @@ class MessageTable:
         self._see(message, digest)
         return digest
 
-    def _copy(self, digest: bytes, read: tuple[str, bytes] | None, serde: SerializerProtocol) -> Any:
+    def _handed_out(self, digest: bytes, read: tuple[str, bytes] | None, serde: SerializerProtocol, trusted: bool) -> Any:
         if digest not in self._kept:
             kind, stored = cast(tuple[str, bytes], read)
             self._keep(digest, serde.loads_typed((kind, stored)), kind, stored)
         kept = self._kept[digest]
         self._kept.move_to_end(digest)
+        if trusted and kept.shared is not None and _same(kept.message, kept.shared):
+            return kept.shared
         copy = _copied(kept.message)
         if isinstance(copy, BaseMessage):
             self._see(copy, digest)
+            kept.shared = copy if trusted else kept.shared
         return copy
 
     def _keep(self, digest: bytes, message: Any, kind: str, stored: bytes) -> None:

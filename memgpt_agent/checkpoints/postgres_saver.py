@@ -166,17 +166,20 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         for _ in range(_READS):
             found = self._database.patient(lambda: PostgresSaver.get_tuple(self, config))
-            if found is None or self._joined(str(found.config.get("configurable", {})["thread_id"]), found.checkpoint["channel_values"]):
+            if found is None:
+                return None
+            thread_id, trusted = str(found.config.get("configurable", {})["thread_id"]), FENCE in config.get("configurable", {})
+            if self._joined(thread_id, found.checkpoint["channel_values"], trusted=trusted):
                 return found
         raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({config.get('configurable')}). Restore a copy.")
 
-    def _joined(self, thread_id: str, values: dict[str, Any]) -> bool:
+    def _joined(self, thread_id: str, values: dict[str, Any], *, trusted: bool = False) -> bool:
         """Put the messages in the place of their digests; return whether all were there."""
         queues = {name: value.digests for name, value in values.items() if isinstance(value, _Named)}
         missing = self._messages.unknown(digest for digests in queues.values() for digest in digests)
         read = self._read_messages(thread_id, missing) if missing else {}
         for name, digests in queues.items():
-            messages = self._messages.loaded(digests, read, self.serde)
+            messages = self._messages.loaded(digests, read, self.serde, trusted=trusted)
             if messages is None:
                 return False
             values[name] = messages
@@ -201,7 +204,7 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
         row, blobs = _parted(checkpoint)
         queues = queues_in(blobs)
         there = self._rows.messages_of(thread_id, namespace, parent)
-        named, messages = self._messages.parted(queues, self.serde, there)
+        named, messages = self._messages.parted(queues, self.serde, there, trusted=FENCE in where)
         rows = self._blob_rows(thread_id, namespace, blobs, named, new_versions)
         about = Jsonb(_storable(dict(get_serializable_checkpoint_metadata(config, metadata))))
 
@@ -215,7 +218,7 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
                 )
                 known = {digest for digests in named.values() for digest in digests}
                 if len(messages) < len(known) and not _stands(connection, thread_id, namespace, parent):
-                    _insert_messages(cursor, thread_id, self._messages.parted(queues, self.serde)[1])
+                    _insert_messages(cursor, thread_id, self._messages.parted(queues, self.serde, trusted=FENCE in where)[1])
 
         self._write(thread_id, where.get(FENCE), put)
         kept = frozenset(digest for digests in named.values() for digest in digests)

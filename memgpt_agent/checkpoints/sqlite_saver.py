@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -45,7 +46,9 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
     """LangGraph's SQLite saver, for sync and async graphs alike, in several threads, event loops and processes.
 
     One connection behind one lock. The async methods do the same in a thread, so nothing is bound to an event loop. A
-    commit is on disk when it returns (WAL, ``synchronous=FULL``). A message is stored once, however many checkpoints of
+    commit is on disk when it returns (WAL, ``synchronous=FULL``), but for two kinds in a turn of ours that holds a fence: the
+    input's checkpoint, and what a step writes before its checkpoint. They outlive the process at once, and a power failure with the
+    commit that follows them before the next step begins (ADR 0220). A message is stored once, however many checkpoints of
     its thread hold it; everything else of the state is in each checkpoint.
 
     Limits:
@@ -91,7 +94,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         try:
             with self.lock:
                 self.setup()
-                with closing(self.conn.cursor()) as cursor:
+                with closing(self.conn.cursor()) as cursor, self._waiting_for_disk(transaction):
                     try:
                         pass_fence(cursor, getattr(self._writing, "fenced", None))
                         yield cursor
@@ -104,19 +107,36 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
             raise explained(error, self.path) from error
 
     @contextmanager
-    def _fenced(self, config: RunnableConfig) -> Generator[None]:
-        """Let the writes of this thread of execution pass the config's fence, each in its own transaction."""
+    def _waiting_for_disk(self, transaction: bool) -> Generator[None]:
+        """Have the commit wait for the disk, unless this thread of execution is writing what the next commit takes along."""
+        if not transaction or not getattr(self._writing, "followed", False):
+            yield
+            return
+        self.conn.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self.conn.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _fenced(self, config: RunnableConfig, *, followed: bool = False) -> Generator[None]:
+        """Let the writes of this thread of execution pass the config's fence, each in its own transaction.
+
+        Args:
+            config: of the run.
+            followed: whether another write follows before anything is done that leaves this file. It then waits for the disk for both.
+        """
         where = config.get("configurable", {})
         fence: Fence | None = where.get(FENCE)
         if fence is None:
             yield
             return
         fence.check()
-        self._writing.fenced = (str(where["thread_id"]), fence)
+        self._writing.fenced, self._writing.followed = (str(where["thread_id"]), fence), followed
         try:
             yield
         finally:
-            self._writing.fenced = None
+            self._writing.fenced, self._writing.followed = None, False
 
     def raise_fence(self, fence: Fence) -> None:
         """Refuse from now on what an earlier holder of the fence's conversation may still write."""
@@ -205,7 +225,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        with self._fenced(config):
+        with self._fenced(config, followed=metadata.get("source") == "input"):  # the first step's checkpoint comes at once
             return self._put(config, checkpoint, metadata, new_versions)
 
     def _put(
@@ -218,7 +238,8 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         values = cast(Mapping[str, Any], checkpoint)
         where = config.get("configurable", {})
         thread_id, namespace, parent = str(where["thread_id"]), str(where["checkpoint_ns"]), where.get("checkpoint_id")
-        row = self._messages.split(values, self.serde, self._rows.messages_of(thread_id, namespace, parent))
+        trusted = FENCE in where
+        row = self._messages.split(values, self.serde, self._rows.messages_of(thread_id, namespace, parent), trusted=trusted)
         if row is None:
             return super().put(config, checkpoint, metadata, new_versions)
         about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
@@ -229,7 +250,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
                 (thread_id, namespace, checkpoint["id"], parent, ROW_TYPE, row.value, about),
             )
             if len(row.messages) < len(row.digests) and not _stands(cursor, thread_id, namespace, parent):
-                row = cast(Row, self._messages.split(values, self.serde))  # the parent was pruned, maybe with its messages
+                row = cast(Row, self._messages.split(values, self.serde, trusted=trusted))  # the parent was pruned, maybe with its messages
             write_messages(cursor, thread_id, row.messages)
         self._rows.note(thread_id, namespace, checkpoint["id"], row.digests)
         keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
@@ -247,7 +268,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
             if missing:
                 with self.cursor(transaction=False) as cursor:
                     read = read_messages(cursor, thread_id, missing)
-            if self._messages.join(checkpoint, read, self.serde):
+            if self._messages.join(checkpoint, read, self.serde, trusted=FENCE in config.get("configurable", {})):
                 return found
         raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({config.get('configurable')}). Restore a copy.")
 
@@ -304,7 +325,8 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        with self._fenced(config):
+        # A question to a person is the last that a run writes; what a step did is followed by the step's checkpoint.
+        with self._fenced(config, followed=not any(channel in WRITES_IDX_MAP for channel, _ in writes)):
             super().put_writes(config, writes, task_id, task_path)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
@@ -47,8 +48,9 @@ class _MemorySections:
         sections = {f"section {s.name}": s.render(session.memory) for s in session.resources.sections}
         return cls(session, {f"block {b.label}": b for b in blocks}, {key: text for key, text in sections.items() if text})
 
+    @cached_property
     def digests(self) -> dict[str, str]:
-        """Return what tells one text of a part from another."""
+        """What tells one text of a part from another."""
         rows = {key: repr(row_of(block)) for key, block in self.blocks.items()}
         return {key: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] for key, text in {**rows, **self.sections}.items()}
 
@@ -89,12 +91,16 @@ def bring_up_to_date(
     model is told so there as well.
     """
     parts, sent = _MemorySections.of(session, blocks), sent_memory(state, session)
-    if sent is not None and not anew and _still_fits(session, state, blocks, sent) and not _revised(session, messages, parts, sent):
-        riders = _with_new_notes(session, messages, parts, sent, turn, state.get("summary"), last=last)
-        if riders is not None:
-            return sent, riders
+    if sent is not None and not anew and _still_fits(session, state, blocks, sent):
+        known = shown(messages, sent)
+        notes = None
+        if not _revised(session, parts, known):
+            notes = _with_new_notes(session, messages, parts, sent, known, turn, state.get("summary"), last=last)
+        if notes is not None:
+            return sent, notes
     made = folded(session, state, messages, blocks)
-    return made, _with_new_notes(session, messages, parts, made, turn, state.get("summary"), last=last) or []
+    known = shown(messages, made)
+    return made, _with_new_notes(session, messages, parts, made, known, turn, state.get("summary"), last=last) or []
 
 
 def folded(session: Session, state: AgentState, messages: Sequence[AnyMessage], blocks: Sequence[Block]) -> SentMemory:
@@ -105,7 +111,7 @@ def folded(session: Session, state: AgentState, messages: Sequence[AnyMessage], 
         fold=1 + max([sent["fold"] if sent else 0, *numbers]),
         message_tokens=_message_tokens(session),
         sections=memory_sections(session, blocks, state.get("summary")),
-        known=_MemorySections.of(session, blocks).digests(),
+        known=_MemorySections.of(session, blocks).digests,
     )
 
 
@@ -122,16 +128,16 @@ def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], se
     return over_tokens(session, sent["sections"], summary) <= 0 or memory_sections(session, blocks, summary) == sent["sections"]
 
 
-def _revised(session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory) -> bool:
+def _revised(session: Session, parts: _MemorySections, known: Mapping[str, str]) -> bool:
     """Whether the owner has corrected a block since it was sent: what it said before may be what nobody is to be shown again."""
-    known, now = shown(messages, sent), parts.digests()
+    now = parts.digests
     changed = [key for key in {*known, *now} if key.startswith("block ") and known.get(key, "") != now.get(key, "")]
     return any(session.memory.core.was_revised(key.removeprefix("block ")) for key in changed)
 
 
 def _with_new_notes(
-    session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory, turn: Turn, summary: Summary | None, *,
-    last: bool,
+    session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory, known: Mapping[str, str], turn: Turn,
+    summary: Summary | None, *, last: bool,
 ) -> list[AnyMessage] | None:  # fmt: skip
     """Return the messages with what newly rides with them; ``None`` if that would be too much."""
     changed: dict[str, SideNotes] = {}
@@ -139,7 +145,6 @@ def _with_new_notes(
     if event is not None and (noted := _notes(session, messages, event, sent, turn)) is not None:
         changed[turn["id"]] = noted
     carrier = _carrier(messages)
-    known = shown(messages, sent)
     news = _news(parts, known)
     if last and known.get(_LAST) != turn["id"]:
         news[_LAST] = LAST_STEP
@@ -147,7 +152,7 @@ def _with_new_notes(
         return None
     if news and carrier is not None:
         notes = changed.get(str(carrier.id)) or side_notes_of(carrier, sent["fold"])
-        now = {_LAST: turn["id"], **parts.digests()}
+        now = {_LAST: turn["id"], **parts.digests}
         changed[str(carrier.id)] = {
             **notes, "fold": sent["fold"], "told": [*notes.get("told", []), *news.values()],
             "parts": {**notes.get("parts", {}), **{key: now.get(key, "") for key in news}},
@@ -157,7 +162,7 @@ def _with_new_notes(
 
 def _news(parts: _MemorySections, known: Mapping[str, str]) -> dict[str, str]:
     """Return what the model is to be told of what it was sent otherwise, by the part that it is about."""
-    now = parts.digests()
+    now = parts.digests
     news = {key: parts.change_text(key, new=not known.get(key)) for key, digest in now.items() if known.get(key) != digest}
     return news | {key: parts.change_text(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
 

@@ -6,6 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from memgpt_agent.store.outage import CATCH_UP_DOCS, Outage
 
+_HELD_BACK_SECONDS = 0.05
+"""Embedding takes the processor from what leads to the model's call; by then the model is at work, or somebody waits for the vectors."""
+
 
 class EmbeddingLater:
     """Embeds the documents that wait for their vectors, in one thread, all that wait at once; shared by all views of one store.
@@ -23,19 +26,23 @@ class EmbeddingLater:
         self._queued: Future[None] | None = None
         self._latest: Future[None] | None = None
         self._closed = False
+        self._wanted = threading.Event()
 
     def begin(self) -> None:
-        """See that what has been written so far gets its vectors."""
+        """See that what has been written so far gets its vectors, in a moment or as soon as :meth:`wait` is called."""
         with self._lock:
             if self._closed or self._queued is not None:
                 return
+            self._wanted.clear()
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(1, thread_name_prefix="memgpt-vectors")
             self._latest = self._queued = self._executor.submit(self._run)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Wait until all that :meth:`begin` was called for has been tried; whether that was within the timeout."""
-        latest = self._latest
+        with self._lock:
+            latest = self._latest
+            self._wanted.set()
         if latest is None:
             return True
         try:
@@ -48,10 +55,12 @@ class EmbeddingLater:
         """Finish what was begun, and take no more."""
         with self._lock:
             self._closed, executor = True, self._executor
+            self._wanted.set()
         if executor is not None:
             executor.shutdown()
 
     def _run(self) -> None:
+        self._wanted.wait(_HELD_BACK_SECONDS)
         with self._lock:
             self._queued = None
         self._outage.pending = True

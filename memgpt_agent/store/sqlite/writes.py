@@ -129,7 +129,7 @@ class Writer:
                 self._doc_high[old.namespace_id] = doc
                 moved.append((doc, old.item))
         self._flush()
-        self._connection.executemany("UPDATE items SET doc = ? WHERE id = ?", moved)
+        self._many("UPDATE items SET doc = ? WHERE id = ?", moved)
         self._connection.execute("DELETE FROM pending WHERE doc NOT IN (SELECT id FROM docs)")
         return len(moved)
 
@@ -204,7 +204,7 @@ class Writer:
         return doc
 
     def _flush(self) -> None:
-        many = self._connection.executemany
+        many = self._many
         self._tag_index.flush()
         if self._buried or self._deleted:
             self._flush_deleted()
@@ -226,7 +226,7 @@ class Writer:
         many("UPDATE namespaces SET doc_high = ? WHERE id = ?", [(high, ns) for ns, high in self._doc_high.items()])
 
     def _flush_deleted(self) -> None:
-        many = self._connection.executemany
+        many = self._many
         # Ascending: FTS5 writes out what it has gathered whenever a rowid is lower than the one before.
         self._buried.sort()
         docs = [(doc,) for doc, _ in self._buried]
@@ -236,6 +236,10 @@ class Writer:
         many("DELETE FROM items WHERE id = ?", self._deleted)
         if self._buried:
             record(self._connection, self._buried, self._tombstones_kept)
+
+    def _many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            self._connection.executemany(sql, rows)
 
     def _path_set(self, paths: tuple[str, ...]) -> int:
         text = json.dumps(paths)
