@@ -150,8 +150,7 @@ class BaseMemoryStore(BaseStore):
         """Write items at once or not at all; their vectors follow in another thread. See ``MemoryStore.put_then_embed``."""
         plan = self._planner.prepare(puts)
         self._engine.execute(plan, {}, {})
-        if plan.texts and self._engine.embedder is not None:
-            self._later.begin()
+        self._embed_later(plan)
 
     def finish_embedding(self, timeout_seconds: float = 30) -> bool:
         """Wait for the vectors of what was put so far; see ``MemoryStore.finish_embedding``."""
@@ -237,9 +236,12 @@ class BaseMemoryStore(BaseStore):
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
         durable: bool = True,
+        embed_later: bool = False,
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._planner.prepare_put(namespace, key, value, index, self._default_ttl)
+        if embed_later:
+            return self._put_if_then_embed(plan, expected, durable=durable)
         return self._put_if(plan, self._outage.documents(self._engine.embedder, plan.texts), expected, durable=durable)
 
     async def aput_if(
@@ -251,9 +253,12 @@ class BaseMemoryStore(BaseStore):
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
         durable: bool = True,
+        embed_later: bool = False,
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
         plan = await asyncio.to_thread(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
+        if embed_later:
+            return await asyncio.to_thread(lambda: self._put_if_then_embed(plan, expected, durable=durable))
         vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
         return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable))
 
@@ -367,6 +372,17 @@ class BaseMemoryStore(BaseStore):
         written = self._engine.put_if(plan, vectors, expected, durable=durable)
         self._outage.catch_up_after(vectors, self._engine.catch_up)
         return written
+
+
+    def _put_if_then_embed(self, plan: Plan, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+        written = self._engine.put_if(plan, {}, expected, durable=durable)
+        if written:
+            self._embed_later(plan)
+        return written
+
+    def _embed_later(self, plan: Plan) -> None:
+        if plan.texts and self._engine.embedder is not None:
+            self._later.begin()
 
 
 def _counted(namespace: Namespace, filter: dict[str, Any] | None) -> tuple[Namespace, dict[str, Any] | None]:

@@ -136,15 +136,17 @@ def put_if(
     expected: dict[str, Any] | None,
     index: Literal[False] | list[str] | None = None,
     durable: bool = True,
+    embed_later: bool = False,
 ) -> bool:
     """Write ``value`` only if what is stored equals ``expected``; return whether it was written.
 
-    What is not ``durable`` need not outlive a power failure, and waits for no disk where the store can do so.
+    What is not ``durable`` need not outlive a power failure, and waits for no disk where the store can do so. Nor does a write wait for
+    its vectors with ``embed_later``.
 
     **Limits**: on a plain ``BaseStore`` this is safe between the threads of one process, not between processes.
     """
     if isinstance(store, MemoryStore):
-        return store.put_if(namespace, key, value, expected=expected, index=index, durable=durable)
+        return store.put_if(namespace, key, value, expected=expected, index=index, durable=durable, embed_later=embed_later)
     with _plain_writes:
         item = store.get(namespace, key)
         if (item.value if item else None) != expected:

@@ -205,12 +205,13 @@ class MemoryStore(Protocol):
         expected: dict[str, Any] | None,
         index: Literal[False] | list[str] | None = None,
         durable: bool = True,
+        embed_later: bool = False,
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected`` (``None``: only if there is no item).
 
         Returns whether it was written. The comparison and the write are one transaction: of two writers with
         the same ``expected``, in any threads or processes, exactly one gets ``True``. What is not ``durable`` need not outlive a
-        power failure: a store may then wait for no disk.
+        power failure: a store may then wait for no disk. With ``embed_later`` its vectors follow as those of :meth:`put_then_embed` do.
         """
         ...
 

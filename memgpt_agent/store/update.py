@@ -35,6 +35,7 @@ def update(
     change: Change,
     *,
     index: Literal[False] | list[str] | None = False,
+    embed_later: bool = False,
 ) -> Updated:
     """Write what ``change`` makes of an item, and return what the item was and is.
 
@@ -45,6 +46,7 @@ def update(
         change: called anew for each attempt. It must not alter the value it is given. What it raises ends the update;
             nothing is written then.
         index: what of the value is indexed, as in ``BaseStore.put``; nothing unless given.
+        embed_later: whether the write waits for no vectors, where the store can do so.
 
     Raises:
         WriteConflict: others wrote the item before each of 50 attempts.
@@ -58,7 +60,7 @@ def update(
         after = change(before)
         if after is None or after == before:
             return Updated(before, before or {})
-        written = put_if(store, namespace, key, after, expected=before, index=index)
+        written = put_if(store, namespace, key, after, expected=before, index=index, embed_later=embed_later)
         return Updated(before, after) if written else None
 
     return until_written(f"{key!r} in {'/'.join(namespace)}", attempt)

@@ -116,7 +116,7 @@ class SummaryTree:
                 parent = replace(parent, parent=self._above(parent))
             return parent.as_value()
 
-        parent = SummaryNode.from_value(update(self.store, self._namespace, parent_id, attached, index=INDEXED).after)
+        parent = SummaryNode.from_value(update(self.store, self._namespace, parent_id, attached, index=INDEXED, embed_later=True).after)
         if parent.parent:
             self._attach(parent, parent.parent, LEVELS[LEVELS.index(level) + 1])
 
@@ -252,7 +252,7 @@ class SummaryTree:
         return [SummaryNode.from_value(item.value) for item in items]
 
     def _put_new(self, node: SummaryNode) -> None:
-        put_if(self.store, self._namespace, node.id, node.as_value(), expected=None, index=INDEXED)
+        put_if(self.store, self._namespace, node.id, node.as_value(), expected=None, index=INDEXED, embed_later=True)
 
     @property
     def _namespace(self) -> tuple[str, ...]:
