@@ -23,7 +23,7 @@ from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from memgpt_agent.checkpoints import SqliteCheckpointer, message_table, open_checkpointer
+from memgpt_agent.checkpoints import FENCE, SqliteCheckpointer, message_table, open_checkpointer
 from memgpt_agent.errors import StoreCorrupt
 
 
@@ -295,3 +295,32 @@ def test_a_file_without_the_table_is_brought_up_to_date(path: Path) -> None:
     with open_checkpointer(path) as ours:
         put(ours, HumanMessage("hi", id="1"))
         assert values(ours) == {"messages": [HumanMessage("hi", id="1")]}
+
+
+class _Held:
+    """A fence that nobody has taken."""
+
+    name, number = "t", 1
+
+    def check(self) -> None:
+        """Say nothing."""
+
+    confirm = check
+
+
+def test_a_turn_that_holds_a_fence_reads_the_same_messages_again_unless_one_was_changed(saver: SqliteCheckpointer) -> None:
+    """Others get copies of their own. A change in place is gone at the next read, and the stored message is as it was."""
+    put(saver, HumanMessage("hi", id="1", additional_kwargs={"a": [1]}), AIMessage("ho", id="2"))
+    fenced: Any = {"configurable": {"thread_id": "t", FENCE: _Held()}}
+
+    def read(config: Any) -> list[Any]:
+        found = saver.get_tuple(config)
+        assert found is not None
+        return list(found.checkpoint["channel_values"]["messages"])
+
+    first, again, other = read(fenced), read(fenced), values(saver)["messages"]
+    assert [a is b for a, b in zip(first, again, strict=True)] == [True, True]
+    assert [a is b for a, b in zip(first, other, strict=True)] == [False, False]
+    again[0].additional_kwargs["a"].append(2)
+    assert read(fenced)[0].additional_kwargs == values(saver)["messages"][0].additional_kwargs == {"a": [1]}
+    assert read(fenced)[1] is first[1]

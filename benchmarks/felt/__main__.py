@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,7 @@ def alternately(turns: Sequence[Turn], first: int, pairs: int) -> list[Felt]:
             if number >= WARM:
                 found[way].append(felt)
     return [
-        Felt(
-            statistics.median(f.before for f in way), statistics.median(f.shown for f in way), statistics.median(f.after for f in way)
-        )
+        Felt(*(statistics.median(getattr(felt, part.name) for felt in way) for part in fields(Felt)))
         for way in found
     ]
 
@@ -67,6 +66,7 @@ def felt(windows: Sequence[int], ages: Sequence[int], embedding: Any, profile: s
                         [
                             f"{window:,}", f"{age:,}", queue, *(f"{x.before:.1f}" for x in (mine, least, other)),
                             f"{mine.before / least.before:.2f}", *(f"{x.shown:.1f}" for x in (mine, other)),
+                            *(f"{x.whole:.1f}" for x in (mine, other)),
                             *(f"{x.after:.1f}" for x in (mine, least, other)),
                         ]
                     )  # fmt: skip
@@ -122,7 +122,8 @@ def main() -> None:
     given = parser.parse_args()
     head = [
         "window", "turns before", "messages", "before the model, ms: ours", "bare", "LangChain", "ours / bare",
-        "first word shown after, ms: ours", "LangChain", "after the last piece, ms: ours", "bare", "LangChain",
+        "first word shown after, ms: ours", "LangChain", "last word shown after, ms: ours", "LangChain",
+        "after the last piece, ms: ours", "bare", "LangChain",
     ]  # fmt: skip
     parts: list[str] = []
     for name in given.embeddings:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,10 +29,11 @@ _PIECES = (
 
 @dataclass
 class Felt:
-    """The milliseconds of one turn: before the model is called, from its first word to the screen, and after its last piece."""
+    """The milliseconds of one turn: before the model is called, from its first and its last word to the screen, and after its last piece."""
 
     before: float
     shown: float
+    whole: float
     after: float
 
 
@@ -82,18 +83,17 @@ def ours(folder: Path, window_tokens: int, embedding: Any, **settings: Any) -> t
 
     def turn(text: str) -> Felt:
         model.marks.clear()
-        start, shown = time.perf_counter(), 0.0
-        for event in agent.stream(text):
-            if not shown and event.type in {"delta", "message"}:
-                shown = time.perf_counter()
+        start = time.perf_counter()
+        shown = [time.perf_counter() for event in agent.stream(text) if event.type in {"delta", "message"}]
         return _felt(model.marks, start, shown)
 
     return turn, agent
 
 
-def _felt(marks: dict[str, float], start: float, shown: float) -> Felt:
+def _felt(marks: dict[str, float], start: float, shown: Sequence[float]) -> Felt:
     end = time.perf_counter()
-    return Felt((marks["called"] - start) * 1e3, ((shown or end) - marks["spoke"]) * 1e3, (end - marks["done"]) * 1e3)
+    first, last = (shown[0], shown[-1]) if shown else (end, end)
+    return Felt(*(1e3 * s for s in (marks["called"] - start, first - marks["spoke"], last - marks["done"], end - marks["done"])))
 
 
 class _Bare(TypedDict):
@@ -138,9 +138,9 @@ def _turn(graph: Any, history: list[AnyMessage], marks: dict[str, float], last: 
 
     def turn(text: str) -> Felt:
         marks.clear()
-        start, shown = time.perf_counter(), 0.0
-        for _ in graph.stream({"messages": [HumanMessage(text)]}, config, stream_mode="messages", durability="sync"):
-            shown = shown or time.perf_counter()
+        start = time.perf_counter()
+        stream = graph.stream({"messages": [HumanMessage(text)]}, config, stream_mode="messages", durability="sync")
+        shown = [time.perf_counter() for _ in stream]
         return _felt(marks, start, shown)
 
     return turn
