@@ -240,9 +240,8 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._planner.prepare_put(namespace, key, value, index, self._default_ttl)
-        if embed_later:
-            return self._put_if_then_embed(plan, expected, durable=durable)
-        return self._put_if(plan, self._outage.documents(self._engine.embedder, plan.texts), expected, durable=durable)
+        vectors = {} if embed_later else self._outage.documents(self._engine.embedder, plan.texts)
+        return self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later)
 
     async def aput_if(
         self,
@@ -257,10 +256,8 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
         plan = await asyncio.to_thread(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
-        if embed_later:
-            return await asyncio.to_thread(lambda: self._put_if_then_embed(plan, expected, durable=durable))
-        vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
-        return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable))
+        vectors = {} if embed_later else await self._outage.adocuments(self._engine.embedder, plan.texts)
+        return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later))
 
     def guarded(self, guard: Guard) -> Self:
         """Return a view of this store whose writes are made only while the guard holds; see ``MemoryStore.guarded``."""
@@ -368,19 +365,16 @@ class BaseMemoryStore(BaseStore):
         self._outage.catch_up_after(vectors, self._engine.catch_up)
         return results
 
-    def _put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+    def _put_if(
+        self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool, embed_later: bool
+    ) -> bool:
         written = self._engine.put_if(plan, vectors, expected, durable=durable)
         self._outage.catch_up_after(vectors, self._engine.catch_up)
-        return written
-
-
-    def _put_if_then_embed(self, plan: Plan, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
-        written = self._engine.put_if(plan, {}, expected, durable=durable)
-        if written:
+        if written and embed_later:
             self._embed_later(plan)
         return written
 
-    def _embed_later(self, plan: Plan) -> None:
+    def _embed_later(self, plan: PreparedBatch) -> None:
         if plan.texts and self._engine.embedder is not None:
             self._later.begin()
 
