@@ -3,15 +3,24 @@
 import io
 import posixpath
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from memgpt_agent.documents.sections import Counted, DocumentSection, DocumentSource, ReadingNote, too_much_text
+from memgpt_agent.documents.sections import (
+    Counted,
+    DocumentSection,
+    DocumentSource,
+    ReadingNote,
+    salvaged,
+    too_much_text,
+)
 from memgpt_agent.documents.web_pages import decode_declared, shown
 from memgpt_agent.errors import DocumentError
 
+_BLOCK_BYTES = 1 << 16
 _ENTRIES = 20_000
 """Files within one archive."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -59,7 +68,7 @@ class Archive:
     def relations(self, part: str) -> dict[str, tuple[str, str]]:
         """Return a part's relations: by id, the last word of the type and the member that it leads to."""
         folder, name = posixpath.split(part)
-        rels = f"{folder}/_rels/{name}.rels"
+        rels = posixpath.join(folder, "_rels", f"{name}.rels")
         found: dict[str, tuple[str, str]] = {}
 
         def start(tag: str, attributes: Mapping[str, str]) -> None:
@@ -80,7 +89,18 @@ def read_xml(
     end: Callable[[str], None] | None = None,
     data: Callable[[str], None] | None = None,
 ) -> None:
-    """Read XML as a stream of events, with names bare of their namespace.
+    """Read XML as a stream of events, with names bare of their namespace; it raises what :func:`xml_blocks` does."""
+    deque(xml_blocks(stream, source, start, end, data), maxlen=0)
+
+
+def xml_blocks(
+    stream: Counted,
+    source: DocumentSource,
+    start: Callable[[str, Mapping[str, str]], None],
+    end: Callable[[str], None] | None = None,
+    data: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Read XML as a stream of events block by block, for whoever hands on what was read meanwhile; the names are bare of their namespace.
 
     Raises:
         DocumentError: it is damaged, or declares entities, as no document of these kinds does.
@@ -98,9 +118,13 @@ def read_xml(
         parser.CharacterDataHandler = data
     parser.EntityDeclHandler = refuse
     try:
-        parser.ParseFile(stream)
+        while block := stream.read(_BLOCK_BYTES):
+            parser.Parse(block, False)
+            yield
+        parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise DocumentError(f"{source.name} is damaged: {error}.") from error
+    yield
 
 
 def _attributes(given: Mapping[str, str]) -> Mapping[str, str]:
@@ -195,28 +219,41 @@ def parse_word(data: bytes, source: DocumentSource) -> Iterator[DocumentSection 
     """Read a Word document's text, its notes, headers and footers; its lines are counted in the text, as it has none of its own."""
     archive = Archive(data, source)
     parts = ["word/document.xml", "word/footnotes.xml", "word/endnotes.xml"]
-    texts = [_text_of(archive, part, source, "word") for part in parts if part == parts[0] or part in archive.names]
-    edges = [_text_of(archive, part, source, "word") for kind in ("header", "footer") for part in archive.numbered(f"word/{kind}")]
-    yield DocumentSection("\n".join(text for text in (*texts, *dict.fromkeys(edges)) if text.strip()))
+    edges = [part for kind in ("header", "footer") for part in archive.numbered(f"word/{kind}")]
+    wanted = [part for part in (*parts, *edges) if part == parts[0] or part in archive.names]
+    texts: dict[str, None] = {}
+
+    def one(part: str) -> Iterator[DocumentSection]:
+        yield DocumentSection(_text_of(archive, part, source, "word"))
+
+    for found in salvaged((posixpath.basename(part), one(part)) for part in wanted):
+        if isinstance(found, ReadingNote):
+            yield found
+        else:
+            texts[found.text] = None
+    yield DocumentSection("\n".join(text for text in texts if text.strip()))
 
 
 def parse_slides(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read a PowerPoint presentation slide by slide, in their order, each with its notes; hidden slides are left out."""
     archive = Archive(data, source)
     parts = archive.relations("ppt/presentation.xml")
-    order = [attributes.get(":id", "") for attributes in _elements(archive, "ppt/presentation.xml", source, "sldId")]
+    order = [attributes.get(":id", "") for attributes in elements(archive, "ppt/presentation.xml", source, "sldId")]
     slides = [parts[one][1] for one in order if one in parts] or archive.numbered("ppt/slides/slide")
     hidden: list[str] = []
-    for number, part in enumerate(slides, start=1):
-        if any(attributes.get("show") in {"0", "false"} for attributes in _elements(archive, part, source, "sld")):
+
+    def slide(number: int, part: str) -> Iterator[DocumentSection]:
+        if any(attributes.get("show") in {"0", "false"} for attributes in elements(archive, part, source, "sld")):
             hidden.append(str(number))
-            continue
+            return
         text = _text_of(archive, part, source, "slides")
         for kind, notes in archive.relations(part).values():
             if kind == "notesSlide" and (said := _text_of(archive, notes, source, "slides").strip()):
                 text = f"{text}\nNotes: {said}"
         if text.strip():
             yield DocumentSection(text, page=number, unit="slide")
+
+    yield from salvaged((f"slide {number}", slide(number, part)) for number, part in enumerate(slides, start=1))
     if hidden:
         yield ReadingNote(f"hidden slides were left out: {', '.join(hidden[:20])}")
 
@@ -224,7 +261,7 @@ def parse_slides(data: bytes, source: DocumentSource) -> Iterator[DocumentSectio
 def parse_open_document(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
     """Read an OpenDocument text or presentation; tracked changes, comments and hidden text are left out."""
     archive = Archive(data, source)
-    if "META-INF/manifest.xml" in archive.names and any(_elements(archive, "META-INF/manifest.xml", source, "encryption-data")):
+    if locked(archive, source):
         raise DocumentError(f"{source.name} is locked with a password. Save it without one.")
     yield DocumentSection(_text_of(archive, "content.xml", source, "open"))
 
@@ -234,22 +271,30 @@ def parse_book(data: bytes, source: DocumentSource) -> Iterator[DocumentSection 
     archive = Archive(data, source)
     if "META-INF/encryption.xml" in archive.names and "META-INF/rights.xml" in archive.names:
         raise DocumentError(f"{source.name} is protected against copying and cannot be read.")
-    package = [one.get("full-path", "") for one in _elements(archive, "META-INF/container.xml", source, "rootfile")][:1]
+    package = [one.get("full-path", "") for one in elements(archive, "META-INF/container.xml", source, "rootfile")][:1]
     if not package:
         raise DocumentError(f"{source.name} is damaged: it names no book.")
     folder = posixpath.dirname(package[0])
-    items = {one.get("id", ""): one.get("href", "") for one in _elements(archive, package[0], source, "item")}
-    spine = [one.get("idref", "") for one in _elements(archive, package[0], source, "itemref")]
-    for number, one in enumerate(spine, start=1):
+    items = {one.get("id", ""): one.get("href", "") for one in elements(archive, package[0], source, "item")}
+    spine = [one.get("idref", "") for one in elements(archive, package[0], source, "itemref")]
+
+    def chapter(number: int, one: str) -> Iterator[DocumentSection]:
         member = posixpath.normpath(posixpath.join(folder, unquote(items.get(one, ""))))
         if member in archive.names:
             text, _ = decode_declared(archive.bytes_of(member), f"{member} in {source.name}")
-            chapter = shown(text)
-            if chapter.text.strip():
-                yield DocumentSection(chapter.text.strip("\n"), page=number, title=chapter.title, unit="chapter")
+            found = shown(text)
+            if found.text.strip():
+                yield DocumentSection(found.text.strip("\n"), page=number, title=found.title, unit="chapter")
+
+    yield from salvaged((f"chapter {number}", chapter(number, one)) for number, one in enumerate(spine, start=1))
 
 
-def _elements(archive: Archive, part: str, source: DocumentSource, tag: str) -> list[Mapping[str, str]]:
+def locked(archive: Archive, source: DocumentSource) -> bool:
+    """Whether an OpenDocument file is locked with a password."""
+    return "META-INF/manifest.xml" in archive.names and any(elements(archive, "META-INF/manifest.xml", source, "encryption-data"))
+
+
+def elements(archive: Archive, part: str, source: DocumentSource, tag: str) -> list[Mapping[str, str]]:
     """Return the attributes of a part's elements of one name."""
     found: list[Mapping[str, str]] = []
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from memgpt_agent.documents.limits import Limits
 from memgpt_agent.documents.loaders import PARSERS
-from memgpt_agent.documents.sections import DocumentSource, ReadingNote, too_much_text
+from memgpt_agent.documents.sections import Attached, BeyondLimits, DocumentSource, ReadingNote, too_much_text
 from memgpt_agent.errors import DocumentError, MissingDependency
 
 
@@ -20,13 +20,16 @@ def main() -> None:
         limits = Limits(**job["limits"])
         _bound(limits)
         for answer in _answers(given.read(job["size"]), job, limits):
-            _tell(answers, answer)
+            attached = answer.pop("data", b"")
+            _tell(answers, {**answer, "size": len(attached)} if "attached" in answer else answer)
+            answers.write(attached)
+            answers.flush()
 
 
 def _answers(data: bytes, job: dict[str, Any], limits: Limits) -> Iterator[dict[str, Any]]:
     name = str(job["name"])
     try:
-        yield from _parsed(data, str(job["kind"]), DocumentSource(name, str(job["suffix"]), limits))
+        yield from _parsed(data, str(job["kind"]), DocumentSource(name, str(job["suffix"]), limits, job["depth"]))
         yield {"end": "done"}
     except (DocumentError, MissingDependency) as error:
         yield {"end": type(error).__name__, "said": str(error)}
@@ -50,13 +53,16 @@ def _parsed(data: bytes, kind: str, source: DocumentSource) -> Iterator[dict[str
         if isinstance(found, ReadingNote):
             yield {"note": found.text[:1_000]}
             continue
+        if isinstance(found, Attached):
+            yield {"attached": found.name, "data": found.data}
+            continue
         chars += len(found.text)
         parts += found.page is not None and found.page != last
         last = found.page
         if chars > limits.text_chars:
             raise too_much_text(source)
         if parts > limits.parts:
-            raise DocumentError(f"{source.name} has more than {limits.parts:,} {found.unit}s. Split it.")
+            raise BeyondLimits(f"{source.name} has more than {limits.parts:,} {found.unit}s. Split it.")
         yield asdict(found)
 
 

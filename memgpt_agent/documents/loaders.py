@@ -11,11 +11,12 @@ from typing import Any, cast
 from memgpt_agent.documents.archives import parse_book, parse_open_document, parse_slides, parse_word
 from memgpt_agent.documents.encodings import decode
 from memgpt_agent.documents.limits import DEFAULT_LIMITS
-from memgpt_agent.documents.mail import MailParser
+from memgpt_agent.documents.mail import parse_mail
 from memgpt_agent.documents.opening import read_bytes
-from memgpt_agent.documents.sections import DocumentSection, DocumentSource, Parse, ReadingNote
-from memgpt_agent.documents.tables import parse_csv, parse_workbook
+from memgpt_agent.documents.sections import DocumentSection, DocumentSource, Parse, ReadingNote, salvaged
+from memgpt_agent.documents.tables import parse_csv
 from memgpt_agent.documents.web_pages import parse_html, shown
+from memgpt_agent.documents.workbooks import parse_workbook
 from memgpt_agent.errors import DocumentError
 
 Loader = Callable[[Path], Iterator[DocumentSection]]
@@ -45,15 +46,18 @@ def parse_pdf(data: bytes, source: DocumentSource) -> Iterator[DocumentSection |
     about: Any = reader.metadata
     title = str(about.title or "").strip() if about else ""
     empty: list[int] = []
-    number = 0
-    for number, page in enumerate(reader.pages, start=1):
-        text = _unbroken(page.extract_text().replace("\0", ""))
+    pages = len(reader.pages)
+
+    def page(number: int) -> Iterator[DocumentSection]:
+        text = _unbroken(reader.pages[number - 1].extract_text().replace("\0", ""))
         if not text.strip():
             empty.append(number)
         yield DocumentSection(text, page=number, title=title or None)
-    if empty and len(empty) < number:
+
+    yield from salvaged((f"page {number}", page(number)) for number in range(1, pages + 1))
+    if empty and len(empty) < pages:
         yield ReadingNote(
-            f"{_pages(empty)} of {number} hold no text; if they were scanned, put them through text recognition (OCR) first"
+            f"{_pages(empty)} of {pages} hold no text; if they were scanned, put them through text recognition (OCR) first"
         )
 
 
@@ -155,14 +159,15 @@ _KINDS: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def _attachment(suffix: str) -> Parse | None:
-    return PARSERS.get(_KINDS.get(suffix, ""))
+def kind_of(suffix: str) -> str:
+    """Return the key in `PARSERS` of what reads files of a suffix; empty where nothing does."""
+    return _KINDS.get(suffix, "")
 
 
 PARSERS: Mapping[str, Parse] = {
     "text": parse_text, "html": parse_html, "csv": parse_csv, "workbook": parse_workbook, "open document": parse_open_document,
     "pdf": parse_pdf, "word": parse_word, "slides": parse_slides, "book": parse_book, "notebook": parse_notebook,
-    "mail": MailParser(_attachment), "rtf": parse_rtf,
+    "mail": parse_mail, "rtf": parse_rtf,
 }  # fmt: skip
 """The readers by the kind that they read."""
 

@@ -2,11 +2,11 @@
 
 import email
 import email.policy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.message import EmailMessage
 
 from memgpt_agent.documents.encodings import decode
-from memgpt_agent.documents.sections import DocumentSection, DocumentSource, Parse, ReadingNote
+from memgpt_agent.documents.sections import Attached, DocumentSection, DocumentSource, ReadingNote
 from memgpt_agent.documents.web_pages import shown
 from memgpt_agent.errors import DocumentError
 
@@ -15,46 +15,34 @@ _PARTS = 500
 """Parts of one message."""
 
 
-class MailParser:
-    """Reads a message and its attachments of the kinds that ``parser_of`` knows by suffix."""
-
-    def __init__(self, parser_of: Callable[[str], Parse | None]) -> None:
-        self._parser_of = parser_of
-
-    def __call__(self, data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
-        """Read a message: its head and what was said in it, then what was attached, under its name."""
-        message = email.message_from_bytes(data, policy=email.policy.default)
-        if not message.keys():
-            raise DocumentError(f"{source.name} is no e-mail: it has no headers.")
-        head = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name)))
-        body = message.get_body(preferencelist=("plain", "html"))
-        said = _said(body, source) if isinstance(body, EmailMessage) else ""
-        yield DocumentSection(f"{head}\n\n{said}".strip(), title=_header(message, "Subject") or None)
-        for number, part in enumerate(_parts(message)):
-            if number > _PARTS:
-                raise DocumentError(f"{source.name} has more than {_PARTS} parts.")
-            if part is not body and (name := _file_name(part)):
-                yield from self._attached(part, name, source)
-
-    def _attached(self, part: EmailMessage, name: str, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
-        inner = source.inner(name)
-        parse = self._parser_of(inner.suffix)
-        if parse is None:
-            yield ReadingNote(f"the attachment {name!r} is of a kind that is not read")
+def parse_mail(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote | Attached]:
+    """Read a message: its head and what was said in it; then what was attached, as documents of their own."""
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    if not message.keys():
+        raise DocumentError(f"{source.name} is no e-mail: it has no headers.")
+    head = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name)))
+    body = _body(message)
+    said = _said(body, source) if body is not None else ""
+    yield DocumentSection(f"{head}\n\n{said}".strip(), title=_header(message, "Subject") or None)
+    for number, part in enumerate(_parts(message)):
+        if number >= _PARTS:
+            yield ReadingNote(f"it has more than {_PARTS} parts; those behind were left out")
             return
-        payload = part.get_payload(decode=True)
-        data = payload if isinstance(payload, bytes) else b"".join(bytes(one) for one in part.iter_parts())
+        if part is body or not (name := _file_name(part)):
+            continue
         try:
-            source.expand(len(data))
-            for found in parse(data, inner):
-                if isinstance(found, ReadingNote):
-                    yield ReadingNote(f"attachment {name!r}: {found.text}")
-                else:
-                    yield DocumentSection(f"Attachment {name}:\n{found.text}", title=name)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a damaged attachment can make a parser raise anything; the message is read all the same
-            yield ReadingNote(f"the attachment {name!r} cannot be read: {error}")
+            payload = part.get_payload(decode=True)
+            yield Attached(name, payload if isinstance(payload, bytes) else b"".join(bytes(one) for one in part.iter_parts()))
+        except Exception as error:  # noqa: BLE001 - email raises many things at forged parts; the others are read all the same
+            yield ReadingNote(f"the attachment {name!r} cannot be read: {str(error)[:200] or type(error).__name__}")
+
+
+def _body(message: EmailMessage) -> EmailMessage | None:
+    try:
+        body = message.get_body(preferencelist=("plain", "html"))
+    except Exception:  # noqa: BLE001 - the same, at forged headers of a part
+        return None
+    return body if isinstance(body, EmailMessage) else None
 
 
 def _parts(message: EmailMessage) -> Iterator[EmailMessage]:

@@ -9,15 +9,15 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
-from memgpt_agent.documents.loaders import parse_text
+from memgpt_agent.documents.loaders import kind_of, parse_text
 from memgpt_agent.documents.opening import printable
-from memgpt_agent.documents.sections import DocumentSection, DocumentSource, ReadingNote
+from memgpt_agent.documents.sections import Attached, DocumentSection, DocumentSource, ReadingNote
 from memgpt_agent.errors import DocumentError, MissingDependency
 
 _PACKAGES = Path(__file__).resolve().parents[2]
@@ -66,20 +66,52 @@ class DocumentReader:
             DocumentError: it cannot be parsed, or exceeds the limits.
             MissingDependency: the package that reads this kind is not installed.
         """
-        source = DocumentSource(printable(str(path)), path.suffix.lower(), limits)
+        yield from self._read(data, DocumentSource(printable(str(path)), path.suffix.lower(), limits), kind, _Left(limits))
+
+    def _read(self, data: bytes, source: DocumentSource, kind: str, left: "_Left") -> Iterator[DocumentSection | ReadingNote]:
+        """Yield what a document holds, then what the documents attached to it hold: each is read by itself."""
+        attached: list[Attached] = []
+        for found in self._by_itself(data, source, kind, left):
+            if isinstance(found, Attached):
+                attached.append(found)
+            else:
+                yield found
+        for one in attached:
+            name = one.name
+            try:
+                inner = source.inner(name, left.limits())
+                if not (inner_kind := kind_of(inner.suffix)):
+                    yield ReadingNote(f"the attachment {name!r} is of a kind that is not read")
+                    continue
+                for found in self._read(one.data, inner, inner_kind, left):
+                    if isinstance(found, ReadingNote):
+                        yield ReadingNote(f"attachment {name!r}: {found.text}")
+                    else:
+                        yield DocumentSection(f"Attachment {name}:\n{found.text}", title=name)
+            except (DocumentError, MissingDependency) as error:
+                yield ReadingNote(f"the attachment {name!r} cannot be read, or not to its end: {error}")
+
+    def _by_itself(
+        self, data: bytes, source: DocumentSource, kind: str, left: "_Left"
+    ) -> Iterator[DocumentSection | ReadingNote | Attached]:
+        limits = source.limits
         if kind == "text" and len(data) <= limits.text_chars and _is_utf8(data):
             yield from parse_text(data, source)
+            left.chars -= len(data)
             return
         complete = False
         try:
-            for answer in self._answer_line(data, source, kind):
+            for answer in self._answer_line(data, source, kind, left):
                 if "end" in answer:
                     complete = True
                     self._raise(answer, source)
                     return
                 elif "note" in answer:
                     yield ReadingNote(str(answer["note"]))
+                elif "attached" in answer:
+                    yield Attached(str(answer["attached"]), answer["data"])
                 else:
+                    left.chars -= len(answer["text"])
                     yield _section(answer)
         finally:
             if not complete:  # it is in the middle of a file that nobody wants to hear more of, or has died
@@ -97,16 +129,16 @@ class DocumentReader:
             case _:
                 raise DocumentError(str(answer["said"]))
 
-    def _answer_line(self, data: bytes, source: DocumentSource, kind: str) -> Iterator[dict[str, Any]]:
+    def _answer_line(self, data: bytes, source: DocumentSource, kind: str, left: "_Left") -> Iterator[dict[str, Any]]:
         process = self._started()
         given, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-        head = {"kind": kind, "name": source.name, "suffix": source.suffix, "size": len(data), "limits": asdict(source.limits)}
-        left = source.limits.seconds
+        head: dict[str, Any] = {"kind": kind, "name": source.name, "suffix": source.suffix, "size": len(data), "depth": source.depth}
+        head["limits"] = asdict(source.limits)
         late = threading.Event()
         sending = True
         while True:
             began = time.monotonic()
-            with _deadline(process, min(left, source.limits.part_seconds), late):
+            with _deadline(process, min(left.seconds, source.limits.part_seconds), late):
                 if sending:
                     with suppress(BrokenPipeError):  # it has died: the answer's absence says so
                         given.write(json.dumps(head).encode() + b"\n")
@@ -114,10 +146,13 @@ class DocumentReader:
                         given.flush()
                     sending = False
                 line = answers.readline()
-            left -= time.monotonic() - began
-            if not line.endswith(b"\n"):
+                answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
+                if "attached" in answer:
+                    answer["data"] = answers.read(answer["size"])
+            left.seconds -= time.monotonic() - began
+            if not answer or len(answer.get("data", b"")) < answer.get("size", 0):
                 raise self._died(process, source, late)
-            yield json.loads(line)
+            yield answer
 
     def _died(self, process: "subprocess.Popen[bytes]", source: DocumentSource, late: threading.Event) -> DocumentError:
         code = process.wait()
@@ -142,6 +177,17 @@ class DocumentReader:
                 start_new_session=True,  # Ctrl-C is for the parent, which ends this one
             )  # fmt: skip
         return self._process
+
+
+class _Left:
+    """What is left of the limits of a document and of all that is attached to it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self.seconds, self.chars = limits, limits.seconds, limits.text_chars
+
+    def limits(self) -> Limits:
+        """Return the limits of the next document."""
+        return replace(self._limits, seconds=max(self.seconds, 0.0), text_chars=max(self.chars, 0))
 
 
 @contextmanager

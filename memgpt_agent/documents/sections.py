@@ -1,6 +1,6 @@
 """What a file's reader yields, and what it must not exceed while it does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
@@ -39,9 +39,23 @@ class ReadingNote:
     """One sentence, without the file's name."""
 
 
+@dataclass(frozen=True)
+class Attached:
+    """A document within a document, which is read by itself: what is wrong with it costs nothing else."""
+
+    name: str
+    """Its file's name."""
+    data: bytes
+    """Its bytes."""
+
+
+class BeyondLimits(DocumentError):
+    """A document exceeds what may be read of one; none of it is taken."""
+
+
 @dataclass
 class DocumentSource:
-    """A file that is being read, or an attachment within one; all of them draw on the same budget."""
+    """A file that is being read, or an attachment within one."""
 
     name: str
     """What messages call it."""
@@ -57,33 +71,57 @@ class DocumentSource:
         """Count bytes that were unpacked.
 
         Raises:
-            DocumentError: they are more than the file may expand to.
+            BeyondLimits: they are more than the file may expand to.
         """
         self._expanded[0] += size
         if self._expanded[0] > self.limits.expanded_bytes:
-            raise DocumentError(
+            raise BeyondLimits(
                 f"{self.name} unpacks to more than {self.limits.expanded_bytes:,} bytes, as a zip bomb does. It was not read."
             )
 
-    def inner(self, name: str) -> "DocumentSource":
-        """Return the source of an attachment.
+    def inner(self, name: str, limits: Limits) -> "DocumentSource":
+        """Return the source of an attachment, which is read by itself, within what is left of the limits.
 
         Raises:
             DocumentError: it lies too deep.
         """
         if self.depth >= _DEPTH:
             raise DocumentError(f"{self.name} holds attachments within attachments, more than {_DEPTH} deep.")
-        return DocumentSource(f"{name} in {self.name}", Path(name).suffix.lower(), self.limits, self.depth + 1, self._expanded)
+        return DocumentSource(f"{name} in {self.name}", Path(name).suffix.lower(), limits, self.depth + 1)
 
 
-def too_much_text(source: DocumentSource) -> DocumentError:
+def too_much_text(source: DocumentSource) -> BeyondLimits:
     """Return the error for a file that holds more text than it may."""
-    return DocumentError(
+    return BeyondLimits(
         f"{source.name} holds more than {source.limits.text_chars:,} characters of text. Split it, or raise the limit (memgpt load --max-mb)."
     )
 
 
-Parse = Callable[[bytes, DocumentSource], Iterator[DocumentSection | ReadingNote]]
+def salvaged(parts: Iterable[tuple[str, Iterator["DocumentSection | ReadingNote"]]]) -> Iterator["DocumentSection | ReadingNote"]:
+    """Yield what can be read of a document's parts, each with its name; a note tells of one that is damaged.
+
+    Raises:
+        BeyondLimits, MissingDependency, ImportError: the whole document cannot be read.
+        Exception: nothing at all could be read: what the first part raised.
+    """
+    first: Exception | None = None
+    taken = False
+    for name, sections in parts:
+        try:
+            for found in sections:
+                taken = taken or isinstance(found, DocumentSection)
+                yield found
+        except (BeyondLimits, ImportError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a damaged part can make a parser raise anything, memory it cannot get included
+            first = first or error
+            why = "it needs more memory than there is" if isinstance(error, MemoryError) else str(error)[:200] or type(error).__name__
+            yield ReadingNote(f"{name} cannot be read, or not to its end: {why.rstrip('.')}. The rest was taken")
+    if first is not None and not taken:
+        raise first
+
+
+Parse = Callable[[bytes, DocumentSource], Iterator["DocumentSection | ReadingNote | Attached"]]
 """Read a file's bytes. May raise anything: it is told as a DocumentError that names the file."""
 
 

@@ -1,11 +1,10 @@
-"""Tables: each row as ``column: value``, some rows together, from CSV, TSV and the sheets of a workbook."""
+"""Tables: each row as ``column: value``, some rows together; from CSV and TSV here."""
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any
 
 from memgpt_agent.documents.encodings import decode
 from memgpt_agent.documents.sections import DocumentSection, DocumentSource, ReadingNote
@@ -15,6 +14,8 @@ _ROWS_CHARS = 600
 _LOOKED_AT = 100
 """Rows by which delimiter and header are found."""
 _DELIMITERS = ",;\t|"
+Row = Mapping[int, str]
+"""What a row says, by column from 0; those that are empty are not in it."""
 
 
 def parse_csv(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
@@ -25,31 +26,7 @@ def parse_csv(data: bytes, source: DocumentSource) -> Iterator[DocumentSection |
     csv.field_size_limit(source.limits.text_chars)
     delimiter = "\t" if source.suffix == ".tsv" and "\t" in text else _delimiter(text)
     rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    yield from gathered((row, rows.line_num) for row in rows)
-
-
-def parse_workbook(data: bytes, _source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
-    """Read the sheets of a workbook (Excel, OpenDocument); a page is a sheet, and its lines are rows."""
-    from python_calamine import CalamineWorkbook, SheetVisibleEnum
-
-    workbook: Any = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    hidden: list[str] = []
-    for number, about in enumerate(workbook.sheets_metadata, start=1):
-        if about.visible != SheetVisibleEnum.Visible:
-            hidden.append(str(about.name))
-            continue
-        sheet: Any = workbook.get_sheet_by_name(about.name)
-        rows = (([_cell(value) for value in row], line) for line, row in enumerate(sheet.iter_rows(), start=1))
-        for section in gathered(row for row in rows if any(row[0])):
-            yield DocumentSection(section.text, page=number, title=str(about.name), unit="sheet")
-    if hidden:
-        yield ReadingNote(f"hidden sheets were left out: {', '.join(hidden[:10])}")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
+    yield from gathered(({place: value for place, value in enumerate(row) if value.strip()}, rows.line_num) for row in rows)
 
 
 def _delimiter(text: str) -> str:
@@ -68,20 +45,20 @@ def _delimiter(text: str) -> str:
     return chosen
 
 
-def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[DocumentSection]:
+def gathered(rows: Iterable[tuple[Row, int]]) -> Iterator[DocumentSection]:
     """Yield a table's rows in readable sections; each row comes with the number of its last line."""
     ahead = iter(rows)
     beginning = list(islice(ahead, _LOOKED_AT))
     header = _header(beginning)
-    above = [text for row, _ in beginning[:header] if (text := " ".join(value for value in row if value.strip()))]
+    above = [text for row, _ in beginning[:header] if (text := " ".join(row.values()))]
     before = beginning[header - 1][1] if header else 0
     if above:
         yield DocumentSection("\n".join(above), lines=(1, before))
     if header == len(beginning):
         return
-    names = list(beginning[header][0])
-    if all(_is_number(name) for name in names if name.strip()):  # a table without a header
-        names, header = [], header - 1
+    names: Row = beginning[header][0]
+    if all(_is_number(name) for name in names.values()):  # a table without a header
+        names, header = dict[int, str](), header - 1
     else:
         before = beginning[header][1]
     text, first, empty = "", before + 1, True
@@ -95,39 +72,35 @@ def gathered(rows: Iterable[tuple[Sequence[str], int]]) -> Iterator[DocumentSect
     if text:
         yield DocumentSection(text, lines=(first, before))
     elif empty:
-        yield DocumentSection(", ".join(names), lines=(before, before))
+        yield DocumentSection(", ".join(names.values()), lines=(before, before))
 
 
-def _shown(names: Sequence[str], row: Sequence[str]) -> str:
+def _shown(names: Row, row: Row) -> str:
     """Return a row with the names of its columns; one without a name is numbered, so that no value is lost."""
-    return "; ".join(
-        f"{(names[place] if place < len(names) else '').strip() or f'column {place + 1}'}: {value}"
-        for place, value in enumerate(row)
-        if value.strip()
-    )
+    return "; ".join(f"{names.get(place, '').strip() or f'column {place + 1}'}: {value}" for place, value in row.items())
 
 
-def _header(rows: Sequence[tuple[Sequence[str], int]]) -> int:
+def _header(rows: list[tuple[Row, int]]) -> int:
     """Return which of the first rows names the columns: the first that fills as many as most rows do, or the one before it.
 
     The one before it where it is a little narrower and all words, as the header of a table whose last column has no name.
     """
-    widths = Counter(_width(row) for row, _ in rows if any(value.strip() for value in row))
+    widths = Counter(_width(row) for row, _ in rows if row)
     if not widths:
         return len(rows)
     usual = max(widths, key=lambda width: (widths[width], width))
     place = next((place for place, (row, _) in enumerate(rows) if _width(row) >= usual), 0)
     if place and usual > 2:
         row, before = rows[place][0], rows[place - 1][0]
-        worded = not any(_is_number(value) for value in before if value.strip())
-        if _width(before) >= max(2, usual - 1) and worded and any(_is_number(value) for value in row if value.strip()):
+        worded = not any(map(_is_number, before.values()))
+        if _width(before) >= max(2, usual - 1) and worded and any(map(_is_number, row.values())):
             return place - 1
     return place
 
 
-def _width(row: Sequence[str]) -> int:
+def _width(row: Row) -> int:
     """Return how many columns a row fills; empty ones at its end do not count."""
-    return max((place for place, value in enumerate(row, start=1) if value.strip()), default=0)
+    return max(row, default=-1) + 1
 
 
 def _is_number(value: str) -> bool:

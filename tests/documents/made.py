@@ -41,20 +41,29 @@ def pdf(content: bytes, filters: str = "/FlateDecode", pages: int = 1) -> bytes:
     return out.getvalue()
 
 
-def relation(kind: str, target: str) -> bytes:
+def relation(kind: str, target: str, name: str = "r1") -> str:
     """A part's relation to another."""
-    package = "http://schemas.openxmlformats.org/package/2006/relationships"
-    return f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{RELATIONS}/{kind}" Target="{target}"/></Relationships>'.encode()
+    return f'<Relationship Id="{name}" Type="{RELATIONS}/{kind}" Target="{target}"/>'
 
 
-def workbook(sheet: bytes) -> bytes:
-    """An Excel workbook of one sheet."""
+def related(*relations: str) -> bytes:
+    """A part's relations."""
+    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(relations)}</Relationships>'.encode()
+
+
+def workbook(*sheets: bytes, head: bytes = b"", members: dict[str, bytes] | None = None) -> bytes:
+    """An Excel workbook of these sheets, and a hidden one that shows what the first does."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    names = [f'<sheet name="{chr(65 + n)}" sheetId="{n + 1}" r:id="r{n + 1}"/>' for n in range(len(sheets))]
+    relations = [relation("worksheet", f"worksheets/sheet{n + 1}.xml", f"r{n + 1}") for n in range(len(sheets))]
+    relations += [relation(kind, f"{kind}.xml", kind) for kind in ("sharedStrings", "styles")]
     return archive({
         "[Content_Types].xml": b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
-        "_rels/.rels": relation("officeDocument", "xl/workbook.xml"),
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{RELATIONS}"><sheets>'.encode()
-        + b'<sheet name="A" sheetId="1" r:id="r1"/><sheet name="B" sheetId="2" state="hidden" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": relation("worksheet", "worksheets/sheet1.xml"),
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>'.encode() + sheet + b"</sheetData></worksheet>",
+        "_rels/.rels": related(relation("officeDocument", "xl/workbook.xml")),
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{RELATIONS}"><sheets>{"".join(names)}'.encode()
+        + b'<sheet name="Z" sheetId="99" state="hidden" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": related(*relations),
+        **{f"xl/worksheets/sheet{n + 1}.xml": head + f'<worksheet xmlns="{main}"><sheetData>'.encode() + one + b"</sheetData></worksheet>"
+           for n, one in enumerate(sheets)},
+        **(members or {}),
     })  # fmt: skip

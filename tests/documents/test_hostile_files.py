@@ -34,9 +34,17 @@ BOMBS = {
                          "b.opf": b'<p><item id="i" href="one.html"/>' + b'<itemref idref="i"/>' * 100 + b"</p>"}),
         "unpacks to more than",
     ),
-    "sparse.xlsx": (
-        lambda: workbook(b'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>5</v></c></row>'),
-        "needs more than 400,000,000 bytes of memory",
+    "wide.xlsx": (lambda: workbook(b"<row>" + b'<c r="XFD1"><v>5</v></c>' * 90_000 + b"</row>"), "unpacks to more than"),
+    "laughs.xlsx": (lambda: workbook(b"", head=b'<!DOCTYPE x [<!ENTITY a "ha">]>'), "declares entities"),
+    "texts.xlsx": (
+        lambda: workbook(b'<row><c t="s"><v>0</v></c></row>', members={"xl/sharedStrings.xml": b"<si><t>all work</t></si>" * 200_000}),
+        "unpacks to more than",
+    ),
+    "repeated.ods": (
+        lambda: archive({"content.xml": b'<c><table name="a"><table-row number-rows-repeated="1048576">'
+                         b'<table-cell number-columns-repeated="16384">'
+                         b"<p>work</p></table-cell></table-row></table></c>"}),
+        "more than 2,000,000 characters",
     ),
     "long.pdf": (lambda: pdf(zlib.compress(SHOWN), pages=301), "has more than 300 pages"),
     "flate.pdf": (lambda: pdf(zlib.compress(zlib.compress(SHOWN * 2 * MB, 9), 9), "[/FlateDecode/FlateDecode]"), "cannot be read|too long"),
