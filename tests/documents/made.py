@@ -61,7 +61,7 @@ def workbook(*sheets: bytes, head: bytes = b"", members: dict[str, bytes] | None
         "[Content_Types].xml": b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
         "_rels/.rels": related(relation("officeDocument", "xl/workbook.xml")),
         "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{RELATIONS}"><sheets>{"".join(names)}'.encode()
-        + b'<sheet name="Z" sheetId="99" state="hidden" r:id="r1"/></sheets></workbook>',
+        + f'<sheet name="{chr(65 + len(sheets))}" sheetId="99" state="hidden" r:id="r1"/></sheets></workbook>'.encode(),
         "xl/_rels/workbook.xml.rels": related(*relations),
         **{f"xl/worksheets/sheet{n + 1}.xml": head + f'<worksheet xmlns="{main}"><sheetData>'.encode() + one + b"</sheetData></worksheet>"
            for n, one in enumerate(sheets)},

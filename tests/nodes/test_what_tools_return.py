@@ -1,6 +1,9 @@
 """What LangGraph's tools may return beyond a text, what they may raise, and what of it is refused."""
 
 import operator
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -238,7 +241,13 @@ class Odd(BaseException):
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
-@pytest.mark.parametrize("error", [MemoryError("full"), RecursionError("deep"), Odd("odd"), ValueError("half \udce9 and \x00 NUL")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("full"), RecursionError("deep"), Odd("odd"), ValueError("half \udce9 and \x00 NUL"), SystemExit("bye"), SystemExit(0),
+        GeneratorExit("closed"), StopIteration("no more"), StopAsyncIteration("none"),
+    ],
+)  # fmt: skip
 async def test_whatever_a_tool_raises_is_its_result(error: BaseException, how: str) -> None:
     """The model is told the name and the words, mended where no store could hold them."""
 
@@ -251,6 +260,74 @@ async def test_whatever_a_tool_raises_is_its_result(error: BaseException, how: s
     words = str(error).replace("\udce9", "\ufffd").replace("\x00", "")
     assert result_in(final).text == f"{type(error).__name__}: {words}"
     assert final["messages"][-1].text == "Sorry."
+
+
+class Mute(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Mute(), "Mute: (its text cannot be had: RuntimeError)"),
+        (ValueError("x" * 3_000_000), f"ValueError: {'x' * 20_000} ... (2,980,000 more characters)"),
+        (BaseExceptionGroup("two", [SystemExit("bye"), ExceptionGroup("in", [KeyError("k")])]),
+         "BaseExceptionGroup: two (2 sub-exceptions): SystemExit: bye; ExceptionGroup: in (1 sub-exception): KeyError: 'k'"),
+    ],
+)  # fmt: skip
+async def test_errors_of_tools_are_told_in_words_that_can_be_read(error: BaseException, words: str, how: str) -> None:
+    """One without words, one with megabytes of them, and a group with what it is of."""
+
+    def make(_: str) -> Any:
+        raise error
+
+    graph: Any = create_graph(model=ScriptedModel([call("acts"), say("Sorry.")]), tools=[tool_returning(make)], checkpointer=InMemorySaver())
+    final = graph.invoke(HELLO, THREAD) if how == "sync" else await graph.ainvoke(HELLO, THREAD)
+    assert result_in(final).text == words
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_tool_that_ends_the_process_ends_its_call_alone(tmp_path: Path, kind: str) -> None:
+    """``sys.exit()`` in a tool of either face, in a process of its own: the agent answers, and its conversation goes on."""
+    done = subprocess.run([sys.executable, "-c", EXITING, str(tmp_path), kind], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout.split("\n")) == (0, ["Sorry.", "SystemExit: 3", "Still here.", ""]), done.stderr
+
+
+EXITING = """
+import asyncio, sys
+from langchain_core.tools import tool
+from memgpt_agent import MemGPTAgent, Settings
+from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+
+@tool
+def leave() -> str:
+    "Leave."
+    sys.exit(3)
+
+@tool("leave")
+async def aleave() -> str:
+    "Leave."
+    sys.exit(3)
+
+async def main():
+    for part in range(2):
+        script = [[call("leave"), say("Sorry.")], [say("Still here.")]][part]
+        agent = MemGPTAgent(agent_id="ann", tools=[leave if sys.argv[2] == "sync" else aleave], model=ScriptedModel(script),
+                            embedding=HashingEmbedder(), settings=Settings(home=sys.argv[1]))
+        answer = await agent.astep("Hello.")
+        print(answer.message)
+        for made in answer.tool_calls:
+            if made["name"] == "leave":
+                print(made["result"])
+        await agent.aclose()
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.parametrize("where", ["message", "event", "result"])

@@ -1,11 +1,13 @@
 """Carrying out a call: a memory tool right here, a tool from elsewhere by LangGraph's tool node."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp, is_invalid_resume
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
@@ -23,6 +25,10 @@ from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.registry import validated
 
 _RUNTIME = "__pregel_runtime"
+_ENDS_RUN = (KeyboardInterrupt, asyncio.CancelledError)
+"""Whoever waits for the run ends it by these; they are nothing of a tool's."""
+_ERRORS, _ERROR_CHARS = 5, 20_000
+"""Of a group of errors so many are told, and of one error's words so many characters."""
 _MISTAKES = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
@@ -38,7 +44,7 @@ def act(step: Step, call: Call) -> Outcome | ToolNode:
             validated(tool, call.parsed.arguments)
             around = session.resources.hooks.around_tools() if session.resources.hooks else {}
             # What wraps a call sees its errors, to try again say; what is left of them becomes the result behind it.
-            return ToolNode([tool.tool], handle_tool_errors=not around and _explained, **around)
+            return ToolNode([_enduring(tool.tool)], handle_tool_errors=not around and _explained, **around)
         if call.name == SEND_MESSAGE and is_echo(str(call.parsed.arguments.get("message", "")), session.resources.system_prompt):
             raise InvalidArguments(ECHO)
         cause = Cause(call.key, session.resources.profile.actor, call.name, call.parsed.thinking, step.turn["id"])
@@ -79,7 +85,7 @@ def failures_as_results(failed: list[Outcome]) -> Generator[None]:
     """Turn whatever a tool raises into its result, put into ``failed``; what ends the run goes on."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, GraphBubbleUp):
+    except (*_ENDS_RUN, GraphBubbleUp):
         raise
     except BaseException as error:
         if is_invalid_resume(error):  # the person's answer does not fit the question: it can be answered again
@@ -87,8 +93,65 @@ def failures_as_results(failed: list[Outcome]) -> Generator[None]:
         failed.append(Outcome(_explain(error), failed=True))
 
 
+def _enduring(tool: BaseTool) -> BaseTool:
+    """Return a tool that raises as an error of its own what would end the loop, the thread or the process.
+
+    It has to be where the tool itself runs: LangChain runs an async tool in a task of its own, out of which asyncio raises SystemExit at once,
+    and StopIteration never comes out of a future.
+    """
+    run, arun = tool._run, tool._arun  # pyright: ignore[reportPrivateUsage] - what LangChain has for tools to override
+
+    @wraps(run)  # what LangChain passes on is found by the signature
+    def held_run(*positional: Any, **named: Any) -> Any:
+        with _held():
+            return run(*positional, **named)
+
+    @wraps(arun)
+    async def held_arun(*positional: Any, **named: Any) -> Any:
+        with _held():
+            return await arun(*positional, **named)
+
+    held = tool.model_copy()
+    object.__setattr__(held, "_run", held_run)
+    object.__setattr__(held, "_arun", held_arun)
+    return held
+
+
+@contextmanager
+def _held() -> Generator[None]:
+    try:
+        yield
+    except _ENDS_RUN:
+        raise
+    except (StopIteration, StopAsyncIteration) as error:
+        raise _ToolEnded from error
+    except BaseException as error:
+        if isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        if isinstance(error, Exception):
+            raise
+        raise _ToolEnded from error
+
+
+class _ToolEnded(Exception):
+    """A tool raised what is no ``Exception``; the cause is what it raised."""
+
+
 def _explain(error: BaseException) -> str:
-    return clean(f"{type(error).__name__}: {error}")
+    """Return an error in words, those within a group as well; what has no words, or too many, is said so."""
+    if isinstance(error, _ToolEnded) and error.__cause__ is not None:
+        error = error.__cause__
+    shown: Any = error
+    try:
+        words = str(shown)
+    except Exception as failure:  # noqa: BLE001  whatever an exception of somebody else's does
+        words = f"(its text cannot be had: {type(failure).__name__})"
+    if isinstance(error, BaseExceptionGroup):
+        inner: Sequence[BaseException] = cast(Any, error).exceptions
+        words += ": " + "; ".join([*map(_explain, inner[:_ERRORS]), *(["..."] if len(inner) > _ERRORS else [])])
+    if len(words) > _ERROR_CHARS:
+        words = f"{words[:_ERROR_CHARS]} ... ({len(words) - _ERROR_CHARS:,} more characters)"
+    return clean(f"{type(shown).__name__}: {words}")
 
 
 def _explained(error: Exception) -> str:
