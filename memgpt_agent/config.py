@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, field_validator
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.node_names import CALL_LLM, SUMMARIZE_OVERFLOW
@@ -35,6 +35,19 @@ assistants, or for each thread; ``server`` is ``user`` where the server authenti
 def _shown(node: str, kind: str | None = None) -> dict[str, Any]:
     """Studio's annotations: the node on which a field is offered, and its editor."""
     return {"langgraph_nodes": [node], **({"langgraph_type": kind} if kind else {})}
+
+
+_TITLES = {
+    "agent_id": "Agent", "memory_scope": "Memory of", "user_id": "Speaker", "model": "Chat model",
+    "summarizer_model": "Model for summaries", "fallback_model": "Model in reserve", "context_window_tokens": "Context window (tokens)",
+    "prompt_tokens": "Largest prompt (tokens)", "answer_tokens": "Room for the answer (tokens)", "persona": "Persona", "human": "The user",
+    "memory_pressure_share": "Warn at (share of the budget)", "eviction_target_share": "Evict down to (share of the budget)",
+    "max_steps": "Steps in a turn", "max_unusable_answers": "Unusable answers in a turn", "model_attempts": "Tries of a model call",
+    "retry_wait_seconds": "First wait between tries (seconds)", "model_timeout_seconds": "Longest model call (seconds)",
+    "page_faults": "Memories that come by themselves", "page_fault_share": "Room for such memories (share of the budget)",
+    "reasoning": "Inner thoughts", "time_zone": "Time zone",
+}  # fmt: skip
+"""What forms call the fields of :class:`Context`."""
 
 
 class Context(BaseModel):
@@ -137,14 +150,30 @@ class Context(BaseModel):
     def __init__(self, **values: Any) -> None:
         """Take the fields by name.
 
+        Nothing, and the empty text that a form sends for a field that was left empty, count as not given; an empty ``persona`` or
+        ``human`` is one that was emptied.
+
         Raises:
             ConfigurationError: a field is unknown or its value out of range; the message names each one. LangGraph
                 makes the context of a run in this way, so that a mistake in its ``context`` reads the same there.
         """
+        empty = {name for name, value in values.items() if value is None or (value == "" and name in _TITLES.keys() - {"persona", "human"})}
+        given = {name: value for name, value in values.items() if name not in empty}
         try:
-            super().__init__(**values)
+            super().__init__(**given)
         except ValidationError as error:
             raise ConfigurationError(_explain(error, sorted(type(self).model_fields))) from error
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the schema with titles and without nulls: a field may be left out, and a form offers one editor for each."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        for name, field in schema["properties"].items():
+            kinds = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
+            field.update({"title": _TITLES[name], **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})})
+            if field.get("default", "") is None:
+                del field["default"]
+        return schema
 
     @field_validator("time_zone")
     @classmethod

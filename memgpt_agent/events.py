@@ -8,6 +8,7 @@ from typing import Any, Literal, NotRequired, cast
 from zoneinfo import ZoneInfo
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
+from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 EventType = Literal["user_message", "heartbeat", "system_alert", "login", "agent_message"]
@@ -29,6 +30,8 @@ LangChain's Agent Chat UI, and clients made from it, leave such messages out; a 
 
 class Event(TypedDict):
     """Something that wakes the agent and is not a chat message; given as the graph's ``event`` input."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
 
     type: EventType
     """What happened."""

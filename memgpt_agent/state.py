@@ -16,6 +16,7 @@ from langchain_core.messages import (
 )
 from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages  # pyright: ignore[reportMissingTypeStubs]
+from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 from memgpt_agent.events import Event, EventType, Mark, digest_of, mark_of, merged_marks, with_mark
@@ -250,6 +251,8 @@ def _with_removed(message: AnyMessage, ids: list[str]) -> Any:
 
 class AgentInput(TypedDict, total=False):
     """What the graph is invoked with: a chat client's messages, or an event, or both."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
 
     messages: Annotated[list[AnyMessage], merge_queue]
     """What was said; a message without a known id wakes the agent."""

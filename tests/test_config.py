@@ -21,7 +21,7 @@ def test_every_field_of_the_context_has_a_default_and_a_description() -> None:
     ("field", "value"),
     [
         ("context_window_tokens", 4_095), ("max_steps", 0), ("max_steps", 501), ("memory_pressure_share", 0), ("memory_pressure_share", 1.1),
-        ("eviction_target_share", 0), ("model_timeout_seconds", 0), ("reasoning", "loud"), ("agent_id", ""), ("agent_id", "x" * 201),
+        ("eviction_target_share", 0), ("model_timeout_seconds", 0), ("reasoning", "loud"), ("agent_id", "x" * 201),
         ("answer_tokens", 63), ("max_unusable_answers", -1), ("time_zone", "Mars/Olympus"),
     ],
 )  # fmt: skip

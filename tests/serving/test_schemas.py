@@ -28,6 +28,24 @@ def test_a_served_graph_has_all_its_schemas(client: Any, graph: str) -> None:
     assert "agent_id" in schemas["context_schema"]["properties"]
 
 
+def test_each_field_has_a_title_a_description_and_one_editor(client: Any) -> None:
+    """What Studio makes its forms of; what a form sends for fields that were left empty is no mistake."""
+    (assistant,) = client.assistants.search(graph_id="memgpt", metadata={"created_by": "system"})
+    schemas = client.assistants.get_schemas(assistant["assistant_id"])
+    fields = schemas["context_schema"]["properties"]
+    assert all(field["title"] and field["description"] for field in fields.values())
+    assert {name for name, field in fields.items() if "type" not in field} == {"context_window_tokens"}  # a number or "max"
+    assert fields["memory_scope"]["enum"] == ["user", "assistant", "thread", "server"]
+    assert (fields["persona"]["langgraph_type"], fields["model"]["langgraph_nodes"]) == ("prompt", ["call_llm"])
+    given = schemas["input_schema"]
+    told = [*given["properties"].values(), *given["$defs"]["Event"]["properties"].values()]
+    assert all(field["description"] for field in told)
+    empty = {name: "" if field.get("type") == "string" else None for name, field in fields.items()}
+    thread = client.threads.create()["thread_id"]
+    said = {"messages": [{"role": "user", "content": "say hello"}], "event": None}
+    assert client.runs.wait(thread, "memgpt", input=said, context=empty)["messages"][-1]["content"] == "re hello"
+
+
 def test_each_graph_is_a_tool_over_mcp(server: Any) -> None:
     """The tool takes the graph's input; called, it answers with the reply in its text."""
     listed = fetched(f"{server.url}/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})
