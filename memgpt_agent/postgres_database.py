@@ -61,6 +61,8 @@ class PostgresDatabase:
     ) -> None:
         self.url, self.schema = split_url(url)
         self.name = f"{urlsplit(self.url).path.lstrip('/') or 'postgres'}.{self.schema}"
+        self.key = repr((self.url, self.schema))
+        """Tells the schema from every other."""
         self._key, self._configured, self._closed = (self.url, self.schema, use), configure, False
         with self._translated():
             with psycopg.connect(self.url, autocommit=True, connect_timeout=int(WAIT_SECONDS)) as connection:
@@ -87,6 +89,7 @@ class PostgresDatabase:
     def _configure(self, connection: Rows) -> None:
         connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(self.schema)))
         connection.execute(f"SET lock_timeout = {int(WAIT_SECONDS * 1000)}".encode())
+        connection.execute("SET jit = off")  # statements take milliseconds; compiling one takes as long
         self._configured(connection)
 
     @contextmanager

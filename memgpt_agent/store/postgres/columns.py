@@ -26,6 +26,10 @@ class Meta(NamedTuple):
     """The number of its vectors."""
     fields: Fields
     """Which fields have columns."""
+    declared: str
+    """The same as it is written there."""
+    undeclared: bool
+    """Whether an earlier version made the columns, which are still to be made anew."""
 
 
 def read_meta(connection: Rows) -> Meta:
@@ -34,7 +38,7 @@ def read_meta(connection: Rows) -> Meta:
     if "space" not in known:
         raise StoreError("The store's table meta is empty. Restore the schema from a backup.")
     identity = EmbeddingIdentity(known["embedding"], int(known["dims"])) if "embedding" in known else None
-    return Meta(identity, int(known["space"]), _fields(known["fields"]))
+    return Meta(identity, int(known["space"]), _fields(known["fields"]), known["fields"], "undeclared" in known)
 
 
 def remember(connection: Rows, **known: Any) -> None:
@@ -92,7 +96,7 @@ def place(value: Any) -> bytes:
 
 
 def facets_of(value: Mapping[str, Any], fields: Fields) -> str:
-    """Return, as JSON, what filters can ask the database for: ``equal`` texts, ``lists`` of texts, and the ``thread``."""
+    """Return, as JSON, what filters and guards can ask the database for: ``equal`` texts, ``lists`` of texts, ``thread`` and ``number``."""
     facets: dict[str, Any] = {}
     equal = {key: one for key, one in value.items() if _is_plain(key) and _is_plain(one)}
     lists = {key: texts for key, one in value.items() if _is_plain(key) and (texts := _texts(one))}
@@ -100,6 +104,9 @@ def facets_of(value: Mapping[str, Any], fields: Fields) -> str:
         facets["equal"] = equal
     if lists:
         facets["lists"] = lists
+    number = value.get("number")
+    if isinstance(number, int) and not isinstance(number, bool):
+        facets["number"] = number
     if fields.grouped and (thread := group_of(value.get(fields.grouped))) is not None:
         facets["thread"] = group_key(thread)
     return json.dumps(facets, ensure_ascii=False, separators=(",", ":"))

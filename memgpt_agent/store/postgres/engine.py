@@ -1,10 +1,12 @@
 """The store's work on Postgres, one call at a time and without embedding."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+import psycopg
 from langgraph.store.base import Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import EmbeddingMismatch
@@ -12,13 +14,21 @@ from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch
-from memgpt_agent.store.postgres.columns import Meta, as_bytes, hold_vectors_in_force, read_meta
+from memgpt_agent.store.postgres.columns import Meta, hold_vectors_in_force, read_meta
 from memgpt_agent.store.postgres.reads import PostgresReader, items_of
 from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
-from memgpt_agent.store.postgres.writes import PostgresWriter, complete_vectors, lock_namespaces, refresh
+from memgpt_agent.store.postgres.writes import (
+    OTHER_META,
+    UNGUARDED,
+    Conditions,
+    complete_vectors,
+    delete_expired,
+    refresh,
+    write_items,
+)
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
-from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
+from memgpt_agent.store.rows import decode_value, encode_value, micros
 
 T = TypeVar("T")
 _SWEPT_AT_ONCE = 1_000
@@ -37,6 +47,8 @@ class PostgresEngine:
         self._database = database
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
+        self._meta: list[Meta] = []
+        """What held when it was last looked at; shared by all views. The database checks it at each write."""
 
     def guarded(self, guard: Guard) -> "PostgresEngine":
         """Return this engine with a guard: another view of the same database."""
@@ -61,16 +73,22 @@ class PostgresEngine:
         if not plan.writes:
             return self._read(lambda reader: reader.answer(plan.ops, queries), uses_vectors=bool(queries))
 
+        if len(plan.ops) == len(plan.writes):
+            self._write(plan, vectors, uses_vectors=bool(vectors))
+            return [None] * len(plan.ops)
+
         def change(connection: Rows) -> list[Result]:
-            meta, now = self._begin(connection, uses_vectors=bool(queries or vectors))
-            reader = PostgresReader(connection, meta, self._hidden_from(now))
+            meta = self._begin(connection, uses_vectors=bool(queries or vectors))
+            now = self.now(connection)
+            reader = PostgresReader(connection, meta, now if self._ttl.get("omit_expired") else None, self._database.key)
             results = reader.answer(plan.ops, queries)
             if reader.touched:
                 refresh(connection, reader.touched, now)
-            PostgresWriter(connection, now, meta).apply(plan.writes, vectors)
+            with self._refusals():
+                write_items(connection, meta, plan.writes, vectors, Conditions(self.guard), now)
             return results
 
-        return self._database.write(change, snapshot=len(plan.ops) > len(plan.writes))
+        return self._database.write(change, snapshot=True)
 
     def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
         """Return what fits a query best; see ``MemoryStore.find``."""
@@ -91,30 +109,74 @@ class PostgresEngine:
 
     def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
-        wanted = None if expected is None else decode_value(encode_value(expected))
-        write = plan.writes[0]
-
-        def change(connection: Rows) -> bool:
-            meta, now = self._begin(connection, uses_vectors=bool(vectors))
-            namespace_id = lock_namespaces(connection, [write.namespace])[write.namespace]
-            row = connection.execute(
-                "SELECT value, expires FROM items WHERE ns = %s AND sha256(key) = sha256(%s)",
-                [namespace_id, as_bytes(write.key)],
-            ).fetchone()
-            hidden = row is not None and self._ttl.get("omit_expired") and row[1] is not None and row[1] <= now
-            if (decode_value(row[0]) if row and not hidden else None) != wanted:
+        text = None if expected is None else encode_value(expected)
+        wanted = None if text is None else decode_value(text)
+        omits = bool(self._ttl.get("omit_expired"))
+        tries: list[int] = []
+        while True:
+            conditions = Conditions(self.guard, compares=True, expected=text, omits_expired=omits, durable=durable)
+            found = self._write(plan, vectors, conditions, uses_vectors=bool(vectors), tries=tries)
+            if found is None:
+                return True
+            stands = None if found == "-" else found[1:]
+            if stands == plan.writes[0].value and len(tries) > 1:
+                return True  # written at a try whose answer the connection lost
+            if stands is None or wanted is None or decode_value(stands) != wanted or stands == text:
                 return False
-            PostgresWriter(connection, now, meta).apply(plan.writes, vectors)
-            return True
+            text = stands  # the same value with its keys in another order
 
-        return self._database.write(change, durable=durable)
+    def _write(
+        self,
+        plan: PreparedBatch,
+        vectors: Vectors,
+        conditions: Conditions | None = None,
+        *,
+        uses_vectors: bool,
+        tries: list[int] | None = None,
+    ) -> str | None:
+        """Write a batch in one call; see ``write_items``."""
+        asked = conditions or Conditions(self.guard)
+        now = None if self._clock is None else micros(self._clock())
+
+        def once() -> str | None:
+            if tries is not None:
+                tries.append(1)
+            with self._database.connection() as connection, self._refusals():
+                meta = self._meta[0] if self._meta else self._read_meta(connection)
+                if uses_vectors and self.embedder:
+                    self._check_in_force(meta, self.embedder.identity)
+                try:
+                    return write_items(connection, meta, plan.writes, vectors, asked, now)
+                except psycopg.Error as error:
+                    if error.sqlstate != OTHER_META:
+                        raise
+                self._meta.clear()
+                meta = self._read_meta(connection)
+                if uses_vectors and self.embedder:
+                    self._check_in_force(meta, self.embedder.identity)
+                return write_items(connection, meta, plan.writes, vectors, asked, now)
+
+        return self._database.patient(once)
+
+    def _read_meta(self, connection: Rows) -> Meta:
+        self._meta[:] = [read_meta(connection)]
+        return self._meta[0]
+
+    @contextmanager
+    def _refusals(self) -> Generator[None]:
+        """Say in our own words why the database refused a batch."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if error.sqlstate == UNGUARDED and self.guard is not None:
+                raise self.guard.refused() from error
+            raise
 
     def sweep(self) -> int:
         """Delete what has expired; return how many items that were."""
 
         def change(connection: Rows) -> int:
-            meta, now = self._begin(connection, uses_vectors=False)
-            return PostgresWriter(connection, now, meta).delete_expired(_SWEPT_AT_ONCE)
+            return delete_expired(connection, self._begin(connection, uses_vectors=False), self.now(connection), _SWEPT_AT_ONCE)
 
         deleted = 0
         while True:
@@ -191,7 +253,7 @@ class PostgresEngine:
             if uses_vectors and self.embedder:
                 self._check_in_force(meta, self.embedder.identity)
             hides = self._ttl.get("omit_expired")
-            reader = PostgresReader(connection, meta, self.now(connection) if hides else None)
+            reader = PostgresReader(connection, meta, self.now(connection) if hides else None, self._database.key)
             reader.refreshes = refreshes and self._ttl.get("refresh_on_read", True)
             result = answer(reader)
             touched[:] = reader.touched
@@ -202,29 +264,17 @@ class PostgresEngine:
             self._database.write(lambda connection: refresh(connection, touched, self.now(connection)))
         return result
 
-    def _begin(self, connection: Rows, *, uses_vectors: bool) -> tuple[Meta, int]:
-        """Begin a write: what holds until its end, and its time.
+    def _begin(self, connection: Rows, *, uses_vectors: bool) -> Meta:
+        """Begin a write: return what holds until its end.
 
         Raises:
-            LeaseLost: the guard does not hold.
             EmbeddingMismatch: it needs vectors, and another embedding is in force.
         """
         hold_vectors_in_force(connection)
         meta = read_meta(connection)
         if uses_vectors and self.embedder:
             self._check_in_force(meta, self.embedder.identity)
-        if self.guard is not None:
-            row = connection.execute(  # held until the write is committed: nobody raises the number between
-                "SELECT value FROM items WHERE ns = (SELECT id FROM namespaces WHERE sha256(path) = sha256(%s))"
-                " AND sha256(key) = sha256(%s) FOR SHARE",
-                [as_bytes(path_of(self.guard.namespace)), as_bytes(self.guard.key)],
-            ).fetchone()
-            if row is None or decode_value(row[0]).get("number") != self.guard.number:
-                raise self.guard.refused()
-        return meta, self.now(connection)
-
-    def _hidden_from(self, now: int) -> int | None:
-        return now if self._ttl.get("omit_expired") else None
+        return meta
 
     def _check_in_force(self, meta: Meta, identity: EmbeddingIdentity) -> None:
         check_identity(self._database, meta.identity or identity, identity)

@@ -27,13 +27,14 @@ class PostgresReader(ItemReading):
         connection: inside a transaction.
         meta: what holds in it.
         now: hide what expired before this (microseconds), or None to show all.
+        store: tells the store from others in this process.
     """
 
-    def __init__(self, connection: Rows, meta: Meta, now: int | None) -> None:
+    def __init__(self, connection: Rows, meta: Meta, now: int | None, store: str) -> None:
         self._connection = connection
         self._meta = meta
         self._alive = "TRUE" if now is None else f"(items.expires IS NULL OR items.expires > {now})"
-        super().__init__(PostgresSearcher(connection, meta, self._alive))
+        super().__init__(PostgresSearcher(connection, meta, self._alive, store))
 
     def get(self, op: GetOp) -> Item | None:
         """Return one item."""

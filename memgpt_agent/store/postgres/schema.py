@@ -5,6 +5,7 @@ from typing import Any
 from psycopg import Connection, sql
 
 from memgpt_agent.errors import StoreError
+from memgpt_agent.store.postgres.functions import WRITE_ITEMS
 
 MIGRATIONS: tuple[str, ...] = (
     # 1: the first schema. Texts that may hold a NUL or half a character (keys, labels, tags) are bytes, which also sort by code point;
@@ -64,6 +65,13 @@ MIGRATIONS: tuple[str, ...] = (
         ('space', '0'),
         ('fields', '{"ordered": "time", "grouped": "thread_id", "counted": "tags", "listed": "ends"}');
     """,
+    # 2: what is counted of an item stands beside it, and all of a batch is written by one call. What stands there already is declared anew
+    # when a store is opened next.
+    """
+    ALTER TABLE items ADD COLUMN tags bytea[];
+    INSERT INTO meta (key, value) SELECT 'undeclared', '1' WHERE EXISTS (SELECT 1 FROM items);
+    """
+    + WRITE_ITEMS,
 )
 """Each is run once, in order; ``meta`` counts them. Never edit one: append."""
 TABLES = ("meta", "namespaces", "items", "postings", "vectors", "tag_counts")

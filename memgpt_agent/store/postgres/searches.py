@@ -1,6 +1,8 @@
 """Ranked searches within one transaction: the scores of every document of a namespace, exact."""
 
-from collections.abc import Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +24,48 @@ K1 = 1.2
 B = 0.75
 
 
+_GATHER = """
+WITH mine AS MATERIALIZED (
+    SELECT id, length, updated FROM items WHERE ns = %(ns)s AND paths IS NOT NULL
+), found AS MATERIALIZED (
+    SELECT item, -(vector <#> %(query)s::vector) AS cosine FROM vectors
+    WHERE %(query)s::vector IS NOT NULL AND ns = %(ns)s AND space = %(space)s
+), counted AS MATERIALIZED (
+    SELECT array_position(%(terms)s::text[], term) AS place, item, count FROM postings WHERE ns = %(ns)s AND term = ANY(%(terms)s::text[])
+), found_packed AS (
+    SELECT string_agg(int8send(item), '') AS items, string_agg(float8send(cosine), '') AS cosines FROM found
+), packed AS (
+    SELECT string_agg(int8send(id), '') AS ids, string_agg(int4send(length), '') AS lengths,
+        string_agg(int8send(updated), '') FILTER (WHERE %(near)s) AS times FROM mine
+), counted_packed AS (
+    SELECT string_agg(int4send(place), '') AS places, string_agg(int8send(item), '') AS items, string_agg(int4send(count), '') AS counts
+    FROM counted
+)
+SELECT packed.*, found_packed.*, counted_packed.*,
+    ARRAY(SELECT mark FROM unnest(%(marks)s::text[]) AS mark WHERE EXISTS (SELECT 1 FROM postings WHERE ns = %(ns)s AND term = mark))
+FROM packed, found_packed, counted_packed
+"""
+"""All of a namespace that a search needs in one row, each column packed: a row for each item costs ten times as much."""
+_NONE: Sequence[str] = ()
+_REMEMBERED = 200_000
+_near_values: OrderedDict[tuple[str, int], tuple[int, tuple[Any, ...]]] = OrderedDict()
+"""What a search by neighbours asked of an item's value, by store, fields and item, with the time of the value."""
+_guard = threading.Lock()
+
+
 class _Documents(NamedTuple):
-    """The items of a namespace that are searched, in the order of storing."""
+    """The items of a namespace that are searched, in the order of storing, and what a search needs of them."""
 
     ids: NDArray[np.int64]
     lengths: NDArray[np.float64]
+    updated: NDArray[np.int64]
+    """When each was written; empty unless asked for."""
+    cosines: Scores
+    """(n,) each document's best cosine; NaN where it has no vector, or none was asked for."""
+    postings: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
+    """The items that hold a term, and how often."""
+    marks: frozenset[str]
+    """The marks of languages that its texts are in."""
 
 
 class PostgresSearcher:
@@ -36,18 +75,20 @@ class PostgresSearcher:
         connection: inside a transaction.
         meta: what holds in it.
         alive: the SQL condition of items that have not expired.
+        store: tells the store from others in this process.
     """
 
-    def __init__(self, connection: Rows, meta: Meta, alive: str) -> None:
+    def __init__(self, connection: Rows, meta: Meta, alive: str, store: str) -> None:
         self._connection = connection
         self._meta = meta
         self._alive = alive
+        self._store = store
 
     def closest(self, namespace_id: int, query: Floats, filter: Filter | None, k: int) -> tuple[list[RankedItem], list[RankedItem]]:
         """Return the ``k`` items closest to a vector, and, where there are fewer, the first ``k`` that have none."""
-        documents = self._documents(namespace_id)
+        documents = self._documents(namespace_id, query)
         allowed = self._allowed(documents, namespace_id, filter)
-        cosines = self._cosines(documents, namespace_id, query)
+        cosines = documents.cosines
         hits = _best(np.where(allowed & np.isfinite(cosines), cosines, -np.inf), k)
         found = [RankedItem(float(cosines[place]), namespace_id, int(documents.ids[place])) for place in hits]
         without = np.flatnonzero(allowed & ~np.isfinite(cosines))[: k if len(found) < k else 0]
@@ -55,24 +96,39 @@ class PostgresSearcher:
 
     def find(self, namespace_id: int, asked: Find, vector: Floats | None) -> list[RankedItem]:
         """Return the items of one namespace that fit a query best, by words, by meaning or by both."""
-        documents = self._documents(namespace_id)
+        by_vector = vector if asked.mode != "words" else None
+        # Which languages the texts are in is known with what is found: until then it is looked for in all of them.
+        every = [] if asked.mode == "meaning" else query_terms(asked.query, LANGUAGES)
+        documents = self._documents(namespace_id, by_vector, {term for family in every for term in family}, near=asked.near is not None)
         allowed = self._allowed(documents, namespace_id, asked.filter)
-        terms = [] if asked.mode == "meaning" else query_terms(asked.query, self._languages(namespace_id))
-        by_words = self._bm25(documents, namespace_id, terms) if terms else None
-        by_meaning = None if vector is None or asked.mode == "words" else self._cosines(documents, namespace_id, vector)
-        scores = ranked(by_words, by_meaning, allowed)
+        there = [language for language in LANGUAGES if stem(mark_of(language)) in documents.marks]
+        terms = query_terms(asked.query, there) if every else []
+        by_words = _bm25(documents, terms) if terms else None
+        scores = ranked(by_words, None if by_vector is None else documents.cosines, allowed)
         if asked.near is not None:
-            scores = self._near(scores, namespace_id, asked)
+            scores = self._near(scores, documents, asked)
         best = _best(scores, asked.offset + asked.limit)[asked.offset :]
         return [RankedItem(float(scores[place]), namespace_id, int(documents.ids[place])) for place in best]
 
     def _rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         return self._connection.execute(statement.encode(), parameters, binary=True).fetchall()
 
-    def _documents(self, namespace_id: int) -> _Documents:
-        rows = self._rows("SELECT id, length FROM items WHERE ns = %s AND paths IS NOT NULL ORDER BY id", [namespace_id])
-        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
-        return _Documents(table[:, 0], table[:, 1].astype(np.float64))
+    def _documents(
+        self, namespace_id: int, query: Floats | None = None, terms: Collection[str] = _NONE, *, near: bool = False
+    ) -> _Documents:
+        named = sorted(terms)
+        marks = [stem(mark_of(language)) for language in LANGUAGES] if named else []
+        given = {"ns": namespace_id, "space": self._meta.space, "query": query, "terms": named, "marks": marks, "near": near}
+        with self._connection.cursor(binary=True) as cursor:
+            found: Any = cursor.execute(_GATHER.encode(), given).fetchone()
+        order = np.argsort(_numbers(found[0], ">i8"))
+        ids, lengths = _numbers(found[0], ">i8")[order], _numbers(found[1], ">i4")[order]
+        updated = _numbers(found[2], ">i8")[order] if near else np.array([], np.int64)
+        cosines = np.full(len(ids), np.nan)
+        np.fmax.at(cosines, np.searchsorted(ids, _numbers(found[3], ">i8")), _numbers(found[4], ">f8"))
+        places, items, counts = (_numbers(found[at], kind) for at, kind in ((5, ">i4"), (6, ">i8"), (7, ">i4")))
+        postings = {term: (items[places == at], counts[places == at]) for at, term in enumerate(named, 1) if at in places}
+        return _Documents(ids, lengths.astype(np.float64), updated, cosines, postings, frozenset(found[8]))
 
     def _allowed(self, documents: _Documents, namespace_id: int, filter: Filter | None) -> NDArray[np.bool_]:
         if not filter and self._alive == "TRUE":
@@ -86,52 +142,28 @@ class PostgresSearcher:
         passed = [item for item, text in rows if not filter or matches(decode_value(text), filter)]
         return np.isin(documents.ids, np.array(passed, np.int64))
 
-    def _cosines(self, documents: _Documents, namespace_id: int, query: Floats) -> Scores:
-        """Return (n,) each document's best cosine; NaN where it has no vector."""
-        rows = self._rows(
-            "SELECT item, max(-(vector <#> %s)) FROM vectors WHERE ns = %s AND space = %s GROUP BY item",
-            [query, namespace_id, self._meta.space],
-        )
-        found = np.full(len(documents.ids), np.nan)
-        if rows:
-            items, cosines = zip(*rows, strict=True)
-            found[np.searchsorted(documents.ids, np.array(items, np.int64))] = cosines
-        return found
+    def _values(self, documents: _Documents, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Return some fields of each document's value; those that were asked for before, and not written since, are remembered."""
+        name = repr((self._store, fields))
+        stamped = list(zip(documents.ids.tolist(), documents.updated.tolist(), strict=True))
+        with _guard:
+            known = {item: found[1] for item, time in stamped if (found := _near_values.get((name, item))) and found[0] == time}
+        missing = [item for item, _ in stamped if item not in known]
+        if missing:
+            rows = self._rows("SELECT id, updated, value FROM items WHERE id = ANY(%s)", [missing])
+            read = {item: (time, tuple(map(decode_value(text).get, fields))) for item, time, text in rows}
+            known.update({item: values for item, (_, values) in read.items()})
+            with _guard:
+                _near_values.update({(name, item): found for item, found in read.items()})
+                while len(_near_values) > _REMEMBERED:
+                    _near_values.popitem(last=False)
+        return [dict(zip(fields, known[item], strict=True)) for item, _ in stamped]
 
-    def _bm25(self, documents: _Documents, namespace_id: int, terms: Sequence[tuple[str, ...]]) -> Scores:
-        """Return (n,) the BM25 score of every document, counted over this namespace; the forms of one word count as one term."""
-        scores = np.zeros(len(documents.ids))
-        if not len(scores):
-            return scores
-        every = sorted({term for family in terms for term in family})
-        rows = self._rows("SELECT term, item, count FROM postings WHERE ns = %s AND term = ANY(%s)", [namespace_id, every])
-        counted: dict[str, list[tuple[int, int]]] = {}
-        for term, item, count in rows:
-            counted.setdefault(term, []).append((item, count))
-        mean = max(float(documents.lengths.mean()), 1.0)
-        for family in terms:
-            found = np.array([pair for term in family for pair in counted.get(term, ())], np.int64).reshape(-1, 2)
-            items, of = np.unique(found[:, 0], return_inverse=True)
-            counts = np.bincount(of, weights=found[:, 1], minlength=len(items)).astype(np.float32)
-            places = np.searchsorted(documents.ids, items)
-            rarity = np.log1p((len(scores) - len(places) + 0.5) / (len(places) + 0.5))
-            norm = K1 * (1 - B + B / mean * documents.lengths[places])
-            scores[places] += rarity * (K1 + 1) * counts / (counts + norm)
-        return scores
-
-    def _languages(self, namespace_id: int) -> list[str]:
-        """Return the languages, beside English, that texts of a namespace are in."""
-        marks = {stem(mark_of(language)): language for language in LANGUAGES}
-        sql = "SELECT mark FROM unnest(%s::text[]) AS mark WHERE EXISTS (SELECT 1 FROM postings WHERE ns = %s AND term = mark)"
-        there = {row[0] for row in self._rows(sql, [list(marks), namespace_id])}
-        return [language for mark, language in marks.items() if mark in there]
-
-    def _near(self, scores: Scores, namespace_id: int, asked: Find) -> Scores:
+    def _near(self, scores: Scores, documents: _Documents, asked: Find) -> Scores:
         """Return the scores with what stands around the hits, and what a dialogue says of them."""
-        rows = self._rows("SELECT value FROM items WHERE ns = %s AND paths IS NOT NULL ORDER BY id", [namespace_id])
-        values = [decode_value(text) for (text,) in rows]
         said = asked.near if isinstance(asked.near, Dialogue) else None
         sequence = said.sequence if said else str(asked.near)
+        values = self._values(documents, said or (sequence,))
         numbers: dict[str, int] = {}
         codes = [numbers.setdefault(repr(value.get(sequence)), len(numbers)) for value in values]
         sequences = np.array(codes, np.int32)
@@ -147,6 +179,29 @@ class PostgresSearcher:
             asks=passing([value.get(said.asks) for value in values], True),
             speaks=passing(speakers, named) if named else None,
         )  # fmt: skip
+
+
+def _numbers(packed: bytes | None, kind: str) -> NDArray[Any]:
+    return np.frombuffer(packed or b"", kind).astype(kind[1:])
+
+
+def _bm25(documents: _Documents, terms: Sequence[tuple[str, ...]]) -> Scores:
+    """Return (n,) the BM25 score of every document, counted over its namespace; the forms of one word count as one term."""
+    scores = np.zeros(len(documents.ids))
+    if not len(scores):
+        return scores
+    mean = max(float(documents.lengths.mean()), 1.0)
+    for family in terms:
+        of_forms = [documents.postings[term] for term in family if term in documents.postings]
+        every = np.concatenate([items for items, _ in of_forms] or [np.array([], np.int64)])
+        items, of = np.unique(every, return_inverse=True)
+        weights = np.concatenate([counts for _, counts in of_forms] or [np.array([], np.int64)])
+        counts = np.bincount(of, weights=weights, minlength=len(items)).astype(np.float32)
+        places = np.searchsorted(documents.ids, items)
+        rarity = np.log1p((len(scores) - len(places) + 0.5) / (len(places) + 0.5))
+        norm = K1 * (1 - B + B / mean * documents.lengths[places])
+        scores[places] += rarity * (K1 + 1) * counts / (counts + norm)
+    return scores
 
 
 def _number(value: Any) -> float:

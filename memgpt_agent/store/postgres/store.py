@@ -77,13 +77,15 @@ def _check_embedding_and_fields(connection: Rows, database: PostgresDatabase, em
     if embedder is not None and meta.identity is not None:
         check_identity(database, meta.identity, embedder.identity)
     news = (embedder is not None and meta.identity is None) or (fields is not None and fields != meta.fields)
-    if not news:
+    if not news and not meta.undeclared:
         return
     hold_vectors_in_force(connection, alone=True)
     meta = read_meta(connection)
     if embedder is not None:
         check_identity(database, meta.identity or embedder.identity, embedder.identity)
         remember(connection, embedding=embedder.name, dims=embedder.dims)
-    if fields is not None and fields != meta.fields:
-        remember(connection, fields=json.dumps(fields._asdict()))
-        declare(connection, fields)
+    if meta.undeclared or (fields is not None and fields != meta.fields):
+        declared = fields or meta.fields
+        remember(connection, fields=json.dumps(declared._asdict()))
+        declare(connection, declared)
+        connection.execute("DELETE FROM meta WHERE key = 'undeclared'")

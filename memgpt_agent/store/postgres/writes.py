@@ -9,14 +9,16 @@ from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.fields import Fields, counted_texts
 from memgpt_agent.store.operations import Write
-from memgpt_agent.store.postgres.columns import Meta, as_bytes, facets_of, place_of
+from memgpt_agent.store.postgres.columns import Meta, as_bytes, as_text, facets_of, place_of
 from memgpt_agent.store.postgres.stems import stem
-from memgpt_agent.store.protocol import Namespace
-from memgpt_agent.store.rows import decode_value, path_of
+from memgpt_agent.store.protocol import Guard
+from memgpt_agent.store.rows import decode_value, namespace_of, path_of
 from memgpt_agent.store.texts import texts_at
 
 MICROS_A_MINUTE = 60_000_000
 _DECLARED_AT_ONCE = 1_000
+OTHER_META, UNGUARDED = "MG001", "MG002"
+"""States in which the database refuses a batch."""
 
 
 def refresh(connection: Rows, items: Sequence[int], now: int) -> None:
@@ -25,173 +27,110 @@ def refresh(connection: Rows, items: Sequence[int], now: int) -> None:
     connection.execute(sql.encode(), [now, sorted(set(items))])
 
 
-def lock_namespaces(connection: Rows, namespaces: Sequence[Namespace]) -> dict[Namespace, int]:
-    """Make the namespaces that are new, in their order, and let nobody else write to any of them; return their ids."""
-    paths = {namespace: as_bytes(path_of(namespace)) for namespace in dict.fromkeys(namespaces)}
-    known = b"SELECT path, id FROM namespaces WHERE sha256(path) = ANY(SELECT sha256(one) FROM unnest(%s::bytea[]) AS one)"
-    given = list(paths.values())
-    there = {bytes(path) for path, _ in connection.execute(known, [given])}
-    if missing := [path for path in given if path not in there]:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO namespaces (path) VALUES (%s) ON CONFLICT (sha256(path)) DO NOTHING",
-                [(path,) for path in missing],
-            )
-    ids = {bytes(path): int(one) for path, one in connection.execute(known + b" ORDER BY id FOR NO KEY UPDATE", [given])}
-    return {namespace: ids[path] for namespace, path in paths.items()}
+_WRITE = (
+    "SELECT write_items(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::bytea[], %s::int[], %s::bytea[], %s::text[], %s::text[], %s::bytea[],"
+    " %s::float8[], %s::text[], %s::int[], %s::int[], %s::int[], %s::bytea[], %s::int[], %s::text[], %s::int[], %s::int[], %s::text[],"
+    " %s::vector[])"
+)
 
 
-class _Known(NamedTuple):
-    """An item that is stored."""
+class Conditions(NamedTuple):
+    """What must hold for a batch to be written, and how."""
 
-    id: int
-    indexed: bool
-    tags: tuple[str, ...]
+    guard: Guard | None = None
+    """The number that an item must have."""
+    compares: bool = False
+    """Whether the value that stands at the one key must be ``expected``."""
+    expected: str | None = None
+    """It, as the store wrote it; None: there must be none."""
+    omits_expired: bool = False
+    """Whether a value that has expired counts as none."""
+    durable: bool = True
+    """Whether the commit waits for the disk."""
 
 
-class PostgresWriter:
-    """Applies writes to one transaction: first all that goes, then all that is new, a table at a time."""
+class _Rows:
+    """A batch as the database takes it: a list for each column, and what hangs on an item with the item's place."""
 
-    def __init__(self, connection: Rows, now: int, meta: Meta) -> None:
-        self._connection = connection
-        self._now = now
-        self._meta = meta
-        self._gone: list[int] = []
-        self._unindexed: list[int] = []
-        self._counts: Counter[int] = Counter()
-        self._tags: Counter[tuple[int, str]] = Counter()
-        self._postings: list[tuple[int, str, int, int]] = []
-        self._vectors: list[tuple[int, int, int, str, Floats]] = []
-
-    def apply(self, writes: Sequence[Write], vectors: Mapping[str, Floats]) -> None:
-        """Put and delete items, one write for each key; ``vectors`` are unit rows by text."""
-        namespaces = lock_namespaces(self._connection, [write.namespace for write in writes])
-        known = self._known(writes, namespaces)
-        fresh: list[Write] = []
-        updated: list[tuple[int, Write]] = []
-        for write in writes:
-            namespace_id = namespaces[write.namespace]
-            old = known.get((namespace_id, write.key))
-            if old is not None:
-                self._tags.subtract((namespace_id, tag) for tag in old.tags)
-                if old.indexed:
-                    self._unindexed.append(old.id)
+    def __init__(self, meta: Meta, writes: Sequence[Write], vectors: Mapping[str, Floats]) -> None:
+        paths = list(dict.fromkeys(as_bytes(path_of(write.namespace)) for write in writes))
+        places = {path: number for number, path in enumerate(paths, 1)}
+        self.items: list[list[Any]] = [paths, [], [], [], [], [], [], [], [], []]
+        self.tags: list[list[Any]] = [[], []]
+        self.postings: list[list[Any]] = [[], [], []]
+        self.vectors: list[list[Any]] = [[], [], []]
+        for at, write in enumerate(writes, 1):
+            row = [places[as_bytes(path_of(write.namespace))], as_bytes(write.key), *_columns(meta, write, vectors)]
+            for column, value in zip(self.items[1:], row, strict=True):
+                column.append(value)
             if write.value is not None:
-                if old is None:
-                    fresh.append(write)
-                else:
-                    updated.append((old.id, write))
-            elif old is not None:
-                self._gone.append(old.id)
-                self._counts[namespace_id] -= 1
-        self._delete()
-        for item, write in updated:
-            self._update(namespaces[write.namespace], item, write, vectors)
-        self._insert(fresh, namespaces, vectors)
-        self._flush()
+                _extend(self.tags, at, [(as_bytes(tag),) for tag in counted_texts(write.fields, meta.fields)])
+                _extend(self.postings, at, list(Counter(map(stem, write.words)).items()))
+                embedded = [field for field in write.texts if field.embed and field.text in vectors]
+                _extend(self.vectors, at, [(field.path, vectors[field.text]) for field in embedded])
 
-    def delete_expired(self, limit: int) -> int:
-        """Delete what has expired, the first ``limit`` items; return how many."""
-        # Namespaces are locked before items, as everywhere, so that two writers never wait for each other.
-        expired = "SELECT ns, id FROM items WHERE expires <= %s ORDER BY expires LIMIT %s"
-        namespaces = sorted({row[0] for row in self._connection.execute(expired, [self._now, limit])})
-        self._connection.execute("SELECT 1 FROM namespaces WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [namespaces])
-        rows = self._connection.execute(
-            "SELECT id, ns, value, paths IS NOT NULL FROM items WHERE expires <= %s AND ns = ANY(%s) ORDER BY expires LIMIT %s FOR UPDATE",
-            [self._now, namespaces, limit],
-        ).fetchall()
-        for item, namespace_id, value, indexed in rows:
-            self._gone.append(item)
-            if indexed:
-                self._unindexed.append(item)
-            self._counts[namespace_id] -= 1
-            self._tags.subtract((namespace_id, tag) for tag in counted_texts(decode_value(value), self._meta.fields))
-        self._delete()
-        self._flush()
-        return len(rows)
 
-    def _known(self, writes: Sequence[Write], namespaces: Mapping[Namespace, int]) -> dict[tuple[int, str], _Known]:
-        by_namespace: dict[int, dict[bytes, str]] = {}
-        for write in writes:
-            by_namespace.setdefault(namespaces[write.namespace], {})[as_bytes(write.key)] = write.key
-        known: dict[tuple[int, str], _Known] = {}
-        for namespace_id, names in by_namespace.items():
-            rows = self._connection.execute(
-                "SELECT key, id, paths IS NOT NULL, CASE WHEN strpos(value, %s) > 0 THEN value END FROM items"
-                " WHERE ns = %s AND sha256(key) = ANY(SELECT sha256(one) FROM unnest(%s::bytea[]) AS one)",
-                [f'"{self._meta.fields.counted}"', namespace_id, list(names)],
-            )
-            for key, item, indexed, value in rows:
-                tags = counted_texts(decode_value(value), self._meta.fields) if value else ()
-                known[namespace_id, names[bytes(key)]] = _Known(item, indexed, tags)
-        return known
+def _extend(columns: list[list[Any]], at: int, rows: Sequence[tuple[Any, ...]]) -> None:
+    for row in rows:
+        for column, value in zip(columns, (at, *row), strict=True):
+            column.append(value)
 
-    def _columns(self, write: Write, vectors: Mapping[str, Floats]) -> list[Any]:
-        """Return value, facets, place, updated, ttl_minutes, expires, paths, length and space of an item."""
-        expires = None if write.ttl_minutes is None else self._now + int(write.ttl_minutes * MICROS_A_MINUTE)
-        complete = all(field.text in vectors for field in write.texts if field.embed)
-        indexed = bool(write.texts)
-        return [
-            write.value,
-            facets_of(write.fields, self._meta.fields),
-            place_of(write.fields, self._meta.fields),
-            self._now,
-            write.ttl_minutes,
-            expires,
-            json.dumps(write.paths) if indexed else None,
-            write.length if indexed else None,
-            self._meta.space if complete else None,
-        ]
 
-    def _update(self, namespace_id: int, item: int, write: Write, vectors: Mapping[str, Floats]) -> None:
-        self._connection.execute(
-            "UPDATE items SET value = %s, facets = %s::jsonb, place = %s, updated = %s, ttl_minutes = %s, expires = %s,"
-            " paths = %s, length = %s, space = %s WHERE id = %s",
-            [*self._columns(write, vectors), item],
-        )
-        self._index(namespace_id, item, write, vectors)
+def _columns(meta: Meta, write: Write, vectors: Mapping[str, Floats]) -> list[Any]:
+    """Return value, facets, place, ttl, paths, length and space of an item."""
+    if write.value is None:
+        return [None] * 7
+    complete = all(field.text in vectors for field in write.texts if field.embed)
+    facets, place = facets_of(write.fields, meta.fields), place_of(write.fields, meta.fields)
+    indexed = (json.dumps(write.paths), write.length) if write.texts else (None, None)
+    return [write.value, facets, place, write.ttl_minutes, *indexed, meta.space if complete else None]
 
-    def _insert(self, fresh: Sequence[Write], namespaces: Mapping[Namespace, int], vectors: Mapping[str, Floats]) -> None:
-        if not fresh:
-            return
-        row = self._connection.execute(
-            "SELECT nextval(pg_get_serial_sequence('items', 'id')) FROM generate_series(1, %s)", [len(fresh)]
-        ).fetchall()
-        columns = "id, ns, key, created, value, facets, place, updated, ttl_minutes, expires, paths, length, space"
-        with self._connection.cursor() as cursor, cursor.copy(f"COPY items ({columns}) FROM STDIN".encode()) as copy:
-            for (item,), write in zip(row, fresh, strict=True):
-                namespace_id = namespaces[write.namespace]
-                copy.write_row([item, namespace_id, as_bytes(write.key), self._now, *self._columns(write, vectors)])
-                self._counts[namespace_id] += 1
-                self._index(namespace_id, item, write, vectors)
 
-    def _index(self, namespace_id: int, item: int, write: Write, vectors: Mapping[str, Floats]) -> None:
-        self._tags.update((namespace_id, tag) for tag in counted_texts(write.fields, self._meta.fields))
-        counts = Counter(map(stem, write.words))
-        self._postings += [(namespace_id, term, item, count) for term, count in counts.items()]
-        self._vectors += [
-            (item, self._meta.space, namespace_id, field.path, vectors[field.text])
-            for field in write.texts
-            if field.embed and field.text in vectors
-        ]
+def write_items(
+    connection: Rows,
+    meta: Meta,
+    writes: Sequence[Write],
+    vectors: Mapping[str, Floats],
+    conditions: Conditions = Conditions(),  # noqa: B008 - immutable
+    now: int | None = None,
+) -> str | None:
+    """Put and delete items, one write for each key, in one call; return None, or what stands at the key where that was not expected.
 
-    def _delete(self) -> None:
-        if self._unindexed:
-            self._connection.execute("DELETE FROM postings WHERE item = ANY(%s)", [self._unindexed])
-            self._connection.execute("DELETE FROM vectors WHERE item = ANY(%s)", [self._unindexed])
-        if self._gone:
-            self._connection.execute("DELETE FROM items WHERE id = ANY(%s)", [self._gone])
+    Args:
+        connection: in a transaction, or of its own.
+        meta: what is believed to hold; the database checks it.
+        writes: at most one for each key.
+        vectors: unit rows by text.
+        conditions: what must hold.
+        now: the time in microseconds; None is the database's.
 
-    def _flush(self) -> None:
-        with self._connection.cursor() as cursor:
-            if self._postings:
-                with cursor.copy("COPY postings (ns, term, item, count) FROM STDIN") as copy:
-                    for posting in self._postings:
-                        copy.write_row(posting)
-            add_vectors(self._connection, self._vectors)
-            if counts := [(count, ns) for ns, count in self._counts.items() if count]:
-                cursor.executemany("UPDATE namespaces SET items = items + %s WHERE id = %s", counts)
-        count_tags(self._connection, self._tags)
+    Raises:
+        psycopg.Error: with the state ``OTHER_META`` where ``meta`` does not hold, ``UNGUARDED`` where the guard does not.
+    """
+    guard = conditions.guard
+    of_guard = (as_bytes(path_of(guard.namespace)), as_bytes(guard.key), guard.number) if guard else (None, None, None)
+    rows = _Rows(meta, writes, vectors)
+    parameters = [
+        now, meta.space, meta.declared, conditions.durable, *of_guard, conditions.compares, conditions.expected, conditions.omits_expired,
+        *rows.items, *rows.tags, *rows.postings, *rows.vectors,
+    ]  # fmt: skip
+    row = connection.execute(_WRITE.encode(), parameters).fetchone()
+    return row[0] if row else None
+
+
+def delete_expired(connection: Rows, meta: Meta, now: int, limit: int) -> int:
+    """Delete what has expired, the first ``limit`` items; return how many."""
+    # Namespaces are locked before items, as everywhere, so that two writers never wait for each other.
+    expired = "SELECT ns, id FROM items WHERE expires <= %s ORDER BY expires LIMIT %s"
+    namespaces = sorted({row[0] for row in connection.execute(expired, [now, limit])})
+    connection.execute("SELECT 1 FROM namespaces WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [namespaces])
+    rows = connection.execute(
+        "SELECT path, key FROM items JOIN namespaces ON namespaces.id = ns WHERE expires <= %s AND ns = ANY(%s) ORDER BY expires LIMIT %s",
+        [now, namespaces, limit],
+    ).fetchall()
+    if rows:
+        write_items(connection, meta, [Write(namespace_of(as_text(path)), as_text(key), None) for path, key in rows], {}, now=now)
+    return len(rows)
 
 
 def add_vectors(connection: Rows, rows: Sequence[tuple[int, int, int, str, Floats]]) -> None:
@@ -232,10 +171,11 @@ def declare(connection: Rows, fields: Fields) -> None:
         derived: list[tuple[Any, ...]] = []
         for item, namespace_id, text in rows:
             value = decode_value(text)
-            derived.append((facets_of(value, fields), place_of(value, fields), item))
-            tags.update((namespace_id, tag) for tag in counted_texts(value, fields))
+            counted = counted_texts(value, fields)
+            derived.append((facets_of(value, fields), place_of(value, fields), list(map(as_bytes, counted)) or None, item))
+            tags.update((namespace_id, tag) for tag in counted)
         with connection.cursor() as cursor:
-            cursor.executemany("UPDATE items SET facets = %s::jsonb, place = %s WHERE id = %s", derived)
+            cursor.executemany("UPDATE items SET facets = %s::jsonb, place = %s, tags = %s::bytea[] WHERE id = %s", derived)
         count_tags(connection, tags)
         last = rows[-1][0]
 
