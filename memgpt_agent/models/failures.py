@@ -41,7 +41,7 @@ _NO_CONTENT = (
     r"model_not_found|unknown model|invalid model",
     r"(?:model|deployment)\b.{0,60}(?:not (?:exist|found)|does not exist|unknown|decommissioned)",
     r"unsupported_(?:parameter|value)|unsupported parameter|unknown parameter|unrecognized request argument",
-    r"(?:temperature|top_p|max_(?:completion_)?tokens|tool_choice|reasoning_effort)\b.{0,60}(?:not supported|unsupported|must be|invalid|large)",
+    r"(?:temperature|top_p|max_(?:completion_)?tokens|tool_choice|reasoning_effort|budget_tokens)\b.{0,60}(?:supported|must be|invalid|large)",
     r"does not support (?:tools|function|chat|streaming|generat)|no endpoints found that support tool",
     r"(?:tools?|functions?)(?:\[\d+\]|\.\d+)\.?(?:function|custom|input_schema|parameters|name)|invalid schema for function",
 )  # fmt: skip
@@ -59,6 +59,21 @@ _CONTENT = (
     r"signature|reasoning item|encrypted[ _]content|function (?:call|response)",
     r"surrogate|unicode|utf-?8|invalid char|control char|escape|\bjson\b|parse",
 )  # fmt: skip
+_OWN = re.compile(
+    r"signature|\bthoughts?\b|\bthinking\b|reasoning|encrypted[ _]content|\b(?:rs|msg|fc|resp|ws)_\w{4,}|items? with id|previous[ _]response"
+    r"|redacted", re.IGNORECASE,
+)  # fmt: skip
+"""What only a provider itself put into an answer: signed or encrypted thoughts, ids of what it stored."""
+_FILLING = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and arg argument arguments bad body by call client code contains could detail details error errors exception failed fetching for "
+        "from generic got http https input internal invalid invalid_argument invalid_request invalid_request_error is issue it message none not "
+        "null object of on or param parameter please process processing provider request response returned server something status the there "
+        "this to type unable unknown unprocessable upstream was went while with wrong your entity",
+    )
+)
+"""Words of a refusal that says nothing."""
 _FILTERED = r"content_filter|content_policy_violation|content management policy|data_inspection_failed|moderation_blocked"
 _OPAQUE_CHARS = 160
 """A refusal this short that says nothing else is taken for one of the content, where there is something that may be to blame."""
@@ -199,11 +214,33 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
         if _says(_NO_CONTENT, text):
             return False
         named = bool(_ATTACHED.search(text))
+        if refuses_own_parts(cause):
+            return True
         if status in _OF_ATTACHMENTS:
             return named and attached
         message = str(_error_body(cause).get("message") or text)
-        return named or _says(_CONTENT, text) or (attached and (status == 413 or len(message) <= _OPAQUE_CHARS))
+        return named or _says(_CONTENT, text) or says_nothing(cause) or (attached and (status == 413 or len(message) <= _OPAQUE_CHARS))
     return False
+
+
+def refuses_own_parts(error: BaseException) -> bool:
+    """Whether a provider refused what it had itself put into an earlier answer, or another one had: thoughts, signatures, stored ids."""
+    for cause in _causes(error):
+        text = f"{cause} {_kinds(cause)}"
+        if status_of(cause) in _REFUSED_STATUS | {404} and _OWN.search(text) and not _says(_NO_CONTENT, text):
+            return True
+    return False
+
+
+def says_nothing(error: BaseException) -> bool:
+    """Whether a refusal does not say what was wrong: any part of the prompt may be."""
+    return any(status_of(cause) in _REFUSED_STATUS and _is_filling(cause) for cause in _causes(error))
+
+
+def _is_filling(error: BaseException) -> bool:
+    message = _error_body(error).get("message")
+    text = message if isinstance(message, str) else str(error)
+    return not set(re.findall(r"[a-z_]{2,}", re.sub(r"https?://\S+", "", text.lower()))) - _FILLING
 
 
 def _says(patterns: tuple[str, ...], text: str) -> bool:

@@ -102,7 +102,7 @@ async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRe
     """Try smaller prompts; if none is taken, nothing is changed and the refusal is raised."""
     if is_filtered(refused.refusal):
         return await face.call(step.filtered, refused)
-    for marked in reductions(step.state["messages"], step.turn):
+    for marked in reductions(step.state["messages"], step.turn, refused.refusal):
         smaller = await face.call(step.without, marked, refused)
         try:
             return await face.call(smaller.read, await smaller.call.answer(face))

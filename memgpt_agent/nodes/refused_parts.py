@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from memgpt_agent.events import Mark, begins_turn, mark_of, with_mark
+from memgpt_agent.events import MARK, Mark, begins_turn, mark_of, with_mark
 from memgpt_agent.models.dialects import read
+from memgpt_agent.models.failures import refuses_own_parts, says_nothing
 from memgpt_agent.prompts import LEFT_OUT_PART, LEFT_OUT_TEXT
 from memgpt_agent.state import Turn
 
@@ -20,24 +21,36 @@ Parts = dict[str, tuple[AnyMessage, list[int]]]
 """Messages by their ids, with the places of the content blocks to be left out."""
 
 
-def reductions(queue: Sequence[AnyMessage], turn: Turn) -> list[list[AnyMessage]]:
+def reductions(queue: Sequence[AnyMessage], turn: Turn, refusal: BaseException | None = None) -> list[list[AnyMessage]]:
     """Return the messages to put in place of their own, marked, for each of at most two smaller prompts.
 
     First without the newest attachment or result of a tool. Then without any attachment, without the results of this turn's tools,
     and with answers as plain text. Where there is neither, without what the turn's event says.
+
+    A refusal of what providers put into answers themselves is met by plain answers first. One that says nothing may mean the event: it
+    goes last, with all the rest.
     """
     attached: Parts = {str(m.id): (m, places) for m in queue if (places := _attachments(m))}
     results: Parts = {
         str(m.id): (m, [WHOLE]) for m in queue if isinstance(m, ToolMessage) and mark_of(m).get("turn") == turn["id"]
     }
-    native: Parts = {str(m.id): (m, [WHOLE]) for m in queue if isinstance(m, AIMessage) and isinstance(m.content, list)}
+    native: Parts = {str(m.id): (m, [WHOLE]) for m in queue if isinstance(m, AIMessage) and _has_own_parts(m)}
+    event: Parts = {str(m.id): (m, [WHOLE]) for m in queue if m.id == turn["id"]}
     parts = {**attached, **results}
-    if not parts and not native:
-        return [[_marked(m, [WHOLE]) for m in queue if m.id == turn["id"]]]
     newest = next((str(m.id) for m in reversed(queue) if str(m.id) in parts), "")
-    first = [_marked(parts[newest][0], parts[newest][1][-1:])] if newest else []
-    everything = [_marked(message, places) for message, places in {**native, **parts}.values()]
-    return [tried for tried in (first, everything) if tried]
+    first: Parts = {newest: (parts[newest][0], parts[newest][1][-1:])} if newest else {}
+    everything = {**native, **parts}
+    if native and refusal and refuses_own_parts(refusal):
+        first = native
+    elif not everything or (refusal and says_nothing(refusal)):
+        first, everything = (first or event), ({**everything, **event} if everything else {})
+    return [[_marked(message, places) for message, places in tried.values()] for tried in (first, everything) if tried]
+
+
+def _has_own_parts(message: AIMessage) -> bool:
+    """Whether an answer holds what only its provider understands: blocks of its own, signatures, reasoning."""
+    kwargs = cast(dict[str, Any], message.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
+    return isinstance(message.content, list) or any(value for key, value in kwargs.items() if key != MARK)
 
 
 def without_refused(message: AnyMessage) -> AnyMessage:
@@ -46,7 +59,8 @@ def without_refused(message: AnyMessage) -> AnyMessage:
     if not places:
         return message
     if isinstance(message, AIMessage):
-        return message.model_copy(update={"content": message.text})
+        kwargs = {MARK: mark_of(message)}
+        return message.model_copy(update={"content": message.text, "additional_kwargs": kwargs, "response_metadata": {}})
     if WHOLE in places or isinstance(message.content, str):
         return message.model_copy(update={"content": LEFT_OUT_TEXT.format(chars=len(message.text), id=message.id)})
     blocks = cast(list[Any], message.content)

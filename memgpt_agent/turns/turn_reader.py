@@ -153,7 +153,7 @@ class TurnReader:
                 self._speaks = turn["type"] == "user_message"
                 self._took(turn.get("usage") or {}, called=node == CALL_LLM)
             for message in cast(list[BaseMessage], update.get("messages") or []):
-                if not ("was" in mark_of(message) or "removed" in mark_of(message)):  # corrected: it was said in an earlier turn
+                if not mark_of(message).keys() & {"was", "removed", "left_out"}:  # corrected, or marked: it was said before
                     yield from self._message(message)
 
     def _took(self, usage: dict[str, TokenUsage], *, called: bool) -> None:

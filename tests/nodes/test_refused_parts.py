@@ -92,6 +92,19 @@ async def test_where_no_smaller_prompt_is_taken_everything_is_as_it_was(how: str
     assert [pictures(sent) for sent in model.calls] == [2, 1, 0, 2]
 
 
+@BOTH
+async def test_a_bare_refusal_does_not_block_the_conversation(how: str) -> None:
+    """Nothing is attached and nothing is named: the event is left out; if that is not to blame, all is as it was."""
+    graph, model, _ = agent(say("Hi"), Refusal("Bad Request"), say("Please say it again"), say("Next"), Refusal(""), Refusal(""), say("Last"))
+    for said, answer in (("Hello", "Hi"), ("bad text", "Please say it again"), ("good text", "Next")):
+        assert (await ask(graph, how, said))[-1].text == answer
+    assert "bad text" not in str(model.calls[3])
+    with pytest.raises(ModelError):
+        await ask(graph, how, "more")
+    assert (await ask(graph, how, "again"))[-1].text == "Last"
+    assert "more" in str(model.calls[-1])
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -147,10 +160,13 @@ def test_a_request_of_too_many_bytes_loses_its_attachments_first() -> None:
     assert [pictures(sent) for sent in model.calls] == [1, 0]
 
 
-def test_short_refusals_that_say_nothing_are_taken_for_the_content_only_where_something_is_attached() -> None:
-    """A bare "Bad request" may be about anything."""
-    assert refuses_content(Refusal("Bad request"), attached=True)
-    assert not refuses_content(Refusal("Bad request"), attached=False)
+def test_short_refusals_are_taken_for_the_content_where_something_is_attached_and_bare_ones_always() -> None:
+    """A bare "Bad request" may be about anything; one that names a thing that nobody knows may be about an option."""
+    assert refuses_content(Refusal("Invalid parameter: frobnicate"), attached=True)
+    assert not refuses_content(Refusal("Invalid parameter: frobnicate"), attached=False)
+    wordless = "Error code: 400 - {'error': {'message': 'Provider returned error'}}"
+    for bare in ("Bad request", wordless, "Request contains an invalid argument.", ""):
+        assert refuses_content(Refusal(bare), attached=False)
     assert refuses_content(Refusal("image: unknown format", 500), attached=True)
     assert not refuses_content(Refusal("internal error", 500), attached=True)
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
+from langchain_core.tools import tool
 
-from benchmarks.providers.life import Living, agent_at, odd, say
+from benchmarks.providers.faults import refusal
+from benchmarks.providers.life import Living, agent_at, odd, picture, say
 from benchmarks.providers.makers import PROVIDERS
 from benchmarks.providers.strict.anthropic import Anthropic
-from benchmarks.providers.strict.server import Heard, Reply, StrictServer
+from benchmarks.providers.strict.server import Heard, Refused, Reply, StrictServer
 from memgpt_agent.models.dialects import Wanted, speak
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's packages on grpcio's version, as they are imported
@@ -36,6 +38,75 @@ def test_a_thought_that_is_too_long_for_the_window_never_blocks_the_conversation
     with StrictServer(Anthropic(), long) as server, agent_at(tmp_path, PROVIDERS["anthropic-thinking"].model(server.url)) as agent:
         for _ in range(3):
             assert agent.step("Go on.").message == "done"
+    assert server.refusals == []
+
+
+OWN = {
+    "gemini": (400, "Corrupted thought signature.", lambda body: "thoughtSignature" in _without_any(str(body["contents"]))),
+    "responses": (
+        404, "Item with id 'rs_0a1b2c3d' not found. Items are not persisted when `store` is set to false.",
+        lambda body: any(item.get("type") == "reasoning" for item in body["input"]),
+    ),
+    "anthropic-thinking": (
+        400, "messages.1.content.0: Invalid `signature` in `thinking` block",
+        lambda body: any("signature" in str(message["content"]) for message in body["messages"]),
+    ),
+    "deepseek": (
+        400, "The encrypted reasoning could not be verified.",
+        lambda body: any(message.get("reasoning_content") for message in body["messages"]),
+    ),
+}  # fmt: skip
+"""What a provider says of a part of its own that it does not take any more, and whether a request holds one."""
+
+
+def _without_any(contents: str) -> str:
+    return contents.replace("'thoughtSignature': 'skip_thought_signature_validator'", "").replace(
+        "'thoughtSignature': 'skip/thought/signature/validator'", ""
+    )
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_part_of_its_own_that_a_provider_does_not_take_any_more_is_left_out(name: str, tmp_path: Path):
+    """One refused request; then the answers stand as plain ones, also in the next turn."""
+    status, words, holds = OWN[name]
+    spoken = Reply(calls=(("send_message", {"message": "done", "request_heartbeat": False}),), thinking="A thought.")
+    forgotten: list[bool] = []
+
+    def answers(heard: list[Heard]) -> Reply | Refused:
+        return refusal(name, status, words) if forgotten and holds(server.requests[-1]) else spoken
+
+    provider = PROVIDERS[name]
+    with StrictServer(provider.wire(), answers) as server, agent_at(tmp_path, provider.model(server.url), **provider.options) as agent:
+        assert agent.step("One.").message == "done"
+        forgotten.append(True)
+        response = agent.step("Two.")
+        told, said = response.message.rsplit("\n\n", 1)
+        assert (said, len(server.requests), told.startswith("[The model's provider refused parts of earlier answers")) == ("done", 3, True)
+        assert holds(server.requests[1])
+        forgotten.clear()
+        assert agent.step("Three.").message == "done"
+        assert len(server.requests) == 4
+    assert server.refusals == []
+
+
+@pytest.mark.parametrize("name", ["openai", "mistral", "anthropic", "gemini", "ollama", "responses", "deepseek", "llama.cpp"])
+def test_a_picture_in_a_tools_result_costs_no_text(name: str, tmp_path: Path):
+    """The result's words stand in it, and the picture behind it where the model can see it (DeepSeek's and this Qwen cannot)."""
+
+    @tool
+    def camera() -> list[dict[str, Any]]:
+        """Take a picture."""
+        return [{"type": "text", "text": "A photo of the cat Tom."}, {"type": "image", "base64": picture(), "mime_type": "image/png"}]
+
+    def looks(heard: list[Heard]) -> Reply:
+        if not any("Tom" in h.text for h in heard if h.role == "tool"):
+            return Reply(calls=(("camera", {"request_heartbeat": True}),))
+        return Reply(calls=(("send_message", {"message": str(sum(h.images for h in heard)), "request_heartbeat": False}),))
+
+    provider = PROVIDERS[name]
+    with StrictServer(provider.wire(), looks) as server, agent_at(tmp_path, provider.model(server.url), tools=[camera]) as agent:
+        assert agent.step("Look.").message == ("0" if name in {"deepseek", "llama.cpp"} else "1")
+        assert agent.step("Again.").message
     assert server.refusals == []
 
 

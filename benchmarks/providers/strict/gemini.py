@@ -50,7 +50,7 @@ class Gemini:
                 if not _NAME.match(function["name"]):
                     raise refused("Invalid function name. Must start with a letter or an underscore.")
                 if function.get("parameters"):
-                    self._schema(f"function_declarations[{function['name']}].parameters", function["parameters"])
+                    self.check_schema(f"function_declarations[{function['name']}].parameters", function["parameters"])
         contents = body["contents"]
         if contents[0].get("role") != "user":
             raise refused("Please ensure that multiturn requests begin with a user turn.")
@@ -106,13 +106,13 @@ class Gemini:
                 if signature and signature != _ANY and signature != _signature(call):
                     raise refused("Corrupted thought signature.")
 
-    def _schema(self, where: str, schema: dict[str, Any]) -> None:  # noqa: C901  a list of rules
+    def check_schema(self, where: str, schema: dict[str, Any]) -> None:  # noqa: C901  a list of rules
         if extra := set(schema) - _SCHEMA:
             raise refused(f'Invalid JSON payload received. Unknown name "{min(extra)}" at \'tools[0].{where}\': Cannot find field.')
         kind = _KINDS.get(schema.get("type", 0), schema.get("type"))  # the older client sends numbers for names
+        for choice in schema.get("anyOf") or []:
+            self.check_schema(where, choice)
         if kind is None and schema.get("anyOf"):
-            for choice in schema["anyOf"]:
-                self._schema(where, choice)
             return
         if not isinstance(kind, str) or kind.upper() not in _TYPES:
             raise refused(f"Invalid value at 'tools[0].{where}.type' (type.googleapis.com/google.ai.generativelanguage.v1beta.Type), {kind!r}")
@@ -127,9 +127,9 @@ class Gemini:
         if missing := set(schema.get("required") or []) - set(schema.get("properties") or {}):
             raise refused(f"* GenerateContentRequest.tools[0].{where}.required: property is not defined: {min(missing)}")
         for name, value in (schema.get("properties") or {}).items():
-            self._schema(f"{where}.properties[{name}]", value)
+            self.check_schema(f"{where}.properties[{name}]", value)
         if schema.get("items"):
-            self._schema(f"{where}.items", schema["items"])
+            self.check_schema(f"{where}.items", schema["items"])
 
     def heard(self, body: dict[str, Any]) -> list[Heard]:
         told = [Heard("system", "".join(p.get("text", "") for p in (body.get("systemInstruction") or {}).get("parts", [])))]

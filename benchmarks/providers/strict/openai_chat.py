@@ -108,7 +108,7 @@ class OpenAIChat:
                     f"Invalid 'tools[{place}].function.name': string does not match pattern. Expected a string that matches "
                     "the pattern '^[a-zA-Z0-9_-]+$'.", f"tools[{place}].function.name", "invalid_value",
                 )  # fmt: skip
-            _schema(function["name"], function.get("parameters") or {"type": "object", "properties": {}}, ())
+            check_schema(function["name"], function.get("parameters") or {"type": "object", "properties": {}}, ())
 
     def _message(self, place: int, message: dict[str, Any], role: str) -> None:
         extra = set(message) - _KEYS - ({"reasoning_content", "reasoning", "reasoning_details"} if self.reasoning_field else set())
@@ -249,17 +249,26 @@ def _usage(reply: Reply) -> dict[str, Any]:
     return {**told, "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}
 
 
-def _schema(name: str, schema: dict[str, Any], where: tuple[str, ...]) -> None:
+def check_schema(name: str, schema: dict[str, Any], where: tuple[str, ...]) -> None:  # noqa: C901  a list of rules
     """OpenAI's check of a function's parameters (not strict mode)."""
     told = f"Invalid schema for function '{name}': In context={where}, "
     if not where and schema.get("type") != "object":
         raise refused(f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: None'.")
     if not where and {"oneOf", "anyOf", "allOf", "enum", "not"} & set(schema):
         raise refused(f"{told}schema must not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level.")
-    if schema.get("type") == "array" and "items" not in schema:
+    kinds = schema.get("type", [])
+    for kind in kinds if isinstance(kinds, list) else [kinds]:
+        if kind not in {"string", "number", "integer", "boolean", "array", "object", "null"}:
+            raise refused(f"{told}{kind!r} is not valid under any of the given schemas.", code="invalid_function_parameters")
+    if "array" in kinds and "items" not in schema:
         raise refused(f"{told}array schema missing items.", code="invalid_function_parameters")
+    if not isinstance(schema.get("required", []), list) or not isinstance(schema.get("enum", []), list) or isinstance(schema.get("items"), list):
+        raise refused(f"{told}schema is not of the expected form.", code="invalid_function_parameters")
+    for choice in ("anyOf", "oneOf", "allOf"):
+        for one in schema.get(choice) or []:
+            check_schema(name, one, (*where, choice))
     for key, value in (schema.get("properties") or {}).items():
         if isinstance(value, dict):
-            _schema(name, value, (*where, "properties", key))
+            check_schema(name, value, (*where, "properties", key))
     if isinstance(schema.get("items"), dict):
-        _schema(name, schema["items"], (*where, "items"))
+        check_schema(name, schema["items"], (*where, "items"))

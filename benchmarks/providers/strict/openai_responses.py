@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.providers.strict.openai_chat import _schema, refused  # pyright: ignore[reportPrivateUsage]
+from benchmarks.providers.strict.openai_chat import check_schema, refused
 from benchmarks.providers.strict.server import Heard, Reply, data, pieces
 
 _NAME = re.compile(r"\A[a-zA-Z0-9_-]{1,64}\Z")
@@ -50,7 +50,7 @@ class OpenAIResponses:
         for tool in body.get("tools") or []:
             if not _NAME.match(tool["name"]):
                 raise refused("Invalid 'tools[0].name': string does not match pattern.", "tools[0].name", "invalid_value")
-            _schema(tool["name"], tool["parameters"], ())
+            check_schema(tool["name"], tool["parameters"], ())
         self._order(items)
         for place, item in enumerate(items):
             self._item(place, item)

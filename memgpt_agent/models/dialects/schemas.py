@@ -7,12 +7,23 @@ from typing import Any, cast
 
 Schema = dict[str, Any]
 _CHOICES = ("anyOf", "oneOf", "allOf")
+_ASIDE = frozenset({"$defs", "definitions", "$schema", "$id", "$comment"})
+_MAY_BE_NULL = frozenset({"default", "const", "examples"})
+_TYPES = {
+    **{name: name for name in ("string", "number", "integer", "boolean", "array", "object", "null")},
+    "str": "string", "text": "string", "date": "string", "datetime": "string", "uuid": "string", "file": "string",
+    "int": "integer", "long": "integer", "float": "number", "double": "number", "decimal": "number",
+    "bool": "boolean", "list": "array", "tuple": "array", "set": "array",
+    "dict": "object", "map": "object",
+}  # fmt: skip
+"""JSON Schema's types, by what tools of other makers call them; any other word says nothing."""
 _MAX_DEPTH = 16
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _GEMINI_KEYS = (
     "type", "format", "title", "description", "nullable", "enum", "items", "properties", "required", "minItems", "maxItems",
     "minimum", "maximum", "minLength", "maxLength", "pattern", "anyOf",
 )  # fmt: skip
+_OF_TYPE = {"array": ("items",), "object": ("properties", "required"), "string": ("enum",)}
 _GEMINI_FORMATS = {"string": {"enum", "date-time"}, "number": {"float", "double"}, "integer": {"int32", "int64"}}
 
 
@@ -49,7 +60,7 @@ def rooted(schema: Schema) -> Schema:
 
     Source: platform.openai.com/docs/guides/function-calling; docs.anthropic.com/en/api/messages (``input_schema``).
     """
-    put = cast(Schema, _with_items(inlined(schema)))
+    put = inlined(schema)
     for choice in _CHOICES:
         for branch in cast(list[Any], put.pop(choice, None) or []):
             if isinstance(branch, dict):
@@ -62,34 +73,53 @@ def rooted(schema: Schema) -> Schema:
 
 
 def inlined(schema: Schema) -> Schema:
-    """Return a schema with what it refers to put in its place; a reference to itself becomes any object."""
+    """Return a schema that every provider can read: what it refers to in its place, known types, arrays with items, no keyword without a value.
+
+    A reference to itself becomes any object; what is no schema becomes one that takes anything.
+    """
     definitions = {**cast(Schema, schema.get("$defs") or {}), **cast(Schema, schema.get("definitions") or {})}
-
-    def follow(part: Any, within: tuple[str, ...]) -> Any:
-        if isinstance(part, list):
-            return [follow(p, within) for p in cast(list[Any], part)]
-        if not isinstance(part, dict):
-            return part
-        given = cast(Schema, part)
-        target = str(given.get("$ref") or "").rpartition("/")[2]
-        if target:
-            rest = {k: v for k, v in given.items() if k != "$ref"}
-            if target in within or len(within) > _MAX_DEPTH or target not in definitions:
-                return {"type": "object", **rest}
-            return {**follow(definitions[target], (*within, target)), **rest}
-        return {k: follow(v, within) for k, v in given.items() if k not in {"$defs", "definitions", "$schema", "$id"}}
-
-    return cast(Schema, follow(schema, ()))
+    return _sound(schema, definitions, ())
 
 
-def _with_items(part: Any) -> Any:
-    if isinstance(part, list):
-        return [_with_items(p) for p in cast(list[Any], part)]
+def _sound(part: Any, definitions: Schema, within: tuple[str, ...]) -> Schema:
     if not isinstance(part, dict):
-        return part
-    put = {k: _with_items(v) for k, v in cast(Schema, part).items()}
-    if put.get("type") == "array" and "items" not in put:
-        put["items"] = {}
+        return {}
+    given = {k: v for k, v in cast(Schema, part).items() if k not in _ASIDE and (v is not None or k in _MAY_BE_NULL)}
+    target = str(given.pop("$ref", "")).rpartition("/")[2]
+    if target:
+        known = target not in within and len(within) <= _MAX_DEPTH and target in definitions
+        there = _sound(definitions[target], definitions, (*within, target)) if known else {"type": "object"}
+        given = {**there, **given}
+    put: Schema = {}
+    for key, value in given.items():
+        if key in {"properties", "patternProperties"}:
+            named_parts = cast(Schema, value) if isinstance(value, dict) else {}
+            put[key] = {name: _sound(one, definitions, within) for name, one in named_parts.items()}
+        elif key in {*_CHOICES, "prefixItems"}:
+            if isinstance(value, list) and value:
+                put[key] = [_sound(one, definitions, within) for one in cast(list[Any], value)]
+        elif key == "items" and isinstance(value, list):  # a tuple's older form
+            put[key] = {"anyOf": [_sound(one, definitions, within) for one in cast(list[Any], value)]} if value else {}
+        elif key in {"items", "not"} or (key == "additionalProperties" and isinstance(value, dict)):
+            put[key] = _sound(value, definitions, within)
+        else:
+            put[key] = value
+    return _typed(put)
+
+
+def _typed(put: Schema) -> Schema:
+    """Return a schema with types of JSON Schema's, and what belongs to them."""
+    given: Any = put.get("type")
+    words = cast(list[Any], given if isinstance(given, list) else [given])
+    kinds = [*dict.fromkeys(kind for one in words if (kind := _TYPES.get(str(one).lower())))]
+    put.pop("type", None)
+    if kinds:
+        put = {"type": kinds if len(kinds) > 1 else kinds[0], **put}
+    if "array" in kinds:
+        put.setdefault("items", {})
+    for key in ("required", "enum"):
+        if key in put and not (isinstance(put[key], list) and (put[key] or key == "required")):
+            del put[key]
     return put
 
 
@@ -111,11 +141,10 @@ def _gemini(given: Any, depth: int) -> Schema:
     part = _one_type(part)
     if "const" in part:
         part["enum"] = [part["const"]]
-    kind = str(part.get("type") or ("object" if part.get("properties") else "array" if part.get("items") else "string"))
     if part.get("anyOf"):
-        choices = [_gemini(choice, depth + 1) for choice in part["anyOf"]]
-        return {"anyOf": choices, **{k: part[k] for k in ("description", "nullable") if part.get(k)}}
-    put: Schema = {k: v for k, v in part.items() if k in _GEMINI_KEYS and v is not None} | {"type": kind}
+        return _choice([_gemini(choice, depth + 1) for choice in part["anyOf"]], part)
+    kind = str(part.get("type") or ("object" if part.get("properties") else "array" if part.get("items") else "string"))
+    put: Schema = {k: v for k, v in part.items() if k in _GEMINI_KEYS} | {"type": kind}
     if "enum" in put:
         put["enum"] = [str(value) for value in put["enum"] if value not in (None, "")]
         kind = put["type"] = "string"
@@ -123,6 +152,8 @@ def _gemini(given: Any, depth: int) -> Schema:
         put.pop("format", None)
     if kind == "array":
         put["items"] = _gemini(put.get("items"), depth + 1)
+    else:
+        put.pop("items", None)
     if kind == "object":
         properties = cast(Schema, put.get("properties") or {})
         put["properties"] = {name: _gemini(value, depth + 1) for name, value in properties.items()}
@@ -132,23 +163,53 @@ def _gemini(given: Any, depth: int) -> Schema:
     else:
         put.pop("properties", None)
         put.pop("required", None)
-    return {k: v for k, v in put.items() if v != [] or k == "enum"}
+    return {k: v for k, v in put.items() if v != []}
+
+
+def _choice(choices: list[Schema], part: Schema) -> Schema:
+    """Return a choice; its description and whether null is allowed stand with each branch, since nothing may stand beside the branches.
+
+    LangChain's client writes the last branch's type beside them all the same, and an array without items is refused: the last is none,
+    or its items stand beside as well.
+
+    Source: Vertex AI's refusal "When using any_of, it must be the only field set" (github.com/googleapis/python-genai/issues/1807);
+    langchain-google-genai 3.2, ``_function_utils._get_properties_from_schema``.
+    """
+    beside = {key: part[key] for key in ("description", "nullable") if part.get(key)}
+    branches = sorted(({**beside, **choice} for choice in choices), key=lambda branch: branch.get("type") not in {"array", "object", None})
+    items = branches[-1].get("items") if branches[-1].get("type") == "array" else None
+    return {"anyOf": branches, **({"items": items} if items else {})}
 
 
 def _one_type(part: Schema) -> Schema:
     """Return a schema with one type, and whether null is allowed beside it."""
-    choices: list[Any] = [c for key in ("anyOf", "oneOf") for c in cast(list[Any], part.get(key) or [])]
+    for _ in range(_MAX_DEPTH):
+        simpler = _simpler(dict(part))
+        if simpler == part:
+            break
+        part = simpler
+    return part
+
+
+def _simpler(part: Schema) -> Schema:
+    choices: list[Any] = [c for key in ("anyOf", "oneOf") for c in cast(list[Any], part.pop(key, None) or [])]
     for whole in cast(list[Any], part.pop("allOf", None) or []):
-        part = {**cast(Schema, whole), **part}
+        properties = {**cast(Schema, whole).get("properties", {}), **part.get("properties", {})}
+        part = {**cast(Schema, whole), **part, **({"properties": properties} if properties else {})}
     kinds = cast(list[Any], part["type"]) if isinstance(part.get("type"), list) else []
-    choices += [{"type": kind} for kind in kinds] if len([k for k in kinds if k != "null"]) > 1 else []
+    single = [kind for kind in kinds if kind != "null"]
     if kinds:
-        part["type"] = next((k for k in kinds if k != "null"), "string")
-    others = [c for c in choices if c != {"type": "null"}]
-    if "null" in kinds or len(others) < len(choices):
+        del part["type"]
+        if len(single) > 1 and not choices:
+            own = {key: part.pop(key) for key in ("items", "properties", "required", "enum") if key in part}
+            choices = [{"type": kind, **{k: v for k, v in own.items() if k in _OF_TYPE.get(kind, ())}} for kind in single]
+        else:
+            part["type"] = single[0] if single else "string"
+    others = [choice for choice in choices if choice not in ({"type": "null"}, {"const": None}, {"enum": [None]})]
+    if "null" in kinds or len(others) < len(choices) or part.get("type") == "null":
         part["nullable"] = True
-    for key in ("anyOf", "oneOf"):
-        part.pop(key, None)
+    if part.get("type") == "null":
+        part["type"] = "string"
     if len(others) == 1:
         return {**cast(Schema, others[0]), **part}
     return {**part, "anyOf": others} if others else part

@@ -14,6 +14,7 @@ from memgpt_agent.models.dialects.schemas import fitting_name
 
 BRIDGE = "(end of turn)"
 """Stands as the assistant's where a provider takes no user's message behind a tool's result."""
+_BESIDE = "[This came with the result of {name}:]"
 _SPEAK = "send_message"
 _GO_ON = "(The conversation goes on.)"
 
@@ -173,6 +174,26 @@ def bridged(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
             put.append(AIMessage(BRIDGE))
         put.append(message)
     return put
+
+
+def pictures_behind(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Return the messages with results of tools as plain texts; what they hold beside it stands in a user's message behind them.
+
+    Most providers take a picture from the user alone, and some lose the text that stands beside it.
+    """
+    put: list[BaseMessage] = []
+    moved: list[Any] = []
+    for message in messages:
+        if not isinstance(message, ToolMessage) and moved:
+            put.append(HumanMessage(moved))
+            moved = []
+        plain = message
+        if isinstance(message, ToolMessage) and isinstance(message.content, list):
+            beside: list[Any] = [b for b in cast(list[Any], message.content) if isinstance(b, dict) and cast(dict[str, Any], b).get("type") != "text"]
+            moved += [{"type": "text", "text": _BESIDE.format(name=message.name)}, *beside] if beside else []
+            plain = message.model_copy(update={"content": text_of(message)})
+        put.append(plain)
+    return [*put, HumanMessage(moved)] if moved else put
 
 
 def calls_in_words(messages: Sequence[BaseMessage], in_words: Callable[[AIMessage], bool]) -> list[BaseMessage]:

@@ -13,7 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, tells_end, unwrapped
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Wanted
-from memgpt_agent.models.dialects.sequence import with_fitting_names
+from memgpt_agent.models.dialects.sequence import pictures_behind, with_fitting_names
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def speak(
     options, config = bound_options(model)
     client = unwrapped(model)
     dialect = dialect_of(client)
-    said = list(messages) if type(dialect) is Dialect else with_fitting_names(messages)
+    said = list(messages) if type(dialect) is Dialect else pictures_behind(with_fitting_names(messages))
     put = dialect.put(CallToSend(client, said, [dict(tool) for tool in tools]), wanted or Wanted())
     spoken: Runnable[Any, Any] = put.model.bind_tools(put.tools) if put.tools else put.model
     given = {**put.options, **options}

@@ -1,5 +1,13 @@
 """Tool schemas in each provider's part of JSON Schema."""
 
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from benchmarks.providers.strict.gemini import Gemini
+from benchmarks.providers.strict.openai_chat import check_schema
 from memgpt_agent.models.dialects.schemas import fitting_name, gemini, named, rooted
 
 WILD = {
@@ -47,3 +55,37 @@ def test_a_name_that_providers_refuse_is_offered_under_another_and_found_again()
     name = tools[0]["function"]["name"]
     assert len(name) <= 64
     assert own == {name: "files.read/ünder" * 8}
+
+
+_WORDS = st.sampled_from(["string", "integer", "array", "object", "null", "any", "int", "list", "File", None, 3])
+_SHAPES = st.recursive(
+    st.one_of(
+        st.booleans(), st.none(), st.builds(dict), st.builds(lambda kind: {"type": kind}, st.one_of(_WORDS, st.lists(_WORDS, max_size=3))),
+        st.builds(lambda values: {"enum": values}, st.lists(st.sampled_from([1, "a", None, "", True]), max_size=3)),
+        st.sampled_from([{"$ref": "#/$defs/Node"}, {"$ref": "#/$defs/Gone"}, {"const": None}, {"const": 3}, {"format": "uri"}]),
+    ),
+    lambda inner: st.one_of(
+        st.builds(lambda key, values: {key: values}, st.sampled_from(["anyOf", "oneOf", "allOf"]), st.lists(inner, max_size=3)),
+        st.builds(lambda values: {"type": "array", "items": values}, st.one_of(inner, st.lists(inner, max_size=2))),
+        st.builds(
+            lambda values, required: {"type": "object", "properties": values, "required": required},
+            st.dictionaries(st.sampled_from(["a", "type", "definitions", "items"]), inner, max_size=3),
+            st.sampled_from([True, None, [], ["a"], ["a", "gone"]]),
+        ),
+        st.builds(lambda one: {"description": None, "default": None, "anyOf": [one, {"type": "null"}]}, inner),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(_SHAPES)
+def test_any_schema_is_one_that_every_provider_takes(shape: Any) -> None:
+    """Whatever a tool's maker wrote: wrong types, choices of choices, arrays without items, requirements that are none."""
+    schema = {"type": "object", "properties": {"x": shape, "definitions": {"type": "string"}}, "$defs": {"Node": {"type": "array"}}}
+    taken = gemini(schema)
+    Gemini().check_schema("x", taken)
+    put = rooted(schema)
+    Draft202012Validator.check_schema(put)
+    check_schema("f", put, ())
+    assert "definitions" in put["properties"]
+    assert "$ref" not in str(put)
