@@ -189,7 +189,8 @@ def pictures_behind(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
             moved = []
         plain = message
         if isinstance(message, ToolMessage) and isinstance(message.content, list):
-            beside: list[Any] = [b for b in cast(list[Any], message.content) if isinstance(b, dict) and cast(dict[str, Any], b).get("type") != "text"]
+            blocks = cast(list[Any], message.content)
+            beside: list[Any] = [b for b in blocks if isinstance(b, dict) and cast(dict[str, Any], b).get("type") != "text"]
             moved += [{"type": "text", "text": _BESIDE.format(name=message.name)}, *beside] if beside else []
             plain = message.model_copy(update={"content": text_of(message)})
         put.append(plain)
