@@ -182,7 +182,7 @@ class NothingToDecide(MemGPTError, LookupError):
 
 
 class MissingEmbedding(UserWarning):
-    """A store's embedding is not installed: it is searched by words only until it is; the message names the command."""
+    """A store's embedding cannot be had: it is searched by words only until it can; the message says what to do."""
 
 
 class NotDurable(UserWarning):

@@ -3,6 +3,10 @@
 
 def main() -> None:
     """Run the command line and leave the process with its exit code."""
+    import warnings
+
     from memgpt_agent.cli.app import app
 
+    # In a terminal the place in the code is of no use.
+    warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
     app()

@@ -12,16 +12,13 @@ from memgpt_agent.cli.terminal import plain, terminal_of
 def reindex(context: typer.Context, embedding: options.Embedding = None, as_json: options.AsJson = False) -> None:
     """Embed all memories anew, for a new embedding model. The old index answers until the new one is complete.
 
-    Stop it with Ctrl-C and give the same command to go on. Afterwards set MEMGPT_EMBEDDING to the embedding's name, or
-    give --embedding, so that the agents use it.
+    Without --embedding, MEMGPT_EMBEDDING names it, or the store keeps the one that it has. Stop it with Ctrl-C and give the
+    same command to go on.
     """
-    from memgpt_agent.embeddings import embedding_name, resolve_embedding
     from memgpt_agent.memory.reindexing import reindex_configured_store
 
     terminal = terminal_of(context)
     began = time.monotonic()
-    chosen = resolve_embedding(embedding or terminal.embedding or terminal.settings.embedding)
-    name = embedding_name(chosen)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
         task = progress.add_task("embedding memories", total=None)
@@ -33,7 +30,7 @@ def reindex(context: typer.Context, embedding: options.Embedding = None, as_json
             progress.update(task, completed=done, total=total)
 
         try:
-            embedded = reindex_configured_store(terminal.settings, chosen, on_progress)
+            name, embedded = reindex_configured_store(terminal.settings, embedding or terminal.embedding, on_progress)
         except KeyboardInterrupt:
             progress.stop()
             terminal.err.print(

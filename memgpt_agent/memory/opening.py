@@ -5,9 +5,9 @@ import warnings
 from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
-from memgpt_agent.config import Settings, shown
+from memgpt_agent.config import Settings
 from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
-from memgpt_agent.errors import ConfigurationError, MissingEmbedding, StoreError
+from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import BaseMemoryStore, Fields, open_store
 
@@ -18,42 +18,45 @@ TIER_FIELDS = Fields(ordered="time", grouped="thread_id", counted="tags", listed
 def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> BaseMemoryStore:
     """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
 
-    Where no embedding is named, it is the one that made the store's vectors; a new store gets the default. Where nothing is to be searched
-    or indexed (``searches=False``), no embedding is made and none has to fit the file.
+    Where no embedding is named, it is the one that made the store's vectors; a new store gets the default. One that cannot be had is done
+    without, with a warning. Where nothing is to be searched or indexed (``searches=False``), no embedding is made and none has to fit the file.
 
     Raises:
         StoreCorrupt: the file is damaged, or was lost while conversations stand beside where it was; nothing is changed.
-        EmbeddingMismatch: it was written with another embedding.
+        EmbeddingMismatch: it was written with another embedding than the one that is named.
     """
     if settings.tracing == "off":
         stop_tracing()
     _open_home(settings)
     if not searches:
         return open_store(settings.store_url, fields=TIER_FIELDS)
-    embed = _embedding(settings, embedding if embedding is not None else settings.embedding)
+    embed = resolve_embedding(embedding) if embedding is not None else _embedding(settings)
     index = {"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]} if embed is not None else None
     return open_store(settings.store_url, index=index, fields=TIER_FIELDS)
 
 
-def _embedding(settings: Settings, given: Embeddings | str | None) -> Embeddings | None:
-    """Return the embedding to open the store with: the one given, else the one that made its vectors, else the default.
+def _embedding(settings: Settings) -> Embeddings | None:
+    """Return the embedding to open the store with where none is given: the settings' one, else the one that made its vectors, else the default.
 
-    None where that one's package is missing: the store is then searched by words, and a warning names the package.
+    None where the one that made its vectors cannot be had here: its package or its key is missing, or it is an object of a program's own.
+    Nothing fails for that: the store is searched by words, what is written meanwhile waits for its vectors, and a warning says what to do.
     """
-    if given is not None:
-        return resolve_embedding(given)
     known = _embedding_in(settings.store_url)
     if known is None:
-        return resolve_embedding()
+        return resolve_embedding(settings.embedding)
     try:
-        found = resolve_embedding(known)
+        found = resolve_embedding(settings.embedding or known)
         if (command := missing_install(found)) is None:
             return found
-    except ConfigurationError:  # an object's class, which has no name that can be resolved: the store refuses another one
-        return resolve_embedding()
+        why = f"is not installed. Run: {command}"
+    except (MissingCredential, MissingDependency) as error:
+        why = f"cannot be had: {' '.join(str(error).split()).rstrip('.')}"
+    except ConfigurationError:
+        if settings.embedding:
+            raise
+        why = "has no name by which it can be had here. A program gives it as embedding=; memgpt reindex --embedding NAME chooses another"
     warnings.warn(
-        f"The memories in {shown(settings.store_url)} were embedded by {known}, which is not installed. Run: {command}. Until then they are "
-        "searched by words only.",
+        f"The memories in {settings.store_url} were embedded by {known}, which {why}. Until then they are searched by words only.",
         MissingEmbedding,
         stacklevel=4,
     )

@@ -12,15 +12,15 @@ from memgpt_agent.testing import HashingEmbedder, say
 
 
 def test_all_memories_are_embedded_anew(memgpt: Any) -> None:
-    """A store of another embedding is refused with the command; after the command it opens and finds."""
+    """By the embedding that is named; without a name by the one that the store has, and never by another unasked."""
     memgpt.home.mkdir(parents=True)
     with open_store(memgpt.home / "memory.db", index={"embed": HashingEmbedder(64), "fields": ["text"]}) as store:
         store.put(("a",), "k", {"text": "red apple"})
     memgpt.script(say("Hello."))
-    refused = memgpt("run", "Hi")
+    refused = memgpt("reindex")
     assert refused.exit_code == 1
-    assert "memgpt reindex" in refused.stderr
-    done = json.loads(memgpt.ok("reindex", "--json"))
+    assert "were embedded by memgpt_agent.testing.HashingEmbedder. Name the embedding to use: --embedding" in refused.stderr
+    done = json.loads(memgpt.ok("reindex", "--embedding", "multilingual", "--json"))
     assert (done["embedding"], done["embedded"]) == ("universal-sentence-encoder-multilingual-3", 1)
     assert "0 memories embedded by universal-sentence-encoder-multilingual-3" in memgpt.ok("reindex")
     assert memgpt("run", "Hi").exit_code == 0

@@ -1,14 +1,19 @@
 """Which embedding a store is opened with."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from memgpt_agent import Settings
+import pytest
+
+from memgpt_agent import MemGPTAgent, Settings
 from memgpt_agent.embeddings import resolve_embedding
+from memgpt_agent.errors import MissingEmbedding
 from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.store import open_store
+from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
 WITHOUT_MINILM = """
 import sys, warnings
@@ -44,7 +49,8 @@ def test_without_its_package_a_home_of_before_is_searched_by_words(tmp_path: Pat
         StoreArchive(store, "ann").insert("The key hangs behind the clock.")
     program = WITHOUT_MINILM + f"""
 from pathlib import Path
-from memgpt_agent import Settings
+from memgpt_agent import MemGPTAgent, Settings
+from memgpt_agent.errors import MissingEmbedding
 from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.opening import open_configured_store
 with warnings.catch_warnings(record=True) as said:
@@ -63,3 +69,44 @@ with store:
     with open_store(tmp_path / "memory.db", index={"dims": 384, "embed": minilm, "fields": ["$"]}) as store:
         assert store.reindex() >= 1
         assert len(StoreArchive(store, "ann").search("gate")) == 2
+
+
+class Own(HashingEmbedder):
+    """An embedding of a program's own: it has no name by which another process could have it."""
+
+    name = ""
+
+
+COMMANDS = (
+    "agents list", "memory show -a ann", "memory log -a ann", "memory set human Sails. -a ann", "transcript -a ann", "files -a ann",
+    "export -a ann -o {0}/ann.json", "import {0}/ann.json --as ben", "agents rename ben Benno", "agents repair ann", "doctor --deep",
+    "backup {0}/copy", "forget bridge -a ann --yes", "blocks list", "agents delete ben --yes", "agents delete ann --yes",
+)  # fmt: skip
+
+
+def test_no_command_asks_for_an_embedding_that_only_a_program_has(tmp_path: Path) -> None:
+    """It is done without: found by words, with a warning, and what is written waits for its vectors."""
+    home = tmp_path / "home"
+    with MemGPTAgent(agent_id="ann", llm_client=ScriptedModel([say("Hi.")]), embedding=Own(), settings=Settings(home=home)) as agent:
+        agent.step("My boat is called Petrel.")
+        agent.tools.archival_memory_insert("The bridge opens in May.")
+    with pytest.warns(MissingEmbedding, match=r"test_opening\.Own, which has no name"):
+        without = MemGPTAgent(agent_id="ann", llm_client=ScriptedModel(), settings=Settings(home=home))
+    with without as agent:
+        assert agent.tools.archival_memory_search("bridge")
+        agent.tools.archival_memory_insert("The gate is green.")
+    with MemGPTAgent(agent_id="ann", llm_client=ScriptedModel([say("Hi.")]), embedding=Own(), settings=Settings(home=home)) as agent:
+        agent.step("Hello again.")
+        assert len(agent.tools.archival_memory_search("gate")) >= 1
+    code = (
+        "import sys, warnings\nfrom memgpt_agent.cli.app import app\nwarnings.simplefilter('ignore')\n"
+        "for line in sys.stdin:\n    try: app(line.split())\n    except SystemExit as left:\n        if left.code: print('ENDED BY 1', line)\n"
+    )
+    given = "\n".join(command.format(tmp_path) for command in COMMANDS)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=given, capture_output=True, text=True, check=False, env={**os.environ, "MEMGPT_HOME": str(home)},
+        timeout=120,
+    )  # fmt: skip
+    assert [line for line in done.stdout.split("\n") if "ENDED" in line] == ["ENDED BY 1 doctor --deep"], done.stderr
+    assert "every file of" in done.stdout
+    assert (tmp_path / "copy" / "memory.db").exists()
