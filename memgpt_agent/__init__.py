@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if name != "MemGPTMiddleware" or (error.name or "").partition(".")[0] != "langchain":
             raise
-        from memgpt_agent.errors import MissingDependency
+        from memgpt_agent.errors import MissingDependency, install_command
 
-        raise MissingDependency('MemGPTMiddleware needs LangChain\'s agents. Run: pip install "memgpt-agent[middleware]"') from error
+        raise MissingDependency(f"MemGPTMiddleware needs LangChain's agents. Run: {install_command('middleware')}") from error
     return getattr(home, name)

@@ -1,5 +1,7 @@
 """The exceptions of the package: one tree, each error saying what, the value, and what to do next."""
 
+from typing import Any
+
 
 class MemGPTError(RuntimeError):
     """Base of every error that this package raises on purpose. A RuntimeError, since LangGraph Server hands on the words of those."""
@@ -15,6 +17,32 @@ class ContextTooSmall(ConfigurationError):
 
 class MissingDependency(MemGPTError, ImportError):
     """A package that this choice needs is not installed; the message names the command that installs it."""
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of this package, from where the package itself came: its folder, a file, a repository.
+
+    An index is named only where the package came from one.
+    """
+    import json
+    import shlex
+    from importlib.metadata import PackageNotFoundError, distribution
+    from pathlib import Path
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    wanted = f"memgpt-agent[{extra}]"
+    try:
+        origin: dict[str, Any] = json.loads(distribution("memgpt-agent").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:  # a clone on the path
+        origin = {"url": Path(__file__).resolve().parents[1].as_uri(), "dir_info": {}}
+    url = str(origin.get("url", ""))
+    if "dir_info" in origin and url.startswith("file:"):
+        editable = "-e " if origin["dir_info"].get("editable") else ""
+        return f"pip install {editable}{shlex.quote(f'{url2pathname(urlsplit(url).path)}[{extra}]')}"
+    if repository := origin.get("vcs_info"):
+        url = f"{repository['vcs']}+{url}@{repository['commit_id']}"
+    return f'pip install "{wanted} @ {url}"' if url else f'pip install "{wanted}"'
 
 
 class MissingCredential(ConfigurationError):

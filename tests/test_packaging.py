@@ -2,12 +2,14 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -193,3 +195,35 @@ def test_the_installed_version_is_the_one_in_pyproject_and_the_changelog() -> No
     """One version number, written down once and told to users."""
     assert importlib.metadata.version(PROJECT["name"]) == PROJECT["version"]
     assert f"## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (None, 'pip install "memgpt-agent[serve]"'),
+        ({"url": "file:///srv/my%20clone", "dir_info": {"editable": True}}, "pip install -e '/srv/my clone[serve]'"),
+        ({"url": "file:///srv/clone", "dir_info": {}}, "pip install '/srv/clone[serve]'"),
+        ({"url": "file:///srv/memgpt_agent-0.1.0-py3-none-any.whl", "archive_info": {}},
+         'pip install "memgpt-agent[serve] @ file:///srv/memgpt_agent-0.1.0-py3-none-any.whl"'),
+        ({"url": "https://git.example/m.git", "vcs_info": {"vcs": "git", "commit_id": "abc1"}},
+         'pip install "memgpt-agent[serve] @ git+https://git.example/m.git@abc1"'),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_command_that_installs_an_extra_from_where_the_package_came(
+    origin: dict[str, Any] | None, command: str, tmp_path: Path
+) -> None:
+    """An index is named only where the package came from one."""
+    info = tmp_path / f"memgpt_agent-{PROJECT['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: memgpt-agent\nVersion: {PROJECT['version']}\n")
+    if origin:
+        (info / "direct_url.json").write_text(json.dumps(origin))
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from memgpt_agent.errors import install_command; print(install_command('serve'))"
+    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == command
+
+
+def test_no_module_spells_such_a_command_itself() -> None:
+    """It would send people to an index that may not have the package."""
+    spelt = [str(m) for m in MODULES if m.name != "errors.py" and re.search(r"pip install .{0,12}memgpt-agent", m.read_text())]
+    assert spelt == []

@@ -9,7 +9,7 @@ from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
 from memgpt_agent.checkpoints.sqlite_saver import SqliteCheckpointer
 from memgpt_agent.config import Settings, is_postgres
-from memgpt_agent.errors import MissingDependency, StoreCorrupt
+from memgpt_agent.errors import MissingDependency, StoreCorrupt, install_command
 from memgpt_agent.private import new_private_file, private_folder, tighten
 
 _WHOLE_CHECK_BYTES = (
@@ -58,7 +58,7 @@ def open_postgres_checkpointer(url: str) -> Checkpointer:
         from memgpt_agent.checkpoints.postgres_saver import PostgresCheckpointer
     except ImportError as error:
         raise MissingDependency(
-            f"Checkpoints on Postgres need {error.name}, which is not installed. Run: pip install 'memgpt-agent[postgres]'"
+            f"Checkpoints on Postgres need {error.name}, which is not installed. Run: {install_command('postgres')}"
         ) from error
     return PostgresCheckpointer(url)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from memgpt_agent.cli.terminal import Terminal
-from memgpt_agent.errors import MemGPTError
+from memgpt_agent.errors import MemGPTError, install_command
 
 Status = Literal["ok", "note", "failed"]
 """``note``: it works without, and could be better; ``failed``: something an agent needs does not work."""
@@ -159,7 +159,7 @@ def _local_models(terminal: Terminal) -> Check:
     files: list[Path] = list_models(terminal.settings.models_folder)
     there = ", ".join(path.stem for path in files)
     if not (engine := installed()):
-        return Check("local models", "note", there or "none", 'For a model in this process: pip install "memgpt-agent[local]"')
+        return Check("local models", "note", there or "none", f"For a model in this process: {install_command('local')}")
     if not files:
         return Check("local models", "note", "none", "For a model in this process: memgpt model pull")
     return Check("local models", "ok", f"{engine}; {there}")

@@ -9,7 +9,7 @@ import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
-from memgpt_agent.errors import ConfigurationError, MissingDependency
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 
 if TYPE_CHECKING:
     from memgpt_agent.agent import MemGPTAgent
@@ -37,7 +37,7 @@ def mcp(
         from memgpt_agent.mcp_server.agents import ServedAgents
         from memgpt_agent.mcp_server.server import run_http, run_stdio
     except ImportError as error:
-        raise MissingDependency(f"The MCP server needs {error.name}, which is not installed. Run: pip install 'memgpt-agent[mcp]'") from error
+        raise MissingDependency(f"The MCP server needs {error.name}, which is not installed. Run: {install_command('mcp')}") from error
     tokens = tokens or host not in _LOOPBACK
     with ExitStack() as opened:
         agents = ServedAgents(_opener(terminal, opened, shared=each_client), agent, "each" if each_client else "one", read_only=read_only)

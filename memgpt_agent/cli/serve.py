@@ -26,9 +26,9 @@ def serve(
     try:
         from memgpt_agent.server.running import run
     except ImportError as error:
-        from memgpt_agent.errors import MissingDependency
+        from memgpt_agent.errors import MissingDependency, install_command
 
-        raise MissingDependency(f"Serving needs {error.name}, which is not installed. Run: pip install 'memgpt-agent[serve]'") from error
+        raise MissingDependency(f"Serving needs {error.name}, which is not installed. Run: {install_command('serve')}") from error
 
     def on_started(url: str) -> None:
         terminal.err.print(plain(f"Serving {terminal.settings.home} at {url} (documentation: {url}/docs). Ctrl-C stops it."))

@@ -19,8 +19,11 @@ class InProcessEmbeddings(Embeddings):
     """The length of its vectors."""
     modules: ClassVar[tuple[str, ...]]
     """The modules that it imports on first use."""
-    install: ClassVar[str]
-    """The command that installs them."""
+
+    @property
+    @abstractmethod
+    def install(self) -> str:
+        """The command that installs them."""
 
     @abstractmethod
     def embed_array(self, texts: Sequence[str]) -> NDArray[np.float32]:

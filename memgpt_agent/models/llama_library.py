@@ -11,16 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from memgpt_agent.errors import MissingDependency
+from memgpt_agent.errors import MissingDependency, install_command
 
 XLLAMACPP_VERSION = "2026.10.11549"
 """The only version of xllamacpp whose library is used: another one may lay out its structures otherwise, load, and answer wrongly."""
 
-NO_LLAMA_CPP = (
-    "A local model needs llama.cpp, and no package with it is installed. "
-    f'Run: pip install "memgpt-agent[local]" (xllamacpp {XLLAMACPP_VERSION}, built already), '
-    'or where that has no wheel: pip install "memgpt-agent[local-compiled]" (a C++ compiler and some minutes).'
-)
 
 _STRUCT_BYTES = 1_024
 """Room for any parameter structure of llama.h. By value a larger copy is harmless: the callee reads only what it knows."""
@@ -104,6 +99,15 @@ class LlamaLibrary:
 
 
 @cache
+def no_llama_cpp() -> str:
+    """Return what is said where no package with llama.cpp is installed."""
+    return (
+        "A local model needs llama.cpp, and no package with it is installed. "
+        f"Run: {install_command('local')} (xllamacpp {XLLAMACPP_VERSION}, built already), "
+        f"or where that has no wheel: {install_command('local-compiled')} (a C++ compiler and some minutes)."
+    )
+
+
 def load_library() -> LlamaLibrary:
     """Return llama.cpp: xllamacpp's where it can be used, else llama-cpp-python's; loaded once in a process.
 
@@ -117,7 +121,7 @@ def load_library() -> LlamaLibrary:
             return _bound(package, path)
         except MissingDependency as error:
             reasons += [str(error)] if str(error) else []
-    raise MissingDependency(" ".join(reasons) or NO_LLAMA_CPP)
+    raise MissingDependency(" ".join(reasons) or no_llama_cpp())
 
 
 def installed() -> str:
@@ -133,7 +137,7 @@ def installed() -> str:
 def _xllamacpp() -> tuple[str, Path]:
     version, folder = _package("xllamacpp")
     if version != XLLAMACPP_VERSION:
-        raise MissingDependency(f'xllamacpp {version} is installed; only {XLLAMACPP_VERSION} is used. Run: pip install "memgpt-agent[local]"')
+        raise MissingDependency(f"xllamacpp {version} is installed; only {XLLAMACPP_VERSION} is used. Run: {install_command('local')}")
     if "avx2" not in _processor_flags("avx2"):
         raise MissingDependency("xllamacpp's llama.cpp needs a processor with AVX2, which this one lacks.")
     return f"xllamacpp {version}", _one(folder, ("xllamacpp*.so",))

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.errors import ConfigurationError, install_command
 from memgpt_agent.models import keys
 
 Listing = Literal["openai", "anthropic", "gemini", "ollama", ""]
@@ -84,7 +84,7 @@ class Provider:
     def to_install(self) -> str:
         """The command that installs its package."""
         extra = self.package in _IN_EXTRA
-        return f'pip install "memgpt-agent[providers]"{"" if extra else " " + self.package.replace("_", "-")}'
+        return install_command("providers") + ("" if extra else " " + self.package.replace("_", "-"))
 
     @property
     def to_set_key(self) -> str:

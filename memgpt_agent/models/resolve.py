@@ -6,7 +6,7 @@ from typing import Any, cast
 from langchain_core.language_models import BaseChatModel
 
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelNotFound
+from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelNotFound, install_command
 from memgpt_agent.models.dialects import dialect_of, is_model, profile_of, unwrapped
 from memgpt_agent.models.providers import PROVIDERS, Provider, canonical, meant
 from memgpt_agent.models.pull import DEFAULT_MODEL, list_models, model_path
@@ -111,10 +111,10 @@ def _split(name: str) -> tuple[str, str, str]:
 
 
 def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatModel:
-    from memgpt_agent.models.llama_library import NO_LLAMA_CPP, installed
+    from memgpt_agent.models.llama_library import installed, no_llama_cpp
 
     if not installed():
-        raise MissingDependency(f"{NO_LLAMA_CPP}{_of_providers(settings)}")
+        raise MissingDependency(f"{no_llama_cpp()}{_of_providers(settings)}")
     path = _local_path(name, settings.models_folder)
     if not path.is_file():
         there = ", ".join(file.stem for file in list_models(settings.models_folder)) or "none"
@@ -167,7 +167,7 @@ def _other(provider: str, name: str, options: dict[str, Any], whole: str) -> Bas
     except ImportError as error:
         raise MissingDependency(
             f"Model '{provider}:{name}' needs the package langchain, which is not installed. "
-            f'Run: pip install "memgpt-agent[providers]" langchain-{provider.replace("_", "-")}'
+            f"Run: {install_command('providers')} langchain-{provider.replace('_', '-')}"
         ) from error
     try:
         return cast(BaseChatModel, init_chat_model(name, model_provider=provider, **options))

@@ -9,7 +9,7 @@ from langchain_core.tools import BaseTool
 from langgraph.runtime import get_runtime
 
 from memgpt_agent.config import Context
-from memgpt_agent.errors import ConfigurationError, MissingDependency
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 from memgpt_agent.state import CompiledPrompt
@@ -47,7 +47,7 @@ class Hooks:
         try:
             from langchain.agents.middleware.types import AgentMiddleware
         except ImportError as error:
-            raise MissingDependency('middleware needs LangChain\'s agents. Run: pip install "memgpt-agent[middleware]"') from error
+            raise MissingDependency(f"middleware needs LangChain's agents. Run: {install_command('middleware')}") from error
         for one in given:
             if not isinstance(one, AgentMiddleware):
                 raise ConfigurationError(f"middleware={one!r} is no AgentMiddleware of langchain.agents.middleware.")

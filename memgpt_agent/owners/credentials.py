@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import ConfigurationError, MissingDependency
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.owners.identity import SCOPE_PREFIX, SCOPES, Identity, Scope
 from memgpt_agent.owners.tokens import PREFIX, Tokens
 
@@ -71,5 +71,5 @@ def _keys(url: str) -> Any:
     try:
         import jwt
     except ImportError as error:
-        raise MissingDependency("JWTs need PyJWT with its cryptography. Run: pip install 'memgpt-agent[serve]'") from error
+        raise MissingDependency(f"JWTs need PyJWT with its cryptography. Run: {install_command('serve')}") from error
     return jwt.PyJWKClient(url, cache_keys=True, lifespan=600, timeout=_KEYS_TIMEOUT_SECONDS)

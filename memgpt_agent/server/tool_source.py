@@ -8,7 +8,7 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import ConfigurationError, MissingDependency
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.owners import Identity
@@ -191,7 +191,7 @@ def _missing(name: str) -> BaseTool:
     """Return a tool that stands in for one whose package is not installed, or that is unknown here: its call says so."""
 
     def refuse(**_: Any) -> str:
-        raise ToolException(f"The tool {name!r} is not installed on this server. Do without it. (Its owner: pip install 'memgpt-agent[tools]')")
+        raise ToolException(f"The tool {name!r} is not installed on this server. Do without it. (Its owner: {install_command('tools')})")
 
     parameters: Any = {"type": "object", "properties": {}}
     return StructuredTool.from_function(refuse, name=name, description=f"{name} (not installed on this server)", args_schema=parameters)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
-from memgpt_agent.errors import ConfigurationError, MissingDependency
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
 from memgpt_agent.tools.sync_face import run_in_loop, with_sync_face
 from memgpt_agent.tools.untrusted import outside
@@ -74,7 +74,7 @@ async def amcp_tools(
         from langchain_mcp_adapters.client import MultiServerMCPClient
     except ImportError as error:
         raise MissingDependency(
-            "Tools of MCP servers need langchain-mcp-adapters. Run: pip install 'memgpt-agent[tools]'"
+            f"Tools of MCP servers need langchain-mcp-adapters. Run: {install_command('tools')}"
         ) from error
     connections: Any = {name: dict(server) for name, server in servers.items()}
     client = MultiServerMCPClient(connections, tool_name_prefix=prefix)

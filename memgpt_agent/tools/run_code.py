@@ -4,7 +4,7 @@ from typing import Any
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
-from memgpt_agent.errors import MissingDependency
+from memgpt_agent.errors import MissingDependency, install_command
 from memgpt_agent.tools.untrusted import outside
 
 MAX_CODE_CHARS = 20_000
@@ -19,7 +19,7 @@ def _sandbox() -> Any:
     try:
         import pydantic_monty
     except ImportError as error:
-        raise MissingDependency("Running code needs pydantic-monty. Run: pip install 'memgpt-agent[tools]'") from error
+        raise MissingDependency(f"Running code needs pydantic-monty. Run: {install_command('tools')}") from error
     return pydantic_monty
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 from langchain_core.tools import StructuredTool
 
-from memgpt_agent.errors import ConfigurationError, InvalidArguments, MissingDependency
+from memgpt_agent.errors import ConfigurationError, InvalidArguments, MissingDependency, install_command
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.prompts import GIVE_RESULT, RESULT_ACCEPTED
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS, AgentTool
@@ -50,7 +50,7 @@ class Structured:
                 ToolStrategy,
             )
         except ImportError as error:
-            raise MissingDependency('response_format needs LangChain\'s agents. Run: pip install "memgpt-agent[middleware]"') from error
+            raise MissingDependency(f"response_format needs LangChain's agents. Run: {install_command('middleware')}") from error
         given: Any = cast(Any, response_format).schema if isinstance(response_format, AutoStrategy) else response_format
         try:
             if isinstance(given, ProviderStrategy):

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
-from memgpt_agent.errors import MissingDependency
+from memgpt_agent.errors import MissingDependency, install_command
 from memgpt_agent.tools.untrusted import outside
 
 MAX_RESULTS = 10
@@ -61,7 +61,7 @@ def _ddgs(timeout_seconds: float) -> Search:
         import ddgs
         from ddgs.exceptions import DDGSException
     except ImportError as error:
-        raise MissingDependency("Searching the web needs ddgs. Run: pip install 'memgpt-agent[tools]'") from error
+        raise MissingDependency(f"Searching the web needs ddgs. Run: {install_command('tools')}") from error
 
     def search(query: str, limit: int) -> Sequence[Mapping[str, Any]]:
         try:

@@ -257,7 +257,7 @@ def test_a_missing_model_is_told_before_anything_is_said(tmp_path) -> None:
 
     result = CliRunner().invoke(app, ["--home", str(tmp_path), "chat", "--model", "local:missing"], input="never read\n")
     assert result.exit_code == 1
-    assert "memgpt model pull" in result.stderr or "memgpt-agent[local]" in result.stderr
+    assert "memgpt model pull" in result.stderr or "[local]" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--persona", "--human"])

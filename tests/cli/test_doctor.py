@@ -14,7 +14,7 @@ def test_a_model_that_is_not_there_fails_with_what_to_do(memgpt) -> None:
     found = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.exit_code == 1
     assert found["chat model"]["status"] == "failed"
-    assert "memgpt model pull" in found["chat model"]["advice"] or "memgpt-agent[local]" in found["chat model"]["advice"]
+    assert "memgpt model pull" in found["chat model"]["advice"] or "[local]" in found["chat model"]["advice"]
     assert {name for name, check in found.items() if check["status"] == "failed"} == {"chat model"}
 
 

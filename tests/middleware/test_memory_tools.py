@@ -122,4 +122,4 @@ except memgpt_agent.MemGPTError as error:
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.splitlines()
     assert out[0] == "6"
     assert out[1].startswith("MissingDependency MemGPTMiddleware needs")
-    assert "memgpt-agent[middleware]" in out[1]
+    assert "[middleware]" in out[1]

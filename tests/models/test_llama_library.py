@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from memgpt_agent.errors import install_command
 from memgpt_agent.models.llama_library import XLLAMACPP_VERSION, installed, load_library
 
 SCRIPT = """
@@ -46,7 +47,7 @@ def test_another_version_of_xllamacpp_is_not_loaded(tmp_path: Path) -> None:
     found, said = seen_with(tmp_path)
     assert found == "none"
     assert f"xllamacpp 2026.1.1 is installed; only {XLLAMACPP_VERSION} is used" in said
-    assert 'pip install "memgpt-agent[local]"' in said
+    assert install_command("local") in said
 
 
 def test_a_library_that_cannot_be_loaded_is_an_error_of_its_package(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("config", ["langgraph.json", "langgraph.auth.json"])
 def test_the_recipe_of_the_image_names_the_data_folder(config: str, tmp_path: Path) -> None:
-    """Written by LangGraph's own command; the store and the graphs are in it."""
+    """LangGraph's own command writes it; the store and the graphs are in it, and the base image and the day of the packages are fixed."""
     command = [sys.executable, "-m", "langgraph_cli", "dockerfile", str(tmp_path / "Dockerfile"), "-c", str(ROOT / config)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     recipe = (tmp_path / "Dockerfile").read_text()
-    assert "ENV MEMGPT_HOME=/data" in recipe
+    pins = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines() if line and line[0] != "#")
+    assert recipe.startswith(f"FROM langchain/langgraph-api:{pins['langgraph-api']}-py3.11-wolfi\n")
+    assert "ENV MEMGPT_HOME=/data UV_EXCLUDE_NEWER=20" in recipe
     assert "VOLUME /data" in recipe
     assert "memgpt_agent.graph.memgpt:graph" in recipe
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from langgraph.store.base import IndexConfig, TTLConfig
 
-from memgpt_agent.errors import MissingDependency
+from memgpt_agent.errors import MissingDependency, install_command
 from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.fields import Fields
 
@@ -51,6 +51,6 @@ class PostgresBackend:
                 version(package)
             except PackageNotFoundError:
                 raise MissingDependency(
-                    f"A store on Postgres needs {package}. Install it with: pip install 'memgpt-agent[postgres]'"
+                    f"A store on Postgres needs {package}. Install it with: {install_command('postgres')}"
                 ) from None
         return f"PostgreSQL by psycopg {version('psycopg')}"

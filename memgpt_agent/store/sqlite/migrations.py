@@ -59,7 +59,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} has schema version {version}; this version of memgpt-agent knows {len(MIGRATIONS)}. "
-            "Upgrade with: pip install --upgrade memgpt-agent"
+            "Upgrade memgpt-agent to the version that wrote it."
         )
     connection.create_function("standard_json", 1, standard_json, deterministic=True)
     connection.create_function("stored_tags", 1, partial(_texts, "tags"), deterministic=True)
