@@ -16,6 +16,7 @@ from memgpt_agent.server.background import ScheduledHeartbeats, resume_runs
 from memgpt_agent.server.guards import LoopbackGuard, NormalizedPath
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.page import router as page
+from memgpt_agent.server.page.jobs import Jobs
 from memgpt_agent.server.page.sessions import Sessions
 from memgpt_agent.server.routes import BESIDE, ROUTERS
 from memgpt_agent.server.serving import Authentication, Served
@@ -75,7 +76,7 @@ def create_app(
     app.include_router(page.router)
     if not beside:
         app.include_router(page.root)
-    app.state.sessions = Sessions()
+    app.state.sessions, app.state.jobs = Sessions(), Jobs()
     app.add_middleware(LoopbackGuard, hosts=tuple(hosts), origins=tuple(origins))
     app.add_middleware(NormalizedPath)
     return app

@@ -1,10 +1,14 @@
 """An agent as clients see it, and the agent that is made of what a client gives."""
 
+import json
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+from memgpt_agent.agent_file import import_agents
 from memgpt_agent.agent_file.af_rules import read_rules, written_rules
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, MIN_CONTEXT_WINDOW_TOKENS, Context
 from memgpt_agent.events import utc_now
@@ -226,3 +230,37 @@ def detach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
         raise HTTPProblem(404, f"The agent {agent_id!r} has no block {block_id!r}.")
     core.share(found[0], block_id)
     core.detach(found[0])
+
+
+def import_file(agents: OpenAgents, raw: bytes, name: str, suffix: str = "") -> tuple[list[str], list[str]]:
+    """Make the agents that a file holds, each under an id of its own; return their ids, and what was not carried over.
+
+    Args:
+        agents: the agents.
+        raw: the file: an Agent File, or this package's own export.
+        name: what a single agent is called, in place of its name in the file.
+        suffix: stands behind the name in the file.
+
+    Raises:
+        AgentFileError: it cannot be read; nothing was made.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "agent.af"
+        path.write_bytes(raw)
+        title, new = _name_in(raw), f"agent-{uuid.uuid4()}"
+        agents.claim(new)
+        made = import_agents(path, agent_id=new, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer)
+    called = name or f"{title or 'agent'}{suffix}"
+    for one in made:
+        agents.serve(one.agent_id, name=called if len(made) == 1 else one.agent_id)
+    return [one.agent_id for one in made], [note for one in made for note in one.not_carried]
+
+
+def _name_in(raw: bytes) -> str:
+    try:
+        data: Any = json.loads(raw)
+    except ValueError:
+        return ""
+    read = cast(dict[str, Any], data) if isinstance(data, dict) else {}
+    first = next(iter(cast(list[Any], read.get("agents") or ())), read)
+    return str(first.get("name") or "")

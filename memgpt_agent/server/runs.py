@@ -235,6 +235,7 @@ def _usage(live: LiveRun, seconds: float) -> dict[str, Any]:
     return {
         **{name: before.get(name, 0) + value for name, value in added.items()}, "context_tokens": response.context_usage,
         "duration_ms": before.get("duration_ms", 0) + round(seconds * 1_000),
+        **({"cost": before.get("cost", 0.0) + response.cost} if response.cost is not None else {}),
     }  # fmt: skip
 
 

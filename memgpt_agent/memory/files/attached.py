@@ -137,10 +137,12 @@ class AttachedFiles:
                     raise
                 yield FileLoad(FileRecord(identity, name, shown_path(file.path)), "unreadable", str(error))
 
-    def attach(self, name: str, content: bytes, mime: str = "") -> FileLoad:
+    def attach(
+        self, name: str, content: bytes, mime: str = "", *, on_progress: Callable[[LoadProgress], None] | None = None
+    ) -> FileLoad:
         """Load a file that came as bytes, under its name, or one like it that is free.
 
-        The same bytes again are the same file, whatever they are called; ``unchanged`` says so.
+        The same bytes again are the same file, whatever they are called; ``unchanged`` says so. ``on_progress`` is called as in :meth:`load`.
 
         Raises:
             DocumentError: it is of no kind that can be read, or it cannot be read, or holds no text.
@@ -160,7 +162,7 @@ class AttachedFiles:
             try:
                 (file,) = find_files(path)
                 with DocumentReader() as reader:
-                    return self._load(replace(file, name=own), identity, begun, (), reader, _untold, _untold, path=own)
+                    return self._load(replace(file, name=own), identity, begun, (), reader, _untold, on_progress or _untold, path=own)
             except DocumentError as error:
                 raise DocumentError(str(error).replace(str(path), own)) from error
 

@@ -128,9 +128,16 @@ def make(
         raise HTTPProblem(422, f"A name has {namespaces.MAX_ID_CHARS} characters at most, in one line.")
     blocks = [
         {"label": label, "value": plain(text), "description": about}
-        for label, text, about in (("persona", persona, "Who you are."), ("human", human, "What you know about the person you talk with."))
+        for label, text, about in (
+            ("persona", persona, "Who you are."),
+            ("human", human, "What you know about the person you talk with."),
+        )
     ]
-    given: dict[str, Any] = {"memory_blocks": blocks, "agent_type": "memgpt_v2_agent", **({"name": name} if name else {})}
+    given: dict[str, Any] = {
+        "memory_blocks": blocks,
+        "agent_type": "memgpt_v2_agent",
+        **({"name": name} if name else {}),
+    }
     made = letta_agents.create(seen.served.agents, {**given, **({"model": model} if model else {})})
     return seen.go(of_agent(made.agent_id, "chat"))
 

@@ -33,7 +33,9 @@ def difference(before: str | None, after: str | None) -> list[DiffLine]:
     """Return what became of a text, line by line, with three unchanged lines around each change."""
     lines: list[DiffLine] = []
     old, new = (text.split("\n") if text else [] for text in (before, after))
-    for number, group in enumerate(difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(_NEAR_LINES)):
+    for number, group in enumerate(
+        difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(_NEAR_LINES)
+    ):
         if number:
             lines.append(DiffLine("gap", "…"))
         for kind, a, b, c, d in group:
@@ -74,7 +76,9 @@ def edited(seen: Agent, label: str) -> Response:
 
 
 @router.post("/a/{agent}/block")
-def save(seen: Agent, label: Annotated[str, Form()], version: Annotated[int, Form()], value: Annotated[str, Form()] = "") -> Response:
+def save(
+    seen: Agent, label: Annotated[str, Form()], version: Annotated[int, Form()], value: Annotated[str, Form()] = ""
+) -> Response:
     """Save a block as the user's version, unless somebody has changed it since the form was opened."""
     core, text = seen.served.agents.core(seen.agent_id), plain(value)
     block = core.block(label)
@@ -90,7 +94,12 @@ def save(seen: Agent, label: Annotated[str, Form()], version: Annotated[int, For
 def _conflict(seen: AgentView, block: Block, text: str) -> Response:
     """Show what is stored beside what was typed; saving again is then on purpose."""
     return seen.page(
-        "block_form.html", 409 if not seen.by_htmx else 200, tab="blocks", block=block, text=text, conflict=difference(plain(block.value), text)
+        "block_form.html",
+        409 if not seen.by_htmx else 200,
+        tab="blocks",
+        block=block,
+        text=text,
+        conflict=difference(plain(block.value), text),
     )
 
 
@@ -136,9 +145,15 @@ def history(seen: Agent, label: str = "", before: int | None = None) -> Response
     if len(versions) > PAGE:
         last = shown[-1].revision
         shown += [one for one in versions[PAGE:] if one.revision == last]
-    changes = [Change(one, difference(_text(change.before), _text(change.after))) for one in shown for change in [core.change(one)]]
+    changes = [
+        Change(one, difference(_text(change.before), _text(change.after)))
+        for one in shown
+        for change in [core.change(one)]
+    ]
     labels = [block.label for block in core.blocks()]
-    return seen.page("history.html", tab="blocks", label=label, labels=labels, changes=changes, further=last, before=before)
+    return seen.page(
+        "history.html", tab="blocks", label=label, labels=labels, changes=changes, further=last, before=before
+    )
 
 
 def _text(text: str | None) -> str | None:
@@ -151,7 +166,9 @@ def compared(seen: Agent, label: str, a: int, b: int) -> Response:
     core = core_of(seen)
     old, new = min(a, b), max(a, b)
     texts = [core.at(point, label).get(label) if point else None for point in (old, new)]
-    return seen.page("diff.html", tab="blocks", label=label, a=old, b=new, lines=difference(_text(texts[0]), _text(texts[1])))
+    return seen.page(
+        "diff.html", tab="blocks", label=label, a=old, b=new, lines=difference(_text(texts[0]), _text(texts[1]))
+    )
 
 
 @router.post("/a/{agent}/undo")

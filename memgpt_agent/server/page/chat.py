@@ -42,7 +42,11 @@ def thread_or_own(seen: AgentView, thread: str) -> str:
 
 def running(seen: AgentView, thread_id: str) -> list[LiveRun]:
     """Return the turns of a conversation that this server is taking, or will when those before them are over."""
-    return [one for one in seen.served.runs.live.values() if one.agent_id == seen.agent_id and one.item.thread_id == thread_id]
+    return [
+        one
+        for one in seen.served.runs.live.values()
+        if one.agent_id == seen.agent_id and one.item.thread_id == thread_id
+    ]
 
 
 def waiting(seen: AgentView, thread_id: str) -> list[Waiting]:
@@ -54,11 +58,23 @@ def waiting(seen: AgentView, thread_id: str) -> list[Waiting]:
 
 def _asked(question: Question) -> Waiting:
     if not question.is_approval:
-        return {"call_id": question.call_id, "tool": question.tool, "arguments": question.arguments, "question": question.value, "thinking": ""}
+        return {
+            "call_id": question.call_id,
+            "tool": question.tool,
+            "arguments": question.arguments,
+            "question": question.value,
+            "thinking": "",
+        }
     value: dict[str, Any] = question.value
     action: dict[str, Any] = value["action_requests"][0]
     thinking = str(action.get("description") or "")
-    return {"call_id": value["call_id"], "tool": action["name"], "arguments": action["args"], "question": None, "thinking": thinking}
+    return {
+        "call_id": value["call_id"],
+        "tool": action["name"],
+        "arguments": action["args"],
+        "question": None,
+        "thinking": thinking,
+    }
 
 
 @router.get("/a/{agent}/chat")
@@ -67,7 +83,11 @@ def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") 
     store, part = seen.served.agents.store, None
     if at and (message := seen.served.agents.recall(seen.agent_id).get([at]).get(at)):
         thread = message.thread_id
-        part = transcripts.around(store, seen.agent_id, message) if thread in {seen.agent_id, *seen.definition.threads} else None
+        part = (
+            transcripts.around(store, seen.agent_id, message)
+            if thread in {seen.agent_id, *seen.definition.threads}
+            else None
+        )
     thread_id = thread_or_own(seen, thread)
     cursor = Cursor.of(before)
     part = part or transcripts.part(store, seen.agent_id, thread_id, cursor)
@@ -75,7 +95,9 @@ def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") 
     if seen.by_htmx and before:
         return seen.page("messages.html", groups=groups, part=part, thread=thread_id, at="")
     threads = list(dict.fromkeys([seen.agent_id, *reversed(seen.definition.threads)]))
-    return seen.page("chat.html", **_shown(seen, thread_id, part), at=at, threads=threads[:THREADS], older_page=bool(before))
+    return seen.page(
+        "chat.html", **_shown(seen, thread_id, part), at=at, threads=threads[:THREADS], older_page=bool(before)
+    )
 
 
 def _shown(seen: AgentView, thread_id: str, part: Part) -> dict[str, Any]:
@@ -91,7 +113,10 @@ def _shown(seen: AgentView, thread_id: str, part: Part) -> dict[str, Any]:
 
 @router.post("/a/{agent}/say")
 async def say(
-    seen: Agent, text: Annotated[str, Form()] = "", thread: Annotated[str, Form()] = "", files: Annotated[list[UploadFile] | None, File()] = None
+    seen: Agent,
+    text: Annotated[str, Form()] = "",
+    thread: Annotated[str, Form()] = "",
+    files: Annotated[list[UploadFile] | None, File()] = None,
 ) -> Response:
     """Say something. With a script the turn is shown as it runs; without one the page comes when it is over."""
     thread_id = thread_or_own(seen, thread)
@@ -114,7 +139,9 @@ async def begun(seen: AgentView, live: LiveRun) -> Response:
     """Answer that a turn has begun: with the place where it is shown as it runs, or without a script when it is over."""
     thread_id = live.item.thread_id
     if seen.by_htmx:
-        return await asyncio.to_thread(lambda: seen.page("turn_begun.html", live=live, steps=steps_of(live.events), thread=thread_id, asked=[]))
+        return await asyncio.to_thread(
+            lambda: seen.page("turn_begun.html", live=live, steps=steps_of(live.events), thread=thread_id, asked=[])
+        )
     if live.task is not None:
         await asyncio.wait([live.task], timeout=_WAIT_SECONDS)
     return seen.back("chat", thread=thread_id)
@@ -142,7 +169,12 @@ def _ended(seen: AgentView, run_id: str, live: LiveRun | None) -> Response:
     found = seen.served.runs.get(run_id)[1] if live is None else live.item
     records: Sequence[Message] = seen.served.agents.recall(seen.agent_id).of_turn(run_id)
     return seen.page(
-        "turn_ended.html", groups=transcripts.by_turn(records), run=found, thread=found.thread_id, at="", asked=waiting(seen, found.thread_id)
+        "turn_ended.html",
+        groups=transcripts.by_turn(records),
+        run=found,
+        thread=found.thread_id,
+        at="",
+        asked=waiting(seen, found.thread_id),
     )
 
 
@@ -167,7 +199,12 @@ async def decide(
 ) -> Response:  # fmt: skip
     """Approve, edit or reject the call that waits."""
     thread_id = thread_or_own(seen, thread)
-    answer: dict[str, Any] = {"type": "approval", "approve": decision != "reject", "tool_call_id": call_id, "reason": plain(reason)}
+    answer: dict[str, Any] = {
+        "type": "approval",
+        "approve": decision != "reject",
+        "tool_call_id": call_id,
+        "reason": plain(reason),
+    }
     if decision == "edit":
         answer["arguments"] = _arguments(arguments)
     elif decision not in ("approve", "reject"):

@@ -52,11 +52,20 @@ def log_in(request: Request, token: Annotated[str, Form()] = "", next: Annotated
     except HTTPProblem as problem:
         if problem.status != 401:
             raise
-        return _outside(request).page("login.html", 401, next=safe_next(next), problem="This is no token of this server, or it is good no more.")
+        return _outside(request).page(
+            "login.html", 401, next=safe_next(next), problem="This is no token of this server, or it is good no more."
+        )
     answer = RedirectResponse(safe_next(next) or f"{request.scope.get('root_path', '')}{address('agents')}", 303)
     secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
     made = sessions_of(request).begin(token.strip())
-    answer.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=secure, path=PREFIX if not request.scope.get("root_path") else "/")
+    answer.set_cookie(
+        COOKIE,
+        made,
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+        path=PREFIX if not request.scope.get("root_path") else "/",
+    )
     return answer
 
 

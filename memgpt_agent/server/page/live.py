@@ -42,7 +42,9 @@ def steps_of(events: Sequence[StreamEvent]) -> list[Step]:
                 steps.append(said := Step("reply", id=event.reply_id))
             said.text += event.text
         elif event.type == "withdrawn":
-            gone = next((one for one in reversed(steps) if one.kind == "reply" and event.reply_id in ("", one.id)), None)
+            gone = next(
+                (one for one in reversed(steps) if one.kind == "reply" and event.reply_id in ("", one.id)), None
+            )
             steps = [one for one in steps if one is not gone]
         elif event.type == "thinking":
             steps.append(Step("thought", event.text))
@@ -61,7 +63,9 @@ def _result(steps: list[Step], event: StreamEvent) -> None:
             step.text, step.failed = event.text[:_SHOWN_CHARS], event.failed
 
 
-async def stream(live: LiveRun | None, shown: Callable[[list[Step]], bytes], ended: Callable[[], bytes]) -> AsyncIterator[bytes]:
+async def stream(
+    live: LiveRun | None, shown: Callable[[list[Step]], bytes], ended: Callable[[], bytes]
+) -> AsyncIterator[bytes]:
     """Yield the server-sent events of a turn: each time something happens all that it did so far, at the end what came of it.
 
     Each event is whole by itself: a browser that comes late or comes back misses nothing.

@@ -63,7 +63,9 @@ def static_file(name: str) -> Response | None:
     if path.parent != _HERE / "static" or not path.is_file():
         return None
     kind = mimetypes.guess_type(name)[0] or "text/plain"
-    return Response(path.read_bytes(), media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
+    return Response(
+        path.read_bytes(), media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"}
+    )
 
 
 def when(time: str, zone: str = "UTC") -> str:
@@ -86,7 +88,13 @@ def ago(time: str) -> str:
     seconds = (datetime.now(UTC) - moment).total_seconds()
     if abs(seconds) < 60:
         return "just now" if seconds >= 0 else "in a moment"
-    for length, unit in ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")):
+    for length, unit in (
+        (86_400 * 365, "year"),
+        (86_400 * 30, "month"),
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+    ):
         if abs(seconds) >= length:
             count = int(abs(seconds) // length)
             told = f"{count} {unit}{'' if count == 1 else 's'}"

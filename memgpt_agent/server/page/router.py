@@ -4,12 +4,42 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from memgpt_agent.server.page import agents, blocks, chat, entering
+from memgpt_agent.server.page import (
+    agents,
+    blocks,
+    chat,
+    documents,
+    entering,
+    figures,
+    items,
+    jobs,
+    knowledge,
+    managing,
+    searching,
+    turns,
+    waking,
+    window,
+)  # fmt: skip
 from memgpt_agent.server.page.addresses import address
 
 router = APIRouter(include_in_schema=False)
 """The page."""
-for _part in (entering, agents, blocks, chat):
+for _part in (
+    entering,
+    managing,
+    agents,
+    blocks,
+    chat,
+    searching,
+    items,
+    turns,
+    window,
+    knowledge,
+    documents,
+    figures,
+    waking,
+    jobs,
+):
     router.include_router(_part.router)
 
 root = APIRouter(include_in_schema=False)

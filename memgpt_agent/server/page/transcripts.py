@@ -54,7 +54,9 @@ def part(store: BaseStore, agent_id: str, thread_id: str, cursor: Cursor) -> Par
 def around(store: BaseStore, agent_id: str, message: Message) -> Part:
     """Return the page of a conversation in which a message stands, with some of what came behind it."""
     place = namespaces.of(agent_id, "recall")
-    behind = find(store, place, "", filter={"thread_id": message.thread_id, "time": {"$gt": message.time}}, limit=_AFTER)
+    behind = find(
+        store, place, "", filter={"thread_id": message.thread_id, "time": {"$gt": message.time}}, limit=_AFTER
+    )
     before = part(store, agent_id, message.thread_id, Cursor(message.time, 0))
     later = sorted((message_of(item) for item in behind), key=lambda one: (one.time, one.ordinal))
     return Part([*before.messages, *later], before.older)

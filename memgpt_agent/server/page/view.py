@@ -102,8 +102,16 @@ class AgentView(View):
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page of the agent."""
-        known = {"agent": self.definition, "title": title_of(self.definition), "zone": self.zone, "writable": self.writable, "owned": self.owned}
-        return super().page(template, status, **{**known, "here": partial(_Addresses(_root(self.request)).of, self.agent_id), **values})
+        known = {
+            "agent": self.definition,
+            "title": title_of(self.definition),
+            "zone": self.zone,
+            "writable": self.writable,
+            "owned": self.owned,
+        }
+        return super().page(
+            template, status, **{**known, "here": partial(_Addresses(_root(self.request)).of, self.agent_id), **values}
+        )
 
     def back(self, *parts: str, **query: Any) -> Response:
         """Go to another page of the agent."""
@@ -205,9 +213,13 @@ def _check_own_form(request: Request) -> None:
     if request.method in ("GET", "HEAD"):
         return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = site == "same-origin" if site else bool(origin) and urlsplit(origin or "").netloc == request.headers.get("host")
+    own = (
+        site == "same-origin" if site else bool(origin) and urlsplit(origin or "").netloc == request.headers.get("host")
+    )
     if not own:
-        raise HTTPProblem(403, "This form was sent by another page, or by a program that does not say its origin. Nothing was done.")
+        raise HTTPProblem(
+            403, "This form was sent by another page, or by a program that does not say its origin. Nothing was done."
+        )
 
 
 def _problem(request: Request, error: Exception) -> Response:
@@ -215,10 +227,18 @@ def _problem(request: Request, error: Exception) -> Response:
     status = _status(error)
     if status == 401:
         path = _root(request) + address("login", next=_wanted(request))
-        return Response(status_code=401, headers={"hx-redirect": path}) if "hx-request" in request.headers else RedirectResponse(path, 303)
+        return (
+            Response(status_code=401, headers={"hx-redirect": path})
+            if "hx-request" in request.headers
+            else RedirectResponse(path, 303)
+        )
     if status == 500:
         _log.error("A page failed.", exc_info=error)
-    words = "The form is not whole, or a value in it cannot be." if isinstance(error, RequestValidationError) else error_text(error)
+    words = (
+        "The form is not whole, or a value in it cannot be."
+        if isinstance(error, RequestValidationError)
+        else error_text(error)
+    )
     words = str(error.detail) if isinstance(error, HTTPException) else words
     values = {**_frame(request, None, guarded=False), "status": status, "words": words}
     answer = rendering.html("problem.html", values, status)
@@ -232,7 +252,13 @@ def _status(error: Exception) -> int:
         return error.status
     if isinstance(error, HTTPException):
         return error.status_code
-    return 422 if isinstance(error, RequestValidationError) else status_of(error) if isinstance(error, MemGPTError) else 500
+    return (
+        422
+        if isinstance(error, RequestValidationError)
+        else status_of(error)
+        if isinstance(error, MemGPTError)
+        else 500
+    )
 
 
 def _wanted(request: Request) -> str:

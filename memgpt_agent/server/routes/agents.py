@@ -2,14 +2,11 @@
 
 import io
 import json
-import tempfile
-import uuid
-from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, File, Form, Query, UploadFile
 
-from memgpt_agent.agent_file import export_agent_file, import_agents
+from memgpt_agent.agent_file import export_agent_file
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.server import letta_agents, letta_context
 from memgpt_agent.server.letta_messages import request_message
@@ -72,27 +69,8 @@ def import_file(
     name: Annotated[str | None, Form(title="Name", description="What the agent is called, in place of its name in the file.")] = None,
 ) -> Any:
     """Make the agents that a file holds, each under an id of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "agent.af"
-        path.write_bytes(file.file.read())
-        title = _name_in(path)
-        agents, new = served.agents, f"agent-{uuid.uuid4()}"
-        agents.claim(new)
-        made = import_agents(path, agent_id=new, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer)
-    called = name or f"{title or 'agent'}{'_copy' if append_copy_suffix else ''}"
-    for one in made:
-        served.agents.serve(one.agent_id, name=called if len(made) == 1 else one.agent_id)
-    return {"agent_ids": [one.agent_id for one in made], "not_carried": [note for one in made for note in one.not_carried]}
-
-
-def _name_in(path: Path) -> str:
-    try:
-        data: Any = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        return ""
-    read = cast(Data, data) if isinstance(data, dict) else {}
-    first = next(iter(cast(list[Any], read.get("agents") or ())), read)
-    return str(first.get("name") or "")
+    ids, notes = letta_agents.import_file(served.agents, file.file.read(), name or "", "_copy" if append_copy_suffix else "")
+    return {"agent_ids": ids, "not_carried": notes}
 
 
 @router.get("/{agent_id}", response_model=AgentAnswer, summary="Look at an agent")

@@ -1,0 +1,108 @@
+"""Sleep and heartbeats: when the agent last slept or woke by itself, what it changed, when it will next, and doing it now."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import Form
+from starlette.responses import Response
+
+from memgpt_agent.events import Event
+from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.core.history import Version
+from memgpt_agent.memory.recall import Message, message_of
+from memgpt_agent.memory.waking import Rhythm, SleepDiary
+from memgpt_agent.server.background import EVERY, QUIET
+from memgpt_agent.server.page.addresses import of_agent
+from memgpt_agent.server.page.blocks import Change, core_of, difference
+from memgpt_agent.server.page.chat import begun as turn_begun
+from memgpt_agent.server.page.jobs import Job, begun, jobs_of
+from memgpt_agent.server.page.view import Agent, AgentView, pages
+from memgpt_agent.server.problems import HTTPProblem
+from memgpt_agent.store.plain import newest
+from memgpt_agent.turns.sleeper import thread_of
+
+router = pages()
+_CHANGES = 10
+_BEATS = 10
+
+
+@router.get("/a/{agent}/waking")
+def shown(seen: Agent) -> Response:
+    """Show what the agent did by itself and when it will next."""
+    store, agent_id = seen.served.agents.store, seen.agent_id
+    pulse = store.get(namespaces.of(agent_id, "pulse"), "state")
+    sleep = store.get(namespaces.of(agent_id, "sleep"), "state")
+    asleep = newest(store, namespaces.of(agent_id, "core_history"), filter={"actor": "sleeptime"}, limit=_CHANGES)
+    changed = [Version.from_value(one.value) for one in asleep]
+    core = core_of(seen)
+    changes = [Change(one, difference(change.before, change.after)) for one in changed for change in [core.change(one)]]
+    journal = newest(store, namespaces.of(agent_id, "journal"), limit=1)
+    chosen: dict[str, Any] = seen.definition.served.get("metadata") or {}
+    return seen.page(
+        "waking.html",
+        tab="waking",
+        pulse=pulse.value if pulse else {},
+        sleep=sleep.value if sleep else {},
+        unread=SleepDiary(store, agent_id).unread(),
+        last=str(journal[0].value["time"]) if journal else "",
+        changes=changes,
+        beats=_beats(seen),
+        every=chosen.get(EVERY, ""),
+        quiet=chosen.get(QUIET) or "",
+        jobs=jobs_of(seen.request).of(agent_id),
+        sleep_thread=thread_of(agent_id),
+        asleep=bool(seen.definition.served.get("enable_sleeptime")),
+    )
+
+
+def _beats(seen: AgentView) -> list[Message]:
+    """Return the newest heartbeats that left a record."""
+    items = newest(
+        seen.served.agents.store, namespaces.of(seen.agent_id, "recall"), filter={"role": "system"}, limit=_BEATS
+    )
+    return [message_of(item) for item in items]
+
+
+@router.post("/a/{agent}/sleep")
+def sleep(seen: Agent) -> Response:
+    """Let the agent put its memory in order now."""
+    agent = seen.agent()
+
+    def work(job: Job) -> str:
+        job.words = "Reading what was said since it last slept"
+        report = agent.sleep()
+        return f"Read {report.messages_read:,} messages in {len(report.tool_calls)} calls; {report.messages_left:,} are left."
+
+    return begun(seen, jobs_of(seen.request).start(seen.agent_id, "Sleeping", of_agent(seen.agent_id, "waking"), work))
+
+
+@router.post("/a/{agent}/heartbeat")
+async def beat(seen: Agent, text: Annotated[str, Form()] = "") -> Response:
+    """Wake the agent now, with nothing said by anybody."""
+    agent = await asyncio.to_thread(seen.agent)
+    live = await seen.served.runs.start(
+        agent, lambda run_id: agent.asend(Event(type="heartbeat", text=text.strip(), id=run_id)), text=""
+    )
+    if seen.by_htmx:
+        return seen.back("chat")
+    return await turn_begun(seen, live)
+
+
+@router.post("/a/{agent}/rhythm")
+def rhythm(
+    seen: Agent,
+    every: Annotated[str, Form()] = "",
+    quiet: Annotated[str, Form()] = "",
+    sleeps: Annotated[str, Form()] = "",
+) -> Response:
+    """Choose how often the heart beats, and whether the agent sleeps between turns."""
+    if not seen.writable:
+        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    every, quiet = every.strip(), quiet.strip()
+    if every:
+        Rhythm.of(every, quiet=quiet or None, time_zone=seen.zone)
+    known: dict[str, Any] = seen.definition.served.get("metadata") or {}
+    kept = {name: value for name, value in known.items() if name not in (EVERY, QUIET)}
+    chosen = {**({EVERY: every} if every else {}), **({QUIET: quiet} if every and quiet else {})}
+    seen.served.agents.serve(seen.agent_id, metadata={**kept, **chosen}, enable_sleeptime=bool(sleeps))
+    return seen.back("waking", note="saved")
