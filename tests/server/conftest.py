@@ -86,6 +86,10 @@ class Running:
         """Ask for a path."""
         return httpx.get(self.url + path, timeout=WAIT_SECONDS, **options)
 
+    def request(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """Send a JSON body to a path by some method."""
+        return httpx.request(method, self.url + path, json=body, timeout=WAIT_SECONDS, **options)
+
     def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """Post a JSON body to a path."""
         return httpx.post(self.url + path, json=body, timeout=WAIT_SECONDS, **options)

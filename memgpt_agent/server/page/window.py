@@ -26,6 +26,7 @@ _SECTIONS = {
     "messages": "Messages",
     "tools": "Tools",
     "memories": "Memories",
+    "tasks": "Tasks",
 }
 _SUMS = {"total", "budget"}
 _SHOWN = 200

@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-
-def make(server: Any, **given: Any) -> str:
-    """Make an agent by the HTTP interface; return its id."""
-    return server.post("/v1/agents", {"agent_type": "memgpt_v2_agent", "model": "openai/gpt-4.1", **given}).json()["id"]
+from tests.server.page.agents import make
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@
   on("keydown", (event) => {
     const typing = event.target.matches("input, textarea, select");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
-      const field = document.querySelector("main [data-shortcut='/'], [data-shortcut='/']");
+      const field = document.querySelector("main [data-shortcut]") || document.querySelector("[data-shortcut]");
       if (field) { event.preventDefault(); field.focus(); field.select(); }
     }
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches("[data-composer] textarea")) {
@@ -72,6 +72,8 @@
 
   on("DOMContentLoaded", () => {
     ready(document);
+    const tab = document.querySelector(".side [aria-current]");
+    if (tab) tab.closest("ul").scrollLeft = tab.offsetLeft - 24;
     const found = document.querySelector(".found");
     if (found) found.scrollIntoView({ block: "center" });
     else bottom();
