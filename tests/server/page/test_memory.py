@@ -72,7 +72,7 @@ def test_versions_are_compared_undone_done_again_and_restored(server: Any, visit
     page.get_by_text("Undone.").wait_for()
     page.get_by_role("button", name="Redo").click()
     page.get_by_text("Done again.").wait_for()
-    page.get_by_role("button", name="Restore version 1 of human").click()
+    page.get_by_role("button", name="Restore this: version 1 of human").click()
     page.get_by_text("Restored.").wait_for()
     page.get_by_role("link", name="Blocks", exact=True).click()
     page.get_by_role("heading", name="Core memory").wait_for()
@@ -108,7 +108,7 @@ def test_one_search_finds_everywhere_and_says_why(server: Any, visit: Callable[.
 def test_a_message_is_corrected_and_the_correction_undone(server: Any, visit: Callable[..., Any], bea: str) -> None:
     """What it said before is kept with who changed it, and one click brings it back."""
     page = visit(f"{server.url}/page/a/{bea}/chat")
-    page.locator(".said.user", has_text="Ulm").get_by_role("link", name="Correct or forget").click()
+    page.locator(".said.user", has_text="Ulm").get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("What it is to say").fill(f"The train leaves at nine {HOSTILE}")
     page.get_by_role("button", name="Correct").click()
     page.get_by_text("Corrected.").wait_for()
