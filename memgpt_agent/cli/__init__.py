@@ -8,5 +8,5 @@ def main() -> None:
     from memgpt_agent.cli.app import app
 
     # In a terminal the place in the code is of no use.
-    warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
+    warnings.formatwarning = lambda message, category, filename, lineno, line=None: f"{category.__name__}: {message}\n"  # noqa: ARG005
     app()

@@ -13,9 +13,12 @@ _NAMESPACES = 100_000
 
 
 def agents_of(store: BaseStore, thread_id: str) -> list[str]:
-    """Return the agents that remember something of a conversation. It asks every agent of the store."""
+    """Return the agents that took part in a conversation: its messages may be forgotten already. It asks every agent of the store."""
     found = store.list_namespaces(suffix=("recall",), limit=_NAMESPACES)
-    return [namespaces.decode_label(place[0]) for place in found if len(place) == 2 and count(store, place, {"thread_id": thread_id})]
+    remember = [namespaces.decode_label(place[0]) for place in found if len(place) == 2 and count(store, place, {"thread_id": thread_id})]
+    listed = [known.agent_id for known in definitions.every(store) if thread_id in known.threads and thread_id != known.agent_id]
+    own = [thread_id] if store.list_namespaces(prefix=(namespaces.encode_label(thread_id),), limit=1) else []
+    return list(dict.fromkeys([*remember, *listed, *own]))
 
 
 def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: float, who: Identity | None = None) -> list[str]:

@@ -18,14 +18,30 @@ _TELLING_WORDS = 2
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/])|[bfnrt])')
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；])\s+|\n+")
 _WORD = re.compile(r"\w+")
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""What Unicode calls default ignorable: soft hyphens, zero width, marks of direction, variants, tags. A word with one inside looks as without."""
+_DASHES = re.compile("[\u2010-\u2015\u2212\u2043\ufe58\ufe63\uff0d]")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])-\s?(?=[^\W\d_])")
 _SPACED = re.compile(r"[A-Za-z\u00c0-\u052f]")
 
 
 def normal(text: str) -> str:
-    """Return a text as it is compared: compatible characters and cases alike, white space as one space."""
+    """Return a text as it is compared: compatible characters, cases and dashes alike, without what cannot be seen, white space as one space."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode("utf-8"))
+        text = _UNSEEN.sub("", text.encode("utf-8", "replace").decode("utf-8"))
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        text = _UNSEEN.sub("", _DASHES.sub("-", text))
     return " ".join(text.casefold().split())
+
+
+def _hyphenated(form: str) -> Iterator[str]:
+    """Yield a normal form with its words written together, and apart, where a hyphen joins them or a line ends in it."""
+    if "-" in form and _HYPHEN.search(form):
+        yield _HYPHEN.sub("", form)
+        yield _HYPHEN.sub(" ", form)
 
 
 def sentences(text: str) -> list[str]:
@@ -35,7 +51,7 @@ def sentences(text: str) -> list[str]:
 
 def telling(text: str) -> set[str]:
     """Return the words of a text that say something: no articles, pronouns and the like; verbs and plurals by their stem."""
-    return {_stem(word) for word in tokens(text) if word not in FUNCTION_WORDS}
+    return {_stem(word) for word in tokens(text if text.isascii() else _UNSEEN.sub("", text)) if word not in FUNCTION_WORDS}
 
 
 def says_the_same(one: set[str], other: set[str]) -> bool:
@@ -56,7 +72,9 @@ class Needles:
     """What is looked for in texts: words as they were given, and what was said in them, which others may quote."""
 
     def __init__(self, literal: Iterable[str] = (), quoted: Iterable[str] = ()) -> None:
-        self.literal = tuple(dict.fromkeys(form for text in literal if (form := normal(text))))
+        forms = [form for text in literal if (form := normal(text))]
+        self.literal = tuple(dict.fromkeys(one for form in forms for one in (form, *_hyphenated(form))))
+        self._is_long = any(len(form) >= WHOLE_WORD_CHARS for form in self.literal)
         self._pattern = re.compile("|".join(map(_as_pattern, self.literal))) if self.literal else None
         self._quotes: dict[tuple[str, ...], list[str]] = {}
         for text in quoted:
@@ -75,7 +93,9 @@ class Needles:
 
     def literally_in(self, text: str) -> bool:
         """Whether a text holds the words that were given; also within JSON, and in what is encoded in base64."""
-        return self._pattern is not None and any(self._pattern.search(form) for form in _forms(text))
+        return self._pattern is not None and any(
+            self._pattern.search(one) for form in _forms(text) for one in (form, *(_hyphenated(form) if self._is_long else ()))
+        )
 
     def quoted_in(self, text: str) -> bool:
         """Whether a text quotes what was said."""

@@ -41,3 +41,18 @@ def test_a_conversation_is_forgotten_by_all_who_took_part(settings: Settings, op
     assert left(WORD) == {}
     assert left("I like pears")
     assert forget_thread("nobody's", settings) == []
+
+
+def test_a_conversation_whose_messages_are_forgotten_already_goes_all_the_same(settings: Settings, opened: Opened, left: Left) -> None:
+    """Its checkpoints, and what says that there was one; to forget it once more, or one that never was, changes nothing."""
+    with opened([say("Yes.")], thread_id="talk-7", user_id="zoltan") as agent:
+        agent.step("Hello.")
+        agent.forget(user_id="zoltan").erase()
+    assert left("talk-7")["checkpoints.db"]
+    for thread, who in (("talk-7", ["ann"]), ("talk-7", []), ("never-was", [])):
+        assert forget_thread(thread, settings) == who
+    assert "checkpoints.db" not in left("talk-7")
+    with opened([say("Here.")]) as agent:
+        for asked in ({"user_id": "zoltan"}, {"thread_id": "talk-7"}, {"before": "2001-01-01"}):
+            assert agent.forget(**asked).erase().erased == {}
+        assert agent.step("Still there?").message == "Here."
