@@ -22,7 +22,7 @@ _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""What Unicode calls default ignorable: soft hyphens, zero width, marks of direction, variants, tags. A word with one inside looks as without."""
+"""Default ignorable in Unicode: soft hyphens, zero width, direction, variants, tags. A word with one inside looks as without."""
 _DASHES = re.compile("[\u2010-\u2015\u2212\u2043\ufe58\ufe63\uff0d]")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-\s?(?=[^\W\d_])")
 _SPACED = re.compile(r"[A-Za-z\u00c0-\u052f]")

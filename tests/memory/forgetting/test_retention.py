@@ -54,5 +54,5 @@ def test_a_conversation_whose_messages_are_forgotten_already_goes_all_the_same(s
     assert "checkpoints.db" not in left("talk-7")
     with opened([say("Here.")]) as agent:
         for asked in ({"user_id": "zoltan"}, {"thread_id": "talk-7"}, {"before": "2001-01-01"}):
-            assert agent.forget(**asked).erase().erased == {}
+            assert agent.forget(**asked).erase().counts == {}
         assert agent.step("Still there?").message == "Here."
