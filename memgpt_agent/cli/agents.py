@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="The agents that are stored.")
 @app.command("list")
 def list_all(
     context: typer.Context,
-    every: Annotated[bool, typer.Option("--all", help="Those as well that a server has made for its threads, users and assistants.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include the agents that a server made for its threads, users and assistants.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """List the agents, oldest first."""
@@ -49,10 +49,10 @@ def list_all(
 @app.command()
 def rename(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
-    name: Annotated[str, typer.Argument(help="What it is called from now on; '' takes its name away.")],
+    agent: Annotated[str, typer.Argument(metavar="ID", help="The agent's id or name.")],
+    name: Annotated[str, typer.Argument(help="The agent's new name; '' removes it.")],
 ) -> None:
-    """Give an agent a name that --agent takes too. Its id, its memory and its conversations stay."""
+    """Give an agent a name, which --agent accepts too. Its id, memory and conversations do not change."""
     from memgpt_agent.stored_agents import rename_agent
 
     terminal = terminal_of(context)
@@ -66,10 +66,10 @@ def rename(
 @app.command()
 def repair(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
+    agent: Annotated[str, typer.Argument(metavar="ID", help="The agent's id or name.")],
     as_json: options.AsJson = False,
 ) -> None:
-    """End unfinished turns: for an agent that ends or hangs the program whenever it is opened. What it did is kept."""
+    """End unfinished turns of an agent that crashes or hangs the program when it is opened. What it did is kept."""
     from memgpt_agent.turns.repairing import repair_agent
 
     terminal = terminal_of(context)
@@ -87,12 +87,12 @@ def repair(
 @app.command()
 def owner(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its owner from now on; shown only, if left out.")] = None,
-    nobody: Annotated[bool, typer.Option("--nobody", help="It has no owner from now on: only the admin may use it.")] = False,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="The agent's id or name.")],
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The new owner. Without it, show the current one.")] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Remove the owner: only the admin may use the agent.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show whose an agent is, or give it to somebody."""
+    """Show an agent's owner, or set it."""
     from memgpt_agent.stored_agents import assign_agent, ownership_of
 
     terminal = terminal_of(context)
@@ -106,13 +106,13 @@ def owner(
 @app.command()
 def share(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="With whom; '*' for everybody.")],
-    write: Annotated[bool, typer.Option("--write", help="They may talk to it and change it, not only look into it.")] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Take the right away.")] = False,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="The agent's id or name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The owner to share with; '*' for everybody.")],
+    write: Annotated[bool, typer.Option("--write", help="Let them talk to the agent and change it, not only read it.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Take the permission away.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Let another owner use an agent: for reading, unless --write."""
+    """Let another owner read an agent, or change it with --write."""
     from memgpt_agent.stored_agents import share_agent
 
     terminal = terminal_of(context)
@@ -133,10 +133,10 @@ def _show_ownership(terminal: Terminal, known: "Ownership", *, as_json: bool) ->
 @app.command()
 def delete(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(metavar="ID", help="Which agent, by its id or its name.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    agent: Annotated[str, typer.Argument(metavar="ID", help="The agent's id or name.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete an agent with all its memory and conversations. There is no way back."""
+    """Delete an agent with all its memory and conversations. You cannot undo this."""
     terminal = terminal_of(context)
     agent = terminal.id_of(agent)
     known = [known["agent_id"] for known in terminal.agents()]

@@ -66,12 +66,12 @@ def root(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="The data folder: memory, conversations, models. Else MEMGPT_HOME, else the user's own.",
+            help="The data folder: memory, conversations, models. Default: MEMGPT_HOME, or else the user's own.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     _version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """An agent that manages its own memory, in the terminal."""

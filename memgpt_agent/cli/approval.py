@@ -29,7 +29,7 @@ def show_waiting(out: Console, approval: "Approval") -> None:
 
 
 def ask(out: Console, approval: "Approval", read: Callable[[], str]) -> dict[str, Any] | None:
-    """Ask until a decision is given; ``None`` where it is put off."""
+    """Ask until the user decides; ``None`` if the user puts it off."""
     show_waiting(out, approval)
     out.print(plain(HINT, "dim"))
     while True:
@@ -80,11 +80,11 @@ def approve(
     context: typer.Context,
     agent: options.Agent = DEFAULT_AGENT,
     thread: options.Thread = None,
-    reject: Annotated[str | None, typer.Option(metavar="REASON", help="Forbid the call instead, and say why.")] = None,
-    edit: Annotated[str | None, typer.Option(metavar="JSON", help="Carry it out with these arguments instead.")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Only show what waits.")] = False,
+    reject: Annotated[str | None, typer.Option(metavar="REASON", help="Reject the call instead, with this reason.")] = None,
+    edit: Annotated[str | None, typer.Option(metavar="JSON", help="Run the call with these arguments instead.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Only show the calls that are waiting.")] = False,
 ) -> None:
-    """Decide on the tool call that waits: it is carried out, and the agent goes on.
+    """Decide on the waiting tool call; the agent runs it and continues.
 
     With --reject or --edit it is forbidden or changed. Deciding twice changes nothing.
     """

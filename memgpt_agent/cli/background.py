@@ -18,7 +18,7 @@ def sleep(
     model: options.Model = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Let an agent put its memory in order: it reads what was said since it last slept, and rewrites what it keeps.
+    """Let an agent tidy up its memory: it reads what was said since it last slept, and revises its memory.
 
     Ctrl-C wakes it; it goes on from there next time.
     """
@@ -44,25 +44,25 @@ def heartbeat(
     agent: options.Agent = DEFAULT_AGENT,
     every: Annotated[
         str | None,
-        typer.Option(metavar="SPAN", help="Beat by the clock, such as every 10m; once and at once if left out."),
+        typer.Option(metavar="SPAN", help="Repeat at this interval, such as 10m. Without it, one heartbeat at once."),
     ] = None,
     longest: Annotated[
         str | None,
         typer.Option(
             metavar="SPAN",
-            help="While nothing happens the interval doubles up to this; twelve times --every if left out.",
+            help="The interval doubles up to this while nothing happens. Default: twelve times --every.",
         ),
     ] = None,
     quiet: Annotated[
         str | None, typer.Option(metavar="HOURS", help="Hours without a beat, such as 22:00-07:00.")
     ] = None,
     tokens_a_day: Annotated[
-        int | None, typer.Option(metavar="TOKENS", help="No beat begins when so many tokens were used that day.")
+        int | None, typer.Option(metavar="TOKENS", help="Start no heartbeat once the agent has used this many tokens that day.")
     ] = None,
-    beats: Annotated[int | None, typer.Option(metavar="N", help="Stop after so many beats.")] = None,
+    beats: Annotated[int | None, typer.Option(metavar="N", help="Stop after this many heartbeats.")] = None,
     model: options.Model = None,
 ) -> None:
-    """Let an agent think with nothing said: once, or by the clock until Ctrl-C. It speaks only if it has something to say."""
+    """Let an agent think by itself: once, or at an interval until Ctrl-C. It speaks only if it has something to say."""
     terminal = terminal_of(context)
     with terminal.open_known(agent, **({"model": model} if model else {})) as opened:
         if every is None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def backup(
     context: typer.Context,
-    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A folder that is not there yet, best on another disk.")],
-    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a moment in which no turn is taken.")] = 10.0,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new folder, best on another disk.")],
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for a moment when no turn is running.")] = 10.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Copy all agents, memories and conversations into a new folder, while they are in use.
@@ -44,11 +44,11 @@ def backup(
 def restore(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A backup's folder.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Move a data folder that holds agents aside; it is kept.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only check that the backup is whole.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Move an existing data folder with agents aside, and keep it.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check the backup; restore nothing.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Put a backup back as the data folder, once it is checked. Stop what uses the data folder first."""
+    """Check a backup, and restore it as the data folder. First stop every program that uses the data folder."""
     from memgpt_agent.backups import restore as put_back
     from memgpt_agent.backups import verify_backup
 

@@ -12,9 +12,9 @@ from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, terminal_of
 if TYPE_CHECKING:
     from memgpt_agent.memory.core.shared_blocks import SharedBlock
 
-app = typer.Typer(no_args_is_help=True, help="Blocks of core memory that several agents share.")
+app = typer.Typer(no_args_is_help=True, help="Core memory blocks that several agents share.")
 BlockId = Annotated[str, typer.Argument(metavar="ID", help="Which shared block.")]
-Label = Annotated[str, typer.Argument(help="What the block is called in the agent.")]
+Label = Annotated[str, typer.Argument(help="The block's label in the agent.")]
 
 
 @app.command("list")
@@ -50,10 +50,10 @@ def share(
     label: Label,
     agent: options.Agent = DEFAULT_AGENT,
     block_id: Annotated[
-        str | None, typer.Option("--as", metavar="ID", help="The shared block's id; one is made up, if left out.")
+        str | None, typer.Option("--as", metavar="ID", help="The shared block's id. Without it, a new one is made.")
     ] = None,
 ) -> None:
-    """Let other agents attach a block of this one; its history goes with it."""
+    """Turn a block of this agent into a shared one that other agents can attach. Its history goes with it."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         made = opened.core_memory.share(label, block_id)
@@ -69,11 +69,11 @@ def attach(
     agent: options.Agent = DEFAULT_AGENT,
     label: Annotated[
         str | None,
-        typer.Option("--label", metavar="LABEL", help="What it is called in this agent; its own label, if left out."),
+        typer.Option("--label", metavar="LABEL", help="The label in this agent. Default: its own label."),
     ] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="This agent may read it and not edit it.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="This agent may read the block but not edit it.")] = False,
 ) -> None:
-    """Give an agent a shared block; again to change whether it may edit it."""
+    """Attach a shared block to an agent. Repeat it to change whether the agent may edit the block."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         block = opened.core_memory.attach(block_id, label, read_only=read_only)
@@ -87,10 +87,10 @@ def detach(
     label: Label,
     agent: options.Agent = DEFAULT_AGENT,
     keep_copy: Annotated[
-        bool, typer.Option("--keep-copy", help="Keep its text as a block of the agent's own.")
+        bool, typer.Option("--keep-copy", help="Keep a copy of its text as the agent's own block.")
     ] = False,
 ) -> None:
-    """Take a shared block out of an agent; the other agents keep it."""
+    """Detach a shared block from an agent; the other agents keep it."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         opened.core_memory.detach(label, keep_copy=keep_copy)
@@ -102,9 +102,9 @@ def detach(
 def delete(
     context: typer.Context,
     block_id: BlockId,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a shared block that no agent has, with its history. There is no way back."""
+    """Delete a shared block that no agent has, with its history. You cannot undo this."""
     terminal = terminal_of(context)
     if not yes:
         typer.confirm(f"Delete the shared block {block_id!r} with its history?", abort=True)

@@ -33,10 +33,10 @@ def chat(
     tools: options.Tools = None,
     thoughts: options.Thoughts = None,
     temporary: Annotated[
-        bool, typer.Option("--temporary", help="Nothing of this chat is remembered or written; the agent has its blocks, and nothing else.")
+        bool, typer.Option("--temporary", help="A temporary chat: nothing is remembered or written. The agent sees its blocks and nothing else.")
     ] = False,
 ) -> None:
-    """Talk to an agent. It is made at the first time and remembered from then on.
+    """Talk to an agent. The first chat creates it; later ones continue.
 
     On a terminal, /help lists the commands, Ctrl-C ends the agent's turn, Ctrl-D leaves.
     From a pipe, each line is one message, and the replies are printed.
@@ -81,12 +81,12 @@ def run(
     user: options.User = None,
     tools: options.Tools = None,
     attach: Annotated[
-        list[Path] | None, typer.Option("--attach", metavar="FILE", help="Send a picture or a document along; may be repeated.")
+        list[Path] | None, typer.Option("--attach", metavar="FILE", help="Attach a picture or a document; may be repeated.")
     ] = None,
     thoughts: options.Thoughts = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say one thing to an agent and print its reply. A model that is named counts for this run only."""
+    """Send one message to an agent and print its reply. --model counts for this run only."""
     terminal = terminal_of(context)
     choices = _choices(thread, model, persona, human, embedding, context_window, reasoning, user, tools)
     if model:  # an object is not stored with the agent

@@ -63,7 +63,7 @@ class ChatLoop:
         return self._opened()
 
     def run(self, read: Callable[[], str]) -> None:
-        """Converse; ``read`` gives the next line, or raises EOFError at the end and KeyboardInterrupt when interrupted."""
+        """Run the chat; ``read`` returns the next line, or raises EOFError at the end and KeyboardInterrupt when interrupted."""
         self._read = read
         asked = False
         while True:

@@ -49,11 +49,11 @@ def edit(context: typer.Context, what: What, agent: options.Agent = DEFAULT_AGEN
 def set_text(
     context: typer.Context,
     what: What,
-    text: Annotated[str, typer.Argument(help="What it is to say; - reads it from standard input. A fact: 'SUBJECT | RELATION | OBJECT'.")],
+    text: Annotated[str, typer.Argument(help="The new text; - reads it from standard input. For a fact: 'SUBJECT | RELATION | OBJECT'.")],
     agent: options.Agent = DEFAULT_AGENT,
-    new: Annotated[bool, typer.Option("--new", help="Make a new block of this label.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Create a new block with this label.")] = False,
 ) -> None:
-    """Make a block, a passage, a fact or a message say something else: 'memgpt memory set persona TEXT' makes the agent somebody else."""
+    """Replace the text of a block, a passage, a fact or a message: 'memgpt memory set persona TEXT' gives the agent another persona."""
     terminal = terminal_of(context)
     given = sys.stdin.read().removesuffix("\n") if text == "-" else text
     with terminal.open_known(agent) as opened:
@@ -73,10 +73,10 @@ def set_text(
 def rename(
     context: typer.Context,
     label: Annotated[str, typer.Argument(help="Which block.")],
-    new_label: Annotated[str, typer.Argument(metavar="NEW", help="What it is called from now on.")],
+    new_label: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")],
     agent: options.Agent = DEFAULT_AGENT,
 ) -> None:
-    """Give a block another label. 'memgpt memory undo' takes it back."""
+    """Give a block another label. 'memgpt memory undo' reverses it."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         opened.core_memory.rename(label, new_label)

@@ -17,7 +17,7 @@ def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Also read every file of the data folder and check it.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check what an agent needs on this machine. Exits with 1 where something that is needed does not work."""
+    """Check what an agent needs on this machine. Exits with 1 if something necessary does not work."""
     terminal = terminal_of(context)
     found = [*all_checks(terminal, ask=ask), *(deep_checks(terminal) if deep else ())]
     if as_json:

@@ -25,20 +25,20 @@ def export(
     context: typer.Context,
     agent: options.Agent = DEFAULT_AGENT,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else it is printed.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write. Without it, print the result.")
     ] = None,
     form: Annotated[
         ExportForm,
         typer.Option(
-            "--format", metavar="FORM", help="json: everything; af: an Agent File, which holds less and says what not."
+            "--format", metavar="FORM", help="json: everything; af: an Agent File, which holds less and says what it leaves out."
         ),
     ] = ExportForm.json,
     vectors: Annotated[
-        bool, typer.Option("--vectors", help="With the vectors, so that an import need not embed anew.")
+        bool, typer.Option("--vectors", help="Include the vectors, so that an import need not embed the texts again.")
     ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of the json form instead.")] = False,
 ) -> None:
-    """Write everything that an agent is and remembers to one file. Keys and passwords are never in it."""
+    """Write an agent, with everything it remembers, to one file. The file never holds keys or passwords."""
     terminal = terminal_of(context)
     if schema:
         from memgpt_agent.agent_file import schema as schema_of
@@ -58,13 +58,13 @@ def export(
 
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An export of memgpt's, or an Agent File (.af).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that memgpt exported, or an Agent File (.af).")],
     agent: Annotated[
-        str | None, typer.Option("--as", metavar="ID", help="The new agent's id; else the one in the file.")
+        str | None, typer.Option("--as", metavar="ID", help="The new agent's id. Default: the one in the file.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make an agent from a file. What cannot be carried over is listed; a bad file changes nothing."""
+    """Create an agent from a file. The command lists what it cannot import; a bad file changes nothing."""
     from memgpt_agent.agent_file import import_agents
 
     terminal = terminal_of(context)

@@ -20,14 +20,14 @@ _NAMED_FILES = 10
 
 def load(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files or folders.")],
     agent: options.Agent = DEFAULT_AGENT,
     tag: Annotated[list[str] | None, typer.Option(help="File the passages under this tag; may be repeated.")] = None,
-    max_mb: Annotated[int | None, typer.Option("--max-mb", min=1, help="Read files up to this size, in megabytes; 100 unless given.")] = None,
-    max_seconds: Annotated[int | None, typer.Option(min=1, help="Read one file for so long at most; 600 unless given, 60 for one page.")] = None,
+    max_mb: Annotated[int | None, typer.Option("--max-mb", min=1, help="The largest file to read, in megabytes (default 100).")] = None,
+    max_seconds: Annotated[int | None, typer.Option(min=1, help="The most seconds for one file (default 600; 60 for one page).")] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Load documents into an agent's memory: files, or whole folders.
+    """Load documents into an agent's memory: files or whole folders.
 
     Kinds: text and source code in any encoding, Markdown, PDF, HTML, Word, PowerPoint, Excel, OpenDocument, EPUB, RTF, CSV,
     e-mail, notebooks. A file is loaded again only where it changed. Stop it with Ctrl-C and give the same command to go on.
@@ -109,12 +109,12 @@ def _load(
 def unload(
     context: typer.Context,
     sources: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Names or paths of files, or folders, as they were loaded.")
+        list[str], typer.Argument(metavar="NAME...", help="Names or paths of files or folders, as they were loaded.")
     ],
     agent: options.Agent = DEFAULT_AGENT,
     as_json: options.AsJson = False,
 ) -> None:
-    """Take documents out of an agent's memory again."""
+    """Remove documents from an agent's memory."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         gone = [record for source in sources for record in opened.memory.files.unload(source)]
@@ -143,12 +143,12 @@ def files(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json:
 
 def uploads(
     context: typer.Context,
-    upload: Annotated[str | None, typer.Argument(metavar="[ID]", help="Which one to save; all are listed, unless one is named.")] = None,
-    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to save it; its own name here, unless named.")] = None,
+    upload: Annotated[str | None, typer.Argument(metavar="[ID]", help="The upload to save. Without it, list all uploads.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to save it. Default: its own name, here.")] = None,
     agent: options.Agent = DEFAULT_AGENT,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the pictures and files that were sent to an agent with messages, or save one as it came."""
+    """List the pictures and files that were attached to messages, or save the original of one."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         if upload is not None:

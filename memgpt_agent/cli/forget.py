@@ -19,18 +19,18 @@ def forget(
     context: typer.Context,
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS|ID]...", help="Words that it holds; or ids of messages, passages and facts; or LABEL:LINE of a block."),
+        typer.Argument(metavar="[WORDS|ID]...", help="Words to look for; or ids of messages, passages and facts; or LABEL:LINE of a block."),
     ] = None,
     agent: options.Agent = DEFAULT_AGENT,
-    thread: Annotated[str | None, typer.Option("--thread", "-t", metavar="ID", help="Instead: a whole conversation.")] = None,
-    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Instead: the turns in which this user spoke.")] = None,
-    before: Annotated[str | None, typer.Option("--before", metavar="DATE", help="Instead: everything older than this day or moment.")] = None,
-    keep: Annotated[list[str] | None, typer.Option("--keep", metavar="ID", help="Of what is found, keep this; may be repeated.")] = None,
+    thread: Annotated[str | None, typer.Option("--thread", "-t", metavar="ID", help="Forget a whole conversation instead.")] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Forget the turns in which this user spoke instead.")] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="DATE", help="Forget everything older than this day or moment.")] = None,
+    keep: Annotated[list[str] | None, typer.Option("--keep", metavar="ID", help="Keep this one of the items found; may be repeated.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase what is ticked without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase the ticked items without asking.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Forget something: it and what was made of it is shown, and erased from memory, conversations and files.
+    """Forget something: show it with all that was derived from it, and erase both from memory, conversations and files.
 
     Ticked is what holds the words, was written because of it, quotes it or says the same. What only comes near is listed and stays,
     unless it is named by its id. There is no way back.

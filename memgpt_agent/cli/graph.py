@@ -30,16 +30,16 @@ def graph(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="An entity, or any words; everything, if left out.")] = None,
     agent: options.Agent = DEFAULT_AGENT,
-    hops: Annotated[int, typer.Option(min=1, max=3, help="How far to go from what is named.")] = 2,
-    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Only what held at this time.")] = None,
-    past: Annotated[bool, typer.Option("--past/--no-past", help="Also what no longer holds; dashed.")] = True,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many facts to draw.")] = 60,
+    hops: Annotated[int, typer.Option(min=1, max=3, help="How many steps to go from the named entity.")] = 2,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Only facts that held at this time.")] = None,
+    past: Annotated[bool, typer.Option("--past/--no-past", help="Also facts that no longer hold, drawn dashed.")] = True,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="The most facts to draw.")] = 60,
     form: Annotated[
         PictureForm | None,
-        typer.Option("--format", metavar="FORM", help="mermaid, svg or json; else by the file's ending, else mermaid."),
+        typer.Option("--format", metavar="FORM", help="mermaid, svg or json. Default: by the file's ending, or else mermaid."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; else it is printed.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write. Without it, print the result.")
     ] = None,
 ) -> None:
     """Draw what an agent knows: people, places and things, and how they are related."""

@@ -14,7 +14,7 @@ _handler: ContextVar[Any] = ContextVar("memgpt_interrupt", default=None)
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Within it, Ctrl-C raises KeyboardInterrupt here and at the next token of a model call in any thread.
+    """Make Ctrl-C raise KeyboardInterrupt here and at the next token of a model call in any thread.
 
     LangGraph runs a node in a thread and waits for it when interrupted; without this the whole answer would be
     waited for (measured with the embedded model: more than six seconds).

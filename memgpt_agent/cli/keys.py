@@ -9,7 +9,7 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.show import grid
 from memgpt_agent.cli.terminal import plain, terminal_of
 
-app = typer.Typer(no_args_is_help=True, help="Keys of providers, stored for you alone in the data folder. A variable of the environment wins.")
+app = typer.Typer(no_args_is_help=True, help="Provider keys, stored for you alone in the data folder. An environment variable takes precedence.")
 _Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="openai, anthropic, google_genai, mistralai, deepseek, openrouter ...")]
 
 
@@ -17,9 +17,9 @@ _Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="openai, anthropi
 def set_key(
     context: typer.Context,
     provider: _Name,
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key; asked for, or read from a pipe, unless given.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key. Without it, the command asks or reads from a pipe.")] = None,
 ) -> None:
-    """Store a provider's key. Better let it be asked for: what stands in a command is kept in the shell's history."""
+    """Store a provider's key. Let the command ask for it: the shell's history keeps what you type in a command."""
     from memgpt_agent.models import keys
     from memgpt_agent.models.providers import known_provider
 
@@ -35,7 +35,7 @@ def set_key(
 
 @app.command("list")
 def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
-    """List the providers with a key, and where it stands; of the key only its ends are shown."""
+    """List the providers that have a key, and where the key is stored. Only the ends of the key are shown."""
     from memgpt_agent.models import keys
     from memgpt_agent.models.providers import PROVIDERS
 

@@ -21,14 +21,14 @@ def mcp(
     context: typer.Context,
     agent: options.Agent = DEFAULT_AGENT,
     http: Annotated[bool, typer.Option("--http", help="Serve over HTTP at /mcp, for several clients, instead of standard input.")] = False,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="With --http: the address; this machine only, unless named.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="With --http: the address. Default: this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="With --http: the port; 0 for a free one.")] = 8284,
     read_only: Annotated[bool, typer.Option("--read-only", help="Offer no tool that changes memory.")] = False,
     each_client: Annotated[
-        bool, typer.Option("--each-client", help="Give each client an agent of its own: its token's owner's, else by the client's name.")
+        bool, typer.Option("--each-client", help="Give each client its own agent: by its token's owner, else by the client's name.")
     ] = False,
     tokens: Annotated[
-        bool, typer.Option("--tokens/--no-tokens", help="With --http: let in only those with a token. Always so beyond this machine.")
+        bool, typer.Option("--tokens/--no-tokens", help="With --http: require a token. Always on if other machines can connect.")
     ] = False,
 ) -> None:
     """Offer an agent's memory to MCP clients: tools to search, remember, edit and forget; blocks as resources; a prompt."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.core import Block
     from memgpt_agent.memory.recall import Message
 
-app = typer.Typer(no_args_is_help=True, help="Look into what an agent knows, and how it came to know it; correct it.")
+app = typer.Typer(no_args_is_help=True, help="Show and correct what an agent knows, and how it came to know it.")
 app.command()(graph)
 
 
@@ -46,7 +46,7 @@ def show(
     agent: options.Agent = DEFAULT_AGENT,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print core memory: what the agent always has in mind."""
+    """Print core memory: what the agent always sees."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         blocks = opened.core_memory.blocks() if label is None else [opened.core_memory.block(label)]
@@ -59,22 +59,22 @@ def show(
 @app.command()
 def search(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(help="What to look for, in any words; an empty text gives the newest.")],
+    query: Annotated[str, typer.Argument(help="What to search for, in any words. An empty text returns the newest.")],
     agent: options.Agent = DEFAULT_AGENT,
     tier: Annotated[
-        SearchedTier, typer.Option("--in", metavar="TIER", help="recall: what was said; archival: what was filed away; both.")
+        SearchedTier, typer.Option("--in", metavar="TIER", help="recall: messages; archival: passages; both.")
     ] = SearchedTier.both,
     role: Annotated[
-        list[Role] | None, typer.Option(help="In recall: only from user, assistant, tool or system; may be repeated.")
+        list[Role] | None, typer.Option(help="In recall memory: only from user, assistant, tool or system; may be repeated.")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="In archival: only passages with one of these tags.")] = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Not before this day or moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Not after this day or moment.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="How many, of each.")] = 10,
-    page: Annotated[int, typer.Option(min=0, help="Which page of them; 0 is the first.")] = 0,
+    tag: Annotated[list[str] | None, typer.Option(help="In archival memory: only passages with one of these tags.")] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="Nothing before this day or moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Nothing after this day or moment.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="The most results from each.")] = 10,
+    page: Annotated[int, typer.Option(min=0, help="Which page of results; 0 is the first.")] = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Search what was said and what was filed away, by words and by meaning."""
+    """Search messages and passages by words and by meaning."""
     from memgpt_agent.memory.dates import range_filter
 
     terminal = terminal_of(context)

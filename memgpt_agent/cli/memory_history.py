@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 _SHOWN_LINES = 8
 _POINT = "a number from the log, a day or moment, or a turn (its id, or how it begins)"
 
-Label = Annotated[str | None, typer.Argument(help="One block; all of them, if left out. Or the id of a passage, a fact or a message.")]
+Label = Annotated[str | None, typer.Argument(help="A block (all blocks, if left out), or the id of a passage, a fact or a message.")]
 
 
 def log(
     context: typer.Context,
     label: Label = None,
     agent: options.Agent = DEFAULT_AGENT,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many versions.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="The most versions to show.")] = 20,
     before: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Only what is older than this number of the log.")
+        int | None, typer.Option(metavar="NUMBER", help="Only versions older than this number of the log.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw them as an SVG picture into this file instead.")
+        Path | None, typer.Option(metavar="FILE", help="Draw them as SVG into this file instead.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print every version of core memory, newest first: who made it, when, why and in which turn.
+    """Print the versions of core memory, newest first: who made each, when, why and in which turn.
 
     With the id of a passage, a fact or a message: what it said before it was corrected.
     """
@@ -73,7 +73,7 @@ def diff(
     agent: options.Agent = DEFAULT_AGENT,
     start: Annotated[str | None, typer.Option("--from", metavar="POINT", help=f"The earlier state: {_POINT}.")] = None,
     end: Annotated[
-        str | None, typer.Option("--to", metavar="POINT", help="The later state, likewise; now, if left out.")
+        str | None, typer.Option("--to", metavar="POINT", help="The later state; now, if left out.")
     ] = None,
     turns: Annotated[
         tuple[str, str] | None,
@@ -81,7 +81,7 @@ def diff(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print what the agent came to believe between two points."""
+    """Print how core memory changed between two points."""
     if (start is None) == (turns is None) or (turns is not None and end is not None):
         raise ConfigurationError("Give --from (and --to), or --between-turns: the two states to compare.")
     first = f"turn:{turns[0]}" if turns else _point(start or "")
@@ -98,7 +98,7 @@ def diff(
 def undo(
     context: typer.Context, label: Label = None, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False
 ) -> None:
-    """Take back the last edit of core memory, of one block, or of the passage, fact or message of an id; again for the one before it."""
+    """Undo the last edit of core memory, of one block, or of a passage, fact or message. Repeat it to undo the edit before."""
     with terminal_of(context).open_known(agent) as opened:
         try:
             _show_made(context, opened.core_memory.undo(label), as_json=as_json)
@@ -111,7 +111,7 @@ def undo(
 def redo(
     context: typer.Context, label: Label = None, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False
 ) -> None:
-    """Do again what the last undo took back."""
+    """Redo what the last undo reversed."""
     with terminal_of(context).open_known(agent) as opened:
         _show_made(context, opened.core_memory.redo(label), as_json=as_json)
 
@@ -125,13 +125,13 @@ def restore(
     agent: options.Agent = DEFAULT_AGENT,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make core memory, or one block, what it was at a point; an undo takes it back."""
+    """Restore core memory, or one block, as it was at a point. An undo reverses it."""
     with terminal_of(context).open_known(agent) as opened:
         _show_made(context, opened.core_memory.restore(_point(at), label), as_json=as_json)
 
 
 def tasks(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False) -> None:
-    """Print what the agent means to do, the most urgent first, and what was closed last."""
+    """Print the agent's open tasks, the most urgent first, and the tasks closed last."""
     from memgpt_agent.memory.tasks import TaskList
 
     terminal = terminal_of(context)

@@ -9,15 +9,15 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.show import grid
 from memgpt_agent.cli.terminal import plain, terminal_of
 
-app = typer.Typer(no_args_is_help=True, help="The chat models that run in this process.")
+app = typer.Typer(no_args_is_help=True, help="Chat models that run in this process.")
 
 
 @app.command()
 def pull(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Which model; the embedded one, Qwen2.5-Coder-1.5B, unless named.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Which model. Default: the embedded one, Qwen2.5-Coder-1.5B.")] = None,
 ) -> None:
-    """Get the embedded model's file (1.1 GB). Interrupted, it goes on where it stopped."""
+    """Download the embedded model's file (1.1 GB). If interrupted, run it again: it continues where it stopped."""
     from memgpt_agent.models.pull import DEFAULT_MODEL, pull_model
 
     terminal = terminal_of(context)
@@ -36,7 +36,7 @@ def pull(
 
 @app.command("list")
 def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
-    """List the model files in the data folder, and the model used where none is named."""
+    """List the model files in the data folder, and the default model."""
     from memgpt_agent.models.pull import list_models
     from memgpt_agent.models.resolve import default_model_name
 

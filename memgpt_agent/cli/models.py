@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def models(
     context: typer.Context,
-    providers: Annotated[list[str] | None, typer.Argument(metavar="[PROVIDER]...", help="Which providers; all, unless named.")] = None,
+    providers: Annotated[list[str] | None, typer.Argument(metavar="[PROVIDER]...", help="Which providers. Default: all.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the chat models that each configured provider offers, by the names that --model takes."""

@@ -6,24 +6,24 @@ import typer
 
 Agent = Annotated[str, typer.Option("--agent", "-a", metavar="ID", help="Which agent.")]
 Thread = Annotated[
-    str | None, typer.Option("--thread", "-t", metavar="ID", help="Which of its conversations; its own, unless named.")
+    str | None, typer.Option("--thread", "-t", metavar="ID", help="Which of its conversations. Default: the agent's own.")
 ]
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="NAME", help="The chat model: openai:NAME, PROVIDER:NAME, local, or local:FILE.gguf."),
 ]
 PersonaText = Annotated[
-    str | None, typer.Option("--persona", metavar="TEXT", help="Who the agent is; counts when it is made.")
+    str | None, typer.Option("--persona", metavar="TEXT", help="Who the agent is. Counts only when it is created.")
 ]
 HumanText = Annotated[
-    str | None, typer.Option("--human", metavar="TEXT", help="What it knows of you; counts when it is made.")
+    str | None, typer.Option("--human", metavar="TEXT", help="What the agent knows about you. Counts only when it is created.")
 ]
 Embedding = Annotated[
     str | None, typer.Option("--embedding", metavar="NAME", help="The embedding of its memory: multilingual, minilm, or openai:NAME.")
 ]
 Window = Annotated[
     str | None,
-    typer.Option("--context-window", metavar="TOKENS", help="How much the model is sent and answers at most; max: all that it takes."),
+    typer.Option("--context-window", metavar="TOKENS", help="The most tokens of prompt and answer together; max: the model's whole window."),
 ]
 Reasoning = Annotated[
     str | None,
@@ -31,11 +31,11 @@ Reasoning = Annotated[
         "--reasoning", metavar="MODE", help="Inner thoughts: auto, thinking (an argument of each tool), native (the model's own), or off."
     ),
 ]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is speaking; noted on what is said.")]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is speaking; recorded with each message.")]
 Tools = Annotated[
     str | None,
     typer.Option(
-        "--tools", metavar="GROUPS", help="More tools: files, knowledge, tasks, summaries, forget, web_search, run_code; kept with the agent."
+        "--tools", metavar="GROUPS", help="Tool groups: files, knowledge, tasks, summaries, forget, web_search, run_code. The agent keeps them."
     ),
 ]
 Thoughts = Annotated[

@@ -16,7 +16,7 @@ from memgpt_agent.private import private_folder
 def postgres(
     context: typer.Context,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="FOLDER", help="Where the server keeps its files; else in the data folder.")
+        Path | None, typer.Option("--data", metavar="FOLDER", help="Where the server keeps its files. Default: in the data folder.")
     ] = None,
 ) -> None:
     """Start a PostgreSQL server for this machine, print its URL, and stop it at Ctrl-C or SIGTERM. Its files stay.

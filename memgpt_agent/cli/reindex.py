@@ -10,7 +10,7 @@ from memgpt_agent.cli.terminal import plain, terminal_of
 
 
 def reindex(context: typer.Context, embedding: options.Embedding = None, as_json: options.AsJson = False) -> None:
-    """Embed all memories anew, for a new embedding model. The old index answers until the new one is complete.
+    """Embed all memories again with another embedding model. The old index answers until the new one is complete.
 
     Without --embedding, MEMGPT_EMBEDDING names it, or the store keeps the one that it has. Stop it with Ctrl-C and give the
     same command to go on.

@@ -10,7 +10,7 @@ from memgpt_agent.cli.terminal import plain, terminal_of
 
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on; this machine only, unless named.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on. Default: this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="The port; 0 for a free one.")] = 8283,
     model: options.Model = None,
     origin: Annotated[

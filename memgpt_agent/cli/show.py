@@ -71,7 +71,7 @@ def show_usage(out: Console, responses: "Sequence[AgentResponse]", currency: str
 
 
 def show_undone(out: Console, undone: "UndoneTurn", *, with_text: bool = True) -> None:
-    """Print what was taken back with a turn, and what stays; with ``told`` also what was said in it."""
+    """Print what undoing a turn reversed and what stays; with ``with_text`` also its message."""
     if with_text:
         out.print(plain(f"Taken back: {shortened(undone.text, _SAID_CHARS)}", "dim"))
     parts = [("block", undone.blocks), ("passage", undone.passages), ("fact", undone.facts)]

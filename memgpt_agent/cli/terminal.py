@@ -77,7 +77,7 @@ class Terminal:
         return Settings.load(home=self.home)
 
     def open_agent(self, agent_id: str, **choices: Any) -> "MemGPTAgent":
-        """Open an agent by its id or its name, or make it where there is none of them; close it afterwards.
+        """Open an agent by its id or name, or create it; close it afterwards.
 
         Where the process acts for an owner, the agent that is meant unless one is named is the owner's own.
         """
@@ -104,7 +104,7 @@ class Terminal:
         return MemGPTAgent(agent_id=agent_id, settings=self.settings, **choices)
 
     def id_of(self, agent: str) -> str:
-        """Return the id of the agent that is meant by an id or a name; what is neither is returned as it is.
+        """Return the id of the agent with this id or name; any other text is returned unchanged.
 
         Raises:
             AgentNotFound: several agents have this name.
@@ -123,7 +123,7 @@ class Terminal:
         return named[0] if named else agent
 
     def agents(self, *, undefined: bool = False) -> list[dict[str, Any]]:
-        """Return the stored agents, oldest first; none, and no file is made, where there is no store yet.
+        """Return the stored agents, oldest first. If there is no store yet, returns none and makes no file.
 
         Raises:
             StoreCorrupt: there was a store, and it was lost.
@@ -139,7 +139,7 @@ class Terminal:
         return list_agents(settings=settings, undefined=undefined)
 
     def print_json(self, value: Any) -> None:
-        """Print data as JSON, indented, its characters as they are unless a terminal might act on them."""
+        """Print data as indented JSON; escapes only characters that a terminal might act on."""
         text = json.dumps(value, ensure_ascii=False, indent=2, default=_as_json)
         # In JSON an unsafe character can be escaped instead of lost.
         typer.echo(_UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))

@@ -10,22 +10,22 @@ from memgpt_agent.cli.show import grid
 from memgpt_agent.cli.terminal import plain, terminal_of
 from memgpt_agent.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="Tokens by which a server's clients say who they are.")
+app = typer.Typer(no_args_is_help=True, help="Tokens that identify a server's clients.")
 
 
 @app.command()
 def create(
     context: typer.Context,
-    owner: Annotated[str, typer.Argument(metavar="OWNER", help="For whom it speaks.")],
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="The owner that it speaks for.")],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", metavar="SCOPE", help="chat, read or admin; may be given again. chat and read, if left out.")
+        list[str] | None, typer.Option("--scope", metavar="SCOPE", help="chat, read or admin; may be repeated. Default: chat and read.")
     ] = None,
     days: Annotated[
-        int | None, typer.Option("--days", min=1, max=36_500, metavar="N", help="How long it is good; for ever, if left out.")
+        int | None, typer.Option("--days", min=1, max=36_500, metavar="N", help="How long the token is valid. Without it, forever.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a token and print it. It is shown this once; only its hash is kept."""
+    """Make a token and print it. It is shown only once; the store keeps only its hash."""
     terminal = terminal_of(context)
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     given: Any = tuple(scope or ("chat", "read"))
@@ -60,7 +60,7 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
 
 @app.command()
 def revoke(context: typer.Context, token: Annotated[str, typer.Argument(metavar="ID", help="Which token.")]) -> None:
-    """Let a token be good no more; a running server refuses it from its next request on."""
+    """Revoke a token. A running server refuses it from the next request on."""
     terminal = terminal_of(context)
     revoked = _tokens(context).revoke(token)
     terminal.out.print(plain(f"Revoked {revoked.id} of {revoked.owner}. What its owner scheduled on a server (crons) goes on."))

@@ -24,12 +24,12 @@ def transcript(
     agent: options.Agent = DEFAULT_AGENT,
     thread: options.Thread = None,
     form: Annotated[Form, typer.Option("--format", metavar="FORM", help="text, markdown or json.")] = Form.text,
-    thoughts: Annotated[bool, typer.Option("--thoughts", help="With the inner thoughts.")] = False,
-    tools: Annotated[bool, typer.Option("--tools", help="With tool calls and their results, alerts and heartbeats.")] = False,
-    ids: Annotated[bool, typer.Option("--ids", help="With the ids by which messages are edited and forgotten.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it into this file.")] = None,
+    thoughts: Annotated[bool, typer.Option("--thoughts", help="Include inner thoughts.")] = False,
+    tools: Annotated[bool, typer.Option("--tools", help="Include tool calls and their results, alerts and heartbeats.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Show the ids that edit and forget take.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="The file to write.")] = None,
 ) -> None:
-    """Write out a conversation from its beginning, as the agent remembers it."""
+    """Print a conversation from its beginning, as the agent remembers it."""
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         written = opened.transcript(form.value, thread_id=thread, thoughts=thoughts, tools=tools, ids=ids)
