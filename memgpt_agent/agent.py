@@ -61,36 +61,36 @@ from memgpt_agent.turns.waking import Waking
 class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, ModelChoice):
     """An agent whose language model manages its own memory.
 
-    Without ``agent_id`` a new agent is made; with the id of a stored one that agent comes back: its blocks, its
-    model, its settings, its conversation. ``persona``, ``human``, ``core_memory`` and ``blocks`` seed a new agent
-    only. What is not given comes from the agent's definition, then the environment, then the defaults. Without
-    ``store`` and ``checkpointer`` everything lies in one folder (``Settings.home``). It is a context manager.
-    A model that is named becomes the agent's own once it has answered in a turn; one that is given as an object never does.
+    Without ``agent_id`` this creates a new agent. With the id of a stored agent it opens that agent with its blocks,
+    model, settings and conversation. ``persona``, ``human``, ``core_memory`` and ``blocks`` seed a new agent
+    only. Arguments that you leave out come from the agent's definition, then the environment, then the defaults. Without
+    ``store`` and ``checkpointer``, everything lies in one folder (``Settings.home``). Use it as a context manager.
+    The agent keeps a model's name once that model has answered in a turn; it never keeps a model object.
 
-    ``response_format`` is the form of a result that each turn of a user gives beside its reply (``AgentResponse.structured``), as
-    :func:`create_graph` takes it.
+    ``response_format`` is the schema of a result that each of a user's turns returns beside its reply (``AgentResponse.structured``), as
+    in :func:`create_graph`.
 
-    ``context_window`` is in tokens; ``"max"`` is all that the model takes. Where a new agent is given none, its prompts
-    have 32,768 tokens at most.
+    ``context_window`` is in tokens; ``"max"`` is the model's whole window. Without it, a new agent's prompts
+    have at most 32,768 tokens.
 
-    One turn at a time for each thread: calls of threads, asyncio tasks, other agent objects and, on the same store file,
-    other processes take turns in the order in which they come (``Settings.turn_wait_seconds`` at most). A turn that a crash
-    cut off is finished before new input. ``history_turns`` turns can be gone back to in the graph's checkpoints.
+    Each thread runs one turn at a time: calls from threads, asyncio tasks, other agent objects and, on the same store file,
+    other processes run in the order in which they come (each waits ``Settings.turn_wait_seconds`` at most). A turn that a crash
+    interrupted is finished before new input. The graph's checkpoints keep ``history_turns`` turns of history.
 
-    **Limits**: on a plain ``BaseStore`` turns exclude one another within one process only. A tool of the agent's may not
-    call the same conversation: it would wait for its own turn.
+    **Limits**: on a plain ``BaseStore``, turns exclude one another only within one process. The agent's own tools may not
+    call the same conversation: they would wait for their own turn.
 
-    ``user_id`` is no wall: it notes who speaks, and everybody who speaks to this agent shares its memory. Give each user an agent:
+    ``user_id`` protects nothing: it records who speaks, and everybody who speaks to this agent shares its memory. Give each user an agent:
     :func:`memgpt_agent.agent_for`.
 
-    With an ``owner`` (a name, or an :class:`~memgpt_agent.owners.Identity`) it opens only what that owner may use. A new agent becomes the
-    owner's; a ``thread_id`` names a conversation of this agent, so that nobody else's is met by its name; the agent reaches
-    the owner's other agents only. With the right to read alone, its memory can be looked at and everything else raises.
+    With an ``owner`` (a name, or an :class:`~memgpt_agent.owners.Identity`) it opens only what that owner may use. A new agent belongs to the
+    owner; a ``thread_id`` names a conversation of this agent only, so it never finds somebody else's; the agent reaches
+    only the owner's other agents. An owner who may only read can look at the memory; everything else raises.
 
     Raises:
-        AgentNotFound: the owner named an agent that is somebody else's or that there is not; the words are the same for both.
-        ConfigurationError: an argument cannot be used as given. A model that cannot be had (no key, no package, no
-            file) raises at the first turn, before anything is stored of it.
+        AgentNotFound: the agent belongs to somebody else or does not exist; the message is the same for both.
+        ConfigurationError: an argument is invalid. A model that cannot be loaded (no key, no package, no
+            file) raises at the first turn, before anything of the turn is stored.
     """
 
     def __init__(
@@ -166,16 +166,16 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
 
     def _finish_erasing(self, *, both_ours: bool) -> None:
-        """Finish what a kill cut off, where the agent may be changed. Notes of it speak of the settings' two files, not of others."""
+        """Finish erasing that a kill interrupted, if the agent may be changed. Its notes are about the settings' two files only."""
         self._home = self._settings.home if both_ours else None
         if not self._reads_only:
             erasing.before_opening(self._store, self._checkpointer, self.agent_id, home=self._home)
 
     def _may_only_read(self, *, is_new: bool) -> bool:
-        """Check that whoever acts may use the agent, a new one of theirs included; then let nothing be written where they may only read.
+        """Check that the acting owner may use the agent, claim a new one, and make the store read-only if the owner may only read.
 
         Raises:
-            AgentNotFound: they may not use it, or there is none.
+            AgentNotFound: the owner may not use the agent, or it does not exist.
         """
         if self._who is None:
             return False
@@ -188,9 +188,9 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         return True
 
     def _make(self, stored: AgentDefinition, seeds: list[Block] | None, embedding: Embeddings | str | None) -> None:
-        """Store a new agent's blocks, and what it is made of now.
+        """Store a new agent's blocks, and the agent's current definition.
 
-        The definition comes last: whoever is cut off before it is a new agent again, and makes what is missing.
+        The definition comes last: after an interruption before it, the agent is still new, and the next opening adds what is missing.
         """
         if seeds is not None:
             self.memory.core.create(seeds, Cause(tool="create"), keep_existing=True)
@@ -198,7 +198,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         definitions.save(self._store, made)
 
     def _set_out(self, history_turns: int | None, sleep: SleepRule | None) -> None:
-        """Prepare how turns are taken, awake and asleep; no model is resolved yet."""
+        """Prepare turns and sleep; no model is resolved yet."""
         self._graph: AgentGraph | None = None
         self._sleep_graph: AgentGraph | None = None
         self._turns = Turns(
@@ -212,9 +212,9 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         self._waking = Waking(self._turns, self._sleeper, self._forget_requested if forgets else None)
 
     def _open_other(self, agent_id: str) -> "MemGPTAgent":
-        """Open another agent on the same files; it answers by its own model, or by ours where it was made with an object.
+        """Open another agent on the same files. It uses its own model, or ours if it has no model name.
 
-        It acts for its own owner, not for whoever wrote to it.
+        It acts for its own owner, not for the sender of a letter.
         """
         known = definitions.load(self._store, agent_id)
         model = None if known and known.model else self._model
@@ -247,7 +247,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         return self._graph
 
     async def agraph(self) -> AgentGraph:
-        """Return :attr:`graph`, whose model may take a while to be had, in an asyncio loop."""
+        """Async form of :attr:`graph`, whose model may take a while to load."""
         return await asyncio.to_thread(lambda: self.graph)
 
     def _graph_asleep(self) -> AgentGraph:
@@ -270,30 +270,30 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
 
     @property
     def context(self) -> Context:
-        """What its runs are invoked with: the choices that hold for it. Give it along where you run :attr:`graph` yourself."""
+        """The context of its runs. Pass it when you run :attr:`graph` yourself."""
         return self._specification.context
 
     @property
     def core_memory(self) -> CoreMemory:
-        """The blocks: a mapping of label to text; ``blocks()``, ``history()`` and edits beside it."""
+        """The blocks: a mapping from label to text, with ``blocks()``, ``history()`` and methods that edit."""
         return self.memory.core
 
     @property
     def tools(self) -> ToolsByName:
-        """Every tool of the agent by its name, called as the user's doing."""
+        """The agent's tools by name. History records the user as the actor of these calls."""
         return ToolsByName(self._specification.registry, self.memory)
 
     @property
     def atools(self) -> AsyncToolsByName:
-        """The same, each to be awaited."""
+        """Async forms of :attr:`tools`."""
         return AsyncToolsByName(self.tools)
 
     def step(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AgentResponse:
-        """Say something to the agent and return what came of the turn. When it returns, all of it is on disk.
+        """Send a message to the agent and return the response. When it returns, the whole turn is on disk.
 
-        With an ``event_id`` of the caller's own it may be called again after a failure or a crash: what was said is handled
-        once, and the answer that was given is given again. ``attachments`` are paths of files, or content blocks: pictures reach a
-        model that sees, documents are loaded into the agent's files.
+        With an ``event_id`` you may repeat the call after a failure or a crash: the agent handles the message
+        once and returns the earlier answer. ``attachments`` are paths of files, or content blocks: pictures go to a
+        model that can see, documents into the agent's files.
 
         Raises:
             ConversationBusy: other turns held the conversation for too long; nothing was done.
@@ -301,49 +301,49 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         return response_of_turn(self.stream(text, event_id=event_id, attachments=attachments))
 
     def heartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
-        """Let the agent think with nothing said by the user; it may speak, tidy its memory, or do nothing."""
+        """Let the agent think without a message from the user; it may speak, tidy up its memory, or do nothing."""
         return response_of_turn(self.send(heartbeat_event(text, event_id)))
 
     def stream(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> Generator[StreamEvent]:
-        """Say something to the agent and yield what happens as it happens; the last event holds the response.
+        """Send a message to the agent and yield events as they happen; the last event holds the response.
 
-        The conversation is held until the last event, or until the iterator is closed.
+        The turn holds the conversation until the last event, or until the iterator is closed.
         """
         return self._waking.deliver(message_delivery(text, event_id, attachments))
 
     def send(self, event: Event) -> Generator[StreamEvent]:
-        """Wake the agent by an event other than a user's message; yields as :meth:`stream` does.
+        """Send an event other than a user's message, and yield events as :meth:`stream` does.
 
-        Sent again with the same ``id``, it is handled once.
+        An event that is sent again with the same ``id`` is handled once.
         """
         return self._waking.deliver(event_delivery(event))
 
     async def astep(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AgentResponse:
-        """The same as :meth:`step` in an asyncio loop."""
+        """Async form of :meth:`step`."""
         return await aresponse_of_turn(self.astream(text, event_id=event_id, attachments=attachments))
 
     async def aheartbeat(self, text: str = "", *, event_id: str | None = None) -> AgentResponse:
-        """The same as :meth:`heartbeat` in an asyncio loop."""
+        """Async form of :meth:`heartbeat`."""
         return await aresponse_of_turn(self.asend(heartbeat_event(text, event_id)))
 
     def astream(self, text: str, *, event_id: str | None = None, attachments: Sequence[Attachment] = ()) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`stream` in an asyncio loop."""
+        """Async form of :meth:`stream`."""
         return self._waking.adeliver(message_delivery(text, event_id, attachments))
 
     def asend(self, event: Event) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`send` in an asyncio loop."""
+        """Async form of :meth:`send`."""
         return self._waking.adeliver(event_delivery(event))
 
     def end_turn(self) -> None:
-        """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
+        """Give up an interrupted turn: what it did stays, and its pending step does not run."""
         self._turns.end()
 
     async def aend_turn(self) -> None:
-        """The same as :meth:`end_turn` in an asyncio loop."""
+        """Async form of :meth:`end_turn`."""
         await self._turns.aend()
 
     def context_sections(self) -> dict[str, int]:
-        """Return the tokens of the last compiled context by section, with ``total`` and ``budget``; empty before the first turn."""
+        """Return the tokens of the last prompt by section, with ``total`` and ``budget``; empty before the first turn."""
         return dict(
             self.graph.get_state({"configurable": {"thread_id": self.thread_id}}).values.get("context_usage") or {}
         )
@@ -351,7 +351,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
     acontext_sections = in_thread(context_sections)
 
     def close(self) -> None:
-        """Stop what goes on in the background and close the files that this agent opened; what was given stays open."""
+        """Stop background work and close the files that this agent opened; a given store or checkpointer stays open."""
         self._sleeper.close()
         if self._post is not None:
             self._post.close()
@@ -377,15 +377,15 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
 
 
 def agent_for(user: str, **given: Any) -> MemGPTAgent:
-    """Open the one agent of a user, or make it: the wall between the users of a program. Close it afterwards.
+    """Open a user's agent, or create it. This keeps the users of a program apart. Close the agent afterwards.
 
-    Each user string, exactly as it is, has an agent of its own, and the agent reaches no other user's. Called at once from many threads or
-    processes on one store, it makes one agent. On LangGraph Server it is the agent of the authenticated user of that name.
+    Each user string, taken exactly, has its own agent, which reaches no other user's agents. Calls from many threads or
+    processes on one store create one agent. On LangGraph Server it is the agent of the authenticated user of that name.
 
     Args:
-        user: who is logged in, by whatever your program knows them by: any text that is not blank.
-        given: what :class:`MemGPTAgent` is given, but for ``agent_id`` and ``owner``. A program of many users opens ``store`` and
-            ``checkpointer`` once and gives them along.
+        user: the logged-in user, by any name that your program uses: any text that is not blank.
+        given: arguments of :class:`MemGPTAgent` other than ``agent_id`` and ``owner``. A program with many users should open ``store``
+            and ``checkpointer`` once and pass them here.
 
     Raises:
         ConfigurationError: the user is blank: somebody who is not logged in has no agent.

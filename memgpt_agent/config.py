@@ -22,14 +22,14 @@ Window = int | Literal["max"]
 """A context window in tokens, or all of the model's."""
 
 Reasoning = Literal["auto", "thinking", "native", "off"]
-"""Where inner thoughts come from: decided by the model's profile, a ``thinking`` argument of each tool, the model itself, or nowhere."""
+"""Where inner thoughts come from: as the model's profile decides, a ``thinking`` argument of each tool, the model itself, or nowhere."""
 
 PageFaults = Literal["auto", "on", "off"]
-"""Memories offered with an event: where something lies outside main context that shares words with it, always, or never."""
+"""When to offer memories with an event: if something outside main context shares words with it, always, or never."""
 
 MemoryScope = Literal["user", "assistant", "thread", "server"]
-"""Whose memory a run uses where nobody names an agent: one memory for each user whom the server authenticates, for each of the server's
-assistants, or for each thread; ``server`` is ``user`` where the server authenticates its users, else ``assistant``."""
+"""Whose memory a run uses if nobody names an agent: one for each user whom the server authenticates, for each of the server's
+assistants, or for each thread. ``server`` means ``user`` if the server authenticates its users, else ``assistant``."""
 
 
 def _shown(node: str, kind: str | None = None) -> dict[str, Any]:
@@ -51,9 +51,9 @@ _TITLES = {
 
 
 class Context(BaseModel):
-    """What one run of the agent may choose. Every field has a default; an unknown or impossible value is refused.
+    """The settings of one run. Every field has a default; unknown fields and invalid values are refused.
 
-    ``persona`` and ``human`` seed a new agent only: what is stored wins.
+    ``persona`` and ``human`` seed a new agent only; stored blocks take precedence.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,39 +64,39 @@ class Context(BaseModel):
     memory_scope: Annotated[
         MemoryScope | None,
         Field(
-            description="Whose memory to use where no agent_id is given: one for each authenticated user, for each assistant, or for each "
-            "thread; 'server' is user where there is one, else assistant. A thread keeps the agent it began with. The graph's own when empty."
+            description="Whose memory to use if no agent_id is given: one for each authenticated user, for each assistant, or for each "
+            "thread; 'server' means user if there is one, else assistant. A thread keeps its first agent. When empty, as the graph was made."
         ),
     ] = None
     user_id: Annotated[
         str | None,
         Field(
             min_length=1, max_length=200,
-            description="Who is speaking; noted on what is said. No wall: all who speak to one agent share its memory. Give each user an agent.",
+            description="Who is speaking; recorded with each message. All who speak to one agent share its memory: give each user an agent.",
         ),
     ] = None
     model: Annotated[
         str | None,
         {"__template_metadata__": {"kind": "llm"}},
         Field(
-            description="The chat model, as provider:model, 'local', or 'local:/path/to/file.gguf'. The graph's own when empty.",
+            description="The chat model, as provider:model, 'local', or 'local:/path/to/file.gguf'. When empty, the graph's own.",
             json_schema_extra=_shown(CALL_LLM),
         ),
     ] = None
     summarizer_model: Annotated[
         str | None,
         {"__template_metadata__": {"kind": "llm"}},
-        Field(description="The model that writes the summary. The chat model when empty.", json_schema_extra=_shown(SUMMARIZE_OVERFLOW)),
+        Field(description="The model that writes the summary. When empty, the chat model.", json_schema_extra=_shown(SUMMARIZE_OVERFLOW)),
     ] = None
     fallback_model: Annotated[
         str | None,
         {"__template_metadata__": {"kind": "llm"}},
-        Field(description="The model that is asked where the chat model fails for good.", json_schema_extra=_shown(CALL_LLM)),
+        Field(description="The model to ask if the chat model keeps failing.", json_schema_extra=_shown(CALL_LLM)),
     ] = None
     context_window_tokens: Annotated[
         Annotated[int, Field(ge=MIN_CONTEXT_WINDOW_TOKENS, le=10_000_000)] | Literal["max"] | None,
         Field(
-            description="Tokens the model can be sent and answer together; 'max' is all that the model takes. When empty, the model's own, "
+            description="The most tokens of prompt and answer together; 'max' is the model's whole window. When empty, the model's window, "
             "of which a new conversation's prompts use prompt_tokens."
         ),
     ] = None
@@ -104,12 +104,12 @@ class Context(BaseModel):
         int | None,
         Field(
             ge=1_024, le=10_000_000,
-            description="Most tokens of one prompt. When empty, 32,768 in a new conversation for which no window is chosen; "
-            "else what the window holds.",
+            description="The most tokens of one prompt. When empty, 32,768 in a new conversation without a chosen window; "
+            "else as many as the window holds.",
         ),
     ] = None
     answer_tokens: Annotated[
-        int | None, Field(ge=64, le=100_000, description="Tokens kept free for the answer. A quarter of the window, 4,096 at most, when empty.")
+        int | None, Field(ge=64, le=100_000, description="Tokens reserved for the answer. When empty, a quarter of the window, at most 4,096.")
     ] = None
     persona: Annotated[
         str | None,
@@ -117,7 +117,7 @@ class Context(BaseModel):
     ] = None
     human: Annotated[
         str | None,
-        Field(description="What is known of the user. Seeds a new agent's human block.", json_schema_extra=_shown(CALL_LLM, "prompt")),
+        Field(description="What the agent knows about the user. Seeds a new agent's human block.", json_schema_extra=_shown(CALL_LLM, "prompt")),
     ] = None
     memory_pressure_share: Annotated[
         float, Field(gt=0, le=1, description="The agent is warned when this share of the budget is used.")
@@ -125,19 +125,19 @@ class Context(BaseModel):
     eviction_target_share: Annotated[
         float, Field(gt=0, le=1, description="Eviction stops when this share of the budget is used.")
     ] = 0.5
-    max_steps: Annotated[int, Field(ge=1, le=500, description="Model calls in one turn; the last may only speak.")] = 20
+    max_steps: Annotated[int, Field(ge=1, le=500, description="The most model calls in one turn; the last may only speak.")] = 20
     max_unusable_answers: Annotated[
-        int, Field(ge=0, le=20, description="Times in one turn that an empty or unusable answer is sent back.")
+        int, Field(ge=0, le=20, description="How often in one turn an empty or unusable answer is sent back.")
     ] = 2
     model_attempts: Annotated[
-        int, Field(ge=1, le=10, description="Times that a model call is tried where the provider is busy or not to be reached.")
+        int, Field(ge=1, le=10, description="How often to try a model call if the provider is busy or cannot be reached.")
     ] = 4
     retry_wait_seconds: Annotated[
-        float, Field(ge=0, le=60, description="The first wait between two tries; it doubles, with jitter, up to a minute.")
+        float, Field(ge=0, le=60, description="The first wait between two attempts; it doubles, with jitter, up to a minute.")
     ] = 1.0
     model_timeout_seconds: Annotated[float, Field(gt=0, le=3_600, description="How long one model call may take.")] = 600.0
     page_faults: Annotated[
-        PageFaults, Field(description="Whether memories that an event refers to are offered to the model before it answers.")
+        PageFaults, Field(description="Whether to offer the model memories that an event refers to before it answers.")
     ] = "auto"
     page_fault_share: Annotated[
         float, Field(gt=0, le=0.3, description="The share of the budget that such memories may fill.")
@@ -145,7 +145,7 @@ class Context(BaseModel):
     reasoning: Annotated[
         Reasoning, Field(description="Inner thoughts: auto, a 'thinking' argument on each tool, the model's own, or off.")
     ] = "auto"
-    time_zone: Annotated[str, Field(description="The zone in which the agent is told the time, such as Europe/Lisbon.")] = "UTC"
+    time_zone: Annotated[str, Field(description="The agent's time zone, such as Europe/Lisbon.")] = "UTC"
 
     def __init__(self, **values: Any) -> None:
         """Take the fields by name.
@@ -155,7 +155,7 @@ class Context(BaseModel):
 
         Raises:
             ConfigurationError: a field is unknown or its value out of range; the message names each one. LangGraph
-                makes the context of a run in this way, so that a mistake in its ``context`` reads the same there.
+                creates the context of a run in this way, so a mistake in its ``context`` raises the same error.
         """
         empty = {name for name, value in values.items() if value is None or (value == "" and name in _TITLES.keys() - {"persona", "human"})}
         given = {name: value for name, value in values.items() if name not in empty}
@@ -195,22 +195,22 @@ class Context(BaseModel):
 
 
 def _explain(error: ValidationError, known: list[str], of: str = "Context") -> str:
-    """Put pydantic's findings in one sentence each, and name the fields there are."""
+    """Put each of pydantic's findings in one sentence, and name the fields."""
     found = [f"{e['loc'][0] if e['loc'] else of} = {e['input']!r}: {e['msg']}" for e in error.errors()]
     return f"{of}: " + "; ".join(found) + f". The fields are: {', '.join(known)}."
 
 
 class Settings(BaseModel):
-    """What the process is configured with. An argument beats an environment variable beats the default."""
+    """The configuration of the process. Arguments take precedence over environment variables, and those over defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     home: Path
-    """The one data folder: memory, checkpoints, models. ``MEMGPT_HOME``, else the platform's user data folder."""
+    """The data folder: memory, checkpoints, models. ``MEMGPT_HOME``, else the platform's user data folder."""
     model: str | None = None
-    """The chat model's name where none is given. ``MEMGPT_MODEL``."""
+    """The default chat model. ``MEMGPT_MODEL``."""
     embedding: str | None = None
-    """The embedding's name where none is given. ``MEMGPT_EMBEDDING``."""
+    """The default embedding. ``MEMGPT_EMBEDDING``."""
     store: str | None = None
     """The store's URL, else ``database_url``, else a file in ``home``. ``MEMGPT_STORE_URL``, or ``MEMGPT_STORE``."""
     checkpoint_url: str | None = None
@@ -218,36 +218,36 @@ class Settings(BaseModel):
     database_url: str | None = None
     """One ``postgresql://...`` for the store and the conversations. ``MEMGPT_DATABASE_URL``."""
     owner: str | None = None
-    """For whom this process acts: it opens that owner's agents and no others. Everybody's where it is empty. ``MEMGPT_OWNER``."""
+    """The owner that this process acts for: it opens only that owner's agents. If empty, everybody's. ``MEMGPT_OWNER``."""
     allowed_models: str = ""
-    """The models that a server's clients may name, parted by commas; ``*``: all but files. ``MEMGPT_ALLOWED_MODELS``."""
+    """The models that a server's clients may name, separated by commas; ``*``: all but files. ``MEMGPT_ALLOWED_MODELS``."""
     oidc_issuer: str = ""
-    """Whose JWTs a server takes beside its own tokens: the ``iss`` that they must have. ``MEMGPT_OIDC_ISSUER``."""
+    """The issuer whose JWTs a server accepts beside its own tokens: their ``iss``. ``MEMGPT_OIDC_ISSUER``."""
     oidc_audience: str = ""
     """The ``aud`` that they must have. ``MEMGPT_OIDC_AUDIENCE``."""
     oidc_keys_url: str = ""
     """Where the provider's public keys (JWKS) are. ``MEMGPT_OIDC_KEYS_URL``."""
     prices: Path | None = None
-    """A table of what tokens cost, as JSON; ``prices.json`` in ``home`` where there is one. ``MEMGPT_PRICES``."""
+    """A table of token prices as JSON. Default: ``prices.json`` in ``home``, if it exists. ``MEMGPT_PRICES``."""
     tracing: Literal["on", "off"] = "on"
     """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10
-    """So many turns of a conversation can be gone back to; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
+    """How many turns of history to keep; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
     retention_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
-    """What is older than so many days is forgotten when an agent is opened, once a day; nothing where it is empty. ``MEMGPT_RETENTION_DAYS``."""
+    """Memories older than this many days are erased when an agent is opened, once a day. If empty, none are. ``MEMGPT_RETENTION_DAYS``."""
     deleted_threads: Literal["keep", "forget"] = "keep"
-    """What becomes of memory when a server deletes a thread: ``forget`` erases what was said and written in it. ``MEMGPT_DELETED_THREADS``."""
+    """What happens to memory when a server deletes a thread: ``forget`` erases what was said and written in it. ``MEMGPT_DELETED_THREADS``."""
     turn_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
-    """How long a turn waits for those before it, in any process. ``MEMGPT_TURN_WAIT_SECONDS``."""
+    """How long a turn waits for earlier turns, in any process. ``MEMGPT_TURN_WAIT_SECONDS``."""
     letter_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 120.0
     """How long an agent that writes to another waits for its answer. ``MEMGPT_LETTER_WAIT_SECONDS``."""
 
     @classmethod
     def load(cls, **arguments: Any) -> Self:
-        """Return the settings; an argument that is ``None`` counts as not given. Reads the environment, makes no folder.
+        """Return the settings, ignoring arguments that are ``None``. Reads the environment, creates no folder.
 
         Raises:
-            ConfigurationError: a value is impossible; the message names it.
+            ConfigurationError: a value is invalid; the message names it.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         names = {field: f"MEMGPT_{field.upper()}" for field in cls.model_fields}
@@ -282,7 +282,7 @@ class Settings(BaseModel):
 
     @property
     def tokens_path(self) -> Path:
-        """The file of the tokens by which a server's clients say who they are: hashes only."""
+        """The file of the tokens that identify a server's clients: hashes only."""
         return self.home / "tokens.jsonl"
 
     @property
@@ -302,7 +302,7 @@ def is_postgres(url: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """Return a URL for people: without the password in it."""
+    """Return a URL without its password, to show to people."""
     parts = urlsplit(url)
     hidden = parts.netloc.replace(f":{parts.password}@", ":***@", 1) if parts.password else parts.netloc
     query = "&".join("password=***" if one.startswith("password=") else one for one in parts.query.split("&"))

@@ -4,19 +4,19 @@ from typing import Any
 
 
 class MemGPTError(RuntimeError):
-    """Base of every error that this package raises on purpose. A RuntimeError, since LangGraph Server hands on the words of those."""
+    """Base of every error that this package raises on purpose. A RuntimeError, since LangGraph Server passes on the messages of those."""
 
 
 class ConfigurationError(MemGPTError, ValueError):
-    """A setting, an argument or a name cannot be used as given."""
+    """A setting, an argument or a name is invalid."""
 
 
 class ContextTooSmall(ConfigurationError):
-    """The context window cannot hold what must always be in it."""
+    """The context window is too small for what every prompt must hold."""
 
 
 class MissingDependency(MemGPTError, ImportError):
-    """A package that this choice needs is not installed; the message names the command that installs it."""
+    """A necessary package is not installed; the message names the command that installs it."""
 
 
 def install_command(extra: str) -> str:
@@ -50,11 +50,11 @@ class MissingCredential(ConfigurationError):
 
 
 class ModelError(MemGPTError):
-    """A language or embedding model could not be loaded, or gave no usable answer."""
+    """A language or embedding model could not be loaded, or returned no usable answer."""
 
 
 class ModelNotFound(ModelError):
-    """The named model's file is not on this machine; the message names the command that gets it."""
+    """The named model's file is not on this machine; the message names the command that downloads it."""
 
 
 class DocumentError(MemGPTError):
@@ -62,31 +62,31 @@ class DocumentError(MemGPTError):
 
 
 class AgentFileError(MemGPTError, ValueError):
-    """A file cannot be imported as an agent, or an agent not exported; nothing was changed."""
+    """A file cannot be imported as an agent, or an agent cannot be exported; nothing was changed."""
 
 
 class AgentExists(MemGPTError):
-    """An agent, or a conversation, of this id is there already; nothing was changed."""
+    """An agent or a conversation with this id exists already; nothing was changed."""
 
 
 class AgentNotFound(MemGPTError, LookupError):
-    """No agent of this id is stored."""
+    """No agent with this id is stored."""
 
 
 class TokenNotFound(MemGPTError, LookupError):
-    """No token of this id is there."""
+    """No token with this id exists."""
 
 
 class NotAllowed(MemGPTError):
-    """Whoever acts may look at this and not change it, or may not choose it; the message says who can allow it."""
+    """The acting owner may read this but not change it, or may not choose it; the message says who can allow it."""
 
 
 class StoreError(MemGPTError):
-    """The store cannot do what was asked; what it already holds is unchanged."""
+    """The store cannot do this; its contents are unchanged."""
 
 
 class StoreCorrupt(StoreError):
-    """A database file is damaged or is not ours; it was left exactly as it is."""
+    """A database file is damaged or is not ours; it was not changed."""
 
 
 class EmbeddingMismatch(StoreError):
@@ -94,7 +94,7 @@ class EmbeddingMismatch(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process held the store's lock for longer than we wait; nothing was written."""
+    """Another process held the store's lock for too long; nothing was written."""
 
 
 class StoreClosed(StoreError):
@@ -102,23 +102,23 @@ class StoreClosed(StoreError):
 
 
 class ConversationBusy(MemGPTError, TimeoutError):
-    """Another turn holds the conversation for longer than we wait; nothing was done."""
+    """Another turn held the conversation for too long; nothing was done."""
 
 
 class LeaseLost(MemGPTError):
-    """A turn was taken for dead and its conversation taken over; it writes nothing more."""
+    """Another process took over the conversation of a turn that seemed dead; the turn writes nothing more."""
 
     @classmethod
     def of(cls, name: str) -> "LeaseLost":
         """Return the error for a conversation's name."""
         return cls(
-            f"The conversation {name!r} was taken over: this turn was not heard of for too long. What it did so far is kept "
-            "where it was written; nothing more is written. Send the message again."
+            f"The conversation {name!r} was taken over: this turn was silent for too long. What it did so far is kept; "
+            "it writes nothing more. Send the message again."
         )
 
 
 class ValueNotStorable(StoreError, TypeError):
-    """A value is not made of JSON's types and cannot be stored."""
+    """A value is not JSON and cannot be stored."""
 
 
 class ToolError(MemGPTError):
@@ -126,7 +126,7 @@ class ToolError(MemGPTError):
 
 
 class WriteConflict(StoreError, ToolError):
-    """Others changed an item before each attempt to change it; what they wrote stands, and trying again may succeed."""
+    """Others changed an item before each attempt to change it. Their writes stand; trying again may succeed."""
 
 
 class UnknownBlock(ToolError, LookupError):
@@ -138,7 +138,7 @@ class BlockReadOnly(ToolError):
 
 
 class BlockExists(ToolError):
-    """A core memory block of this label exists already."""
+    """A core memory block with this label exists already."""
 
 
 class BlockInUse(ToolError):
@@ -150,7 +150,7 @@ class CoreMemoryFull(ToolError):
 
 
 class EditConflict(ToolError):
-    """A text was changed by others while it was being edited; what they wrote stands."""
+    """Others changed a text while it was being edited; their text stands."""
 
     difference: str = ""
     """What the others changed, in unified form."""
@@ -166,11 +166,11 @@ class EditConflict(ToolError):
 
 
 class TextNotFound(ToolError):
-    """The text to be replaced does not stand in the block."""
+    """The block does not contain the text to replace."""
 
 
 class TextNotUnique(ToolError):
-    """The text to be replaced stands in the block more than once."""
+    """The block contains the text to replace more than once."""
 
 
 class BadDate(ToolError, ValueError):
@@ -186,11 +186,11 @@ class UnknownTool(ToolError, LookupError):
 
 
 class UnknownVersion(ToolError, LookupError):
-    """No version, moment or turn of core memory's history is meant by what was given."""
+    """The given point names no version, moment or turn of core memory's history."""
 
 
 class NothingToUndo(ToolError):
-    """Core memory stands at the beginning, or for a redo at the end, of what was edited."""
+    """There is no edit of core memory left to undo or redo."""
 
 
 class FileNotAttached(ToolError, LookupError):
@@ -206,7 +206,7 @@ class UnknownPassage(ToolError, LookupError):
 
 
 class NothingToDecide(MemGPTError, LookupError):
-    """No tool call waits for the decision that was given."""
+    """No tool call waits for this decision."""
 
 
 class MissingEmbedding(UserWarning):
@@ -214,8 +214,8 @@ class MissingEmbedding(UserWarning):
 
 
 class NotDurable(UserWarning):
-    """An agent runs so that a crash may make it act on memory twice; the message says how to run it."""
+    """The way this agent runs, a crash may make it write to memory twice; the message says how to run it."""
 
 
 class SummarizedTwice(UserWarning):
-    """Another middleware summarises the conversation beside ours; the message says how to take it out."""
+    """Another middleware also summarises the conversation; the message says how to remove it."""

@@ -66,7 +66,7 @@ class SideNotes(TypedDict, total=False):
     fold: int
     """The number of the system message that it was sent behind; behind a later one it is not shown."""
     in_memory: str
-    """For an event: how much lies outside main context; empty where that was told before."""
+    """For an event: how much lies outside main context; empty if an earlier event said it."""
     counted: int
     """How many messages recall memory held then."""
     memories: list[str]
@@ -74,7 +74,7 @@ class SideNotes(TypedDict, total=False):
     parts: dict[str, str]
     """The parts of memory whose new text rides here, each with the digest of that text; empty for one that is gone."""
     told: list[str]
-    """These new texts, and what else the model is told at this place."""
+    """These new texts, and other notes to the model at this place."""
 
 
 class Mark(TypedDict, total=False):
@@ -109,7 +109,7 @@ class Mark(TypedDict, total=False):
     recalled: str
     """The id under which recall memory keeps the message, where no checkpointer keeps the conversation."""
     rides: SideNotes
-    """What the model is told beside the message."""
+    """Notes to the model beside the message."""
     agent: str
     """Which agent of the conversation noted this; missing in what earlier versions wrote."""
     also: dict[str, Any]
@@ -184,7 +184,7 @@ def is_edited(message: BaseMessage) -> bool:
 
 
 def event_text(message: BaseMessage) -> str:
-    """Return what an event says. Of another agent's or node's message, its tool calls are told as text as well."""
+    """Return an event's text; for a message of another agent or node, with its tool calls as text."""
     if isinstance(message, ToolMessage):
         return f"result of {message.name or 'a tool'}: {message.text}"
     calls = message.tool_calls if isinstance(message, AIMessage) else []

@@ -15,7 +15,7 @@ T = TypeVar("T")
 Seen = sqlite3.Connection
 """A connection that sees a file as it was at one moment."""
 _PAGES = 2_048
-"""Copied at a time, before progress is told."""
+"""Pages copied between two reports of progress."""
 _WAIT_SECONDS = 60.0
 _TRY_SECONDS = 1.0
 """Waited for one lock while another is held: whoever holds the one may be waiting for the other."""

@@ -60,7 +60,7 @@ class Turn(TypedDict):
     answered: bool
     """Whether the user was sent a message in it."""
     reminded: bool
-    """Whether the agent was told that the user still waits."""
+    """Whether the agent was reminded that the user still waits."""
     unusable: int
     """Empty or unusable answers in it so far."""
     over: bool

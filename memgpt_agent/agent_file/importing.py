@@ -66,7 +66,7 @@ def import_agents(
         settings: where the store and the checkpoints are, if these are not given.
         store: where its memory is to lie.
         checkpointer: where its conversations are to lie.
-        progress: told how many texts have been embedded, of how many.
+        progress: called with the number of texts embedded so far, and of all.
 
     Raises:
         AgentFileError: the file is not such a file, or damaged; nothing was imported.
@@ -233,7 +233,7 @@ class _AgentWriter:
             rules = rules_from_data(definition.rules)
         except ConfigurationError as error:
             raise damaged(f"{name}: definition", " ".join(str(error).split())) from error
-        if "agent_file" not in self._document.memory:  # an Agent File's own rules are told already
+        if "agent_file" not in self._document.memory:  # an Agent File's own rules are listed already
             self.done.not_carried += notes_on([Rule({"type": rule.kind, "tool_name": rule.tool}, rule) for rule in rules], definition.tools)
         self.done.threads = list(self._threads)
         if definition.profile not in PROFILES:

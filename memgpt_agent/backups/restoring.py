@@ -54,7 +54,7 @@ def restore(folder: Path, settings: Settings | None = None, *, replace: bool = F
         folder: the backup.
         settings: whose data folder; the process's own if not given.
         replace: move a data folder that holds an agent aside. Without it, that is an error.
-        tell: told of each part of the work.
+        tell: called with the name of each part of the work.
 
     Raises:
         StoreCorrupt: the backup is not whole; nothing was changed.

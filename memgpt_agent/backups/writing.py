@@ -57,7 +57,7 @@ def backup(
         destination: a folder that is not there yet; only its owner may read it.
         settings: whose data folder; the process's own if not given.
         turn_wait_seconds: how long to wait for a moment without a turn.
-        tell: told of each part of the work.
+        tell: called with the name of each part of the work.
 
     Raises:
         NotAllowed: the settings name an owner, who is no admin.
@@ -97,7 +97,7 @@ def backup(
 
 @contextmanager
 def _turns(settings: Settings) -> Generator[Callable[[], list[str]]]:
-    """Yield what tells which conversations have a turn right now; of a store that opening would upgrade, none is told."""
+    """Yield a function that names the conversations with a running turn; it names none in a store that opening would upgrade."""
     memory = store_file(settings.store_url)
     if memory is None or not memory.exists() or upgrade_due(settings.store_url):
         yield list

@@ -34,7 +34,7 @@ _KNOWN_ROWS = 1_024
 """Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
 _KEPT_MESSAGES = 4_096
 _KEPT_BYTES = 8 * 1024 * 1024
-"""So many of the messages used last, and so many bytes of them as they are stored, are kept in memory for all threads together.
+"""How many recently used messages, and how many stored bytes of them, are kept in memory for all threads together.
 
 A short message takes 3.3 kB there, ten times what is stored of it.
 """

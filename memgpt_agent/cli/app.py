@@ -1,4 +1,4 @@
-"""The command tree, and how an error is told: one red line and exit code 1."""
+"""The command tree, and how it reports an error: one red line and exit code 1."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from memgpt_agent.errors import MemGPTError
 
 
 class MemGPTGroup(TyperGroup):
-    """The root command; an error of this package or of the file system is told without a traceback."""
+    """The root command. It reports errors of this package and of the file system without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""

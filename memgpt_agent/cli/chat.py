@@ -54,7 +54,7 @@ def chat(
 
 
 def _opened(terminal: Terminal, agent_id: str, choices: dict[str, Any], *, temporary: bool = False) -> "MemGPTAgent":
-    """Open the agent, its model too: a missing key, package or model file is told before the first message, not after it."""
+    """Open the agent and its model, so that a missing key, package or model file is reported before the first message."""
     opened = terminal.open_agent(agent_id, **choices)
     if temporary:
         with opened:

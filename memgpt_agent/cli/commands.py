@@ -169,7 +169,7 @@ class ChatLoop:
 
         if name:
             path = Path(_unquoted(name)).expanduser()
-            blocks_of([path])  # what cannot be sent is told now
+            blocks_of([path])  # report now what cannot be sent
             self._attached.append(path)
         waiting = ", ".join(path.name for path in self._attached)
         self._note(f"With what you say next goes: {waiting}." if waiting else "Name a file: /attach FILE")

@@ -25,10 +25,10 @@ def edit(terminal: Terminal, name: str, text: str, write: Callable[[str], None],
     again. Unchanged or empty, nothing is written.
 
     Args:
-        terminal: where things are told.
+        terminal: where messages are printed.
         name: what is edited: the file is called so.
         text: what it says now.
-        write: writes the new text; what it raises is told.
+        write: writes the new text; its errors are printed.
         empty: what to do instead where the text is to be empty.
 
     Raises:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from memgpt_agent.memory.files import AttachedFiles, FileLoad, LoadProgress
 
 _NAMED_FILES = 10
-"""So many files that could not be read are named one by one."""
+"""How many unreadable files are named one by one."""
 
 
 def load(

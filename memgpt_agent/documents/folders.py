@@ -64,7 +64,7 @@ def find_files(
         paths: files and folders.
         loaders: by suffix, in lower case with its dot; `LOADERS` by default.
         limits: what each file, and a folder's search, may take.
-        on_skipped: told of each pipe, socket, device, folder and ``.gitignore`` that cannot be read.
+        on_skipped: called for each pipe, socket and device, and for each folder and ``.gitignore`` that cannot be read.
 
     Raises:
         DocumentError: a file is missing or of a kind that cannot be read, or a folder holds none that can.

@@ -20,7 +20,7 @@ from memgpt_agent.documents.workbooks import parse_workbook
 from memgpt_agent.errors import DocumentError
 
 Loader = Callable[[Path], Iterator[DocumentSection]]
-"""Read one file, lazily. May raise anything: it is told as a DocumentError that names the file."""
+"""Reads one file, lazily. May raise anything: the caller turns it into a DocumentError that names the file."""
 
 _OUTPUT_CHARS = 20_000
 """Of one cell's output; logs of a training run are longer."""
@@ -37,7 +37,7 @@ def parse_text(data: bytes, source: DocumentSource) -> Iterator[DocumentSection 
 
 
 def parse_pdf(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
-    """Read a PDF page by page; pages without text are told."""
+    """Read a PDF page by page; reports pages without text."""
     from pypdf import PdfReader
 
     reader = PdfReader(io.BytesIO(data))

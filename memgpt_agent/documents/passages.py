@@ -97,11 +97,11 @@ def load_documents(
         overlap_chars: how much of a passage's end the next one repeats, at most.
         loaders: by suffix, in lower case with its dot; `LOADERS` by default. One of your own reads the path itself, without bounds.
         limits: what each file may take.
-        on_skipped: told of what was skipped in a folder, and why.
+        on_skipped: called with what was skipped in a folder, and why.
 
     Raises:
         DocumentError: a file is missing, of a kind that cannot be read, damaged, locked, beyond the limits or without text. Missing files
-            and unknown kinds are told at once, the rest when the file's turn comes.
+            and unknown kinds are reported at once, the rest when the file's turn comes.
         MissingDependency: the package that reads this kind is not installed.
 
     Limits:

@@ -122,7 +122,7 @@ def salvaged(parts: Iterable[tuple[str, Iterator["DocumentSection | ReadingNote"
 
 
 Parse = Callable[[bytes, DocumentSource], Iterator["DocumentSection | ReadingNote | Attached"]]
-"""Read a file's bytes. May raise anything: it is told as a DocumentError that names the file."""
+"""Reads a file's bytes. May raise anything: the caller turns it into a DocumentError that names the file."""
 
 
 class Counted(BufferedIOBase):

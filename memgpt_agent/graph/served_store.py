@@ -51,7 +51,7 @@ def _is_address(host: str) -> bool:
 async def store() -> AsyncGenerator[BaseStore]:
     """Open the configured store (``MEMGPT_HOME``, ``MEMGPT_STORE``, ``MEMGPT_EMBEDDING``) for the server's life.
 
-    A server that is open to others than this machine, and has no ``auth``, is told so in its log.
+    If other machines can reach the server and it has no ``auth``, logs a warning.
     """
     if warning := exposure(os.environ):
         _log.warning(warning)

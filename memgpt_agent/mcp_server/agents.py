@@ -14,7 +14,7 @@ from memgpt_agent.owners import Identity
 Sharing = Literal["one", "each"]
 """``one``: every client uses the same agent. ``each``: a client has an agent of its own."""
 MAX_OPEN = 100
-"""So many agents stay open; the one that was used least lately is closed first."""
+"""How many agents stay open; the least recently used is closed first."""
 
 
 @dataclass(frozen=True)

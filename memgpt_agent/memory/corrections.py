@@ -18,7 +18,7 @@ How = Literal["edited", "removed", "replaced", "taken back", "restored"]
 """What became of a message: its words were changed; it was removed from the conversation; the conversation went on from before it
 with other words; its turn was taken back; it is what it was before again."""
 MAX_ENTRIES = 100
-"""So many earlier states of one message are kept."""
+"""How many earlier states of one message are kept."""
 
 
 class Change(NamedTuple):

@@ -20,7 +20,7 @@ from memgpt_agent.store.base import BaseMemoryStore
 Tell = Callable[[str], None]
 """Called before each part of the work with what it is and about how long it takes."""
 REWRITTEN_BYTES_PER_SECOND = 60_000_000
-"""By which the time is told beforehand: about half of what was measured (ADR 0135)."""
+"""Used to estimate the time beforehand: about half of what was measured (ADR 0135)."""
 _LEASE = "~erasing".ljust(1_001, "~")
 """The lease of whoever erases: one at a time. It is longer than any conversation's name, so that none can bear it and wait for itself."""
 _AGENT = "agent:"

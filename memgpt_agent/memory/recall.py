@@ -20,7 +20,7 @@ ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")
 BESIDE = "words:beside"
 """What stands beside a message is searched by its words only: the day in words and the lines said before."""
 CONTEXT_LINES = 2
-"""So many lines said before a message are searched with it; one or three find less (ADR 0050)."""
+"""How many lines before a message are searched with it; one or three find less (ADR 0050)."""
 CONTEXT_CHARS = 600
 """A message is filled up to so many characters with the lines before it: a long one explains itself (ADR 0050)."""
 PAUSE = timedelta(hours=6)
@@ -34,7 +34,7 @@ _QUESTION_MARKS = "?？؟"
 _LINE_CHARS = 500
 _SPOKEN: tuple[Role, ...] = ("user", "assistant")
 _AROUND = 24
-"""So many messages before and after a corrected one are looked at: more than its words stand beside."""
+"""How many messages before and after a corrected one are checked: more than those that its words stand beside."""
 _TURN_MESSAGES = 1_000
 """More of one turn is not read again: a turn has 500 steps at most."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

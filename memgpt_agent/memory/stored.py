@@ -236,7 +236,7 @@ class ReflectionItem:
 
 @dataclass(frozen=True)
 class LetterItem(Letter):
-    """A letter, with the fields by which is told whether it waits."""
+    """A letter, with the fields that say whether it waits."""
 
     chain: Texts = field(kw_only=True)
     handled: bool = field(kw_only=True)
@@ -244,7 +244,7 @@ class LetterItem(Letter):
 
 @dataclass(frozen=True)
 class TurnLettersItem:
-    """The letters that a turn was told."""
+    """The letters shown to a turn."""
 
     letters: Texts
 

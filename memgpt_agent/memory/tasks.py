@@ -16,7 +16,7 @@ Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 
 MAX_TASKS = 30
-"""So many may be open at once."""
+"""The most open tasks."""
 MAX_STEPS = 10
 MAX_TITLE_CHARS = 150
 MAX_NOTE_CHARS = 300

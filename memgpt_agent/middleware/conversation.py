@@ -25,7 +25,7 @@ from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean, clean_content
 
 _BEFORE = 16
-"""So many messages before one are looked at for the lines that it is searched with."""
+"""How many earlier messages are read for the lines that a message is searched with."""
 _SUMMARIZED = "summarization"
 """So LangChain's and deepagents' summaries name their source; they are nobody's words."""
 
@@ -74,7 +74,7 @@ class MiddlewareConversation:
             registers: the middleware's.
             messages: the state's.
             stateless: whether no checkpointer keeps the conversation, so that the client tells all of it each time, under new ids:
-                what is told again is then known by its place and its words.
+                a repeated message is then recognised by its place and its text.
         """
         made = cls(session, [], [], registers.get("turn") or no_turn())
         names, unkept = _Names(session, messages) if stateless else None, set(registers.get("unkept") or [])

@@ -83,7 +83,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         context: further fields of ``Context``, such as ``time_zone`` or ``page_faults``.
         summarizer: the model, or its name, that writes summaries; the agent's if not given.
         archival_store: another place for archival memory.
-        instructions: what the model is told of its memory, a template as those of profiles.
+        instructions: a template, as in profiles, that tells the model about its memory.
         name: the middleware's name. deepagents replaces its own summarization by one that is called ``SummarizationMiddleware``.
         clock: gives the time.
 

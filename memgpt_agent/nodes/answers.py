@@ -54,7 +54,7 @@ def says_nothing(text: str) -> bool:
 
 
 def why_unusable(text: str, system_prompt: str, *, cut_off: bool, unreadable: bool) -> str:
-    """Return what the model is told of an answer without calls; empty where its text can be used."""
+    """Return what to tell the model about an answer without calls; empty if its text is usable."""
     if unreadable or says_nothing(text):
         return CUT_OFF if cut_off else UNREADABLE_CALL if unreadable else UNUSABLE
     return ECHO if is_echo(text, system_prompt) else ""

@@ -28,7 +28,7 @@ class Decision:
 
     @property
     def refusal(self) -> str:
-        """What the model is told of a rejection."""
+        """What to tell the model about a rejection."""
         return REJECTED.format(reason=self.reason.strip() or "no reason was given")
 
 

@@ -127,7 +127,7 @@ class _Step:
     write: Callable[[Any], None]
     """Writes to the stream of what is spoken."""
     left_out: tuple[AnyMessage, ...] = ()
-    """The messages of which the provider refused a part, marked, with what the user is told of it behind them."""
+    """The marked messages of which the provider refused a part, with the notice to the user behind them."""
 
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":

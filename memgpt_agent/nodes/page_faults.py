@@ -24,7 +24,7 @@ _ITEM_SHARE = 0.35
 """One memory may fill this share of the room."""
 _QUERY_CHARS = 2_000
 _MAX_TAGS = 10
-"""So many of the tags of archival memory are told, those used most."""
+"""How many tags of archival memory are named, the most frequent."""
 _STEM_CHARS = 5
 """Words are the same here if so many letters of them are."""
 _TYPES = {"user_message", "agent_message"}

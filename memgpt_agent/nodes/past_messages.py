@@ -20,7 +20,7 @@ from memgpt_agent.state import AgentState, Turn
 KEPT_EVENT_IDS = 256
 """Of events without a text, which recall memory does not keep, this many ids are kept for each thread."""
 _BRANCH_MESSAGES = 500
-"""So many messages of branches that were given up are looked for at once."""
+"""How many messages of abandoned branches are looked up at once."""
 
 
 @dataclass

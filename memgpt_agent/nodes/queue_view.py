@@ -95,13 +95,13 @@ def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
 
 
 def _json_tokens(session: Session, text: str) -> int:
-    """The tokens of a text as it is told, in JSON: line breaks and quotes may cost many times what they cost in themselves."""
+    """Count the tokens of a text in JSON, where line breaks and quotes may cost many times as much."""
     as_json = _json(text)
     return session.counter.count_text(as_json if len(as_json) > len(text) * _ESCAPED else text)
 
 
 def _beside(session: Session, fold: int, memories: bool) -> Beside:
-    """Return a function that gives what is told with an event or a result: its page, and what rides with it."""
+    """Return a function that returns the side notes of an event or a result, with its page."""
     pages = "page_out" in session.resources.tools.names
 
     def beside(message: BaseMessage) -> dict[str, Any]:

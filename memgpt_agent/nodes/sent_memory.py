@@ -32,7 +32,7 @@ _LAST = "last step"
 UNNAMED = ""
 """Under this an imported conversation holds what its agent was sent, whatever that is called here."""
 _COUNT_AGAIN_FROM = 1.25
-"""How much lies outside main context is told again where recall memory has grown so much since."""
+"""How much recall memory has to grow before the counts of what lies outside main context are repeated."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class _MemorySections:
         return {key: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] for key, text in {**rows, **self.sections}.items()}
 
     def change_text(self, key: str, *, new: bool) -> str:
-        """Return what the model is told of a part that has changed."""
+        """Return the note to the model about a part that has changed."""
         kind, _, name = key.partition(" ")
         if key in self.blocks:
             return render_changed_block(row_of(self.blocks[key]), numbered=self.session.resources.profile.numbers_lines, new=new)
@@ -223,6 +223,6 @@ def _notes(
 
 
 def _as_before(before: SideNotes, now: SideNotes) -> bool:
-    """Whether what lies outside main context is about what the model was told of it before."""
+    """Whether the counts of what lies outside main context are nearly those that the model knows."""
     same = before.get("in_memory", "").partition(" ")[2] == now.get("in_memory", "").partition(" ")[2]
     return same and now.get("counted", 0) < _COUNT_AGAIN_FROM * before.get("counted", 0)

@@ -1,4 +1,4 @@
-"""An answer while it comes, piece by piece: its calls told apart, its length counted by what it says."""
+"""An answer while it streams: assembles its calls and counts its length."""
 
 import json
 from typing import Any, cast

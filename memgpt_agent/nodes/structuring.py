@@ -25,7 +25,7 @@ def is_due(session: Session, turn: Turn) -> bool:
 
 
 def begin(session: Session, turn: Turn) -> tuple[Turn, AnyMessage]:
-    """Return the registers of the turn whose next step gives the result, and what the model is told."""
+    """Return the registers of the turn whose next step gives the result, and the notice to the model."""
     return {**turn, "structuring": True}, alert(NATIVE_RESULT, session, turn, _WHY)
 
 

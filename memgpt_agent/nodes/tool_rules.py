@@ -30,7 +30,7 @@ def offered(session: Session, turn: Turn | None, queue: Sequence[AnyMessage]) ->
 
 
 def refusal(session: Session, name: str, called: Sequence[Called]) -> str:
-    """Return why a tool may not be called now, as the model is told it; empty where it may."""
+    """Return why a tool may not be called now, in words for the model; empty if it may."""
     rules = session.resources.rules
     if not rules or name not in session.resources.tools.names:
         return ""

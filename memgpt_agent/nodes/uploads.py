@@ -36,7 +36,7 @@ _MOST_PARTS = 20
 
 
 def keep_attachments(messages: Sequence[AnyMessage], session: Session) -> tuple[list[AnyMessage], list[AnyMessage]]:
-    """Return the messages with what came with them noted, and what the user is told of it.
+    """Return the messages with their attachments noted, and the notices to the user.
 
     Taken in again, after a crash, everything is the same.
     """
@@ -78,7 +78,7 @@ def _parts(message: AnyMessage) -> list[tuple[int, MediaPart]]:
 
 
 def _kept(session: Session, message: AnyMessage, place: int, part: MediaPart) -> tuple[SentAlong, str]:
-    """Keep one part; return what is noted of it, and what the user is told."""
+    """Keep one attachment; return its note and the notice to the user."""
     content, name = part.content(), plain_name(part.name)
     if not content:
         what = " ".join(part.url.split())[:_MOST_LINK_CHARS] or name or f"a {part.kind or 'file'}"

@@ -18,7 +18,7 @@ from memgpt_agent.store.plain import count, newest
 LIMIT = 100
 """How many messages a page has where no number is asked for."""
 _BESIDE = 50
-"""So many records are read beside a page: of the cursor's own time, and of the turn at its edge."""
+"""How many records are read beside a page: those of the cursor's own time, and of the turn at its edge."""
 
 
 class Entry(NamedTuple):

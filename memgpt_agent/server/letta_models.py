@@ -23,9 +23,9 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 _WITH_SETTINGS = ("openai", "anthropic", "google_ai", "google_vertex", "azure", "xai", "groq", "deepseek", "together", "bedrock")
 """The providers for which clients know settings."""
 _COMMON = {"max_output_tokens": 16384, "parallel_tool_calls": False, "temperature": 0.7}
-"""What clients expect of a model for which nothing was chosen. These are told, and nothing is done with them."""
+"""Defaults that clients expect of a model. The server returns them and does nothing with them."""
 MAX_WINDOW = 128_000
-"""What is told of a model's window where nobody chose one."""
+"""The window to report for a model if nobody chose one."""
 
 
 def handle_of(model: str) -> str:

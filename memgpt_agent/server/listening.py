@@ -1,4 +1,4 @@
-"""Serving an app until the process is told to stop; requests that are being answered then are finished first."""
+"""Serving an app until the process is asked to stop; running requests are finished first."""
 
 from collections.abc import Callable
 

@@ -39,7 +39,7 @@ from memgpt_agent.tools.rules import ContinueRule
 from memgpt_agent.turns.sleeper import SleepRule
 
 MAX_OPEN = 200
-"""So many agents stay open; the one that was used least lately is closed first."""
+"""How many agents stay open; the least recently used is closed first."""
 Key = tuple[str, str, str]
 
 

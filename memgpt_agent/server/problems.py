@@ -58,7 +58,7 @@ def status_of(error: BaseException) -> int:
 
 
 def error_text(error: BaseException) -> str:
-    """Return what a client is told: the words of an error of this package, of others the kind alone."""
+    """Return the text of an error for a client: the message of this package's errors, of others the kind alone."""
     return str(error) if isinstance(error, MemGPTError | HTTPProblem) else f"The server failed: {type(error).__name__}."
 
 

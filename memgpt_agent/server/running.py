@@ -1,4 +1,4 @@
-"""Running the server of a data folder until it is told to stop."""
+"""Running the server of a data folder until it is asked to stop."""
 
 from collections.abc import Callable
 from contextlib import closing

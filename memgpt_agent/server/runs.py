@@ -179,7 +179,7 @@ class Runs:
             live.item = _changed(live.item, status="cancelled", stop_reason="cancelled")
             with suppress(Exception):  # what it did stays; the step that was cut off is not carried out
                 await agent.aend_turn()
-        except Exception as error:  # noqa: BLE001 - it is told to whoever asked for the run
+        except Exception as error:  # noqa: BLE001 - reported to the client of the run
             live.error = error
             live.item = _changed(live.item, status="failed", stop_reason="error", error=error_text(error))
             if status_of(error) == 500:

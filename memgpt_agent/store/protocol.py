@@ -91,7 +91,7 @@ class Guard(NamedTuple):
     number: int
     """What its ``number`` must be."""
     refusal: str = ""
-    """What a refused write is told, where the guard is no lease."""
+    """The error of a refused write, if the guard is no lease."""
 
     def refused(self) -> MemGPTError:
         """Return the error for a write that the guard refuses."""

@@ -18,7 +18,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 """Made once: `json.dumps` makes an encoder for each call with arguments, half of its time for a small value."""
 _UNREADABLE = re.compile(r'"(?:[^"\\]|\\.)*"|Infinity|NaN')
-"""A string, to be passed over, or a number that Python writes and SQLite cannot read."""
+"""A string, which is skipped, or a number that Python writes and SQLite cannot read."""
 _INFINITY = "1e999"
 """A number that JSON has, and that readers take for infinity."""
 

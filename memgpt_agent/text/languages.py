@@ -41,7 +41,7 @@ LANGUAGES = (*_WORDS, "ru", "ar")
 """Those that :func:`languages_of` tells from English."""
 _SHARED = ENGLISH & frozenset(word for words in _WORDS.values() for word in words.split())
 _TELLING: Mapping[str, frozenset[str]] = {name: words - _SHARED for name, words in FUNCTION_WORDS.items()}
-"""The function words by which a language is told: without those that English shares with another language."""
+"""The function words that identify a language: without those that English shares with another language."""
 _SNOWBALL = {"de": "german", "es": "spanish", "fr": "french", "it": "italian", "nl": "dutch", "pt": "portuguese", "ru": "russian"}
 _LATIN = tuple(_WORDS)
 _SIGNS = {"de": re.compile("[äöüßÄÖÜ]"), "es": re.compile("[ñ¿¡Ñ]"), "pt": re.compile("[ãõÃÕ]"), "fr": re.compile("[œêëîûœ]|\\b[ldjcnsmt]['’]")}

@@ -63,7 +63,7 @@ def send_message_to_agents_with_tags(memory: AgentMemory, tags: list[str], messa
 
 
 def read_letters(memory: AgentMemory, event: EventType) -> str:
-    """Return the letters that wait, as the agent is told them when a turn begins; in the same turn always the same."""
+    """Return the waiting letters as the agent sees them when a turn begins; in the same turn always the same."""
     letters = Inbox(memory.store, memory.agent_id).read_for(memory.cause.turn)
     return "\n\n".join(
         LETTER.format(sender=letter.sender, time=local_time(letter.time, memory.time_zone), text=_shown(letter))

@@ -21,7 +21,7 @@ class Group(NamedTuple):
     sections: Sequence[Section] = ()
     """What stands in main context with them."""
     reminders: Sequence[Reminder] = ()
-    """What the agent is told when a turn begins."""
+    """What the agent sees when a turn begins."""
     rules: Sequence[ToolRule] = ()
     """Rules that come with the tools."""
 

@@ -6,7 +6,7 @@ from memgpt_agent.tools.definition import memory_tool
 
 SEND_MESSAGE = "send_message"
 SENT = "Sent."
-"""What the model is told of a message that the user got."""
+"""The result of a message that the user got."""
 
 
 def send_message(memory: AgentMemory, message: str) -> str:

@@ -80,7 +80,7 @@ class Profile:
     checks_answers: bool = False
     """Whether the first draft of an answer in a turn is put to the model once more before it is sent."""
     reminders: tuple[Reminder, ...] = ()
-    """What the agent may be told when a turn begins, beside the event itself."""
+    """Functions whose texts the agent may see when a turn begins, beside the event itself."""
     closing: tuple[Callable[[AgentMemory], None], ...] = ()
     """Called when a turn has ended, with the turn in ``memory.cause.turn``; called again for the same turn they change nothing."""
     rules: tuple[ToolRule, ...] = ()

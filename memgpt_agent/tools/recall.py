@@ -17,7 +17,7 @@ from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten
 
 _MAX_DEPTH = 500
-"""So many hits of each source are looked at, at most; a page beyond them is refused."""
+"""How many hits of each source are read at most; a page beyond them is refused."""
 
 
 @dataclass(frozen=True)

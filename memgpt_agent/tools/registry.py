@@ -97,7 +97,7 @@ def validated(tool: AgentTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_mistakes(tool: AgentTool, error: ValidationError) -> str:
-    """Return what the model is told of arguments that do not fit: each mistake, and the arguments there are."""
+    """Return the error for invalid arguments: each mistake, and the arguments that exist."""
     found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (given: {_brief(e['input'])})" for e in error.errors())
     return f"{tool.name}: {found}. Its arguments are: {', '.join(tool.tool.args)}."
 

@@ -67,7 +67,7 @@ def count_as_read(memory: AgentMemory) -> None:
 
 
 def read_while_awake(memory: AgentMemory, event: EventType) -> str:
-    """Return what was said since the agent last slept, as the agent asleep is told it."""
+    """Return what was said since the agent last slept, as the sleeping agent sees it."""
     limit = int(memory.budget_tokens * PORTION_SHARE * _CHARS_PER_TOKEN)
     portion = SleepDiary(memory.store, memory.agent_id).begin(memory.cause.turn, limit)
     if not portion.messages:

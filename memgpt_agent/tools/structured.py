@@ -114,7 +114,7 @@ def _tool(strategy: Any, spec: Any, binding: Any) -> AgentTool:
 
 
 def _misfit(strategy: Any, name: str, error: Exception) -> Exception:
-    """Return what is raised for a result that does not fit: what the model is told of it, or the error itself, as the strategy says."""
+    """Return the exception for an invalid result: a message for the model, or the error itself, as the strategy says."""
     from langchain.agents.structured_output import StructuredOutputValidationError
 
     how: Any = strategy.handle_errors

@@ -49,11 +49,11 @@ class Approvals:
         return await asyncio.to_thread(self._turns.questions)
 
     async def aanswer(self, answer: Any) -> AgentResponse:
-        """The same as :meth:`answer` in an asyncio loop."""
+        """Async form of :meth:`answer`."""
         return await aresponse_of_turn(self.aanswering(answer))
 
     def aanswering(self, answer: Any) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`answering` in an asyncio loop."""
+        """Async form of :meth:`answering`."""
         return self._waking.adeliver(answer_delivery(answer))
 
     def approve(self, call_id: str | None = None) -> AgentResponse:
@@ -69,7 +69,7 @@ class Approvals:
         return response_of_turn(self.decide(_change(arguments), call_id))
 
     def reject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
-        """Forbid the call that waits; the agent is told why and goes on."""
+        """Reject the waiting call; the agent learns why and continues."""
         return response_of_turn(self.decide(_refusal(reason), call_id))
 
     def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
@@ -86,19 +86,19 @@ class Approvals:
         return await asyncio.to_thread(self._turns.waiting)
 
     async def aapprove(self, call_id: str | None = None) -> AgentResponse:
-        """The same as :meth:`approve` in an asyncio loop."""
+        """Async form of :meth:`approve`."""
         return await aresponse_of_turn(self.adecide(_approval(), call_id))
 
     async def aedit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
-        """The same as :meth:`edit` in an asyncio loop."""
+        """Async form of :meth:`edit`."""
         return await aresponse_of_turn(self.adecide(_change(arguments), call_id))
 
     async def areject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
-        """The same as :meth:`reject` in an asyncio loop."""
+        """Async form of :meth:`reject`."""
         return await aresponse_of_turn(self.adecide(_refusal(reason), call_id))
 
     def adecide(self, decision: dict[str, Any], call_id: str | None = None) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`decide` in an asyncio loop."""
+        """Async form of :meth:`decide`."""
         return self._waking.adeliver(decision_delivery(decision, call_id))
 
 

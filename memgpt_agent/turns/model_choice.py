@@ -36,7 +36,7 @@ class ModelChoice:
 
     @property
     def currency(self) -> str:
-        """In which the costs of responses are told: that of the price table; empty without one."""
+        """The currency of costs, from the price table; empty without one."""
         return self._turns.prices.currency if self._turns.prices else ""
 
     @property

@@ -30,7 +30,7 @@ class LocalPost:
     """Lets the recipient read a letter in a thread of its own.
 
     A letter is kept before it is brought, and its id is its turn's: brought twice, it is read once and answered alike. One that
-    is not read, because this process ended, is told to the recipient when its next turn begins.
+    is not read because this process ended is shown to the recipient when its next turn begins.
 
     Args:
         open_agent: opens the recipient.
@@ -87,7 +87,7 @@ class LocalPost:
             answers.put(response.message)
         except MemGPTError as error:
             answers.put(error)
-        except Exception as error:  # noqa: BLE001  whatever a model's provider raises, the sender is told
+        except Exception as error:  # noqa: BLE001  report whatever a model's provider raises to the sender
             _log.exception("A letter to %r could not be read.", letter.recipient)
             answers.put(error)
 

@@ -40,7 +40,7 @@ class AgentResponse:
     """What came of one turn."""
 
     message: str
-    """What the user was told; empty where nothing was said."""
+    """The text to the user; empty if nothing was said."""
     tool_calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The calls in order: ``name``, ``args``, ``id``, ``result``, ``failed``, ``thinking``."""
     memory_operations: list[str] = field(default_factory=list[str])

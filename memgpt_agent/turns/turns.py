@@ -32,7 +32,7 @@ from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent,
 _Turn = Generator[StreamEvent] | AsyncGenerator[StreamEvent]
 _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "sync"}
 DEATHS_IN_A_STEP = 2
-"""A step is given up when the process has died in it so often."""
+"""How often the process may die in a step before the step is given up."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,19 +46,19 @@ class Turns:
     """
 
     graph: Callable[[], AgentGraph]
-    """Gives the compiled graph."""
+    """Returns the compiled graph."""
     thread_id: str
     """The conversation."""
     context: Context
-    """The runs' choices."""
+    """The context of the runs."""
     memory: AgentMemory
-    """Where what was said is kept."""
+    """The agent's memory."""
     leases: Leases
     """The leases of the store."""
     saver: BaseCheckpointSaver[Any]
     """Where the conversation is kept; pruned if it is a :class:`Checkpointer`."""
     history_turns: int
-    """So many turns can be gone back to."""
+    """How many turns of history to keep."""
     wait_seconds: float
     """How long a turn waits for those before it."""
     answered: Callable[[], None] = lambda: None
@@ -81,7 +81,7 @@ class Turns:
         return turn
 
     def arun(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`run` in an asyncio loop, which is never held up."""
+        """Async form of :meth:`run`, which is never held up."""
         turn = self._turn(ON_LOOP, delivery)
         self._open.add(turn)
         return turn
@@ -135,7 +135,7 @@ class Turns:
         finished(self._give_up(SYNC))
 
     async def aend(self) -> None:
-        """The same as :meth:`end` in an asyncio loop, for turns that were begun in it."""
+        """Async form of :meth:`end`, for turns that were begun in it."""
         for turn in list(self._open):
             if isinstance(turn, AsyncGenerator):
                 with suppress(RuntimeError):  # it runs in another task: waited for as any other
@@ -186,7 +186,7 @@ class Turns:
         return {"configurable": {"thread_id": self.thread_id, FENCE: lease}}
 
     def _with_given_up(self, config: RunnableConfig, lease: Lease, pending: "_Pending") -> RunnableConfig:
-        """Count that a step in which the process died is tried again; the third time its nodes are told to give it up."""
+        """Count the retry of a step in which the process died; on the third, make its nodes give it up."""
         if lease.count_resumption(pending.checkpoint) < DEATHS_IN_A_STEP:
             return config
         return {"configurable": {**config.get("configurable", {}), CUT_OFF_STEP: pending.checkpoint}}
@@ -277,16 +277,16 @@ def mark_over(graph: AgentGraph, config: RunnableConfig) -> bool:
 
 @dataclass(frozen=True)
 class _Pending:
-    """What is left of a turn that did not come to its end."""
+    """An unfinished turn."""
 
     cut_off: bool = False
-    """Whether it was ended by a crash, not by an error that was told."""
+    """Whether a crash ended it, not a reported error."""
     events: frozenset[str] = frozenset()
-    """The ids of the events that it is about."""
+    """The ids of its events."""
     cancelled_step: str = ""
-    """The step that was cancelled while what it wrote was being stored."""
+    """The step that was cancelled while its writes were being stored."""
     interrupts: tuple[Any, ...] = ()
-    """What waits for a person."""
+    """The interrupts that wait for a person."""
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The state."""
     checkpoint: str = ""
@@ -313,5 +313,5 @@ class _Pending:
 
 
 def _unsaid(error: object) -> bool:
-    """Whether nobody was told of what ended a step: a crash leaves no error, a cancelled task only that it was cancelled."""
+    """Whether a step ended without a reported error: a crash leaves none, a cancelled task only its cancellation."""
     return error is None or str(error).startswith(("CancelledError", "KeyboardInterrupt"))

@@ -1,4 +1,4 @@
-"""Taking back a turn: what was said in it, and what it wrote into memory; what it did in the world is told."""
+"""Undoing a turn: its messages and what it wrote into memory. What its tools did elsewhere is listed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from memgpt_agent.tools.messages import SEND_MESSAGE
 ACT = "undo_turn"
 """The tool that the history names for what was taken back."""
 _VERSIONS = 500
-"""So many versions are looked through for those that the turn made."""
+"""How many versions are searched for those that the turn made."""
 _ASKED_AT_ONCE = 50
 _FOUND = 1_000
 

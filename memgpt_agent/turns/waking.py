@@ -26,7 +26,7 @@ class Waking:
         return iterated(self._turn(SYNC, delivery))
 
     def adeliver(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """The same as :meth:`deliver` in an asyncio loop."""
+        """Async form of :meth:`deliver`."""
         return self._turn(ON_LOOP, delivery)
 
     async def _turn(self, face: Face, delivery: Delivery) -> AsyncGenerator[StreamEvent]:

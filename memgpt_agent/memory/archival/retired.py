@@ -14,7 +14,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.store.plain import newest
 
 _CORRECTED_TO_ONE = 100
-"""So many passages that were replaced by one are looked at for the correction among them."""
+"""How many passages that one replaced are searched for the correction."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Block:
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Block":
-        """Return the block that was stored; what else is stored with it is passed over."""
+        """Return the stored block, without other fields stored with it."""
         known: dict[str, Any] = {field.name: value[field.name] for field in fields(cls) if field.name in value}
         known["causes"] = tuple(known.get("causes", ()))
         return cls(**known)

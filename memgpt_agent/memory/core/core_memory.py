@@ -301,7 +301,7 @@ class CoreMemory(Mapping[str, str]):
     def share(self, label: str, block_id: str | None = None, cause: Cause = _SHARE) -> str:
         """Make a block one that other agents can attach, its history with it; return its id. One that is shared stays so.
 
-        Where an owner acts, an id that is given is put under the owner's own name, so that nobody is told which ids others use.
+        If an owner acts, a given id is put under the owner's own name, so that nobody learns which ids others use.
 
         Raises:
             UnknownBlock: there is none with this label. BlockExists: there is a shared block of this id.

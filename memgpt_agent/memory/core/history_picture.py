@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 from memgpt_agent.memory.core.history import Version
 
 MAX_DRAWN = 1_000
-"""So many versions are drawn at most, the newest."""
+"""The most versions that are drawn, the newest."""
 _WIDTH, _LEFT, _RIGHT, _TOP, _LANE, _FOOT = 1_000, 150, 24, 48, 76, 62
 _COLOURS = {"agent": "#1f6fb2", "user": "#6b7680", "sleeptime": "#7b4bb3", "import": "#2f8f5b"}
 _OTHER = "#c46a1b"

@@ -43,7 +43,7 @@ from memgpt_agent.memory.files.record import (
 from memgpt_agent.store.plain import Filter, find
 
 BATCH_PASSAGES = 128
-"""So many passages are embedded and stored at a time; an interrupt loses no more work than that."""
+"""How many passages are embedded and stored at a time; an interrupt loses no more work than that."""
 _SCAN = 500
 
 
@@ -102,12 +102,12 @@ class AttachedFiles:
         Args:
             files: what :func:`memgpt_agent.documents.find_files` found.
             tags: for the passages.
-            on_passages: told of each number of passages that was stored.
-            on_progress: told of each part that was read of a file, and of what was stored of it.
+            on_passages: called with each number of passages that was stored.
+            on_progress: called for each part of a file that was read, and for what was stored of it.
 
         Raises:
             DocumentError: a file that was named cannot be read or holds no text. Before anything is stored, those named are
-                tried; a file of a folder that cannot be read is passed over and told.
+                tried; an unreadable file in a folder is skipped and reported.
         """
         with DocumentReader() as reader:
             for file in files if len(files) > 1 else ():

@@ -100,7 +100,7 @@ class OpenFiles:
         """Return the open files as the model sees them, as they are now, within the room there is now.
 
         A file may have been loaded again, or the window be smaller than when it was opened: then those used last are shown
-        first, as far as there is room, and what is left out is told.
+        first, as far as there is room; says what is left out.
         """
         opened = self._opened(self._stored())
         shown: list[str] = []

@@ -12,7 +12,7 @@ from langgraph.store.base import BaseStore, PutOp
 from memgpt_agent.memory import namespaces
 
 PAGE_LINES = 200
-"""So many lines are kept in one item of the store."""
+"""How many lines one item of the store holds."""
 _SCAN = 500
 
 

@@ -191,7 +191,7 @@ class ConversationChanges:
 
 
 def _undigested(message: BaseMessage) -> BaseMessage:
-    """Return a message without the digests of what it said, by which an edit is told: they speak of what is erased.
+    """Return a message without the digests by which an edit is recognised: they reveal what is erased.
 
     It is noted that something was, so that a client with an old copy does not bring it back.
     """

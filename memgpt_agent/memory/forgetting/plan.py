@@ -120,7 +120,7 @@ class ForgetPlan:
         return self.counts()
 
     async def aerase(self, *, tell: Callable[[str], None] | None = None) -> Forgotten:
-        """The same as :meth:`erase` in an asyncio loop; ``tell`` is called in another thread."""
+        """Async form of :meth:`erase`; ``tell`` is called in another thread."""
         return await asyncio.to_thread(self.erase, tell=tell)
 
     def counts(self) -> dict[str, int]:

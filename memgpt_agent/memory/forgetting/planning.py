@@ -18,7 +18,7 @@ from memgpt_agent.memory.forgetting.words import Needles
 from memgpt_agent.memory.recall import RecallMemory
 
 _SEARCHED = 5
-"""So many hits of each tier are listed, unticked, where nothing holds the very words."""
+"""How many hits of each tier are listed, unticked, if nothing holds the exact words."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from memgpt_agent.memory.forgetting.stored_items import StoredItems, items_in, t
 from memgpt_agent.memory.forgetting.words import Needles
 
 _AGENTS_READ = 20
-"""So many agents of the same conversations are looked into."""
+"""How many agents of the same conversations are searched."""
 
 
 def holding_elsewhere(store: BaseStore, held: StoredItems, needles: Needles, threads: Sequence[str]) -> Iterator[str]:

@@ -27,7 +27,7 @@ MAX_CHILDREN = 64
 _DIGEST_CHARS = 2_000
 _PARTS = 1_000
 _ASKED_AT_ONCE = 50
-"""So many values a filter is given at once."""
+"""How many values one filter holds."""
 _DUE_LOOKED_AT = 200
 _WRITTEN_AT_ONCE = 2
 """Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait for ever."""

@@ -1,4 +1,4 @@
-"""Correcting facts: one that was told wrongly has held at no time, and the right one stands in its place."""
+"""Correcting facts: a wrong fact held at no time, and the right one takes its place."""
 
 from langgraph.store.base import BaseStore
 

@@ -295,14 +295,14 @@ def _about(ids: list[str]) -> Filter:
 
 
 def _same_period(known: Fact, wanted: Fact, *, given_from: bool) -> bool:
-    """Whether a fact that is told is a period that is known: they overlap, or it says when the open one ended."""
+    """Whether a new fact is a known period: they overlap, or it says when the open one ended."""
     if known.open and (not given_from or wanted.valid_from <= known.valid_from or not wanted.open):
         return True
     return known.valid_from <= wanted.valid_from < known.valid_until
 
 
 def _said_again(known: Fact, wanted: Fact, *, given_from: bool) -> Fact:
-    """What is known after it was told again: an end where there was none, an earlier beginning where one was given."""
+    """Merge a fact with a repetition of it: adds a missing end, and takes an earlier beginning."""
     begins = min(known.valid_from, wanted.valid_from) if given_from else known.valid_from
     ends = wanted.valid_until if known.open else known.valid_until
     causes = tuple(dict.fromkeys([*known.causes, *wanted.causes]))

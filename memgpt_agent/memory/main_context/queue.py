@@ -60,11 +60,11 @@ class Packing(Protocol):
     """The form in which the queue is put to the model."""
 
     def event(self, message: BaseMessage, *, time_zone: str, extra: dict[str, Any]) -> BaseMessage:
-        """Return an event as the model sees it, with what is told beside it."""
+        """Return an event as the model sees it, with its side notes."""
         ...
 
     def result(self, text: str, *, failed: bool, time: str, time_zone: str, extra: dict[str, Any]) -> str:
-        """Return the text of a tool's result as the model sees it, with what is told beside it."""
+        """Return the text of a tool's result as the model sees it, with its side notes."""
         ...
 
 
@@ -84,7 +84,7 @@ AS_EVENTS: Packing = _AsEvents()
 
 
 Beside = Callable[[BaseMessage], dict[str, Any]]
-"""Gives what the model is told beside an event or a result, by the names under which it is told."""
+"""Returns the side notes of an event or a result, by field name."""
 
 
 def results_of(messages: Sequence[AnyMessage]) -> dict[str, ToolMessage]:
@@ -97,7 +97,7 @@ def _without_artifact(result: ToolMessage) -> ToolMessage:
 
 
 def _is_apology(message: AnyMessage) -> bool:
-    """Whether it is what the user was told where the model had no answer: a weak model would take it for its own words, and say it again."""
+    """Whether it is the apology for a missing answer: a weak model would take it for its own words and repeat it."""
     return mark_of(message).get("fallback") == "system" and message.text == NO_ANSWER_REPLY
 
 
@@ -111,9 +111,9 @@ def seen_of(
     Args:
         message: the message.
         results: the results of the queue's calls, by :func:`results_of`.
-        time_zone: the zone in which times are told.
+        time_zone: the zone for times.
         cut: shortens what is too long.
-        beside: gives what is told with an event or a result.
+        beside: returns the side notes of an event or a result.
         packing: the form of events and results.
     """
     if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's

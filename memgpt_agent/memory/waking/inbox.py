@@ -13,7 +13,7 @@ from memgpt_agent.store.update import update
 MAX_HOPS = 4
 """A letter that answers a letter that answers a letter: so many, and no further."""
 _AT_ONCE = 100
-"""So many letters that wait are told in one turn; the others in the next."""
+"""The most waiting letters shown in one turn; the next turn shows the others."""
 _PAGE = 500
 _SORTED = "sorted"
 """The key of the note that every letter of before has been entered where it is looked for."""
@@ -59,7 +59,7 @@ class Inbox:
     """The letters to one agent. What a turn reads of them does not grow with the letters that ever came.
 
     The letter's own record says whether it was read, and in which turn; it is changed by compare-and-set alone, so that of
-    two turns exactly one reads it. What waits and what a turn was told stand apart, so that neither is looked for among all
+    two turns exactly one reads it. Waiting letters and those of a turn are indexed apart, so that neither is searched for among all
     letters. Both may hold too much after a crash, never too little: they are written before the record, cleared after it,
     and the record decides.
     """
@@ -89,9 +89,9 @@ class Inbox:
         return _oldest_first(letter for letter in entered if not _is_read(records.get(letter.id)))
 
     def read_for(self, turn: str) -> list[Letter]:
-        """Return the letters that a turn is told, oldest first, and note that they are read in it.
+        """Return the letters for a turn, oldest first, and mark them as read in it.
 
-        Those that wait, a hundred at most, and those that this turn was told before; not the letter that the turn itself
+        At most a hundred waiting letters, and those that this turn has read before; not the letter that the turn itself
         is about. Where nothing waits it is one round trip to the store.
         """
         entered, told = self._entered(turn)
@@ -116,14 +116,14 @@ class Inbox:
         self._store.batch([PutOp(self._waiting, key, None) for key in done])
 
     def of_turn(self, turn: str) -> list[Letter]:
-        """Return the letters that a turn was told beside its own event, oldest first."""
+        """Return the letters shown to a turn beside its own event, oldest first."""
         item = self._store.get(self._turns, turn)
         found = self._records(item.value["letters"]) if item else {}
         letters = (_letter(record.value) for record in found.values())
         return _oldest_first(letter for letter in letters if letter.turn == turn)
 
     def _entered(self, turn: str) -> tuple[list[Letter], bool]:
-        """Return what is entered as waiting, and whether this turn was told anything."""
+        """Return the waiting letters, and whether this turn has read any."""
         operations = [
             SearchOp(self._waiting, limit=_AT_ONCE),
             GetOp(self._turns, turn),

@@ -14,7 +14,7 @@ from memgpt_agent.store.update import update
 _KEY = "state"
 _SCAN = 2_000
 MAX_TRIES = 3
-"""A portion that was begun so often and never finished is passed over, so that one bad portion does not stop all others."""
+"""How often a portion may begin without finishing before it is skipped, so that a bad portion does not block the others."""
 _NONE: dict[str, Any] = {"until": "", "seen": [], "reading": None, "tries": 0}
 
 

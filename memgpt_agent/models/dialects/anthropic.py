@@ -39,7 +39,7 @@ class Anthropic(Dialect):
     """Results first in the user's next message, no text without words, thoughts with their signatures or not at all."""
 
     def reasons(self, model: BaseChatModel) -> Reasons:
-        """Claude thinks where it is told to."""
+        """Claude thinks if asked to."""
         if _thinking_of(model) not in {"", "disabled"}:
             return "on"
         known = profile_of(model).get("reasoning_output")
@@ -54,7 +54,7 @@ class Anthropic(Dialect):
             thinking = options["thinking"]["type"]
         thinks = thinking in {"enabled", "adaptive"}
         messages = each_answer(call.messages, _own if thinks else bare)
-        if thinking == "enabled":  # a call without its signed thought is refused: it is told in words
+        if thinking == "enabled":  # Anthropic refuses a call without its signed thought: put it in words
             messages = calls_in_words(messages, lambda m: not _begins_with_thought(m))
         messages = with_ids(without_empty(one_system(messages)), id_of_pattern(r"[a-zA-Z0-9_-]{1,64}"))
         messages = expressed(from_user_to_user(merged(messages)), _express)

@@ -113,7 +113,7 @@ def _of_openai(model: Any) -> Dialect:
 
 
 def _speaks_responses(model: Any) -> bool:
-    """Whether LangChain's client will use the Responses API: as it is told, else as it decides by itself."""
+    """Whether LangChain's client will use the Responses API: as configured, or as it decides by itself."""
     fields = cast(Mapping[str, Any], getattr(model, "__dict__", {}))
     chosen = fields.get("use_responses_api")
     if isinstance(chosen, bool):

@@ -39,7 +39,7 @@ class Gemini(Dialect):
     """Signatures stay with their calls, whatever ids these have; calls that others made are marked as such."""
 
     def reasons(self, model: BaseChatModel) -> Reasons:
-        """Gemini shows its thoughts where it is told to."""
+        """Gemini shows its thoughts if asked to."""
         if cast(dict[str, Any], model.__dict__).get("include_thoughts"):
             return "on"
         known = profile_of(model).get("reasoning_output")

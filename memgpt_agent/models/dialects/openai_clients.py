@@ -47,7 +47,7 @@ class _HearsRefusals(BaseChatOpenAI):
         return made
 
     def _note(self, message: AIMessage, delta: dict[str, Any]) -> None:
-        """Keep what was told beside the text."""
+        """Keep the refusal that came beside the text."""
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             message.additional_kwargs["refusal"] = delta["refusal"]
 
@@ -74,7 +74,7 @@ class CompatibleChat(HearingChat):
         return result
 
     def _note(self, message: AIMessage, delta: dict[str, Any]) -> None:
-        """Keep what was told of reasoning, and by which server: it goes back to that one only."""
+        """Keep the reasoning and its server: it goes back to that server only."""
         super()._note(message, delta)
         message.response_metadata["model_provider"] = f"openai@{address_of(self)}"
         thought = delta.get("reasoning_content") or delta.get("reasoning")

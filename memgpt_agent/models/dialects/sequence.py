@@ -111,7 +111,7 @@ def short_id(given: str) -> str:
 
 
 def one_system(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Return the messages with the system's first; a later one is told as an event by the user's side."""
+    """Return the messages with the system message first; later system messages become events on the user's side."""
     return [
         HumanMessage(text_of(m), id=m.id) if isinstance(m, SystemMessage) and place else m for place, m in enumerate(messages)
     ]

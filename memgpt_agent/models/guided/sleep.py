@@ -17,7 +17,7 @@ FINISH = "memory_finish_edits"
 SLEEP_TOOLS = frozenset({"memory_insert", "memory_replace", FINISH})
 """With these tools, and none to speak by, it is asleep."""
 PART = 8
-"""So many messages are read in one step, if they fit into MAX_PARTS steps."""
+"""How many messages one step reads, if they fit into MAX_PARTS steps."""
 MAX_PARTS = 12
 _LINE = re.compile(r"^\[(\d{4}-\d\d-\d\d)[^\]\n]*\] ([^:\n]+): ", re.MULTILINE)
 _RECORD = re.compile(r"<record>\n(.*?)(?:\n</record>|\Z)", re.DOTALL)

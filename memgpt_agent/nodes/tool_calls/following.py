@@ -102,7 +102,7 @@ def _reason(step: Step, done: Sequence[Done], messages: Sequence[Any]) -> Heartb
 
 
 def _still_owed(step: Step, done: Sequence[Done], turn: Turn) -> tuple[HeartbeatReason | None, list[Any], Turn]:
-    """Return why a turn that could end goes on, what the model is told of it, and the registers: a user waits, a rule wants a call."""
+    """Return why a turn that could end continues, the notice to the model, and the registers: a user waits, or a rule requires a call."""
     if turn["type"] == "user_message" and not turn["answered"] and not turn["reminded"]:
         turn = {**turn, "reminded": True}
         return "unanswered", [alert(UNANSWERED, step.session, turn, "unanswered")], turn
@@ -115,7 +115,7 @@ def _still_owed(step: Step, done: Sequence[Done], turn: Turn) -> tuple[Heartbeat
 
 
 def _farewell(step: Step, done: Sequence[Done], reason: HeartbeatReason | None) -> str:
-    """Return what a user who was not answered is told where the turn ends here, against the model's wish or not; else nothing."""
+    """Return the notice to an unanswered user if the turn ends here; else nothing."""
     failed = [(call, outcome) for call, outcome in done if outcome.failed]
     stuck = max((outcome.times_failed or times_failed(step, call) for call, outcome in failed), default=0)
     if stuck >= GIVE_UP_AFTER:

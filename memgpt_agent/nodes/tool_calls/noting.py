@@ -16,7 +16,7 @@ from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 HINT_AFTER_FAILURES = 3
-"""The model is told that it repeats itself when the same call has failed so often in a turn."""
+"""How often the same call may fail in a turn before the model gets a hint that it repeats itself."""
 
 
 def note(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Done:
@@ -56,7 +56,7 @@ def _remember(step: Step, done: Done) -> None:
 
 
 def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Outcome:
-    """Count how often this very call has failed in this turn; from the third time on the model is told so plainly."""
+    """Count how often this exact call has failed in this turn; from the third time on, the model gets a hint."""
     times = 1 + times_failed(step, call, done)
     hint = REPEATED.format(times=times) if times >= HINT_AFTER_FAILURES and not outcome.done_before else ""
     return replace(outcome, text=outcome.text + hint, times_failed=times)

@@ -69,7 +69,7 @@ class Outcome:
     done_before: bool = False
     """Whether it was carried out earlier: the process died since, or the step is replayed."""
     said: str = ""
-    """What the user is told by it: the text of a message that was sent."""
+    """What it says to the user: the text of a sent message."""
     beyond: Returned | None = None
     """What it returned beyond its text."""
     refused: str = ""

@@ -22,7 +22,7 @@ from memgpt_agent.store.plain import count, newest
 
 router = pages()
 PAGE = 25
-"""So many agents are shown at once."""
+"""How many agents are shown at once."""
 _SCAN = 500
 _COUNTED = (("messages", "recall"), ("passages", "archival"), ("facts", "facts"))
 

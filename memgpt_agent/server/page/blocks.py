@@ -16,7 +16,7 @@ from memgpt_agent.server.problems import HTTPProblem
 
 router = pages()
 PAGE = 30
-"""So many versions are shown at once."""
+"""How many versions are shown at once."""
 _NEAR_LINES = 3
 
 

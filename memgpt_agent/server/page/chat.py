@@ -22,7 +22,7 @@ from memgpt_agent.turns.sleeper import thread_of
 
 router = pages()
 THREADS = 40
-"""So many conversations are named at once, those begun last."""
+"""How many conversations are listed at once, the newest."""
 _WAIT_SECONDS = 20.0
 """So long a form that was sent without a script waits for the turn; then it shows what there is."""
 Waiting = dict[str, Any]

@@ -10,9 +10,9 @@ from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.store.plain import Filter, find, newest
 
 PAGE = 40
-"""So many messages are shown at once."""
+"""How many messages are shown at once."""
 _AFTER = 20
-"""So many are shown behind the one that was asked for."""
+"""How many messages are shown behind the requested one."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def list_passages(
 
 
 def _page(store: Any, namespace: tuple[str, ...], after: str | None, before: str | None, limit: int, *, descending: bool) -> list[Passage]:
-    """Return a page of passages by their time; those of a cursor's own time are told apart by their ids."""
+    """Return a page of passages by their time; ids order those of the same time."""
     total = count(store, namespace)
     found = [Passage(**_fields(item.value)) for item in newest(store, namespace, limit=total)] if total else []
     found.sort(key=lambda one: (one.time, one.id), reverse=descending)

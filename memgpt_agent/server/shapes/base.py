@@ -8,7 +8,7 @@ Data = dict[str, Any]
 
 
 class RequestBody(BaseModel):
-    """A request. Fields that are not known are passed over, as clients are older and newer than this server."""
+    """A request. Unknown fields are ignored, since clients may be older or newer than this server."""
 
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
