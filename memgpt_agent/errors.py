@@ -210,7 +210,7 @@ class NothingToDecide(MemGPTError, LookupError):
 
 
 class MissingEmbedding(UserWarning):
-    """A store's embedding cannot be had: it is searched by words only until it can; the message says what to do."""
+    """A store's embedding is unavailable, so searches use words only; the message says what to do."""
 
 
 class NotDurable(UserWarning):
