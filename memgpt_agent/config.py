@@ -16,7 +16,7 @@ MIN_CONTEXT_WINDOW_TOKENS = 4_096
 """Below this the system prompt, the tools and an answer leave no room for a conversation."""
 
 DEFAULT_PROMPT_TOKENS = 32_768
-"""The most that a new agent sends in one prompt where nobody chose a window: so a turn costs the same from the first day."""
+"""The most that a new agent sends in one prompt if nobody chose a window: so a turn costs the same from the first day."""
 
 Window = int | Literal["max"]
 """A context window in tokens, or all of the model's."""

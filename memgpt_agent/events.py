@@ -130,7 +130,7 @@ def utc_now() -> datetime:
 
 
 def mark_of(message: BaseMessage) -> Mark:
-    """Return the agent's note on a message; empty where it was never received."""
+    """Return the agent's note on a message; empty if it was never received."""
     mark: Mark = message.additional_kwargs.get(MARK) or {}  # pyright: ignore[reportUnknownMemberType]
     return mark
 
@@ -233,7 +233,7 @@ def put_to_model(message: BaseMessage, *, time_zone: str, extra: dict[str, Any] 
 
 
 def local_time(time: str, time_zone: str) -> str:
-    """Return an ISO 8601 time as a person reads it in ``time_zone``, with the weekday; the text itself if it is no time."""
+    """Return an ISO 8601 time as a person reads it in ``time_zone``, with the weekday; the text itself if it is not a time."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:

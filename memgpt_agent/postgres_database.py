@@ -119,7 +119,7 @@ class PostgresDatabase:
         return self.patient(once)
 
     def write(self, change: Callable[[Rows], T], *, snapshot: bool = False, durable: bool = True) -> T:
-        """Run a change in a transaction, anew where another writer's or a restart of the server forces it; return what it returns.
+        """Run a change in a transaction, again where another writer's or a restart of the server forces it; return what it returns.
 
         Args:
             change: everything that it reads and writes goes by its connection. Where the server went away while it committed, it may be
@@ -227,7 +227,7 @@ def split_url(url: str) -> tuple[str, str]:
     """Return what libpq takes of a URL, and the schema that its ``schema=`` names.
 
     Raises:
-        ConfigurationError: that is no name of a schema.
+        ConfigurationError: that is not a name of a schema.
     """
     parts = urlsplit(url)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -15,7 +15,7 @@ def private_folder(path: Path) -> None:
 
 
 def new_private_file(path: Path) -> None:
-    """Make an empty file for its owner alone, where there is none."""
+    """Make an empty file for its owner alone, if there is none."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 

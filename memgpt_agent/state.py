@@ -25,7 +25,7 @@ HeartbeatReason = Literal[
     "requested", "tool_failed", "memory_read", "unanswered", "unusable_answer", "context_too_long", "cut_off", "rule", "told",
 ]  # fmt: skip
 """Why the agent thinks on: it asked to, must correct itself, has read memory, owes an answer, gave none that can be used,
-its provider refused the prompt as too long, so that it is compiled anew, its reply was cut at its length limit, a rule asks for
+its provider refused the prompt as too long, so that it is compiled again, its reply was cut at its length limit, a rule asks for
 another call, or a tool told it something."""
 
 
@@ -99,7 +99,7 @@ class Summary(TypedDict):
     pages: NotRequired[int]
     """The number of the newest page that has left main context in this way, at least in part."""
     stale: NotRequired[bool]
-    """Whether it has to be made anew: a message that it drew on was corrected."""
+    """Whether it has to be made again: a message that it drew on was corrected."""
 
 
 class ModelFacts(TypedDict):
@@ -191,7 +191,7 @@ def _added(left: list[AnyMessage], fresh: list[BaseMessage]) -> list[AnyMessage]
 
 
 def _resent(known: AnyMessage, message: BaseMessage) -> BaseMessage | None:
-    """Return what takes the place of a message that the agent knows; ``None`` where that stands as it is."""
+    """Return what takes the place of a message that the agent knows; ``None`` if that stands as it is."""
     if isinstance(message, RemoveMessage):
         return message
     mark = mark_of(known)
@@ -293,7 +293,7 @@ class AgentState(TypedDict):
     model_facts: NotRequired[dict[str, ModelFacts]]
     """What was learned of each model that was used, by its name."""
     sent_memory: NotRequired[dict[str, SentMemory]]
-    """What of memory the system message shows, by agent of the conversation; compiled anew where an agent has none."""
+    """What of memory the system message shows, by agent of the conversation; compiled again where an agent has none."""
     core_memory: NotRequired[dict[str, str]]
     """A snapshot of the blocks as last compiled, for whoever looks; the truth is in the store."""
     prompt: NotRequired[Annotated[CompiledPrompt | None, UntrackedValue]]

@@ -30,7 +30,7 @@ def list_agents(settings: Settings | None = None, store: BaseStore | None = None
     """Return what the stored agents are made of, and each one's ``owner``, oldest first; where the settings name an owner, that one's.
 
     Args:
-        settings: where they are stored; the process's own if not given.
+        settings: where they are stored; the process's own if omitted.
         store: the same, if it is open already.
         undefined: return those as well, behind the others and with id and owner alone, of which there is memory and no definition: those that
             a server has made for its threads, users and assistants.
@@ -63,7 +63,7 @@ def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, 
     Args:
         agent_id: the agent, by its id.
         name: 1 to 200 characters in one line.
-        settings: where it is stored; the process's own if not given.
+        settings: where it is stored; the process's own if omitted.
         store: the store, where it is open already.
 
     Raises:
@@ -100,7 +100,7 @@ def assign_agent(agent_id: str, owner: str, settings: Settings | None = None) ->
     """Give an agent to an owner, whoever had it before; an empty name ends that. Only the admin may.
 
     Raises:
-        NotAllowed: the settings name an owner, who is no admin.
+        NotAllowed: the settings name an owner, who is not an admin.
     """
     settings = settings or Settings.load()
     if settings.owner:
@@ -134,7 +134,7 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
 
     Args:
         agent_id: the agent.
-        settings: where it is stored; the process's own if not given.
+        settings: where it is stored; the process's own if omitted.
         tell: called before each part of the work with what it is and about how long it takes.
 
     Raises:
@@ -164,9 +164,9 @@ def forget_thread(
 
     Args:
         thread_id: the conversation.
-        settings: where it is stored; the process's own if not given.
+        settings: where it is stored; the process's own if omitted.
         store: the same, if it is open already; the conversation's checkpoints are then somebody else's, and stay.
-        who: who acts: agents that they may not change remember it. Everybody's forget it, if none is given.
+        who: who acts: agents that they may not change remember it. Everybody's forget it, if omitted.
 
     Raises:
         ConversationBusy: a turn took too long.

@@ -61,7 +61,7 @@ class ScriptedModel(BaseChatModel):
     calls: list[list[BaseMessage]] = Field(default_factory=list[list[BaseMessage]])
     """The messages of every call, oldest first."""
     tools_offered: list[list[dict[str, Any]]] = Field(default_factory=list[list[dict[str, Any]]])
-    """The tool schemas (OpenAI form) of every call, oldest first; empty where none were bound."""
+    """The tool schemas (OpenAI form) of every call, oldest first; empty if none were bound."""
     profile: Any = None
     """What the model says of itself, such as ``{"max_input_tokens": 8192}``."""
     chunk_chars: int = 5

@@ -71,7 +71,7 @@ def sources_of(data: Data, name: str, agent_id: str | None, settings: Settings) 
     """Return the agents of an Agent File as documents of ours, each with what could not be carried over.
 
     Raises:
-        AgentFileError: the file is no Agent File, or damaged.
+        AgentFileError: the file is not an Agent File, or damaged.
     """
     agents = read_agents(data, name)
     sources: list[Source] = []

@@ -183,10 +183,10 @@ def _by_id(data: Data, part: str, name: str) -> dict[str, Data]:
 
 
 def objects(data: Mapping[str, Any], part: str, name: str) -> list[Data]:
-    """Return a list of objects of a file; nothing where it is missing.
+    """Return a list of objects of a file; nothing if it is missing.
 
     Raises:
-        AgentFileError: it is no list, or holds something else.
+        AgentFileError: it is not a list, or holds something else.
     """
     found: Any = data.get(part)
     if found is None:
@@ -220,7 +220,7 @@ def _field(part: Any, name: str) -> str:
 
 
 def unpacked(text: str) -> Data:
-    """Return the object that a message's text is, as such servers pack events and results; nothing where it is plain text."""
+    """Return the object that a message's text is, as such servers pack events and results; nothing if it is plain text."""
     if not re.match(r"\s*\{", text):
         return {}
     try:

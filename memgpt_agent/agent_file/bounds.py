@@ -92,12 +92,12 @@ def check_vector(vector: bytes, dims: int, place: str) -> None:
     """Refuse a vector that a search could not compare with others: every search of its tier would fail, or find it first.
 
     Raises:
-        AgentFileError: it has another length than the file says, holds what is no number, or is longer than a unit.
+        AgentFileError: it has another length than the file says, holds what is not a number, or is longer than a unit.
     """
     numbers = array("f", vector if len(vector) % 4 == 0 else b"")
     if len(numbers) != dims:
         raise damaged(place, f"a vector of {len(vector):,} bytes; {4 * dims:,} are what {dims:,} dimensions take")
-    if not sum(number * number for number in numbers) <= _MAX_SQUARE:  # also where one is no number
+    if not sum(number * number for number in numbers) <= _MAX_SQUARE:  # also where one is not a number
         raise damaged(place, "a vector that is not of unit length, or holds what is no number")
 
 
@@ -133,7 +133,7 @@ def _is_outer(found: tuple[Place, Any], name: str) -> bool:
         return True
     if isinstance(value, str) and len(value) > MAX_LONG_CHARS:
         raise damaged(_path(name, place), f"it has {len(value):,} characters; {MAX_LONG_CHARS:,} are the limit")
-    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:  # also where it is no number
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:  # also where it is not a number
         shown = f"{value:.6g}" if isinstance(value, float) else f"{str(value)[:30]} ..." if value.bit_length() > 100 else str(value)
         raise damaged(_path(name, place), f"the number {shown} is beyond {MAX_NUMBER:,}, so that not every program reads it alike")
     return False

@@ -34,7 +34,7 @@ _LEFT_BEHIND = {"agent_id", "turn_notes"}
 
 
 def read_conversation(graph: AgentGraph, thread_id: str) -> Conversation | None:
-    """Return the state of a thread; ``None`` where nothing was said in it.
+    """Return the state of a thread; ``None`` if nothing was said in it.
 
     Raises:
         AgentFileError: it stands at a step that cannot be taken up elsewhere.

@@ -57,7 +57,7 @@ def export_agent(
     Args:
         agent_id: which agent.
         target: a file, which is there whole or not at all, or an open text stream.
-        vectors: write the vectors too, so that an import need not embed anew; much longer.
+        vectors: write the vectors too, so that an import need not embed again; much longer.
         settings: where the store and the checkpoints are, if these are not given.
         store: where its memory lies.
         checkpointer: where its conversations lie.

@@ -62,7 +62,7 @@ def import_agents(
 
     Args:
         source: the file.
-        agent_id: the new agent's id; the file's own, if none is given. A file of several agents takes it as their prefix.
+        agent_id: the new agent's id; the file's own, if omitted. A file of several agents takes it as their prefix.
         settings: where the store and the checkpoints are, if these are not given.
         store: where its memory is to lie.
         checkpointer: where its conversations are to lie.
@@ -295,7 +295,7 @@ class _AgentWriter:
 
 
 def _of_groups(names: Sequence[str], done: Imported) -> set[str]:
-    """Return the tools of the groups that the agent had by name; a group that is not to be had here is noted."""
+    """Return the tools of the groups that the agent had by name; a group that is not available here is noted."""
     found: set[str] = set()
     for name in names:
         try:

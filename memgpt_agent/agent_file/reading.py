@@ -16,7 +16,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object that a file holds.
 
     Raises:
-        AgentFileError: it is no JSON object, not UTF-8, or longer than 1 GB.
+        AgentFileError: it is not JSON object, not UTF-8, or longer than 1 GB.
         FileNotFoundError: there is no such file.
     """
     if path.exists() and not path.is_file():

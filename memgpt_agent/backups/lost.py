@@ -38,7 +38,7 @@ def refuse_lost_memory(settings: Settings) -> None:
     """Refuse to make a new memory where one was lost.
 
     Raises:
-        StoreCorrupt: it was; the message names the file, and how to restore it or begin anew.
+        StoreCorrupt: it was; the message names the file, and how to restore it or start over.
     """
     if lost := lost_memory(settings):
         raise StoreCorrupt(

@@ -52,7 +52,7 @@ class Backup:
 
 
 def write(backup: Backup) -> None:
-    """Write the manifest; last of all, since a folder without one is no backup."""
+    """Write the manifest; last of all, since a folder without one is not a backup."""
     value = {"format": _FORMAT, "version": _VERSION, **{name: part for name, part in asdict(backup).items() if name != "folder"}}
     place = backup.folder / NAME
     place.touch(0o600, exist_ok=False)

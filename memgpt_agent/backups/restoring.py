@@ -29,7 +29,7 @@ class Restored:
     home: Path
     """Where."""
     moved_to: Path | None
-    """Where the data folder is that was there before; None where there was none."""
+    """Where the data folder is that was there before; None if there was none."""
 
 
 def verify_backup(folder: Path, tell: Tell = lambda _: None) -> Backup:
@@ -52,7 +52,7 @@ def restore(folder: Path, settings: Settings | None = None, *, replace: bool = F
 
     Args:
         folder: the backup.
-        settings: whose data folder; the process's own if not given.
+        settings: whose data folder; the process's own if omitted.
         replace: move a data folder that holds an agent aside. Without it, that is an error.
         tell: called with the name of each part of the work.
 

@@ -50,21 +50,21 @@ def backup(
     """Write a backup of the data folder into a new folder, while agents speak.
 
     All databases are copied as of one moment: what was acknowledged before is in it, nothing that came after. It waits for a moment in which
-    no turn is being taken; where there is none in time, the turns of that moment are named, and a restored home finishes them as after a
+    no turn is being taken; if there is none in time, the turns of that moment are named, and a restored home finishes them as after a
     crash. Then every copy is checked: SQLite's full check, the rows of every table, checksums. The folder is complete or not there.
 
     Args:
         destination: a folder that is not there yet; only its owner may read it.
-        settings: whose data folder; the process's own if not given.
+        settings: whose data folder; the process's own if omitted.
         turn_wait_seconds: how long to wait for a moment without a turn.
         tell: called with the name of each part of the work.
 
     Raises:
-        NotAllowed: the settings name an owner, who is no admin.
+        NotAllowed: the settings name an owner, who is not an admin.
         ConfigurationError: the memory is on a server, or the destination is there already or lies in the data folder.
         StoreError: there is no data folder, too little space, or a database that is damaged or was lost.
 
-    **Limits**: keys, model files and indexes that are made anew are not in it, and neither is an archive of your own. It is not encrypted.
+    **Limits**: keys, model files and indexes that are made again are not in it, and neither is an archive of your own. It is not encrypted.
     """
     settings = settings or Settings.load()
     if settings.owner:

@@ -48,7 +48,7 @@ class Checkpointer(BaseCheckpointSaver[Any]):
 
     @abstractmethod
     def close(self) -> None:
-        """Close it, once what is being written is written. Closing twice is no error."""
+        """Close it, once what is being written is written. Closing twice is not an error."""
 
     @abstractmethod
     def raise_fence(self, fence: Fence) -> None:
@@ -56,13 +56,13 @@ class Checkpointer(BaseCheckpointSaver[Any]):
 
     @abstractmethod
     def newest_id(self, thread_id: str) -> str:
-        """Return the id of a thread's newest checkpoint without reading it; empty where there is none, or where a step's writes wait on it."""
+        """Return the id of a thread's newest checkpoint without reading it; empty if there is none, or where a step's writes wait on it."""
 
     @abstractmethod
     def prune_turns(self, thread_id: str, *, keep: int) -> None:
         """Delete what is older than the newest `keep` turns of a thread: one can go back to before each of them.
 
-        A turn begins with a checkpoint that took in new input. One transaction, or none where nothing is to be deleted;
+        A turn begins with a checkpoint that took in new input. One transaction, or none if nothing is to be deleted;
         its cost depends on `keep` and on what is deleted, not on how long the thread has lived.
 
         Raises:

@@ -22,7 +22,7 @@ class Fence(Protocol):
         ...
 
     def confirm(self) -> None:
-        """Ask anew whether the right is still held, and raise where it is not."""
+        """Ask again whether the right is still held, and raise if it is not."""
         ...
 
 

@@ -99,7 +99,7 @@ class MessageTable:
     def split(
         self, checkpoint: Mapping[str, Any], serde: SerializerProtocol, there: frozenset[bytes] = frozenset(), *, trusted: bool = False
     ) -> Row | None:
-        """Return how a checkpoint is stored; ``None`` where no channel holds a list of messages.
+        """Return how a checkpoint is stored; ``None`` if no channel holds a list of messages.
 
         Args:
             checkpoint: as LangGraph gives it.
@@ -167,7 +167,7 @@ class MessageTable:
     def loaded(
         self, digests: Iterable[bytes], read: Mapping[bytes, tuple[str, bytes]], serde: SerializerProtocol, *, trusted: bool = False
     ) -> list[Any] | None:
-        """Return the messages of these digests; ``None`` where one is neither known nor among those ``read``.
+        """Return the messages of these digests; ``None`` if one is neither known nor among those ``read``.
 
         They are copies, unless the reader is ``trusted`` as :meth:`join` says.
         """

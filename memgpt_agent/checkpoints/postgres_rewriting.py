@@ -17,7 +17,7 @@ _Key = tuple[str, str, str]
 
 
 def rewrite(connection: Rows, thread_id: str, changes: Changes, serde: SerializerProtocol) -> tuple[int, dict[_Key, Any]]:
-    """Change the rows of every checkpoint of a thread; return how many were changed, and the values beside them that are to be stored anew.
+    """Change the rows of every checkpoint of a thread; return how many were changed, and the values beside them that are to be stored again.
 
     What several checkpoints share becomes what it is in the newest of them.
 

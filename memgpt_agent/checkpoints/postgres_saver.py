@@ -79,7 +79,7 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
 
     @override
     def close(self) -> None:
-        """Give the connections back. Closing twice is no error."""
+        """Give the connections back. Closing twice is not an error."""
         self._database.close()
 
     @override
@@ -122,7 +122,7 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
         self._write(fence.name, fence, lambda _: None)
 
     def newest_id(self, thread_id: str) -> str:
-        """Return the id of a thread's newest checkpoint without reading it; empty where there is none, or where a step's writes wait on it."""
+        """Return the id of a thread's newest checkpoint without reading it; empty if there is none, or where a step's writes wait on it."""
         rows = self._all(
             "SELECT checkpoint_id, EXISTS (SELECT 1 FROM checkpoint_writes w WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = ''"
             " AND w.checkpoint_id = c.checkpoint_id) AS waits FROM checkpoints c"

@@ -64,7 +64,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         self._rows = NewestRows()
 
     def close(self) -> None:
-        """Close the file, once what is being written is written. Closing twice is no error."""
+        """Close the file, once what is being written is written. Closing twice is not an error."""
         with self.lock:
             self.conn.close()
 
@@ -144,7 +144,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
             pass
 
     def newest_id(self, thread_id: str) -> str:
-        """Return the id of a thread's newest checkpoint without reading it; empty where there is none, or where a step's writes wait on it."""
+        """Return the id of a thread's newest checkpoint without reading it; empty if there is none, or where a step's writes wait on it."""
         with self.cursor(transaction=False) as cursor:
             row = cursor.execute(
                 "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1",
@@ -205,7 +205,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
     def prune_turns(self, thread_id: str, *, keep: int) -> None:
         """Delete what is older than the newest `keep` turns of a thread: one can go back to before each of them.
 
-        A turn begins with a checkpoint that took in new input. One transaction, or none where nothing is to be deleted;
+        A turn begins with a checkpoint that took in new input. One transaction, or none if nothing is to be deleted;
         its cost depends on `keep` and on what is deleted, not on how long the thread has lived.
 
         Raises:
@@ -289,7 +289,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
 
     @override
     def delete_thread(self, thread_id: str) -> None:
-        with self.cursor() as cursor:  # not the base's: a process killed behind it would leave the messages for ever
+        with self.cursor() as cursor:  # not the base's: a process killed behind it would leave the messages forever
             for table in ("checkpoints", "writes", "queue_messages", "fences"):
                 cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))  # noqa: S608  names of our own
 

@@ -34,7 +34,7 @@ def list_all(
     if not agents:
         terminal.out.print(plain("No agent yet. Start one: memgpt chat", "dim"))
         return
-    owned = any(agent["owner"] for agent in agents)  # nothing of owners is shown where there are none
+    owned = any(agent["owner"] for agent in agents)  # nothing of owners is shown if there are none
     named = any(agent.get("name") for agent in agents)
     table = grid("agent", *["name"] * named, *["owner"] * owned, "created", "model", "conversations", numbers=1)
     for agent in agents:

@@ -65,7 +65,7 @@ def arguments_from(text: str) -> dict[str, Any]:
     """Return a tool's arguments from JSON.
 
     Raises:
-        ConfigurationError: the text is no JSON object.
+        ConfigurationError: the text is not JSON object.
     """
     try:
         given: Any = json.loads(text)

@@ -20,7 +20,7 @@ def sleep(
 ) -> None:
     """Let an agent tidy up its memory: it reads what was said since it last slept, and revises its memory.
 
-    Ctrl-C wakes it; it goes on from there next time.
+    Ctrl-C wakes it; it continues from there next time.
     """
     terminal = terminal_of(context)
     with terminal.open_known(agent, **({"model": model} if model else {})) as opened:

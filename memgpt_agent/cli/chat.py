@@ -217,4 +217,4 @@ _DRAWN_SECONDS = 0.05
 
 
 class _Opened(Exception):
-    """The agent is there, or cannot be had, and that comes before the next line."""
+    """The agent is there, or is unavailable, and that comes before the next line."""

@@ -27,7 +27,7 @@ class Check:
     found: str
     """What is there."""
     advice: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """What to do about it; empty if nothing is to be done."""
 
 
 def all_checks(terminal: Terminal, *, ask: bool) -> Iterator[Check]:

@@ -30,7 +30,7 @@ def load(
     """Load documents into an agent's memory: files or whole folders.
 
     Kinds: text and source code in any encoding, Markdown, PDF, HTML, Word, PowerPoint, Excel, OpenDocument, EPUB, RTF, CSV,
-    e-mail, notebooks. A file is loaded again only where it changed. Stop it with Ctrl-C and give the same command to go on.
+    e-mail, notebooks. A file is loaded again only where it changed. Stop it with Ctrl-C and give the same command to continue.
     In a folder, hidden files and what .gitignore names are skipped; what cannot be read is skipped and reported.
     """
     from memgpt_agent.documents import Limits, find_files

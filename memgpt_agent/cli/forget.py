@@ -33,7 +33,7 @@ def forget(
     """Forget something: show it with all that was derived from it, and erase both from memory, conversations and files.
 
     Ticked is what holds the words, was written because of it, quotes it or says the same. What only comes near is listed and stays,
-    unless it is named by its id. There is no way back.
+    unless it is named by its id. This cannot be undone.
     """
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:

@@ -1,4 +1,4 @@
-"""`memgpt reindex`: all memories embedded anew, when the embedding has changed."""
+"""`memgpt reindex`: all memories embedded again, when the embedding has changed."""
 
 import time
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from memgpt_agent.config import Settings
 
 DEFAULT_AGENT = "default"
-"""The agent that is meant where none is named."""
+"""The agent that is meant if none is named."""
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"  # controls but tab and line feed; lone surrogates, which no terminal can print

@@ -37,7 +37,7 @@ class TurnView:
         self._spoken = ""
 
     def show(self, events: "Iterator[StreamEvent]") -> "AgentResponse":
-        """Show a turn and return what came of it.
+        """Show a turn and return the outcome.
 
         Raises:
             ModelError: something that is not this package's own error broke the turn (a provider's, a network's).

@@ -38,7 +38,7 @@ class Decoded(NamedTuple):
     text: str
     """What it says; line ends are line feeds."""
     note: str
-    """What a reader should know of the reading; empty where nothing was guessed."""
+    """What a reader should know of the reading; empty if nothing was guessed."""
 
 
 def decode(data: bytes, name: str) -> Decoded:
@@ -116,7 +116,7 @@ def _older(data: bytes, name: str) -> tuple[str, str]:
 
 
 def _telling(sample: bytes, encoding: str) -> str | None:
-    """Return the lines that tell encodings apart, as one reads them; None where it cannot read them."""
+    """Return the lines that tell encodings apart, as one reads them; None if it cannot read them."""
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         text = decoder.decode(sample)  # a character cut in two at the end is left out

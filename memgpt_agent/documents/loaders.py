@@ -160,7 +160,7 @@ _KINDS: Mapping[str, str] = {
 
 
 def kind_of(suffix: str) -> str:
-    """Return the key in `PARSERS` of what reads files of a suffix; empty where nothing does."""
+    """Return the key in `PARSERS` of what reads files of a suffix; empty if nothing does."""
     return _KINDS.get(suffix, "")
 
 

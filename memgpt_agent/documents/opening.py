@@ -23,7 +23,7 @@ _KINDS = (
 
 
 def what_else(mode: int) -> str:
-    """Return what a file's mode says it is, where that is no regular file; else an empty string."""
+    """Return what a file's mode says it is, where that is not a regular file; else an empty string."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "")
 
 
@@ -43,7 +43,7 @@ def read_bytes(path: Path, limits: Limits, *, follow_links: bool = True) -> byte
             Linux; elsewhere the end of the way is checked).
 
     Raises:
-        DocumentError: it is no regular file, is too large, cannot be read, or a link has taken its place.
+        DocumentError: it is not a regular file, is too large, cannot be read, or a link has taken its place.
     """
     try:
         with _opened(path, follow_links) as handle:

@@ -240,7 +240,7 @@ def cut(
 
 
 def _pieces(text: str, splitter: Any) -> Iterator[tuple[str, int]]:
-    """Yield a text's pieces with the places where they begin; a long text in blocks that end with a line, where there is one."""
+    """Yield a text's pieces with the places where they begin; a long text in blocks that end with a line, if there is one."""
     begin = 0
     while begin < len(text):
         end = len(text) if len(text) - begin <= _BLOCK_CHARS else (text.rfind("\n", begin, begin + _BLOCK_CHARS) + 1 or begin + _BLOCK_CHARS)

@@ -20,7 +20,7 @@ class DocumentSection:
     text: str
     """What it says."""
     page: int | None = None
-    """Counted from 1; None where the document has no pages."""
+    """Counted from 1; None if the document has no pages."""
     title: str | None = None
     """The document's title, where it has one."""
     lines: tuple[int, int] | None = None
@@ -137,7 +137,7 @@ class Counted(BufferedIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read at most so many bytes; all of them, in blocks, where none are named."""
+        """Read at most so many bytes; all of them, in blocks, if none are named."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(1 << 16), b""))
         data = self._stream.read(size)

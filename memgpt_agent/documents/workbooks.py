@@ -313,7 +313,7 @@ class _OpenSheets:
             self._said.append(text)
 
     def next_sheet(self, events: Iterator[None]) -> str | None:
-        """Read on to the next sheet, and return its name; None where there is none. Rows of the one before are passed over."""
+        """Read on to the next sheet, and return its name; None if there is none. Rows of the one before are skipped."""
         for kind, found in self._upcoming(events):
             if kind == "sheet":
                 name, self.style = found

@@ -17,7 +17,7 @@ def one_blas_thread() -> None:
     """Keep numpy's BLAS to one thread from now on, unless the environment chose a number (``OPENBLAS_NUM_THREADS`` and its like).
 
     Two BLAS threads wait for each other actively. On two cores that other programs used as well, a text of 189 characters took 91 ms
-    so, and 3.7 ms with one thread (idle: 3.0 and 4.2 ms). Giving the second thread back after each text wakes it anew: 92 instead of
+    so, and 3.7 ms with one thread (idle: 3.0 and 4.2 ms). Giving the second thread back after each text wakes it again: 92 instead of
     45 ms of processor time a turn.
 
     Limits:

@@ -42,7 +42,7 @@ def resolve_embedding(
         api_key: its key; else ``OPENAI_API_KEY``. A server of one's own may need none.
 
     Raises:
-        ConfigurationError: the name is unknown, or the object is no embedding.
+        ConfigurationError: the name is unknown, or the object is not an embedding.
         MissingCredential: OpenAI is meant and there is no key.
         MissingDependency: the provider's package is not installed.
 
@@ -66,7 +66,7 @@ def resolve_embedding(
 
 
 def missing_install(embedding: Embeddings) -> str | None:
-    """Return the command that installs what an embedding in process lacks; None where nothing is missing. Loads nothing."""
+    """Return the command that installs what an embedding in process lacks; None if nothing is missing. Loads nothing."""
     if isinstance(embedding, InProcessEmbeddings) and any(importlib.util.find_spec(module) is None for module in embedding.modules):
         return embedding.install
     return None

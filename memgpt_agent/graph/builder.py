@@ -71,17 +71,17 @@ def create_graph(
         store: Keeps core, recall and archival memory. Without one, memory lives in this process only.
         profile: What the agent is made of: the name of a profile, or one of your own.
         model: The chat model, or its name, where the run's context names none.
-        summarizer: The model that writes summaries; the chat model if none is given.
+        summarizer: The model that writes summaries; the chat model if omitted.
         tools: LangChain tools or plain typed functions that the agent has beside its own.
         rules: Rules on tool calls, beside the profile's.
         blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
-        archive: Makes another archival memory for an agent id; the store's if none is given.
+        archive: Makes another archival memory for an agent id; the store's if omitted.
         post: Brings letters to other agents; without one they read them when they wake next.
-        memory_scope: Whose memory a run on LangGraph's server uses where nobody names an agent: one for each ``user``, ``assistant`` or
+        memory_scope: Whose memory a run on LangGraph's server uses if nobody names an agent: one for each ``user``, ``assistant`` or
             ``thread``, or by the ``server``: the user where it authenticates its users, else the assistant. Without a server, the thread's.
-        owner: Who acts in its runs, where no server tells: they use that owner's agents and no others. Nobody in particular, if none is given.
+        owner: Who acts in its runs, where no server tells: they use that owner's agents and no others. Nobody in particular, if omitted.
         clock: Gives the time.
-        name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if none is given.
+        name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if omitted.
         state_schema: A ``TypedDict`` of more keys for the state, with their reducers, which tools read by ``InjectedState`` and write by
             ``Command(update=)``. Keys that the agent has itself stay as they are.
         response_format: The form of a result that each user's turn gives beside its reply, in the state's ``structured_response``: a pydantic

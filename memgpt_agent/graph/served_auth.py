@@ -31,7 +31,7 @@ def _credentials() -> Credentials:
 
 @auth.authenticate
 async def authenticate(headers: dict[bytes, bytes]) -> dict[str, Any]:
-    """Return who sends a request; 401 where nobody known does."""
+    """Return who sends a request; 401 if nobody known does."""
     sent = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
     who = await asyncio.to_thread(lambda: _credentials().identity(sent))
     if who is None:

@@ -19,7 +19,7 @@ _opened: list[BaseStore] = []
 
 
 def opened() -> BaseStore | None:
-    """Return the store of the server that runs in this process; ``None`` where none does."""
+    """Return the store of the server that runs in this process; ``None`` if none does."""
     return _opened[-1] if _opened else None
 
 

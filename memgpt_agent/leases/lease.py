@@ -18,7 +18,7 @@ from memgpt_agent.store.protocol import Guard
 LEASES: tuple[str, ...] = ("leases",)
 """The namespace of leases: who takes a turn in which conversation, one item each by thread."""
 LONGEST_TURN_SECONDS = 4 * 3600.0
-"""A lease is renewed for so long at most: a turn that never ends does not hold its conversation for ever."""
+"""A lease is renewed for so long at most: a turn that never ends does not hold its conversation forever."""
 _TRIES = 20
 
 Clock = Callable[[], float]
@@ -98,7 +98,7 @@ class Lease:
     def count_resumption(self, step: str) -> int:
         """Note that an unfinished step is about to be tried again; return how often that was noted, this time included.
 
-        The note outlives the process, so that a step that kills its process is not tried for ever.
+        The note outlives the process, so that a step that kills its process is not tried forever.
         """
 
         def counted(record: Record) -> Record | None:
@@ -169,7 +169,7 @@ class Lease:
         line = [other for other in cast(list[Record], record["waiting"]) if self._mine(other) or self._counts(other)]
         free = not (record["holder"] and self._counts(record["holder"]))
         if free and (not line or self._mine(line[0])):
-            # Where there is no number to raise (a new record, one of an older version), the clock gives one above all before.
+            # If there is no number to raise (a new record, one of an older version), the clock gives one above all before.
             number = record["number"] + 1 if "number" in record else int(self._clock() * 1_000)
             waiting = [other for other in line if not self._mine(other)]
             return {**record, "number": number, "holder": self._entry(), "waiting": waiting}

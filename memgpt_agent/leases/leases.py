@@ -74,7 +74,7 @@ class Leases:
     Args:
         store: where leases are kept.
         seconds: how long a lease holds that is not renewed.
-        clock: the time that all who use the store agree on; the store's own (``ClockedStore``) or the wall clock if not given.
+        clock: the time that all who use the store agree on; the store's own (``ClockedStore``) or the wall clock if omitted.
         steady: this machine's clock that nobody sets; ``clock`` where only that is given, as tests do.
     """
 

@@ -22,7 +22,7 @@ class ProcessName(TypedDict):
     pid: int
     """The process's number there."""
     started: str
-    """When it was started, in the kernel's own count; empty where that is not told."""
+    """When it was started, in the kernel's own count; empty if that is not told."""
 
 
 def this_process() -> ProcessName:

@@ -24,7 +24,7 @@ class Client:
     name: str = ""
     """What the program calls itself; anybody may write anything here."""
     who: Identity | None = None
-    """For whom it acts, by its token; ``None`` where no tokens are asked for."""
+    """For whom it acts, by its token; ``None`` if no tokens are asked for."""
 
 
 class ServedAgents:

@@ -42,13 +42,13 @@ class AgentMemory:
     count_tokens: Callable[[str], int] = _about
     """Counts a text's tokens; exactly, as the model's are, within a run."""
     post: Post | None = None
-    """Brings letters to other agents; ``None`` where they read them when they wake next."""
+    """Brings letters to other agents; ``None`` if they read them when they wake next."""
     in_background: bool = False
     """Whether nobody said what this run says: its messages are kept in a journal apart."""
     queue: QueueView | None = None
-    """The queue of the turn that is running; ``None`` where a tool is called outside of one."""
+    """The queue of the turn that is running; ``None`` if a tool is called outside of one."""
     who: Identity | None = None
-    """Who acts; ``None`` where no owners are configured. Whoever makes this has checked that they may use the agent."""
+    """Who acts; ``None`` if no owners are configured. Whoever makes this has checked that they may use the agent."""
 
     @property
     def walls(self) -> Walls:

@@ -103,7 +103,7 @@ class Corrections:
     """The corrections of one agent's messages.
 
     What is corrected is found and shown in its new words only: by searches, in the lines beside later messages, in the summaries
-    of every level, which are made anew. What it was stays here, unsearched, until it is erased.
+    of every level, which are made again. What it was stays here, unsearched, until it is erased.
 
     **Limits**: what the agent itself made of the words (blocks, passages, facts, replies) is not changed.
     """

@@ -33,7 +33,7 @@ def stamp(moment: datetime) -> str:
 
 
 def _moment(text: str | None, name: str, time_zone: str, *, whole_day: bool = False) -> datetime | None:
-    """Return the moment in UTC, of a day its beginning or (``whole_day``) its last microsecond; ``None`` where it bounds nothing."""
+    """Return the moment in UTC, of a day its beginning or (``whole_day``) its last microsecond; ``None`` if it bounds nothing."""
     if text is None or not text.strip():
         return None
     try:

@@ -48,7 +48,7 @@ class AgentDefinition:
     served: dict[str, Any] = field(default_factory=dict[str, Any])
     """What a client of the server gave it that changes nothing here: its name and description, for example."""
     name: str = ""
-    """What people call it, beside its id, which never changes; empty where it has no name of its own."""
+    """What people call it, beside its id, which never changes; empty if it has no name of its own."""
 
 
 def seeds(
@@ -71,7 +71,7 @@ def seeds(
 def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
     """Store a new agent's definition, or let it take the place of the one that is stored; return what is stored then.
 
-    What is stored keeps its day of making, its threads, the names of its model and its embedding where none is given, and what
+    What is stored keeps its day of making, its threads, the names of its model and its embedding if omitted, and what
     only :func:`change` changes: the tools taken from it, its own system prompt, what clients of the server gave it.
 
     Raises:
@@ -136,7 +136,7 @@ def existing(store: BaseStore, agent_id: str, who: Identity | None = None) -> Ag
     """Return the definition of an agent that there must be, and that ``who`` may change.
 
     Raises:
-        AgentNotFound: there is no such agent, or it is somebody else's; where nobody has an identity, the message names those there are.
+        AgentNotFound: there is no such agent, or it is somebody else's; if nobody has an identity, the message names those there are.
         NotAllowed: it may only be read.
     """
     check(store, who, agent_id)

@@ -99,7 +99,7 @@ def before_opening(
         store: the store that an agent is opened on.
         checkpointer: its checkpoints.
         agent_id: the agent.
-        home: the data folder, where both are the settings' own; ``None`` where they are others.
+        home: the data folder, where both are the settings' own; ``None`` if they are others.
 
     Raises:
         ConversationBusy: the agent itself is being erased: a new one of its name would find the old conversations.

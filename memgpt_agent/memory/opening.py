@@ -18,7 +18,7 @@ TIER_FIELDS = Fields(ordered="time", grouped="thread_id", counted="tags", listed
 def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> BaseMemoryStore:
     """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
 
-    Where no embedding is named, it is the one that made the store's vectors; a new store gets the default. One that cannot be had is done
+    Where no embedding is named, it is the one that made the store's vectors; a new store gets the default. One that is unavailable is done
     without, with a warning. Where nothing is to be searched or indexed (``searches=False``), no embedding is made and none has to fit the file.
 
     Raises:
@@ -36,9 +36,9 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
 
 
 def _embedding(settings: Settings) -> Embeddings | None:
-    """Return the embedding to open the store with where none is given: the settings' one, else the one that made its vectors, else the default.
+    """Return the embedding to open the store with if none is given: the settings' one, else the one that made its vectors, else the default.
 
-    None where the one that made its vectors cannot be had here: its package or its key is missing, or it is an object of a program's own.
+    None if the one that made its vectors is unavailable here: its package or its key is missing, or it is an object of a program's own.
     Nothing fails for that: the store is searched by words, what is written meanwhile waits for its vectors, and a warning says what to do.
     """
     known = _embedding_in(settings.store_url)
@@ -64,7 +64,7 @@ def _embedding(settings: Settings) -> Embeddings | None:
 
 
 def _embedding_in(url: str) -> str | None:
-    """Return the name of the embedding that made a store's vectors; None where there is no store or no vector."""
+    """Return the name of the embedding that made a store's vectors; None if there is no store or no vector."""
     try:
         with open_store(url, fields=TIER_FIELDS, create=False) as store:
             identity = store.embedding()

@@ -24,7 +24,7 @@ CONTEXT_LINES = 2
 CONTEXT_CHARS = 600
 """A message is filled up to so many characters with the lines before it: a long one explains itself (ADR 0050)."""
 PAUSE = timedelta(hours=6)
-"""What was said before a longer silence is not of the same talk: it is no context of what is said after it."""
+"""What was said before a longer silence is not of the same talk: it is not a context of what is said after it."""
 DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="user_id")
 """By which of a message's fields a search tells the likelier ones."""
 SECRET = "secret"  # noqa: S105  a key, not a secret
@@ -89,7 +89,7 @@ class Message:
     reply_id: str = ""
     """For a reply by a tool: the id under which it was streamed."""
     edited: str = ""
-    """When it was last corrected, ISO 8601, UTC; empty where it stands as it was said."""
+    """When it was last corrected, ISO 8601, UTC; empty if it stands as it was said."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class RecallMemory:
     def rewriting(self, changed: Mapping[str, Message | None]) -> list[PutOp]:
         """Return the writes that put changed messages in the place of those of their ids, ``None`` for those that go.
 
-        What was said up to two messages later is written anew as well: it is searched with the lines before it.
+        What was said up to two messages later is written again as well: it is searched with the lines before it.
         """
         known = self.get(list(changed))
         operations: dict[str, PutOp] = {i: PutOp(self._namespace, i, None) for i in known if changed[i] is None}
@@ -206,7 +206,7 @@ class RecallMemory:
         return around if any(m.id == message.id for m in around) else [*around[: len(before)], message]
 
     def of_turn(self, event_id: str) -> list[Message]:
-        """Return what was kept of the turn in which an event was handled, oldest first; nothing where none is known."""
+        """Return what was kept of the turn in which an event was handled, oldest first; nothing if none is known."""
         event = self.get([event_id]).get(event_id)
         items = newest(
             self._store, self._namespace, filter={"turn": event.turn if event else event_id}, limit=_TURN_MESSAGES
@@ -279,7 +279,7 @@ def lines_of_record(message: Message) -> list[str]:
 
 
 def is_pause(earlier: str, later: str) -> bool:
-    """Whether more than six hours lie between two times in ISO 8601; not where one of them is no time."""
+    """Whether more than six hours lie between two times in ISO 8601; not where one of them is not a time."""
     try:
         return datetime.fromisoformat(later) - datetime.fromisoformat(earlier) > PAUSE
     except (ValueError, TypeError):  # one with a zone and one without
@@ -287,7 +287,7 @@ def is_pause(earlier: str, later: str) -> bool:
 
 
 def spoken_day(time: str) -> str:
-    """Return the day of a time in ISO 8601 as one would name it, ``Monday 8 May 2023``; empty where it is no time.
+    """Return the day of a time in ISO 8601 as one would name it, ``Monday 8 May 2023``; empty if it is not a time.
 
     English whatever the locale: what is stored is searched in another process, under another locale.
     """

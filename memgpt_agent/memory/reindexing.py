@@ -1,4 +1,4 @@
-"""Embedding the configured store anew, when the embedding has changed."""
+"""Embedding the configured store again, when the embedding has changed."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from memgpt_agent.store import open_store
 def reindex_configured_store(
     settings: Settings, embedding: Embeddings | str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[str, int]:
-    """Embed all memories of these settings' store anew; return the embedding's name and how many documents it embedded.
+    """Embed all memories of these settings' store again; return the embedding's name and how many documents it embedded.
 
     It embeds by ``embedding``, else the settings' one, else the one that made the store's vectors: no store changes its embedding unasked.
 

@@ -282,7 +282,7 @@ class ImportItem:
 
 @dataclass(frozen=True)
 class RunItem:
-    """What a client of the server asked for and what came of it; its messages are those of the turn of the same id."""
+    """What a client of the server asked for and the outcome; its messages are those of the turn of the same id."""
 
     id: str
     thread_id: str

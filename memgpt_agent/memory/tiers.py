@@ -56,7 +56,7 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True)
 class TierFields:
-    """The names of the fields of a value that say when, where and through whom it came; empty where there is none."""
+    """The names of the fields of a value that say when, where and through whom it came; empty if there is none."""
 
     text: str = ""
     """What a person is shown first."""

@@ -24,7 +24,7 @@ class Upload:
     id: str
     """Made from its bytes: the same sent again has the same."""
     name: str
-    """Its file's name, as it came; empty where it had none."""
+    """Its file's name, as it came; empty if it had none."""
     mime: str
     """Its media type."""
     size_bytes: int

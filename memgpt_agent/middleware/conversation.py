@@ -31,7 +31,7 @@ _SUMMARIZED = "summarization"
 
 
 def own_mark(message: BaseMessage, agent: str) -> Mark:
-    """Return what this agent noted on a message; empty where it is new to it."""
+    """Return what this agent noted on a message; empty if it is new to it."""
     mark = mark_of(message)
     noted = (mark.get("also") or {}).get(agent)
     return cast(Mark, noted) if noted else mark if mark and mark.get("agent") == agent else Mark()
@@ -154,7 +154,7 @@ def update_of(state: Sequence[AnyMessage], conversation: MiddlewareConversation,
 def keep_result(
     session: Session, result: ToolMessage, arguments: dict[str, Any], key: str, turn: str, *, ordinal: int = 0, echo: bool = False
 ) -> None:
-    """Keep what came of a tool call in recall memory."""
+    """Keep the outcome of a tool call in recall memory."""
     record = Message(
         id=key, role="tool", text=clean(result.text), time=stamp(session.resources.clock()), thread_id=session.thread_id, turn=turn,
         ordinal=ordinal, tool=str(result.name or ""), arguments=clean(json.dumps(arguments, ensure_ascii=False, default=str)),

@@ -39,7 +39,7 @@ def memory_tools(
         agent_id: whose memory it is. A new agent gets the blocks ``persona`` and ``human``, empty.
         profile: which tools: ``memgpt``, ``memgpt_v2`` or one of your own.
         tools: groups of further tools by name, such as ``knowledge`` or ``tasks``.
-        time_zone: the zone in which days are meant; the agent's own if not given, else UTC.
+        time_zone: the zone in which days are meant; the agent's own if omitted, else UTC.
         clock: gives the time.
 
     Raises:

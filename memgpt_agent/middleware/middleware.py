@@ -70,18 +70,18 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
 
     Args:
         agent_id: whose memory: an id, or a function of the runtime that returns one. An agent that ``MemGPTAgent`` made is opened as
-            it is, and one that is made here can be opened by ``MemGPTAgent``. By the memory scope if not given: the thread's own.
-        store: where memory lives; the agent's own (``create_agent(store=...)``) if not given; without either, this process only.
+            it is, and one that is made here can be opened by ``MemGPTAgent``. By the memory scope if omitted: the thread's own.
+        store: where memory lives; the agent's own (``create_agent(store=...)``) if omitted; without either, this process only.
         persona: who the agent is, for a new agent.
         human: what is known of the user, for a new agent.
         core_memory: texts of a new agent's blocks by label.
         blocks: whole blocks of a new agent.
         profile: which memory tools: ``memgpt``, ``memgpt_v2`` or one of your own.
         tools: groups of further memory tools by name: ``knowledge``, ``tasks``, ``files``, ``summaries``.
-        context_window: the model's window in tokens, ``"max"`` for all of it; by the model's profile if not given.
+        context_window: the model's window in tokens, ``"max"`` for all of it; by the model's profile if omitted.
         user_id: who speaks, where a message has no ``name``.
         context: further fields of ``Context``, such as ``time_zone`` or ``page_faults``.
-        summarizer: the model, or its name, that writes summaries; the agent's if not given.
+        summarizer: the model, or its name, that writes summaries; the agent's if omitted.
         archival_store: another place for archival memory.
         instructions: a template, as in profiles, that tells the model about its memory.
         name: the middleware's name. deepagents replaces its own summarization by one that is called ``SummarizationMiddleware``.
@@ -91,7 +91,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         ConfigurationError: an argument cannot be used as given.
 
     **Limits**: the summary lives in the agent's state: where neither a checkpointer nor the parent graph keeps that, a long
-    conversation is summarised anew in each run. Pages (``page_out``, ``page_in``) are those of our own graph. A tool of the agent's own
+    conversation is summarised again in each run. Pages (``page_out``, ``page_in``) are those of our own graph. A tool of the agent's own
     is carried out as often as LangGraph does it.
 
     **Source**: MemGPT, arXiv 2310.08560, section 2.

@@ -17,7 +17,7 @@ class RequestSchemas:
         self._made: dict[tuple[int, ...], tuple[list[Any], list[dict[str, Any]]]] = {}
 
     def schemas(self, tools: Sequence[BaseTool | dict[str, Any]], response_format: Any) -> list[dict[str, Any]]:
-        """Return the schemas (OpenAI form) of the tools, and of the response format where there is one."""
+        """Return the schemas (OpenAI form) of the tools, and of the response format if there is one."""
         key = (*map(id, tools), id(response_format))
         if key not in self._made:
             if len(self._made) >= _KEPT:

@@ -84,7 +84,7 @@ class MadeCall:
         return self._marked(result)
 
     def note(self, result: Any) -> Any:
-        """Keep what came of the call in recall memory, and return it under the id by which recall knows it."""
+        """Keep the outcome of the call in recall memory, and return it under the id by which recall knows it."""
         if isinstance(result, ToolMessage):
             return self._kept(result)
         if isinstance(result, list):

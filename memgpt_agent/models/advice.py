@@ -33,7 +33,7 @@ _SAY = "Answer with one call of send_message whose message is the word ready."
 
 
 def provider_of(name: str, model: Any = None) -> Provider | None:
-    """Return the provider of a model by its whole name, else by its client; None where it is not known here."""
+    """Return the provider of a model by its whole name, else by its client; None if it is not known here."""
     provider, sign, _ = name.partition(":") if ":" in name else name.partition("/")
     if sign and (known := PROVIDERS.get(canonical(provider))):
         return known
@@ -45,7 +45,7 @@ def provider_of(name: str, model: Any = None) -> Provider | None:
 
 
 def advice(error: BaseException, name: str, model: Any = None) -> str:
-    """Return what a person can do about a model's failure, as a sentence; empty where nothing is known of it."""
+    """Return what a person can do about a model's failure, as a sentence; empty if nothing is known of it."""
     provider, status, text = provider_of(name, model), status_of(error), str(error)
     called = name_of(unwrapped(model)) or re.split(r"[:/]", name, maxsplit=1)[-1]
     where = f"memgpt models {provider.name}" if provider else "memgpt models"

@@ -129,7 +129,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def retry_after_seconds(error: BaseException) -> float | None:
-    """Return how long the provider asks to wait; ``None`` where it does not say.
+    """Return how long the provider asks to wait; ``None`` if it does not say.
 
     It is read from ``retry-after-ms``, ``Retry-After`` (seconds or a date), Google's ``RetryInfo``, and sentences such as
     "try again in 7.5s".
@@ -166,7 +166,7 @@ def _asked_in_headers(headers: Any) -> float | None:
 
 
 def too_long(error: BaseException) -> TooLong | None:
-    """Return what a refusal says of the context window; ``None`` where the error is another one.
+    """Return what a refusal says of the context window; ``None`` if the error is another one.
 
     A limit on tokens a minute counts only where this one request is beyond it: no wait would help.
 
@@ -276,7 +276,7 @@ def class_names(error: BaseException) -> set[str]:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status of a refusal; ``None`` where there is none, also where the answer had begun with 200."""
+    """Return the HTTP status of a refusal; ``None`` if there is none, also where the answer had begun with 200."""
     for holder in (error, getattr(error, "response", None), _error_body(error)):
         for name in ("status_code", "code", "status"):
             status: Any = cast(Mapping[str, Any], holder).get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)

@@ -42,7 +42,7 @@ class LlamaContext:
         self._check(path)
 
     def _check(self, path: Path) -> None:
-        """Ask what is known: sizes that were set, a text there and back, and how counting goes on."""
+        """Ask what is known: sizes that were set, a text there and back, and how counting continues."""
         call, known = self._call, self.tokenize("1 2 3 4 5 6 7 8")
         sizes = (call.llama_n_ctx(self._context) >= self.n_ctx, call.llama_n_batch(self._context) >= 1, self.vocab_size > 1)
         if not all(sizes) or b"".join(map(self.piece, known)).strip() != b"1 2 3 4 5 6 7 8":

@@ -125,7 +125,7 @@ def load_library() -> LlamaLibrary:
 
 
 def installed() -> str:
-    """Return name and version of the package whose llama.cpp would be loaded; empty where there is none. Loads nothing."""
+    """Return name and version of the package whose llama.cpp would be loaded; empty if there is none. Loads nothing."""
     for found in (_xllamacpp, _llama_cpp_python):
         try:
             return found()[0]

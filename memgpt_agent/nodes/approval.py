@@ -41,7 +41,7 @@ def ask(
     resumed with ``{"decisions": [{"type": "approve"}]}``, ``{"type": "edit", "edited_action": {"name": ..., "args": ...}}`` or ``{"type":
     "reject", "message": ...}``; the older answers of agent inboxes (``accept``, ``response``, ``ignore``) are understood as well.
 
-    To what is no decision the same is asked again, with what was wrong in the description. An error instead would be for good: LangGraph
+    To what is not a decision the same is asked again, with what was wrong in the description. An error instead would be for good: LangGraph
     keeps an answer with the step and gives it again, first, whatever the client resumes with next.
 
     Agent Chat UI begins with ``approve`` where that is offered, and sends it for a rejection whose reason was left empty:

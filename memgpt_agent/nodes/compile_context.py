@@ -23,7 +23,7 @@ from memgpt_agent.state import AgentState, Turn, merge_queue
 from memgpt_agent.tools.structured import STRUCTURED
 
 _CALM_SHARE = 0.75
-"""The agent may be warned anew once less than this share of the warning's own share is in use."""
+"""The agent may be warned again once less than this share of the warning's own share is in use."""
 
 
 def compile_context(
@@ -64,7 +64,7 @@ def _compiled(edits: QueueEdits, session: Session, others: Others, config: Runna
         state.get("memory_pressure_warned")
         and usage["total"] < usage["budget"] * session.context.memory_pressure_share * _CALM_SHARE
     ):
-        update["memory_pressure_warned"] = False  # pages were taken out: it can fill up anew
+        update["memory_pressure_warned"] = False  # pages were taken out: it can fill up again
     if usage["total"] > usage["budget"] and not choose_evicted(messages, lambda _: 1, 1):
         state, received, messages = _up_to_date(session, state, received, messages, blocks, turn, anew=True)
         prompt, usage = compile_prompt(session, state, messages, blocks, turn)

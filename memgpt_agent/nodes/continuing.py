@@ -34,7 +34,7 @@ def partial_of(turn: Turn, queue: Sequence[AnyMessage]) -> AIMessage | None:
 
 
 def spoken_in(text: str, calls: Sequence[ReadCall], growing: StreamingAnswer, *, going_on: bool) -> str | None:
-    """Return the part of a reply that an answer is; None where it is something else.
+    """Return the part of a reply that an answer is; None if it is something else.
 
     Plain text, or a ``send_message`` that is the only call: one that broke off, or a whole one that goes on with a reply.
     """

@@ -24,7 +24,7 @@ ACTOR = "client"
 """Who corrects through the state of the graph."""
 _DIGEST_CHARS = 1_000
 _SESSIONS = 64
-"""A summary is made anew of so many sessions of the conversation at most, the newest ones."""
+"""A summary is made again of so many sessions of the conversation at most, the newest ones."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class QueueEdits:
     update: dict[str, Any] = field(default_factory=dict[str, Any])
     """The updates to other registers."""
     edited_event: str = ""
-    """The id of the newest message of a person that was edited; empty where none was."""
+    """The id of the newest message of a person that was edited; empty if none was."""
     others_turn: bool = False
     """Whether the newest turn of the conversation is another agent's, so that where it stands is not known here."""
 
@@ -81,7 +81,7 @@ def corrections_of(session: Session) -> Corrections:
 
 
 def renew_summary(edits: QueueEdits, session: Session, config: RunnableConfig, drew: Sequence[SummaryNode]) -> None:
-    """Make the summary of the conversation anew if it drew on what was corrected, of what the hierarchy of summaries holds of it now."""
+    """Make the summary of the conversation again if it drew on what was corrected, of what the hierarchy of summaries holds of it now."""
     summary = edits.state.get("summary")
     if not summary or not (summary.get("stale") or any(span.thread_id == session.thread_id for span in drew)):
         return
@@ -95,7 +95,7 @@ def renew_summary(edits: QueueEdits, session: Session, config: RunnableConfig, d
 
 
 def stale_summary(values: Mapping[str, Any], tree: SummaryTree, drew: Sequence[SummaryNode], thread_id: str) -> dict[str, Any]:
-    """Return the update by which a conversation's summary holds nothing of what was corrected until the next turn makes it anew."""
+    """Return the update by which a conversation's summary holds nothing of what was corrected until the next turn makes it again."""
     summary = cast(Summary | None, values.get("summary"))
     if not summary or not any(span.thread_id == thread_id for span in drew):
         return {}

@@ -36,11 +36,11 @@ class Hooks:
 
     @classmethod
     def of(cls, given: Sequence[Any]) -> "Hooks | None":
-        """Return the hooks of a graph; ``None`` where there are none.
+        """Return the hooks of a graph; ``None`` if there are none.
 
         Raises:
             MissingDependency: ``langchain`` is not installed.
-            ConfigurationError: one is no middleware, or has a hook or a state that our graph has no place for.
+            ConfigurationError: one is not a middleware, or has a hook or a state that our graph has no place for.
         """
         if not given:
             return None

@@ -75,7 +75,7 @@ def squeeze(
 ) -> tuple[CompiledPrompt, dict[str, int]]:
     """Make the newest exchange fit where nothing is left to evict: shorter cuts, then without its oldest steps.
 
-    What rides with the steps that are left out is not shown: the state's memory is to be sent anew before.
+    What rides with the steps that are left out is not shown: the state's memory is to be sent again before.
 
     Raises:
         ContextTooSmall: even the bare event does not fit beside the system prompt, the blocks and the tools.

@@ -21,7 +21,7 @@ _FIRST_CUT, _SECOND_CUT = 2, 8
 """A refusal without figures leaves this part of what was sent; so the third call of a turn fits in an eighth of the window."""
 _NEARLY_FULL, _GROWTH, _BELOW_REFUSED = 0.7, 1.1, 0.9
 _FADING = 1.001
-"""A refusal that was wrong must not hold for ever: what it refused counts for a tenth more after some 95 answers."""
+"""A refusal that was wrong must not hold forever: what it refused counts for a tenth more after some 95 answers."""
 _MAX_MODELS = 8
 _MIN_WINDOW = 512
 

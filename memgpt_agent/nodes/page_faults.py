@@ -38,7 +38,7 @@ _ASKS = re.compile(
 def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_sight: Collection[str] = ()) -> SideNotes:
     """Return what rides with the event of a new turn: how much lies outside main context, and what of it the event refers to.
 
-    One search of each tier at most, and none where nothing lies outside, or where the event, in the mode ``auto``, asks
+    One search of each tier at most, and none if nothing lies outside, or where the event, in the mode ``auto``, asks
     for nothing. ``in_sight`` are the memories that ride with earlier events: none of them is offered again.
     """
     event = next((m for m in messages if m.id == turn["id"]), None)

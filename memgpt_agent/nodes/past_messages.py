@@ -1,4 +1,4 @@
-"""What lies in the past of a conversation: what was received before, what is asked anew, and branches that were given up."""
+"""What lies in the past of a conversation: what was received before, what is asked again, and branches that were given up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class SiftedInput:
     known: dict[str, Message]
     """What recall memory holds of it already, by id."""
     gone: list[Any]
-    """Removals from the queue: what was handled before, and the answer to what is asked anew."""
+    """Removals from the queue: what was handled before, and the answer to what is asked again."""
 
 
 def sift_input(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Session, config: RunnableConfig) -> SiftedInput:
     """Tell what is new from what was received before, and take in a person's messages that come again with other words.
 
-    Such a message is asked anew where the run brings nothing else: the answer that it had leaves the conversation, and it goes to
+    Such a message is asked again where the run brings nothing else: the answer that it had leaves the conversation, and it goes to
     the end. Else it is only corrected.
     """
     state = changed.state
@@ -66,7 +66,7 @@ def sift_input(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Sessi
 
 
 def _asked_anew(event: BaseMessage, state: AgentState, session: Session) -> tuple[BaseMessage, dict[str, Message], list[Any]]:
-    """Return a message as it is asked anew, what recall memory holds of it, and the removals of it and of its answer from the queue."""
+    """Return a message as it is asked again, what recall memory holds of it, and the removals of it and of its answer from the queue."""
     key, memory = str(event.id), session.memory
     answered = [m for m in memory.journal.of_turn(key) if m.id != key]
     corrections_of(session).remove([m.id for m in answered if m.turn == key], actor=ACTOR, how="replaced")

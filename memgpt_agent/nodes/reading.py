@@ -15,7 +15,7 @@ class ReadCall:
     name: str
     """The tool's name, as the model wrote it."""
     arguments: dict[str, Any]
-    """Its arguments; empty where they could not be read."""
+    """Its arguments; empty if they could not be read."""
     error: str = ""
     """Why they could not be read."""
 

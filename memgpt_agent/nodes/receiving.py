@@ -50,7 +50,7 @@ def receive(edits: QueueEdits, session: Session, others: Others, config: Runnabl
     the conversation, is taken out again. Calls that were left open get their results before what is new: the true one
     where they had been carried out, else that they were interrupted.
 
-    A run that brings nothing new but a person's edited message is asked that message anew.
+    A run that brings nothing new but a person's edited message is asked that message again.
     """
     false = _false_results(edits.state, session)
     if not false:
@@ -284,7 +284,7 @@ def alert(text: str, session: Session, turn: Turn, why: str) -> Any:
 
 
 def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
-    """Return the reply that ends a user's turn which the model left without one; none where the user has been answered."""
+    """Return the reply that ends a user's turn which the model left without one; none if the user has been answered."""
     if turn["type"] != "user_message" or turn["answered"]:
         return []
     mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"], fallback="system")

@@ -16,7 +16,7 @@ class Withdrawal(AIMessageChunk):
     """Takes back the pieces that came before it under its id; on the wire it is a ``remove`` message.
 
     A chunk and not LangChain's ``RemoveMessage``, since LangGraph Server adds up the messages of one id in ``messages`` mode,
-    and a chunk plus another kind of message raises there. What is added to it begins anew.
+    and a chunk plus another kind of message raises there. What is added to it starts over.
     """
 
     type: Literal["remove"] = "remove"  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]

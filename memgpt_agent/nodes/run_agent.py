@@ -35,7 +35,7 @@ def authenticates(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def identity_of(user: Any, permissions: Iterable[str] | None = None) -> Identity | None:
-    """Return the identity of a user whom LangGraph's server has authenticated; ``None`` where it has not.
+    """Return the identity of a user whom LangGraph's server has authenticated; ``None`` if it has not.
 
     Where none of our scopes is among the permissions it has the usual ones: another program authenticates, or a cron fires, of which the
     server keeps the user's name alone.

@@ -26,7 +26,7 @@ from memgpt_agent.state import AgentState, SentMemory, Summary, Turn
 SIDE_NOTES_SHARE = 0.2
 """New texts of memory that ride with messages may fill this share of the queue's room; then all is put where it belongs."""
 _LIMIT_CHANGED = 2.0
-"""The model's window has changed so much that older messages are cut anew."""
+"""The model's window has changed so much that older messages are cut again."""
 _MAX_AGENTS = 8
 _LAST = "last step"
 UNNAMED = ""
@@ -68,7 +68,7 @@ class _MemorySections:
 
 
 def sent_memory(state: AgentState, session: Session) -> SentMemory | None:
-    """Return what of memory stands in the system message of the session's agent; ``None`` where that is to be made."""
+    """Return what of memory stands in the system message of the session's agent; ``None`` if that is to be made."""
     known = state.get("sent_memory") or {}
     return known.get(session.agent) or known.get(UNNAMED)
 
@@ -176,7 +176,7 @@ def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
 
 
 def side_notes_of(message: AnyMessage, fold: int) -> SideNotes:
-    """Return what rides with a message behind the system message of this number; empty where nothing does."""
+    """Return what rides with a message behind the system message of this number; empty if nothing does."""
     notes = mark_of(message).get("rides")
     return notes if notes and notes.get("fold") == fold else SideNotes()
 

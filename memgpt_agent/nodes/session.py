@@ -102,7 +102,7 @@ class Resources:
     structured: Structured | None = None
     """The form in which a user's turn gives a result beside the reply."""
     store: BaseStore | None = None
-    """Where memory lives; ``None`` where the run or the parent graph gives the store."""
+    """Where memory lives; ``None`` if the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
     """Where memory lives if nobody gives a store: in this process only."""
     caches: Caches = field(default_factory=Caches)
@@ -227,7 +227,7 @@ def default_prompt_tokens(state: AgentState) -> int | None:
 
 
 def most_prompt_tokens(context: Context, state: AgentState) -> int | None:
-    """Return the most tokens that a prompt of this run may have; ``None`` where the window alone decides."""
+    """Return the most tokens that a prompt of this run may have; ``None`` if the window alone decides."""
     return context.prompt_tokens or (None if context.context_window_tokens else default_prompt_tokens(state))
 
 

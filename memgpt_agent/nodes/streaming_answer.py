@@ -131,7 +131,7 @@ def _block_chars(block: dict[str, Any]) -> int:
 def _begins_another(known: dict[str, Any], call_id: str, name: str, arguments: str) -> bool:
     """Whether a piece at the place of a call begins another one: servers give every parallel call the index 0.
 
-    Others say name and id again with every piece of one call, the id even anew: such a piece goes on where its arguments do.
+    Others say name and id again with every piece of one call, the id even again: such a piece continues where its arguments do.
     """
     so_far: str = known["args"].strip()
     anew = arguments.lstrip().startswith("{")

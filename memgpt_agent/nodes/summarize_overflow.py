@@ -38,7 +38,7 @@ def summarize_overflow(
 def make_room(session: Session, config: RunnableConfig, state: AgentState) -> dict[str, Any]:
     """Return the state's update by which the oldest exchanges leave: their removal, and the summary with them in it.
 
-    The system message is to be made anew with memory as it is then, and what rode with messages falls away: where that is enough,
+    The system message is to be made again with memory as it is then, and what rode with messages falls away: where that is enough,
     nothing leaves.
     """
     usage = state.get("context_usage", {})

@@ -248,7 +248,7 @@ class _CallReader:
         return flat if self._fits(name, flat) else None
 
     def _own(self, name: str) -> str:
-        """Return the tool's own name, which models write in other capitals and signs, and behind a namespace; empty where it is none."""
+        """Return the tool's own name, which models write in other capitals and signs, and behind a namespace; empty if it is none."""
         bare = name.strip()
         for given in (bare, re.sub(r":\d+\Z", "", bare).rpartition(".")[2]):
             if found := given if given in self._tools else self._by_letters.get(_letters(given), ""):

@@ -50,9 +50,9 @@ def elements(text: str, hidden: str, own: Callable[[str], str], alone: Callable[
 
     Args:
         text: what a model said.
-        hidden: the same with what is no call blanked.
-        own: returns our own name of a tool; empty where it is none.
-        alone: returns the arguments that a text alone is for a tool; None where it can be none.
+        hidden: the same with what is not a call blanked.
+        own: returns our own name of a tool; empty if it is none.
+        alone: returns the arguments that a text alone is for a tool; None if it can be none.
     """
     tried = at = 0
     for tag in _TAG.finditer(hidden):

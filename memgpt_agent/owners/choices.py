@@ -19,8 +19,8 @@ def check_model(who: Identity, named: Iterable[str], settings: Settings | None =
     Args:
         who: who acts; the admin may choose every model.
         named: the models' names.
-        settings: where the list is; the process's own if not given.
-        unset: what counts as the list where none is set.
+        settings: where the list is; the process's own if omitted.
+        unset: what counts as the list if none is set.
 
     Raises:
         NotAllowed: one is not on the list; the message says what is.

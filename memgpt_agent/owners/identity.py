@@ -79,7 +79,7 @@ def agent_id_for(user: str) -> str:
 
 
 def owner_by_form(agent_id: str) -> str:
-    """Return whose an id is by its form; empty where it is nobody's, or where a hash stands for the name."""
+    """Return whose an id is by its form; empty if it is nobody's, or where a hash stands for the name."""
     kind, _, rest = agent_id.partition(":")
     name = rest if kind == "user" else unquote_to_bytes(rest.partition("/")[0]).decode("utf-8", "surrogatepass") if kind == "owner" else ""
     return name if name.strip() and Identity(name).has(agent_id) else ""

@@ -42,7 +42,7 @@ class Ownership:
 
 
 def ownership(store: BaseStore, agent_id: str) -> Ownership | None:
-    """Return the record of an agent; ``None`` where none was ever written."""
+    """Return the record of an agent; ``None`` if none was ever written."""
     return _read(store.get(OWNERS, agent_id))
 
 
@@ -56,7 +56,7 @@ def right(store: BaseStore, who: Identity | None, agent_id: str) -> Right | None
 
 
 def owner_of(store: BaseStore, agent_id: str) -> str:
-    """Return the name of an agent's owner; empty where it has none, or only the owner could tell by a name that is hashed in the id."""
+    """Return the name of an agent's owner; empty if it has none, or only the owner could tell by a name that is hashed in the id."""
     known = ownership(store, agent_id)
     return known.owner if known and known.owner else owner_by_form(agent_id)
 

@@ -20,7 +20,7 @@ PREFIX = "memgpt_"
 """Begins every token, so that scanners of repositories know one."""
 _ID_CHARS = 8
 _MAX_CHARS = 200
-"""A longer text is no token and is not hashed."""
+"""A longer text is not a token and is not hashed."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Tokens:
         return self._known[token_id]
 
     def identity(self, token: str) -> Identity | None:
-        """Return for whom a token speaks; ``None`` where it is none of these, revoked or expired.
+        """Return for whom a token speaks; ``None`` if it is none of these, revoked or expired.
 
         What was sent is compared with a hash in constant time, also where no token of its id is there.
 

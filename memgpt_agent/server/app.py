@@ -42,7 +42,7 @@ def create_app(
     """Return the app that serves a data folder. Nothing is opened before it starts.
 
     Args:
-        settings: the data folder and the rest; the process's own if not given.
+        settings: the data folder and the rest; the process's own if omitted.
         model: the chat model of agents that name none.
         hosts: the names under which the server may be reached; on loopback those of this machine. Every name if there are none.
         origins: other origins whose pages may call.

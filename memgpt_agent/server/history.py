@@ -83,7 +83,7 @@ class History:
         return _fitting(found, limit, from_end=from_end)
 
     def _begun(self) -> str:
-        """Return since when the conversation runs: a client may have begun it anew."""
+        """Return since when the conversation runs: a client may have begun it again."""
         return str(self._agents.definition(self._agent_id).served.get("begun", {}).get(self._thread_id, ""))
 
     def _cut(self, found: list[Entry], low: str | None, high: str | None) -> list[Entry]:
@@ -106,7 +106,7 @@ class History:
         }  # fmt: skip
 
     def _time_of(self, cursor: str | None) -> str | None:
-        """Return the time of the message of an id; ``None`` where there is none, empty for the system message."""
+        """Return the time of the message of an id; ``None`` if there is none, empty for the system message."""
         if cursor is None:
             return None
         if cursor == self._system_id:

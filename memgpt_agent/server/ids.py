@@ -19,7 +19,7 @@ def packed(kind: str, *parts: str) -> str:
 
 
 def unpacked(kind: str, given: str) -> tuple[str, ...] | None:
-    """Return the texts that an id holds; ``None`` where it is no such id."""
+    """Return the texts that an id holds; ``None`` if it is no such id."""
     start = f"{kind}-~"
     if not given.startswith(start):
         return None
@@ -39,7 +39,7 @@ def agent_of_run(given: str) -> str:
     """Return the agent of a run.
 
     Raises:
-        HTTPProblem: it is no id of a run.
+        HTTPProblem: it is not an id of a run.
     """
     parts = unpacked("run", given)
     if parts is None or len(parts) != 2:

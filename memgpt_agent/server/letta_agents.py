@@ -207,7 +207,7 @@ def blocks_to_attach(agents: OpenAgents, definition: AgentDefinition, wanted: It
 
 
 def attach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
-    """Give an agent a block that is there; another agent's own block is shared by it. Having it already is no error."""
+    """Give an agent a block that is there; another agent's own block is shared by it. Having it already is not an error."""
     place = letta_blocks.place_of(agents, block_id)
     if place.shared is None:
         if place.agent_id == agent_id:

@@ -12,7 +12,7 @@ from memgpt_agent.tokens import resolve_token_counter
 
 
 def overview(agents: OpenAgents, agent_id: str, thread_id: str | None = None) -> dict[str, Any]:
-    """Return the context window of an agent: the sections of the last compiled context, or of the first where there was none yet."""
+    """Return the context window of an agent: the sections of the last compiled context, or of the first if there was none yet."""
     definition = agents.definition(agent_id)
     core = CoreMemory(agents.store, agent_id).blocks()
     system, profile = letta_agents.prompt_of(definition), agents.profile_of(definition)

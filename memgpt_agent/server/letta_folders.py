@@ -34,7 +34,7 @@ def every(agents: OpenAgents) -> list[dict[str, Any]]:
 
 
 def folder_at(agents: OpenAgents, folder_id: str) -> dict[str, Any] | None:
-    """Return a folder; ``None`` where it is not there any more."""
+    """Return a folder; ``None`` if it is not there any more."""
     found = agents.folder(folder_id)
     return letta_folder(agents, found) if found else None
 

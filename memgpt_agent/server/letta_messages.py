@@ -170,5 +170,5 @@ class LettaStream:
 
 
 def filtered(messages: Sequence[LettaMessage], types: Sequence[str] | None) -> list[LettaMessage]:
-    """Return the messages of these types; all where none is named."""
+    """Return the messages of these types; all if none is named."""
     return [one for one in messages if not types or one["message_type"] in types]

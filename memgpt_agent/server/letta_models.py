@@ -68,7 +68,7 @@ def llm_config(handle: str, window: int, settings: Mapping[str, Any] | None) -> 
 
 
 def model_settings(handle: str, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a model's settings: what a client gave over what clients expect where nobody chose."""
+    """Return a model's settings: what a client gave over what clients expect if nobody chose."""
     provider = (given or {}).get("provider_type") or provider_of(handle)
     if given is None and provider not in _WITH_SETTINGS:
         return None

@@ -191,7 +191,7 @@ def text_of(content: Any) -> str:
 
 
 def _answers(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """Return a client's answers to calls that wait, in any of the forms that clients have; ``None`` where it gives none."""
+    """Return a client's answers to calls that wait, in any of the forms that clients have; ``None`` if it gives none."""
     found: list[Mapping[str, Any]] = []
     for message in body.get("messages") or ():
         if message.get("type") == "approval" or ("approve" in message and "role" not in message):

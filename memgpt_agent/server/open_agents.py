@@ -176,7 +176,7 @@ class OpenAgents:
         return RecallMemory(self.store, agent_id)
 
     def state(self, thread_id: str) -> dict[str, Any]:
-        """Return the state of a conversation; empty where nothing was said in it."""
+        """Return the state of a conversation; empty if nothing was said in it."""
         graph = create_graph(checkpointer=self.checkpointer, store=self.store)
         return dict(graph.get_state({"configurable": {"thread_id": thread_id}}).values)
 
@@ -188,7 +188,7 @@ class OpenAgents:
 
         Args:
             agent_id: which one.
-            thread_id: which of its conversations; its own if none is given.
+            thread_id: which of its conversations; its own if omitted.
             client_tools: tools that the client of this request carries out itself.
             model: another model for this request.
             context: other choices for this request.
@@ -253,7 +253,7 @@ class OpenAgents:
         return kept
 
     def change(self, agent_id: str, changed: Callable[[AgentDefinition], AgentDefinition]) -> AgentDefinition:
-        """Change an agent's definition; the next request opens it anew.
+        """Change an agent's definition; the next request opens it again.
 
         Raises:
             HTTPProblem: as :meth:`definition`.
@@ -280,7 +280,7 @@ class OpenAgents:
         erasing.erase(self.store, self.checkpointer, agent_id, self.settings.turn_wait_seconds, lambda _: None)
 
     def reset(self, agent_id: str, thread_id: str) -> None:
-        """Let a conversation begin anew; what was said stays in recall memory.
+        """Let a conversation start over; what was said stays in recall memory.
 
         Raises:
             ConversationBusy: a turn is being taken, and was not over in time.

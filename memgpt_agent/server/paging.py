@@ -19,7 +19,7 @@ class Page(NamedTuple):
     limit: int | None = None
     """How many at most."""
     order: Order | None = None
-    """Oldest first or newest first; what the list has by itself where none is given."""
+    """Oldest first or newest first; what the list has by itself if omitted."""
 
 
 def _page(
@@ -42,7 +42,7 @@ def cut(items: Sequence[T], page: Page, key: Callable[[T], str], *, newest_first
         items: all of them, oldest first.
         page: what is asked for.
         key: gives an item's id.
-        newest_first: the order where none is asked for.
+        newest_first: the order if none is asked for.
         limit: how many where no number is asked for.
     """
     descending = page.order == "desc" if page.order else newest_first

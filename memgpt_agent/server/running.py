@@ -10,7 +10,7 @@ from memgpt_agent.server.listening import serve_app
 from memgpt_agent.server.open_agents import OpenAgents
 
 DEFAULT_PORT = 8283
-"""The port of Letta's server, which its clients take where none is named."""
+"""The port of Letta's server, which its clients take if none is named."""
 
 
 def run(

@@ -63,7 +63,7 @@ class Authentication:
             session_token: the token that whoever asks logged in with; of the page only, which looks at no header instead.
 
         Raises:
-            HTTPProblem: 401 where nobody known asks, 403 where they may not do it.
+            HTTPProblem: 401 if nobody known asks, 403 where they may not do it.
         """
         if not self.guarded:
             return Identity.of(self._settings.owner)

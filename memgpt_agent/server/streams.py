@@ -25,7 +25,7 @@ def data(event: Any) -> str:
 
 
 def response(live: LiveRun, body: Mapping[str, Any]) -> StreamingResponse:
-    """Return the answer that streams a run. The run goes on where the client leaves."""
+    """Return the answer that streams a run. The run continues where the client leaves."""
     tokens, assistant = bool(body.get("stream_tokens")), body.get("use_assistant_message") is not False
     messages = _messages(live, body.get("include_return_message_types"), tokens=tokens, assistant=assistant)
     source = _pinged(messages, live.item.id) if body.get("include_pings") else messages
@@ -70,7 +70,7 @@ async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, ass
 
 
 async def _pinged(messages: AsyncIterator[LettaMessage], run_id: str) -> AsyncIterator[LettaMessage]:
-    """Yield the messages, and a ping where none comes for a while."""
+    """Yield the messages, and a ping if none comes for a while."""
     iterator = aiter(messages)
     coming: asyncio.Future[LettaMessage] = asyncio.ensure_future(anext(iterator))
     try:

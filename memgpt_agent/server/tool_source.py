@@ -33,7 +33,7 @@ def schema_of(source: str, name: str | None = None) -> dict[str, Any]:
         name: which function; the last one if none is named.
 
     Raises:
-        ConfigurationError: it is no Python, or has no such function.
+        ConfigurationError: it is not Python, or has no such function.
     """
     try:
         tree = ast.parse(source)

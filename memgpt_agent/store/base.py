@@ -86,7 +86,7 @@ class Engine(Protocol):
         ...
 
     def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
-        """Embed everything anew, put the new vectors in force and use this embedder; see ``MemoryStore.reindex``."""
+        """Embed everything again, put the new vectors in force and use this embedder; see ``MemoryStore.reindex``."""
         ...
 
     def pending(self) -> int:
@@ -295,7 +295,7 @@ class BaseMemoryStore(BaseStore):
     # Upkeep
 
     def reindex(self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None) -> int:
-        """Embed everything anew and use the new vectors from then on; see ``MemoryStore.reindex``."""
+        """Embed everything again and use the new vectors from then on; see ``MemoryStore.reindex``."""
         embedder = make_embedder({"embed": embedding, "dims": dims}) or self._engine.embedder
         if embedder is None:
             raise ConfigurationError("The store has no embedding. Give one: store.reindex('minilm').")

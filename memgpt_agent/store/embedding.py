@@ -65,7 +65,7 @@ class Embedder:
 
 
 def make_embedder(index: IndexConfig | Mapping[str, Any] | None) -> Embedder | None:
-    """Return the embedder of an index configuration, or None where it names none (words only)."""
+    """Return the embedder of an index configuration, or None if it names none (words only)."""
     embed: Any = index.get("embed") if index else None
     if index is None or embed is None:
         return None

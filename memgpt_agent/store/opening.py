@@ -26,7 +26,7 @@ class StoreBackend(Protocol):
         fields: Fields | None,
         create: bool,
     ) -> BaseMemoryStore:
-        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet.
+        """Open the store of a URL; unless ``create``, raise StoreError if there is none yet.
 
         Raises:
             ConfigurationError: the URL names no store.
@@ -35,7 +35,7 @@ class StoreBackend(Protocol):
         ...
 
     def file(self, url: str) -> Path | None:
-        """Return the file in which the store of a URL is; None where it is in none of its own."""
+        """Return the file in which the store of a URL is; None if it is in none of its own."""
         ...
 
     def upgrade_due(self, url: str) -> tuple[int, int] | None:
@@ -77,7 +77,7 @@ def open_store(
         index: LangGraph's index settings; None is search by words only.
         ttl: LangGraph's TTL settings.
         fields: which fields of the values are kept ready; None for those that the store has, or a new one's usual ones.
-        create: make it where there is none.
+        create: make it if there is none.
 
     Raises:
         ConfigurationError: no store answers to this kind of URL.

@@ -38,7 +38,7 @@ class Outage:
         return time.monotonic() < self._asked_again_at
 
     def documents(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """Return a vector for each document; none where there is no embedding, or where it fails or pauses."""
+        """Return a vector for each document; none if there is no embedding, or where it fails or pauses."""
         if embedder and texts and not self.pauses:
             with self:
                 return embedder.documents(texts)
@@ -52,7 +52,7 @@ class Outage:
         return {}
 
     def queries(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """Return a vector for each query; none where there is no embedding, or where it fails or pauses."""
+        """Return a vector for each query; none if there is no embedding, or where it fails or pauses."""
         if embedder and texts and not self.pauses:
             with self:
                 return embedder.queries(texts)

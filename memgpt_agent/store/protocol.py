@@ -91,7 +91,7 @@ class Guard(NamedTuple):
     number: int
     """What its ``number`` must be."""
     refusal: str = ""
-    """The error of a refused write, if the guard is no lease."""
+    """The error of a refused write, if the guard is not a lease."""
 
     def refused(self) -> MemGPTError:
         """Return the error for a write that the guard refuses."""
@@ -139,7 +139,7 @@ class MemoryStore(Protocol):
     def finish_embedding(self, timeout_seconds: float = 30) -> bool:
         """Wait for the vectors of what :meth:`put_then_embed` has written; return whether they were tried within the timeout.
 
-        An embedding that fails is no error here: what it left is :meth:`pending`.
+        An embedding that fails is not an error here: what it left is :meth:`pending`.
         """
         ...
 
@@ -221,7 +221,7 @@ class MemoryStore(Protocol):
         The tags of an item are the distinct texts in the list ``tags`` of its value, indexed or not. The cost does not grow with
         the namespace, nor with its tags.
 
-        **Limits**: expired items count until they are swept; a text with a NUL or half an emoji in it is no tag.
+        **Limits**: expired items count until they are swept; a text with a NUL or half an emoji in it is not a tag.
         """
         ...
 
@@ -320,11 +320,11 @@ class MemoryStore(Protocol):
     # Upkeep
 
     def reindex(self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None) -> int:
-        """Embed everything anew and use the new vectors from then on; return how many documents were embedded.
+        """Embed everything again and use the new vectors from then on; return how many documents were embedded.
 
         Until the end the old vectors answer, here and in other processes, and what is written meanwhile is embedded as
         well. Then the new ones are put in force at once: a store that is open with another embedding raises
-        EmbeddingMismatch when it next needs a vector. Interrupted or killed, it loses a batch at most and goes on from there
+        EmbeddingMismatch when it next needs a vector. Interrupted or killed, it loses a batch at most and continues from there
         when it is called again with the same embedding.
 
         Args:

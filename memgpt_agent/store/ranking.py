@@ -30,7 +30,7 @@ ANSWERS = 0.2
 
 
 class RankedItem(NamedTuple):
-    """An item found by a ranked search; ``score`` is None where nothing ranks it."""
+    """An item found by a ranked search; ``score`` is None if nothing ranks it."""
 
     score: float | None
     namespace_id: int
@@ -66,7 +66,7 @@ def ranked(
 
     Args:
         by_words: (n,) BM25, 0 where no word of the query stands.
-        by_meaning: (n,) cosines, NaN where there is no vector.
+        by_meaning: (n,) cosines, NaN if there is no vector.
         allowed: (n,) what the filter lets through.
         over: the spread of both scores over all that the filter allows, where the arrays hold a part of it; a document
             without a vector counts with the mean cosine.
@@ -95,7 +95,7 @@ def with_neighbours(scores: Scores, sequences: NDArray[np.int32]) -> Scores:
     """Return the scores, raised where what stands around a hit fits as well.
 
     A hit's neighbours are the four hits of its own sequence before it and the four after it, as far as they were stored
-    within 32 places of it; what they say is the mean of the best three scores among them and it. What is no hit stays none.
+    within 32 places of it; what they say is the mean of the best three scores among them and it. What is not a hit stays none.
     20,000 hits took 9 ms on a busy machine.
 
     Args:
@@ -129,14 +129,14 @@ def in_dialogue(
     asks: NDArray[np.bool_],
     speaks: NDArray[np.bool_] | None,
 ) -> Scores:
-    """Return the scores of sayings as a conversation makes some likelier to be meant than others. What is no hit stays none.
+    """Return the scores of sayings as a conversation makes some likelier to be meant than others. What is not a hit stays none.
 
     Args:
         scores: (n,) as :func:`with_neighbours` gives them, in the order of storing.
         sequences: (n,) a number for each conversation.
         chars: (n,) how long each is, in characters; NaN where that is unknown, which counts as the mean.
         asks: (n,) whether it asks something.
-        speaks: (n,) whether the person said it whom the query names; None where it names nobody, or several.
+        speaks: (n,) whether the person said it whom the query names; None if it names nobody, or several.
     """
     hits = np.flatnonzero(scores > -np.inf)
     if not len(hits):

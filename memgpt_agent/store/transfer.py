@@ -56,7 +56,7 @@ def put_all(
 ) -> None:
     """Put items, and ``also`` after them, in one batch; see ``MemoryStore.put_items``.
 
-    **Limits**: a plain ``BaseStore`` embeds anew, without progress, and writes all or nothing only if its ``batch`` does.
+    **Limits**: a plain ``BaseStore`` embeds again, without progress, and writes all or nothing only if its ``batch`` does.
     """
     if isinstance(store, MemoryStore):
         store.put_items(items, also, vectors_by=vectors_by, progress=progress)

@@ -43,7 +43,7 @@ def update(
         store: where the item lies.
         namespace: its namespace.
         key: its key.
-        change: called anew for each attempt. It must not alter the value it is given. What it raises ends the update;
+        change: called again for each attempt. It must not alter the value it is given. What it raises ends the update;
             nothing is written then.
         index: what of the value is indexed, as in ``BaseStore.put``; nothing unless given.
         embed_later: whether the write waits for no vectors, where the store can do so.
@@ -71,7 +71,7 @@ def until_written(what: str, attempt: Callable[[], T | None]) -> T:
 
     Args:
         what: names what is being changed, for the error.
-        attempt: reads everything anew, writes with ``put_if``, and returns ``None`` if a write was refused.
+        attempt: reads everything again, writes with ``put_if``, and returns ``None`` if a write was refused.
 
     Raises:
         WriteConflict: 50 attempts returned ``None``.

@@ -17,11 +17,11 @@ _MAX_DEPTH = 40
 
 
 class NoLiteral(ValueError):
-    """What stands at a place is no value."""
+    """What stands at a place is not a value."""
 
 
 def value_at(text: str, start: int) -> tuple[Any, int]:
-    """Return the value that begins at a place, and where it ends; -1 where there is none.
+    """Return the value that begins at a place, and where it ends; -1 if there is none.
 
     JSON is read as JSON. Else keys may stand without quotes, texts between any quotes and with line breaks in them, and a comma
     may be missing its next value. Nothing is evaluated.

@@ -51,7 +51,7 @@ def terms_of(text: str) -> Terms:
 
 
 def looked_up(query: str, languages: Collection[str]) -> list[tuple[str, ...]]:
-    """Return the distinct words of a query, each with the terms that it is looked up by; function words only where there is nothing else.
+    """Return the distinct words of a query, each with the terms that it is looked up by; function words only if there is nothing else.
 
     Args:
         query: any text.

@@ -15,7 +15,7 @@ WINDOW_CHARS = 20_000
 
 
 class TiktokenCounter(FramedCounter):
-    """Count with a tiktoken encoding. What a text spells is text: ``<|endoftext|>`` is no control token here.
+    """Count with a tiktoken encoding. What a text spells is text: ``<|endoftext|>`` is not a control token here.
 
     Args:
         encoding: its name; ``o200k_base`` serves every OpenAI chat model since gpt-4o.
@@ -36,7 +36,7 @@ class TiktokenCounter(FramedCounter):
 
         Raises:
             ConfigurationError: there is no such encoding.
-            ModelError: its vocabulary cannot be had.
+            ModelError: its vocabulary is unavailable.
         """
         self._loaded()
 

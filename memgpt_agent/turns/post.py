@@ -47,7 +47,7 @@ class LocalPost:
         self._threads: list[threading.Thread] = []
 
     def deliver(self, letter: Letter, *, wait: bool) -> str | None:
-        """Let the recipient read a letter; return what it said, or ``None`` at once where nobody waits.
+        """Let the recipient read a letter; return what it said, or ``None`` at once if nobody waits.
 
         Raises:
             ToolError: no answer came in time, none was given, or the recipient failed.

@@ -66,7 +66,7 @@ class Sleeper:
     """One agent's sleep. ``turns`` takes turns of the graph ``sleeptime`` in the thread of :func:`thread_of`.
 
     A sleep in the background gives way: when somebody speaks it stops after the model call or tool that it is about,
-    and goes on from there next time. It takes the thread's lease, so that two processes do not sleep at once.
+    and continues from there next time. It takes the thread's lease, so that two processes do not sleep at once.
     """
 
     def __init__(self, turns: Turns, rule: SleepRule | None = None) -> None:
@@ -106,7 +106,7 @@ class Sleeper:
         return total
 
     def _portion(self) -> AgentResponse | None:
-        """Take one turn asleep; ``None`` where it was broken off."""
+        """Take one turn asleep; ``None`` if it was broken off."""
         with closing(self._turns.run(event_delivery(Event(type="heartbeat")))) as events:
             for event in events:
                 if event.response is not None:

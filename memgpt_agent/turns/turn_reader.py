@@ -69,11 +69,11 @@ class AgentResponse:
     evicted: bool = False
     """Whether messages left main context in this turn."""
     approval: Approval | None = None
-    """The call that waits for a decision; the turn goes on when it is decided."""
+    """The call that waits for a decision; the turn continues when it is decided."""
     interrupts: list[Question] = field(default_factory=list[Question])
-    """The questions that wait for a person's answer, an approval among them; the turn goes on when they are answered."""
+    """The questions that wait for a person's answer, an approval among them; the turn continues when they are answered."""
     structured: Any = None
-    """The result beside the message, where the agent has a ``response_format``; ``None`` where the turn was played before."""
+    """The result beside the message, where the agent has a ``response_format``; ``None`` if the turn was played before."""
     stopped: Literal["", "cut_off", "refused"] = ""
     """Why the message is not the whole answer: it reached the model's length limit, or the model or its provider refused."""
 
@@ -98,7 +98,7 @@ class StreamEvent:
     call_id: str = ""
     """The id of the call, for a call, its result, and one that waits for a decision."""
     response: AgentResponse | None = None
-    """At the end: what came of the turn."""
+    """At the end: the outcome of the turn."""
 
 
 MEMORY_TOOL_PREFIXES = ("core_memory_", "archival_memory_", "conversation_", "memory_", "recall", "task_", "reflect", "knowledge_")
@@ -163,7 +163,7 @@ class TurnReader:
         self._after = usage
 
     def response(self) -> AgentResponse:
-        """Return what came of the turn so far."""
+        """Return the response so far."""
         calls, used = list(self._calls.values()), since(self._before or {}, self._after)
         summed = total(list(used.values()))
         return AgentResponse(
@@ -254,7 +254,7 @@ class TurnReader:
 
 
 def approval_of(interrupts: Sequence[Any]) -> Approval | None:
-    """Return the call that waits for a decision, by LangGraph's interrupts; ``None`` where none of them is ours."""
+    """Return the call that waits for a decision, by LangGraph's interrupts; ``None`` if none of them is ours."""
     for interrupt in interrupts:
         asked: Any = interrupt.value
         if isinstance(asked, dict) and "action_requests" in asked and "call_id" in asked:
@@ -265,7 +265,7 @@ def approval_of(interrupts: Sequence[Any]) -> Approval | None:
 
 
 def response_of(records: Sequence[Message]) -> AgentResponse:
-    """Return what came of a turn by what recall memory keeps of it, oldest first."""
+    """Return the outcome of a turn by what recall memory keeps of it, oldest first."""
     spoken = [record for record in records if record.role == "assistant"]
     calls = [
         {

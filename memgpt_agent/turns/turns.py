@@ -153,7 +153,7 @@ class Turns:
 
         Args:
             changed: returns the update of the values that it is given; empty values where nothing was said yet.
-            thread_id: which conversation; this one if not given.
+            thread_id: which conversation; this one if omitted.
             ends: whether an unfinished turn is ended first.
 
         Raises:
@@ -200,7 +200,7 @@ class Turns:
             AgentNotFound: the agent was deleted, or taken from who acts, since it was opened.
         """
         known = definitions.existing(self.memory.store, self.memory.agent_id, self.memory.who)
-        if self.thread_id not in known.threads:  # the conversation was forgotten, and begins anew
+        if self.thread_id not in known.threads:  # the conversation was forgotten, and starts over
             definitions.save(self.memory.store, replace(known, threads=(self.thread_id,)))
         if lease.took_over and isinstance(self.saver, Checkpointer):
             self.saver.raise_fence(lease)
@@ -226,7 +226,7 @@ class Turns:
     def _finish(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
         """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision.
 
-        Returns what came of the event, including an earlier part of its turn; ``None`` where the reader saw all of it.
+        Returns what came of the event, including an earlier part of its turn; ``None`` if the reader saw all of it.
         """
         known = None
         if delivery.may_be_known and (resumed or not reader.began):

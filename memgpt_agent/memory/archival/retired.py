@@ -28,7 +28,7 @@ class Retired:
     reason: str
     """Why it was taken out."""
     replaced_by: str
-    """The id of the passage that says it now; empty where none does."""
+    """The id of the passage that says it now; empty if none does."""
     time: str
     """When it was taken out, ISO 8601, UTC."""
     cause: str

@@ -103,7 +103,7 @@ def _passage(document: Document) -> Passage:
 
 
 def archive_of(given: VectorStore | BaseStore | None, clock: Clock) -> Callable[[str], ArchivalMemory] | None:
-    """Return what makes the archival memory of an agent id in a store that was given for it; ``None`` where none was.
+    """Return what makes the archival memory of an agent id in a store that was given for it; ``None`` if none was.
 
     Raises:
         ConfigurationError: it is neither a LangChain ``VectorStore`` nor a LangGraph ``BaseStore``.

@@ -23,7 +23,7 @@ MAX_LABELS = 500
 """Labels that may ever be used by an agent: a deleted block keeps its place in the history."""
 _KEPT_CAUSES = 64
 """A block remembers this many of the causes of its last edits, so that an edit done again is recognised."""
-"""Times that an edit is tried anew because somebody else edited the block in between."""
+"""Times that an edit is tried again because somebody else edited the block in between."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StoredBlock:
 
 
 Make = Callable[[StoredBlock, int, Cause], Trail]
-"""Makes a block's next trail of what is stored, the revision of the write and its cause; raises where it cannot be."""
+"""Makes a block's next trail of what is stored, the revision of the write and its cause; raises if it cannot be."""
 
 
 class BlockStore:
@@ -74,7 +74,7 @@ class BlockStore:
 
     def read(self) -> list[StoredBlock]:
         """Return all blocks, the deleted ones too, in the order in which they were made: one round trip, two if some are shared."""
-        # not by created_at alone: InMemoryStore sets it anew at each write
+        # not by created_at alone: InMemoryStore sets it again at each write
         found = cast(list[Item], self._store.batch([SearchOp(self._namespace, limit=MAX_LABELS)])[0])
         return self._resolved(sorted(found, key=lambda item: (item.value["order"], item.created_at)))
 
@@ -117,7 +117,7 @@ class BlockStore:
     def create(
         self, block: Block, old: StoredBlock | None, cause: Cause, revision: int, order: int, *, keep_existing: bool
     ) -> None:
-        """Store one new block where none is, or one that was deleted.
+        """Store one new block if none is, or one that was deleted.
 
         Raises:
             BlockExists: there is one, unless it may be kept or was made by this very cause.

@@ -37,7 +37,7 @@ _SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "de
 
 
 class CoreMemory(Mapping[str, str]):
-    """The blocks of one agent, over a store; also a mapping of label to text, read anew at each look.
+    """The blocks of one agent, over a store; also a mapping of label to text, read again at each look.
 
     Every write is one compare-and-set: of two that edit a block at once, both edits stay. An edit whose cause was
     already applied changes nothing and returns the same block. Each version is kept, with who made it, when and why:
@@ -201,7 +201,7 @@ class CoreMemory(Mapping[str, str]):
     ) -> Block:  # fmt: skip
         """Change what a block says of itself, its limit, or whether the agent may edit it; ``None`` leaves a field as it is.
 
-        Of a shared block it changes for everybody who has it. It is no edit of the text: undo does not take it back.
+        Of a shared block it changes for everybody who has it. It is not an edit of the text: undo does not take it back.
 
         Raises:
             UnknownBlock: there is none with this label. CoreMemoryFull: its text is longer than the new limit.
@@ -315,7 +315,7 @@ class CoreMemory(Mapping[str, str]):
 
         Args:
             block_id: which one.
-            label: what it is called in this agent; as it was called where it was shared, if none is given.
+            label: what it is called in this agent; as it was called where it was shared, if omitted.
             read_only: whether this agent may only read it.
             cause: who does it.
 

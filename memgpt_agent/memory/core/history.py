@@ -70,7 +70,7 @@ class Version:
 
     @property
     def text(self) -> str | None:
-        """The block's text; ``None`` where it is not there."""
+        """The block's text; ``None`` if it is not there."""
         return None if self.deleted else self.value
 
     def as_value(self) -> dict[str, Any]:
@@ -147,9 +147,9 @@ class Difference:
     label: str
     """The block."""
     before: str | None
-    """Its text at the first point; ``None`` where it was not there."""
+    """Its text at the first point; ``None`` if it was not there."""
     after: str | None
-    """Its text at the second point; ``None`` where it was not there."""
+    """Its text at the second point; ``None`` if it was not there."""
 
     def __str__(self) -> str:
         """Return it in unified form."""
@@ -183,7 +183,7 @@ class BlockHistory:
         return PutOp(self._place(version), _key(version, version.version), value, index=False)
 
     def get(self, last: Version, versions: Sequence[int]) -> list[Version]:
-        """Return versions of the block of which ``last`` is one, those that there are, in the order asked for."""
+        """Return versions of the block of which ``last`` is one, those that exist, in the order asked for."""
         place = self._place(last)
         found = self._store.batch([GetOp(place, _key(last, number)) for number in versions]) if versions else []
         read = [Version.from_value(item.value) for item in cast(list[Item | None], found) if item is not None]

@@ -75,7 +75,7 @@ class SharedBlocks:
         """Return one shared block.
 
         Raises:
-            UnknownBlock: there is none of this id, or it is others'; where nobody has an identity, the message names those there are.
+            UnknownBlock: there is none of this id, or it is others'; if nobody has an identity, the message names those there are.
         """
         found = self._seen(block_id, _known(self._store, block_id, self._who))
         if found is None:
@@ -146,7 +146,7 @@ class SharedBlocks:
         return self.get(block_id)
 
     def delete(self, block_id: str) -> None:
-        """Delete a shared block that nobody has, with its history. There is no way back.
+        """Delete a shared block that nobody has, with its history. This cannot be undone.
 
         Raises:
             UnknownBlock: there is none of this id, or it is others'. BlockInUse: agents have it; the message names them.
@@ -164,7 +164,7 @@ class SharedBlocks:
         _forget(self._store, block_id)
 
     def _seen(self, block_id: str, value: Mapping[str, Any]) -> SharedBlock | None:
-        """Return a block with those of its holders that whoever acts may see; ``None`` where it is others'."""
+        """Return a block with those of its holders that whoever acts may see; ``None`` if it is others'."""
         holders = self._may_see(self._holders(block_id, value))
         if not holders and self._who is not None and not (self._who.is_admin or self._who.has(block_id)):
             return None
@@ -175,7 +175,7 @@ class SharedBlocks:
         return [one for one in holders if one.agent_id in seen]
 
     def _holders(self, block_id: str, value: Mapping[str, Any]) -> list[Attachment]:
-        """An agent that was deleted is still in the block's list; it has the block no more."""
+        """An agent that was deleted is still in the block's list; it no longer has the block."""
         listed = cast(Mapping[str, Mapping[str, Any]], value["attached"])
         reads = [GetOp(namespaces.of(agent, "core"), str(entry["label"])) for agent, entry in listed.items()]
         found = cast(list[Item | None], self._store.batch(reads)) if reads else []
@@ -278,7 +278,7 @@ class Sharing:
         return self._stand_aside(label, order, old, block_id, cause)
 
     def _stand_aside(self, label: str, order: int, old: StoredBlock | None, block_id: str, cause: Cause) -> bool:
-        """Let the agent's own block end, where there is one, and name the shared one in its place."""
+        """Let the agent's own block end, if there is one, and name the shared one in its place."""
         block = replace(old.block, value="") if old else Block(label)
         return self._blocks.write(block, self._next(label, old, None, cause), order, old, shared=block_id)
 

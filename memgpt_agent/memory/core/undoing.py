@@ -15,7 +15,7 @@ class Undoing:
         self._agent_id, self._blocks, self._history = agent_id, blocks, history
 
     def texts(self, point: Point | None, label: str | None) -> dict[str, str | None]:
-        """Return the text of each block at a point or now; ``None`` where it was not there."""
+        """Return the text of each block at a point or now; ``None`` if it was not there."""
         stored = self._blocks.named(label)
         if point is None:
             return {s.label: s.trail.last.text for s in stored}

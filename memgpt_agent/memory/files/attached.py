@@ -54,7 +54,7 @@ class FileLoad:
     record: FileRecord
     """The file as it is kept now."""
     state: Literal["new", "changed", "unchanged", "empty", "unreadable"]
-    """Whether it was stored, stored anew, left as it was, holds no text, or cannot be read."""
+    """Whether it was stored, stored again, left as it was, holds no text, or cannot be read."""
     reason: str = ""
     """Why it cannot be read."""
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ _SUFFIXES = {
 
 
 def kind_of_document(name: str, mime: str) -> str:
-    """Return the suffix by which a document is loaded; empty where it is none that can be read."""
+    """Return the suffix by which a document is loaded; empty if it is none that can be read."""
     mime = mime.partition(";")[0].strip().lower()
     if mime == "application/pdf":
         return ".pdf"  # its first bytes say so

@@ -55,7 +55,7 @@ class OpenFiles:
         self._room_tokens = room_tokens - count_tokens(_around([], MAX_OPEN))
 
     def views(self) -> list[FileView]:
-        """Return what is open. A file that was taken out is open no more."""
+        """Return what is open. A file that was taken out is no longer open."""
         return [view for view, _ in self._opened(self._stored())]
 
     def open(self, record: FileRecord, first: int = 1, last: int | None = None) -> tuple[FileView, list[FileView]]:

@@ -45,7 +45,7 @@ class Grep:
     files_read: int = 0
     """How many files were read to the end."""
     complete: bool = True
-    """Whether every file was read; False where the limit or the time ran out first."""
+    """Whether every file was read; False if the limit or the time ran out first."""
     why: str = ""
     """What ran out."""
 
@@ -66,7 +66,7 @@ def grep(
     between lines: a search may take up to about a second longer.
 
     Raises:
-        InvalidArguments: the pattern is no regular expression.
+        InvalidArguments: the pattern is not a regular expression.
     """
     compiled = _compiled(pattern)
     found, end = Grep(), time.monotonic() + seconds

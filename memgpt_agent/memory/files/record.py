@@ -27,7 +27,7 @@ class FileRecord:
     path: str
     """Where it was loaded from."""
     folder: str = ""
-    """The folder that was loaded and held it; empty where it was loaded by itself."""
+    """The folder that was loaded and held it; empty if it was loaded by itself."""
     sha256: str = ""
     """Of its bytes when it was loaded; empty while it is being loaded."""
     size_bytes: int = 0

@@ -37,11 +37,11 @@ class Forgetting:
     checkpointer: BaseCheckpointSaver[Any] | None
     """Where conversations live; ``None`` within a turn, where forgetting is only asked for."""
     home: Path | None = None
-    """The data folder, in which the history of the prompt lies; ``None`` where both are somebody else's."""
+    """The data folder, in which the history of the prompt lies; ``None`` if both are somebody else's."""
 
     @property
     def place(self) -> str:
-        """What names the place of the checkpoints, so that a note is not carried out beside others; empty where it is not known yet."""
+        """What names the place of the checkpoints, so that a note is not carried out beside others; empty if it is not known yet."""
         if self.checkpointer is None:
             return ""
         if self.home is not None:
@@ -104,7 +104,7 @@ class Forgetting:
 def rewrite_newest(saver: BaseCheckpointSaver[Any], thread_id: str, changes: ConversationChanges) -> None:
     """Put the changed newest state of a thread in the place of all its checkpoints, on a saver that can change none.
 
-    **Limits**: what was before it can no longer be gone back to; states of subgraphs begin anew.
+    **Limits**: what was before it can no longer be gone back to; states of subgraphs start over.
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
     found = saver.get_tuple(config)

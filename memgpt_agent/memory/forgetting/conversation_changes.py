@@ -79,10 +79,10 @@ class ConversationChanges:
             notes = cast(dict[str, Any], value)
             return {**notes, "memories": [text for text in notes.get("memories", []) if not self._holds(text)]}
         changed = self._anything(value)
-        return {} if name == "sent_memory" and changed != value else changed  # shown anew: erasing goes before what was sent
+        return {} if name == "sent_memory" and changed != value else changed  # shown again: erasing goes before what was sent
 
     def _summary(self, thread_id: str, summary: dict[str, Any], queue: Sequence[BaseMessage]) -> dict[str, Any]:
-        """Make the running summary anew of what remains, if it drew on a message that is erased or holds the words."""
+        """Make the running summary again of what remains, if it drew on a message that is erased or holds the words."""
         until, here = str(summary.get("until", "")), {m.id for m in queue}
         folded = [i for i, (thread, time) in self.note.said.items() if thread == thread_id and time <= until and i not in here]
         text = str(summary["text"])

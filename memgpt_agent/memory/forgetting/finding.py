@@ -262,6 +262,6 @@ def _nearest(words: set[str], roots: list[set[str]]) -> float:
 
 
 def _shared(text: str, words: set[str] | None) -> str:
-    """Return the sentences of a text that share a word with these: others may quote them; all of it where there are no words."""
+    """Return the sentences of a text that share a word with these: others may quote them; all of it if there are no words."""
     return text if words is None else "\n".join(part for part in sentences(text) if telling(part) & words)
 

@@ -80,7 +80,7 @@ def _as_json(value: Any) -> Any:
 
 
 def secret_of(store: BaseStore, agent_id: str) -> str:
-    """Return the secret by which an agent's forgotten journal keys are hashed; one is made where there is none."""
+    """Return the secret by which an agent's forgotten journal keys are hashed; one is made if there is none."""
     made = secrets.token_hex(32)
     after = update(store, namespaces.of(agent_id, "forgotten"), SECRET, lambda known: known or {"secret": made}).after
     return str(after.get("secret", ""))

@@ -56,7 +56,7 @@ class ForgetPlan:
     clock: Clock = utc_now
     """Gives the time."""
     replan: Callable[[Iterable[str]], "ForgetPlan"] | None = field(default=None, repr=False)
-    """Makes the plan anew for things that were named."""
+    """Makes the plan again for things that were named."""
 
     @property
     def ticked(self) -> tuple[ForgetCandidate, ...]:
@@ -94,7 +94,7 @@ class ForgetPlan:
         return replace(self, found=ordered(replace(one, ticked=one.ticked and one.id not in ids) for one in self.found))
 
     def erase(self, *, tell: Callable[[str], None] | None = None) -> Forgotten:
-        """Erase what is ticked: from memory, conversations and files. There is no way back.
+        """Erase what is ticked: from memory, conversations and files. This cannot be undone.
 
         It waits for turns that are being taken. A kill leaves a note by which the next opening of the agent finishes it.
 

@@ -1,4 +1,4 @@
-"""What a note of forgetting changes in the store: items deleted, texts shortened, what stands beside them made anew."""
+"""What a note of forgetting changes in the store: items deleted, texts shortened, what stands beside them made again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -135,7 +135,7 @@ class StoreChanges:
         return cast(Value, renamed(value))
 
     def _neighbours(self, held: StoredItems, gone: set[str]) -> Iterator[PutOp]:
-        """Store the messages anew that were indexed with an erased one as what was said before them."""
+        """Store the messages again that were indexed with an erased one as what was said before them."""
         threads: dict[str, list[Value]] = {}
         for value in held.tier("recall").values():
             threads.setdefault(str(value.get("thread_id", "")), []).append(value)

@@ -44,7 +44,7 @@ class StoredItems:
         return cls(agent_id, tiers)
 
     def tier(self, name: str) -> dict[str, Value]:
-        """Return the items of a tier by key; none where there is no such tier."""
+        """Return the items of a tier by key; none if there is no such tier."""
         return self.tiers.get(name, {})
 
     @cached_property
@@ -100,7 +100,7 @@ def texts_of(value: object) -> Iterator[str]:
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    """Return a call's arguments by name; nothing where the text is no JSON object."""
+    """Return a call's arguments by name; nothing if the text is not JSON object."""
     try:
         read: Any = json.loads(text)
     except ValueError:

@@ -14,7 +14,7 @@ WHOLE_WORD_CHARS = 6
 _QUOTED_WORDS = 8
 """A text that holds the first eight words of a longer sentence in a row quotes it: digests and excerpts cut what they quote."""
 _TELLING_WORDS = 2
-"""What has fewer telling words, such as ``Thank you!``, is no quotation wherever it is said again."""
+"""What has fewer telling words, such as ``Thank you!``, is not a quotation wherever it is said again."""
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/])|[bfnrt])')
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；])\s+|\n+")
 _WORD = re.compile(r"\w+")
@@ -115,7 +115,7 @@ class Needles:
 
 
 def without(text: str, needles: Needles) -> str:
-    """Return a text without the sentences, or else the lines, that hold what is to be forgotten; as it is where none does.
+    """Return a text without the sentences, or else the lines, that hold what is to be forgotten; as it is if none does.
 
     A whole text that holds it across its lines is left empty.
     """

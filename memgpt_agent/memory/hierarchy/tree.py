@@ -30,7 +30,7 @@ _ASKED_AT_ONCE = 50
 """How many values one filter holds."""
 _DUE_LOOKED_AT = 200
 _WRITTEN_AT_ONCE = 2
-"""Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait for ever."""
+"""Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait forever."""
 
 Write = Callable[[str, Sequence[str]], str]
 """Writes one summary of some texts, given what they are; empty text where it cannot."""
@@ -121,9 +121,9 @@ class SummaryTree:
             self._attach(parent, parent.parent, LEVELS[LEVELS.index(level) + 1])
 
     def rebuild(self, message_ids: Sequence[str], recall: RecallMemory) -> list[SummaryNode]:
-        """Make the summaries anew that drew on these messages, of what recall memory holds now; return the spans that were affected.
+        """Make the summaries again that drew on these messages, of what recall memory holds now; return the spans that were affected.
 
-        They hold the beginnings of what is beneath them until a model writes them anew. A summary with nothing beneath it goes.
+        They hold the beginnings of what is beneath them until a model writes them again. A summary with nothing beneath it goes.
         """
         affected = self.drew_on(message_ids)
         for span in affected:
@@ -146,7 +146,7 @@ class SummaryTree:
         return list(spans.values())
 
     def _remake(self, node_id: str) -> None:
-        """Make a summary and those above it anew of what is beneath them."""
+        """Make a summary and those above it again of what is beneath them."""
         while node_id:
             known = self.get([node_id]).get(node_id)
             if known is None:
@@ -186,7 +186,7 @@ class SummaryTree:
         **Limits**: the first 200 that are due are looked at.
         """
         for done in range(limit):
-            node = next(iter(self._due()), None)  # asked anew: what is above has changed with what was written
+            node = next(iter(self._due()), None)  # asked again: what is above has changed with what was written
             if node is None:
                 return done
             text = write(_named(node), [child.text for child in self.get(node.children).values()]).strip()

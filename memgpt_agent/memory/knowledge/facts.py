@@ -36,7 +36,7 @@ class Fact:
     slot: str
     """The relation in the form in which different ways of saying it are equal."""
     valid_from: str
-    """From when it holds, ISO 8601, UTC; the time of insertion where nobody said."""
+    """From when it holds, ISO 8601, UTC; the time of insertion if nobody said."""
     valid_until: str = FOREVER
     """Until when it holds, itself excluded; :data:`FOREVER` while it does."""
     time: str = ""

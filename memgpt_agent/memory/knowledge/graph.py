@@ -24,7 +24,7 @@ _PER_HOP = 1_000
 """Facts that are looked at for one hop."""
 _ENTITIES_PER_HOP = 32
 _PERIODS = 1_000
-"""One fact may begin anew this many times."""
+"""One fact may start over this many times."""
 _KEPT_CAUSES = 16
 
 
@@ -202,7 +202,7 @@ class KnowledgeGraph:
         Args:
             query: an entity's name, or any words.
             hops: how far to go from the entities: 1 for their own facts, 2 for those of their neighbours, 3 at most.
-            as_of: the moment at which the facts must have held; now, if none is given.
+            as_of: the moment at which the facts must have held; now, if omitted.
             past: also facts that no longer hold.
             limit: how many facts, 200 at most.
         """

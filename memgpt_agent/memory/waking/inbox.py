@@ -47,7 +47,7 @@ class Post(Protocol):
     """Brings letters to agents that do not run, and their answers back."""
 
     def deliver(self, letter: Letter, *, wait: bool) -> str | None:
-        """Let the recipient read a letter; return what it said, or ``None`` at once where nobody waits for that.
+        """Let the recipient read a letter; return what it said, or ``None`` at once if nobody waits for that.
 
         Raises:
             ToolError: it could not be delivered, or no answer came in time; the message is for the sender's model.
@@ -107,7 +107,7 @@ class Inbox:
         records = self._records(letter.id for letter in letters)
         done: list[str] = []
         for letter in letters:
-            item = records.get(letter.id)  # none where its sender was cut off between the two writes
+            item = records.get(letter.id)  # none if its sender was cut off between the two writes
             read = _value(replace(letter, handled=True, turn=turn))
             if _is_read(item) or put_if(
                 self._store, self._namespace, letter.id, read, expected=item.value if item else None, index=False

@@ -53,7 +53,7 @@ class Rhythm:
     ) -> "Rhythm":
         """Return the rhythm of spans such as ``'10m'`` or ``'1h 30m'`` and quiet hours such as ``'22:00-07:00'``.
 
-        ``longest`` is twelve times ``every`` if not given.
+        ``longest`` is twelve times ``every`` if omitted.
 
         Raises:
             ConfigurationError: a span, the hours, the jitter or the budget cannot be; the message says what can.
@@ -103,7 +103,7 @@ class Pulse:
         return PulseState(**item.value) if item else PulseState()
 
     def due(self) -> datetime:
-        """Return when the next heartbeat is due; where none was planned, plan one a whole interval from now.
+        """Return when the next heartbeat is due; if none was planned, plan one a whole interval from now.
 
         A beat that was missed, because nobody ran, is due at once, and once only.
         """

@@ -21,7 +21,7 @@ PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 PDF = "application/pdf"
 
 Express = Callable[["MediaPart"], "dict[str, Any] | None"]
-"""Puts an attachment into a provider's form; None where its model cannot take it."""
+"""Puts an attachment into a provider's form; None if its model cannot take it."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class MediaPart:
 
     @property
     def data_url(self) -> str:
-        """The content as a data URL, else where it is."""
+        """The content as a data URL, else if it is."""
         return f"data:{self.mime};base64,{self.data}" if self.data else self.url
 
     def content(self) -> bytes:
-        """Return the content as bytes; empty where it was not sent along."""
+        """Return the content as bytes; empty if it was not sent along."""
         return base64.b64decode(self.data) if self.data else self.text.encode()
 
 
@@ -102,7 +102,7 @@ def _attachment(kind: str, fields: Mapping[str, Any]) -> MediaPart:
 
 
 def standard(data: str) -> str:
-    """Return base64 in its standard form, whatever line breaks, URL alphabet or missing padding; empty where it is none."""
+    """Return base64 in its standard form, whatever line breaks, URL alphabet or missing padding; empty if it is none."""
     packed = re.sub(r"\s+", "", data).replace("-", "+").replace("_", "/").rstrip("=")
     packed += "=" * (-len(packed) % 4)
     try:

@@ -32,7 +32,7 @@ _KINDS = (
 
 
 def unwrapped(model: Any) -> Any:
-    """Return the chat model inside of bindings, retries and fallbacks, the first one of these; what is no model comes back as it is."""
+    """Return the chat model inside of bindings, retries and fallbacks, the first one of these; what is not a model comes back as it is."""
     for _ in range(_MAX_WRAPPERS):
         if isinstance(model, RunnableBinding):
             model = cast(Any, model).bound
@@ -73,7 +73,7 @@ def is_model(given: Any) -> bool:
 
 
 def dialect_of(model: Any) -> Dialect:
-    """Return the dialect of a chat model; the plain one where nobody knows it."""
+    """Return the dialect of a chat model; the plain one if nobody knows it."""
     model = unwrapped(model)
     found = _by_class(model)
     if found is None:

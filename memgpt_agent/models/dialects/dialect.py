@@ -43,7 +43,7 @@ class Wanted:
     native: bool = False
     """Whether the model is to reason natively."""
     window_tokens: int = 0
-    """The context window in which the agent lives; 0 where it is not known."""
+    """The context window in which the agent lives; 0 if it is not known."""
     conversation: str = ""
     """Names the conversation that the call goes on with, so that its beginning is looked for in a cache; empty for a single question."""
 
@@ -70,7 +70,7 @@ def _unmarked(message: AIMessage) -> AIMessage:
 
 
 def profile_of(model: Any) -> Mapping[str, Any]:
-    """Return what LangChain says of a model; empty where it says nothing."""
+    """Return what LangChain says of a model; empty if it says nothing."""
     return cast(Mapping[str, Any], getattr(model, "profile", None) or {})
 
 

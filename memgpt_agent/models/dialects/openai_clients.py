@@ -30,7 +30,7 @@ class _HearsRefusals(BaseChatOpenAI):
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """It is made anew from its name."""
+        """It is made again from its name."""
         return False
 
     def _convert_chunk_to_generation_chunk(

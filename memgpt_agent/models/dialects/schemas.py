@@ -75,7 +75,7 @@ def rooted(schema: Schema) -> Schema:
 def inlined(schema: Schema) -> Schema:
     """Return a schema that every provider can read: what it refers to in its place, known types, arrays with items, no keyword without a value.
 
-    A reference to itself becomes any object; what is no schema becomes one that takes anything.
+    A reference to itself becomes any object; what is not a schema becomes one that takes anything.
     """
     definitions = {**cast(Schema, schema.get("$defs") or {}), **cast(Schema, schema.get("definitions") or {})}
     return _sound(schema, definitions, ())

@@ -25,7 +25,7 @@ def text_of(message: BaseMessage) -> str:
 
 
 def origin(message: AIMessage) -> str:
-    """Return the provider whose client made an answer, by LangChain's name for it; empty where it is not known."""
+    """Return the provider whose client made an answer, by LangChain's name for it; empty if it is not known."""
     return str(cast(dict[str, Any], message.response_metadata).get("model_provider") or "")
 
 

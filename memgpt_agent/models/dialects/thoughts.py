@@ -8,7 +8,7 @@ from memgpt_agent.models.dialects.sequence import blocks_of, kwargs_of
 
 
 def thoughts_of(message: AIMessage) -> list[str]:
-    """Return the thoughts that came with an answer, oldest first; none where the provider shows none.
+    """Return the thoughts that came with an answer, oldest first; none if the provider shows none.
 
     Anthropic's ``thinking`` (not the redacted), OpenAI's reasoning summaries, Gemini's thoughts, Mistral's ``thinking`` parts,
     and the ``reasoning_content`` of DeepSeek, Ollama and compatible servers.

@@ -155,7 +155,7 @@ class GuidedLlama(ChatLlama):
             return None  # cut by the limit; it speaks instead
 
     def _plan(self, view: View, user: str, usage: Usage) -> list[Call]:
-        """Return what to do before speaking; nothing where it is time to speak."""
+        """Return what to do before speaking; nothing if it is time to speak."""
         done = [found.tool for found in view.found]
         if not done:
             return self._first_calls(view, user, usage)

@@ -83,7 +83,7 @@ def next_calls(view: SleepView, judge: Judge, *, in_parts: bool) -> list[Call]:
     Args:
         view: the sleep so far.
         judge: the model.
-        in_parts: whether a call can say how far it has read, so that the next step goes on from there.
+        in_parts: whether a call can say how far it has read, so that the next step continues from there.
     """
     total = len(view.said)
     if view.acted and (not in_parts or view.read >= total):

@@ -40,7 +40,7 @@ class View:
     """A turn, as far as it has come."""
 
     user: str | None
-    """What the user said last; ``None`` where nobody is waiting for an answer."""
+    """What the user said last; ``None`` if nobody is waiting for an answer."""
     facts: tuple[str, ...] = ()
     """The lines of the block about the user."""
     persona: str = ""
@@ -166,7 +166,7 @@ def _blocks(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def human_block(about: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the block about the user: ``human``, else the first one that may be written; empty where there is none."""
+    """Return the block about the user: ``human``, else the first one that may be written; empty if there is none."""
     blocks = {str(block["label"]): block for block in _blocks(about)}
     writable = [name for name, block in blocks.items() if not block.get("read_only") and name != "persona"]
     label = "human" if "human" in writable or not writable else writable[0]

@@ -54,7 +54,7 @@ def _said_already(step: Step, call: Call, done: Sequence[Done]) -> bool:
 
 
 def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, str]:
-    """Return the call as a person may have edited it, and why a rule or a person forbids it; empty where nothing does."""
+    """Return the call as a person may have edited it, and why a rule or a person forbids it; empty if nothing does."""
     resources = step.session.resources
     refused = refusal(step.session, call.name, step.called(done)) if resources.rules else ""
     if refused or not resources.rules.needs_approval(call.name):

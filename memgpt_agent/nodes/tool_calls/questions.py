@@ -21,7 +21,7 @@ def with_own_answers(config: RunnableConfig, run: ExecutionInfo | None) -> Runna
     question of the same task. So after a crash, or where a client answers twice, an answer would decide on another call. Here a plain
     value counts if whoever gave it was shown this task's question, and an answer by id if that question is the one that waits.
 
-    **Limits**: the config is returned as it is where there is no checkpointer that can be read in sync code. Resuming with ``None``
+    **Limits**: the config is returned as it is if there is no checkpointer that can be read in sync code. Resuming with ``None``
     while the second question of one call waits repeats the plain value that answered the first: LangGraph keeps it.
     """
     given: dict[str, Any] = config.get("configurable", {})

@@ -28,7 +28,7 @@ class Returned:
     """Where in the parent graph to go on: each with ``goto`` and ``update``."""
 
     def encoded(self) -> str:
-        """Return all of it as text, for the store; empty where there is nothing.
+        """Return all of it as text, for the store; empty if there is nothing.
 
         Raises:
             TypeError: a part of it cannot be stored.

@@ -1,4 +1,4 @@
-"""The tool calls of one answer as values: what the model asked for, and what came of it."""
+"""The tool calls of one answer as values: what the model asked for, and the outcome."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Call:
     ordinal: int
     """Its place in the answer."""
     unread: str = ""
-    """Why its arguments could not be read; empty where they could."""
+    """Why its arguments could not be read; empty if they could."""
     edited: bool = False
     """Whether a person changed its arguments."""
 

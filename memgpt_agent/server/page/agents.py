@@ -36,7 +36,7 @@ class Row:
     title: str
     """What people call it."""
     model: str
-    """Its chat model; empty where none was named."""
+    """Its chat model; empty if none was named."""
     last: str
     """When something was last said, ISO 8601; empty: never."""
     sizes: tuple[tuple[str, int], ...]
@@ -46,7 +46,7 @@ class Row:
     running: bool
     """Whether a turn is being taken here."""
     error: str
-    """Why its last run failed; empty where it did not."""
+    """Why its last run failed; empty if it did not."""
 
 
 def found(agents: OpenAgents, words: str, offset: int, limit: int) -> tuple[list[AgentDefinition], int | None]:

@@ -32,7 +32,7 @@ def thread_or_own(seen: AgentView, thread: str) -> str:
     """Return the conversation that an address names; the agent's own where it names none.
 
     Raises:
-        HTTPProblem: it is no conversation of this agent.
+        HTTPProblem: it is not a conversation of this agent.
     """
     known = {seen.agent_id, thread_of(seen.agent_id), *seen.definition.threads}
     if thread and thread not in known:
@@ -149,7 +149,7 @@ async def begun(seen: AgentView, live: LiveRun) -> Response:
 
 @router.get("/a/{agent}/runs/{run_id}/live")
 async def followed(seen: Agent, run_id: str) -> Response:
-    """Stream a turn as it runs, and what came of it at its end."""
+    """Stream a turn as it runs, and the outcome at its end."""
     live = seen.served.runs.live.get(run_id)
     if live is not None and live.agent_id != seen.agent_id:
         raise not_found("run", run_id)
@@ -165,7 +165,7 @@ async def followed(seen: Agent, run_id: str) -> Response:
 
 
 def _ended(seen: AgentView, run_id: str, live: LiveRun | None) -> Response:
-    """Return what came of a turn: its records, why it failed, and what it waits for."""
+    """Return the outcome of a turn: its records, why it failed, and what it waits for."""
     found = seen.served.runs.get(run_id)[1] if live is None else live.item
     records: Sequence[Message] = seen.served.agents.recall(seen.agent_id).of_turn(run_id)
     return seen.page(

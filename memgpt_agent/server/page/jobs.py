@@ -33,11 +33,11 @@ class Job:
     back: str
     """The page of the agent to go to when it is over."""
     words: str = ""
-    """What is being done now, or what came of it."""
+    """What is being done now, or the outcome."""
     done: int = 0
     """How much is done."""
     total: int | None = None
-    """Of how much; ``None`` where that is not known."""
+    """Of how much; ``None`` if that is not known."""
     error: str = ""
     """Why it failed."""
     over: threading.Event = field(default_factory=threading.Event)
@@ -54,7 +54,7 @@ class Jobs:
         self._guard = threading.Lock()
 
     def start(self, agent_id: str, title: str, back: str, work: Callable[[Job], str]) -> Job:
-        """Begin work in a thread; it returns what came of it, in words."""
+        """Begin work in a thread; it returns the outcome, in words."""
         job = Job(secrets.token_hex(8), agent_id, title, back)
         with self._guard:
             self._known[job.id] = job

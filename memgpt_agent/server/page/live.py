@@ -66,7 +66,7 @@ def _result(steps: list[Step], event: StreamEvent) -> None:
 async def stream(
     live: LiveRun | None, shown: Callable[[list[Step]], bytes], ended: Callable[[], bytes]
 ) -> AsyncIterator[bytes]:
-    """Yield the server-sent events of a turn: each time something happens all that it did so far, at the end what came of it.
+    """Yield the server-sent events of a turn: each time something happens all that it did so far, at the end the outcome.
 
     Each event is whole by itself: a browser that comes late or comes back misses nothing.
     """

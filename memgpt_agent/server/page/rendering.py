@@ -58,7 +58,7 @@ def asset(name: str) -> str:
 
 
 def static_file(name: str) -> Response | None:
-    """Return a file that the pages load; ``None`` where there is none of this name."""
+    """Return a file that the pages load; ``None`` if there is none of this name."""
     path = _HERE / "static" / name
     if path.parent != _HERE / "static" or not path.is_file():
         return None
@@ -69,7 +69,7 @@ def static_file(name: str) -> Response | None:
 
 
 def when(time: str, zone: str = "UTC") -> str:
-    """Return a time in ISO 8601 as a person reads it; the text itself where it is no time."""
+    """Return a time in ISO 8601 as a person reads it; the text itself where it is not a time."""
     moment = _moment(time)
     if moment is None:
         return time

@@ -33,7 +33,7 @@ class Sessions:
         return made
 
     def token(self, session: str) -> str:
-        """Return the token of a session; empty where it is over. Whether the token is still good, the caller asks."""
+        """Return the token of a session; empty if it is over. Whether the token is still good, the caller asks."""
         with self._guard:
             token, used = self._known.get(session, ("", 0.0))
             if not token or self._clock() - used > IDLE_SECONDS:

@@ -41,7 +41,7 @@ class Part:
     messages: Sequence[Message]
     """Its messages, oldest first."""
     older: Cursor | None
-    """Where the page before it begins; ``None`` where it is the first."""
+    """Where the page before it begins; ``None`` if it is the first."""
 
 
 def part(store: BaseStore, agent_id: str, thread_id: str, cursor: Cursor) -> Part:

@@ -123,7 +123,7 @@ def writes(store: BaseStore, agent_id: str, turn: str, records: Sequence[Message
 
 
 def offered(state: Mapping[str, Any], turn: str) -> list[str] | None:
-    """Return the memories that were offered with a turn's event; ``None`` where the event has left the window."""
+    """Return the memories that were offered with a turn's event; ``None`` if the event has left the window."""
     event = next((one for one in state.get("messages") or () if one.id == turn), None)
     return None if event is None else list(mark_of(event).get("rides", {}).get("memories", []))
 

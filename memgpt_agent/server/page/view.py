@@ -58,7 +58,7 @@ class View:
         return "hx-request" in self.request.headers
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
-        """Return a page. Where nobody logs in, the browser may keep it for going back, with what was typed."""
+        """Return a page. If nobody logs in, the browser may keep it for going back, with what was typed."""
         answer = rendering.html(template, {**_frame(self.request, self.who, guarded=self.guarded), **values}, status)
         if not self.guarded:
             answer.headers["cache-control"] = "private, no-cache"

@@ -112,7 +112,7 @@ def context(served: Serving, agent_id: str, conversation_id: Annotated[str | Non
 
 @router.post("/{agent_id}/recompile", response_model=str, summary="Look at the system prompt")
 def recompile(served: Serving, agent_id: str, dry_run: Annotated[bool | None, Query()] = None) -> str:
-    """Return the system prompt. It is put together anew for every call of the model, so there is nothing to recompile."""
+    """Return the system prompt. It is put together again for every call of the model, so there is nothing to recompile."""
     return letta_agents.prompt_of(served.agents.definition(agent_id))
 
 

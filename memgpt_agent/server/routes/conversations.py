@@ -153,7 +153,7 @@ async def cancel(served: Serving, conversation_id: str, agent_id: Agent = None) 
 
 @router.post("/{conversation_id}/recompile", response_model=str, summary="Look at the system prompt")
 def recompile(served: Serving, conversation_id: str, agent_id: Agent = None) -> str:
-    """Return the system prompt. It is put together anew for every call of the model, so there is nothing to recompile."""
+    """Return the system prompt. It is put together again for every call of the model, so there is nothing to recompile."""
     return letta_agents.prompt_of(served.agents.definition(_place(served, conversation_id, agent_id).agent_id))
 
 

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/agents", tags=["messages"])
 
 
 async def replied(served: Served, agent_id: str, thread_id: str, body: Data) -> Any:
-    """Say something, and answer with what came of it: as a stream, or whole when the turn is over.
+    """Say something, and answer with the outcome: as a stream, or whole when the turn is over.
 
     Raises:
         HTTPProblem: the turn failed, or could not begin.

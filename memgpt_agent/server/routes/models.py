@@ -14,7 +14,7 @@ from memgpt_agent.server.shapes.base import Data
 
 router = APIRouter(prefix="/v1", tags=["models"])
 _EXAMPLES = ("openai/gpt-5.4-mini", "openai/gpt-4.1", "openai/gpt-4o-mini", "anthropic/claude-sonnet-5", "google_ai/gemini-3-pro-preview")
-"""Models that are named where nobody asks a provider; any other that is named works as well."""
+"""Models that are named if nobody asks a provider; any other that is named works as well."""
 
 
 @router.get("/models", response_model=None, summary="List models")

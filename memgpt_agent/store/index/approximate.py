@@ -41,7 +41,7 @@ class Approximate:
 
     @classmethod
     def build(cls, rows: Floats) -> "Approximate | None":
-        """Return one for (n, dim) unit rows, or None where it would have to look at more than a quarter of them.
+        """Return one for (n, dim) unit rows, or None if it would have to look at more than a quarter of them.
 
         About a second for 32,768 x 384 on one core.
         """

@@ -23,7 +23,7 @@ _Mask = NDArray[np.bool_]
 
 
 class Anchor:
-    """Whether places in an index still mean what they meant: they do until it is made anew without its dead documents."""
+    """Whether places in an index still mean what they meant: they do until it is made again without its dead documents."""
 
     def __init__(self, index: NamespaceIndex) -> None:
         self._count = len(index.docs)
@@ -121,7 +121,7 @@ class Facets:
     def passing(
         self, connection: sqlite3.Connection, index: NamespaceIndex, field: str, condition: Any
     ) -> _Mask | None:
-        """Return (n,) which documents pass a condition on a field; None where the file has to be asked.
+        """Return (n,) which documents pass a condition on a field; None if the file has to be asked.
 
         The caller holds the index, so that it stands at the transaction's snapshot. The first filter on a field reads
         it from the file: 0.15 s for 100,000 documents; then 0.2 ms.
@@ -131,7 +131,7 @@ class Facets:
             return None if facet is None else facet.passing(condition)
 
     def codes(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> NDArray[np.int32] | None:
-        """Return (n,) a number for each document's value in a field, equal for equal values; None where they are too many to keep.
+        """Return (n,) a number for each document's value in a field, equal for equal values; None if they are too many to keep.
 
         The caller holds the index, as for :meth:`passing`.
         """
@@ -146,7 +146,7 @@ class Facets:
             return np.full(len(index.docs), np.nan) if facet is None else facet.numbers()
 
     def texts(self, connection: sqlite3.Connection, index: NamespaceIndex, field: str) -> list[str]:
-        """Return the distinct texts in a field; none where there are too many values to keep."""
+        """Return the distinct texts in a field; none if there are too many values to keep."""
         with self._guard:
             facet = self._current(connection, index, field)
             return [] if facet is None else facet.texts()

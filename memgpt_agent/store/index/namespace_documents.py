@@ -125,12 +125,12 @@ class NamespaceDocuments:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is made anew so quickly that a search can wait for it."""
+        """Whether it is made again so quickly that a search can wait for it."""
         return len(self.docs) <= self.segment_rows
 
     @property
     def wasteful(self) -> bool:
-        """Whether so many documents are deleted that it should be made anew."""
+        """Whether so many documents are deleted that it should be made again."""
         dead = len(self.docs) - self.live
         return dead > 64 and dead > COMPACT_SHARE * len(self.docs)
 

@@ -85,7 +85,7 @@ class NamespaceIndex(NamespaceDocuments):
         """Return the mean and the standard deviation of the cosines of the documents that are allowed and alive.
 
         Exact up to half of ``SAMPLE`` documents; of more, up to ``SAMPLE`` are taken, spread evenly, and the mean is 3 to
-        5 % of a deviation off. (0, 0) where none has a vector.
+        5 % of a deviation off. (0, 0) if none has a vector.
         """
         keep = self.alive if allowed is None else self.alive & allowed
         places = _spread(len(keep))

@@ -29,7 +29,7 @@ class Snapshots:
 
     A snapshot is a folder named by its namespace and a random token. When the folder is complete and on the disk, the
     token is written into the database; only the snapshot whose token the database holds is used. So a file that was
-    restored from a backup made before, copied from elsewhere or begun anew knows no token of what lies beside it, and
+    restored from a backup made before, copied from elsewhere or begun again knows no token of what lies beside it, and
     one that knows the token has all that the snapshot has.
     """
 
@@ -41,7 +41,7 @@ class Snapshots:
     def read(
         self, connection: sqlite3.Connection, namespace_id: int, dims: int | None, version: IndexVersion
     ) -> Contents | None:
-        """Return the contents of the snapshot that the file vouches for; None where there is none that can be used."""
+        """Return the contents of the snapshot that the file vouches for; None if there is none that can be used."""
         name = _name(namespace_id, dims)
         token = self._token(connection, name)
         if token is None:

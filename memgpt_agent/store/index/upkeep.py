@@ -135,7 +135,7 @@ class Upkeep:
         return True
 
     def _compacted(self, index: NamespaceIndex) -> NamespaceIndex:
-        """Build the index anew from the file, without what is deleted, and put it in the old one's place."""
+        """Build the index again from the file, without what is deleted, and put it in the old one's place."""
         new = NamespaceIndex(index.namespace_id, index.dims, index.segment_rows)
         with self._database.read() as connection:
             new.catch_up(connection, namespace_version(connection, index.namespace_id))

@@ -65,7 +65,7 @@ class Segment:
         self.mapped = False
         self.approximate: Approximate | None = None
         self.looked_at = False
-        """Whether an approximate index was tried for: there is none where it would not find enough."""
+        """Whether an approximate index was tried for: there is none if it would not find enough."""
         self.stored: Any = None
         """Where the rows lie in a snapshot, as ``snapshots`` has it."""
 
@@ -97,7 +97,7 @@ class Segment:
         self._buffer, self.mapped = mapped, True
 
     def closest(self, query: Floats, k: int, keep: Mask | None) -> Candidates | None:
-        """Return approximate candidates for the ``k`` closest among ``keep``; None where the rows must be scanned."""
+        """Return approximate candidates for the ``k`` closest among ``keep``; None if the rows must be scanned."""
         approximate, kept = self.approximate, self.count if keep is None else int(np.count_nonzero(keep))
         if approximate is None or kept < SPARSE_SHARE * self.count:
             return None

@@ -26,14 +26,14 @@ class PostgresBackend:
         fields: Fields | None,
         create: bool,
     ) -> BaseMemoryStore:
-        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet."""
+        """Open the store of a URL; unless ``create``, raise StoreError if there is none yet."""
         self.check()
         from memgpt_agent.store.postgres.store import PostgresMemoryStore
 
         return PostgresMemoryStore(url, index=index, ttl=ttl, fields=fields, create=create)
 
     def file(self, url: str) -> Path | None:
-        """Return None: it is no file."""
+        """Return None: it is not a file."""
         return None
 
     def upgrade_due(self, url: str) -> tuple[int, int] | None:

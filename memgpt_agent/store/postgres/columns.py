@@ -29,7 +29,7 @@ class Meta(NamedTuple):
     declared: str
     """The same as it is written there."""
     undeclared: bool
-    """Whether an earlier version made the columns, which are still to be made anew."""
+    """Whether an earlier version made the columns, which are still to be made again."""
 
 
 def read_meta(connection: Rows) -> Meta:

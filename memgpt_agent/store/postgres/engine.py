@@ -199,7 +199,7 @@ class PostgresEngine:
             yield from items_of(connection, namespace, None if vectors_by is None else meta.space)
 
     def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
-        """Embed everything anew and use this embedder from then on; see ``MemoryStore.reindex``."""
+        """Embed everything again and use this embedder from then on; see ``MemoryStore.reindex``."""
         embedded = reindex(self._database, embedder, progress)
         self.embedder = embedder
         return embedded

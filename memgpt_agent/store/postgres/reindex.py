@@ -1,4 +1,4 @@
-"""Embedding all of a store anew, beside the vectors in force, which answer until the new ones are complete."""
+"""Embedding all of a store again, beside the vectors in force, which answer until the new ones are complete."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ _LEFT = "FROM items WHERE paths IS NOT NULL AND space IS DISTINCT FROM %s"
 def reindex(database: PostgresDatabase, embedder: Embedder, progress: Progress | None) -> int:
     """Embed what has no vector of this embedding yet, then put the new vectors in force; return how many items were embedded.
 
-    Killed or interrupted it loses a batch at most, and goes on from there when it is run again. What is written meanwhile
+    Killed or interrupted it loses a batch at most, and continues from there when it is run again. What is written meanwhile
     carries the vectors in force, and so is still to be done.
 
     Raises:
@@ -74,7 +74,7 @@ def _going_on(connection: Rows, space: int) -> bool:
 
 
 def _finish(connection: Rows, embedder: Embedder, space: int, *, at_any_price: bool) -> int | None:
-    """Put the new vectors in force; None where somebody has written more meanwhile.
+    """Put the new vectors in force; None if somebody has written more meanwhile.
 
     At any price: what has been written is embedded here, while the writers wait.
     """

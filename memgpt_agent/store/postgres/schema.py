@@ -65,7 +65,7 @@ MIGRATIONS: tuple[str, ...] = (
         ('space', '0'),
         ('fields', '{"ordered": "time", "grouped": "thread_id", "counted": "tags", "listed": "ends"}');
     """,
-    # 2: what is counted of an item stands beside it, and all of a batch is written by one call. What stands there already is declared anew
+    # 2: what is counted of an item stands beside it, and all of a batch is written by one call. What stands there already is declared again
     # when a store is opened next.
     """
     ALTER TABLE items ADD COLUMN tags bytea[];

@@ -30,7 +30,7 @@ class PostgresMemoryStore(BaseMemoryStore):
         index: LangGraph's index settings; None is search by words only.
         ttl: LangGraph's TTL settings.
         fields: which fields of the values have columns. The database remembers them; None leaves them as they are.
-        create: make the tables where there are none.
+        create: make the tables if there are none.
         clock: the time, for tests; None is the database's.
 
     **Limits**: a search reads the scores of a whole namespace; see ADR 0150. Not for use by a forked child.

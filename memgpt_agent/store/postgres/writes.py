@@ -22,7 +22,7 @@ OTHER_META, UNGUARDED = "MG001", "MG002"
 
 
 def refresh(connection: Rows, items: Sequence[int], now: int) -> None:
-    """Let the time of these items begin anew, where they have one."""
+    """Let the time of these items start over, where they have one."""
     sql = f"UPDATE items SET expires = %s + (ttl_minutes * {MICROS_A_MINUTE})::bigint WHERE id = ANY(%s) AND ttl_minutes IS NOT NULL"
     connection.execute(sql.encode(), [now, sorted(set(items))])
 
@@ -160,7 +160,7 @@ def count_tags(connection: Rows, tags: Mapping[tuple[int, str], int]) -> None:
 
 
 def declare(connection: Rows, fields: Fields) -> None:
-    """Make the columns of these fields, from every value anew. Writers wait."""
+    """Make the columns of these fields, from every value again. Writers wait."""
     connection.execute("LOCK TABLE items IN SHARE ROW EXCLUSIVE MODE")
     connection.execute("DELETE FROM tag_counts")
     last = 0

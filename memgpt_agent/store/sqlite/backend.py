@@ -28,14 +28,14 @@ class SqliteBackend:
         fields: Fields | None,
         create: bool,
     ) -> FaissStore:
-        """Open the store of a URL; unless ``create``, raise StoreError where there is none yet."""
+        """Open the store of a URL; unless ``create``, raise StoreError if there is none yet."""
         path = _file_of(url)
         if not create:
             _check_there(url, path)
         return FaissStore(path or ":memory:", index=index, ttl=ttl, fields=fields)
 
     def file(self, url: str) -> Path | None:
-        """Return the file that a URL names, without links in its way; None where it is a temporary one."""
+        """Return the file that a URL names, without links in its way; None if it is a temporary one."""
         path = _file_of(url)
         return path.expanduser().absolute() if path else None
 

@@ -31,7 +31,7 @@ def columns_of(value: Mapping[str, Any], fields: Fields) -> tuple[str | float | 
 
 
 def declare(database: Database, fields: Fields) -> None:
-    """Make the file's columns of these fields; from every value anew where the file had others.
+    """Make the file's columns of these fields; from every value again where the file had others.
 
     It is one transaction: interrupted, it changes nothing, and until its end readers see the file as before.
 

@@ -140,7 +140,7 @@ class SqliteEngine:
             yield from items_of(connection, namespace, with_vectors=vectors_by is not None)
 
     def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
-        """Embed everything anew and use this embedder from then on; see ``MemoryStore.reindex``."""
+        """Embed everything again and use this embedder from then on; see ``MemoryStore.reindex``."""
         embedded = Reindexing(self._database, embedder).run(progress)
         self.embedder = embedder
         return embedded
@@ -182,7 +182,7 @@ class SqliteEngine:
         return self._ttl.get("refresh_on_read", True)
 
     def _read(self, answer: Callable[[ItemReader], T], *, uses_vectors: bool = False) -> T:
-        """Answer in one snapshot; taken anew where another thread's search has seen more than it."""
+        """Answer in one snapshot; taken again where another thread's search has seen more than it."""
         for attempt in range(_SNAPSHOT_TRIES + 1):
             # At the last try as the writer: nobody can be ahead of it.
             begin: Callable[[], AbstractContextManager[sqlite3.Connection]] = (
@@ -207,7 +207,7 @@ class SqliteEngine:
         return ItemReader(connection, searcher, now)
 
     def _dims(self, connection: sqlite3.Connection) -> int | None:
-        """The length of the vectors; None where there are none of this store's embedding, or no more since a reindex."""
+        """The length of the vectors; None if there are none of this store's embedding, or no more since a reindex."""
         if self.embedder is None or not is_in_force(connection, self.embedder.identity):
             return None
         return self.embedder.dims

@@ -1,4 +1,4 @@
-"""Embedding all of a store anew, beside the vectors in force, which answer until the new ones are complete."""
+"""Embedding all of a store again, beside the vectors in force, which answer until the new ones are complete."""
 
 import json
 import sqlite3
@@ -50,7 +50,7 @@ class Reindexing:
     def run(self, progress: Progress | None = None) -> int:
         """Embed what has no vector of this embedding yet, then put the new vectors in force; return how many documents.
 
-        Killed or interrupted it loses a batch at most, and goes on from there when it is run again.
+        Killed or interrupted it loses a batch at most, and continues from there when it is run again.
         """
         state = self._begin()
         with self._database.read() as connection:
@@ -153,7 +153,7 @@ class Reindexing:
         )
 
     def _finish(self, state: _State, *, at_any_price: bool) -> int | None:
-        """Put the new vectors in force; None where somebody has written more meanwhile.
+        """Put the new vectors in force; None if somebody has written more meanwhile.
 
         At any price: what has been written is embedded here, while the writers wait.
         """

@@ -55,7 +55,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     # 2: what is read in order has a column of its own (an index over json_extract would refuse a value whose JSON SQLite
     # cannot read). Vectors belong to a space, one for each embedding, and the view shows those of the one in force, so
-    # that another can be filled beside it. Tombstones are pruned: an index that has not seen them all is built anew.
+    # that another can be filled beside it. Tombstones are pruned: an index that has not seen them all is built again.
     """
     UPDATE items SET value = standard_json(value) WHERE NOT json_valid(value);
     UPDATE items SET value = ' ' || value WHERE instr(value, '\\u0000');

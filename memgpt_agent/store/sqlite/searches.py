@@ -107,7 +107,7 @@ class Searcher:
         )  # fmt: skip
 
     def _allowed(self, index: NamespaceIndex, derived: Derived, filter: Filter | None) -> _Mask | None:
-        """Return which documents of the index pass the filter and have not expired; None where all that live do."""
+        """Return which documents of the index pass the filter and have not expired; None if all that live do."""
         if not filter and self._now is None:
             return None
         allowed = index.alive.copy()

@@ -37,14 +37,14 @@ class FaissStore(BaseMemoryStore):
             may be left out. None (or no ``embed``) is search by words only.
         ttl: LangGraph's TTL settings; ``start_ttl_sweeper`` starts the sweeper.
         fields: which fields of the values are kept ready. The file remembers them; None leaves them as they are, and
-            makes a new file with the usual ones. Others than the file's are read anew from every value, in one transaction.
+            makes a new file with the usual ones. Others than the file's are read again from every value, in one transaction.
         index_memory_bytes: about how much memory the indexes of namespaces may take together.
         clock: the time, for tests.
         sizes: the sizes at which the store changes its methods, for tests.
 
     Raises:
         StoreCorrupt: the file is damaged or another program's. It is left as it is.
-        EmbeddingMismatch: the file's vectors were made by another embedding; ``memgpt reindex`` makes them anew.
+        EmbeddingMismatch: the file's vectors were made by another embedding; ``memgpt reindex`` makes them again.
 
     Limits: the file must be on a local disk; values are JSON, so a tuple comes back as a list.
     """

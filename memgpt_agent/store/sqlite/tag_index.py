@@ -34,7 +34,7 @@ class TagIndex:
             self._ends.append((namespace_id, end, item))
 
     def remove(self, item: int) -> None:
-        """Forget what a stored item is now: it goes, or is written anew."""
+        """Forget what a stored item is now: it goes, or is written again."""
         self._leaving.append(item)
 
     def flush(self) -> None:
@@ -82,7 +82,7 @@ def most_used(connection: sqlite3.Connection, namespace_id: int, limit: int) -> 
 
 
 def among(filter: Filter | None, namespace_id: int, field: str | None) -> Condition | None:
-    """Return as SQL which items of a namespace may pass a filter on the listed field, from its index; None where it says nothing.
+    """Return as SQL which items of a namespace may pass a filter on the listed field, from its index; None if it says nothing.
 
     It lets at least the right items through: the filter itself still has to be asked.
     """

@@ -14,7 +14,7 @@ def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]], ke
     """Note documents, given as (document, namespace id), as deleted; forget old notes where there are many.
 
     The log of a namespace has at most twice what is kept of it, so the work of forgetting is constant for each delete.
-    An index that has not seen what was forgotten (``namespaces.pruned_high``) is built anew from the documents.
+    An index that has not seen what was forgotten (``namespaces.pruned_high``) is built again from the documents.
     ``kept``: see :data:`KEPT`.
     """
     connection.executemany("INSERT INTO tombstones (doc, ns) VALUES (?, ?)", buried)
@@ -35,7 +35,7 @@ def record(connection: sqlite3.Connection, buried: Sequence[tuple[int, int]], ke
 def forget_deleted(connection: sqlite3.Connection) -> None:
     """Forget all that tells of deleted documents: notes, names of empty namespaces, and snapshots that hold their vectors.
 
-    A namespace with deleted documents gets another generation: every process builds its index anew at the next search, so that
+    A namespace with deleted documents gets another generation: every process builds its index again at the next search, so that
     none writes a snapshot that still holds them.
     """
     changed = {int(row[0]) for row in connection.execute("SELECT id FROM namespaces WHERE tombstones > 0 OR items = 0")}

@@ -21,7 +21,7 @@ _KEYS_AT_ONCE = 256
 
 
 def refresh(connection: sqlite3.Connection, items: Sequence[int], now: int) -> None:
-    """Let the time of these items begin anew, where they have one; in the caller's write transaction."""
+    """Let the time of these items start over, where they have one; in the caller's write transaction."""
     connection.executemany(
         f"UPDATE items SET expires = CAST(? + ttl_minutes * {MICROS_A_MINUTE} AS INTEGER) WHERE id = ? AND ttl_minutes IS NOT NULL",
         [(now, item) for item in items],
