@@ -28,7 +28,7 @@ _COUNTED = (("messages", "recall"), ("passages", "archival"), ("facts", "facts")
 
 
 @dataclass(frozen=True)
-class Row:
+class AgentRow:
     """One agent in the list."""
 
     definition: AgentDefinition
@@ -83,7 +83,7 @@ def _about(definition: AgentDefinition) -> str:
     return " ".join([title_of(definition), definition.agent_id, definition.model or "", *definition.tags]).casefold()
 
 
-def row(agents: OpenAgents, runs: Runs, definition: AgentDefinition) -> Row:
+def row(agents: OpenAgents, runs: Runs, definition: AgentDefinition) -> AgentRow:
     """Return an agent as the list shows it."""
     store, agent_id = agents.store, definition.agent_id
     said = newest(store, namespaces.of(agent_id, "recall"), limit=1)
@@ -95,7 +95,7 @@ def row(agents: OpenAgents, runs: Runs, definition: AgentDefinition) -> Row:
         *((kind, count(store, namespaces.of(agent_id, tier))) for kind, tier in _COUNTED),
     )
     request: dict[str, Any] = run.get("request") or {}
-    return Row(
+    return AgentRow(
         definition, title_of(definition), definition.model or agents.settings.model or "", str(said[0].value["time"]) if said else "", sizes,
         waits=bool(request.get("pending")), running=any(one.agent_id == agent_id for one in runs.live.values()),
         error=str(run.get("error") or "") if run.get("status") == "failed" else "",

@@ -48,7 +48,7 @@ def difference(before: str | None, after: str | None) -> list[DiffLine]:
 
 
 @dataclass(frozen=True)
-class Change:
+class BlockChange:
     """A version with what it changed."""
 
     version: Version
@@ -146,7 +146,7 @@ def history(seen: Agent, label: str = "", before: int | None = None) -> Response
         last = shown[-1].revision
         shown += [one for one in versions[PAGE:] if one.revision == last]
     changes = [
-        Change(one, difference(_text(change.before), _text(change.after)))
+        BlockChange(one, difference(_text(change.before), _text(change.after)))
         for one in shown
         for change in [core.change(one)]
     ]

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.server.page import rendering, transcripts
-from memgpt_agent.server.page.live import Step, steps_of, stream
+from memgpt_agent.server.page.live import LiveStep, steps_of, stream
 from memgpt_agent.server.page.transcripts import Cursor, Part
 from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
 from memgpt_agent.server.problems import HTTPProblem, not_found
@@ -154,7 +154,7 @@ async def followed(seen: Agent, run_id: str) -> Response:
     if live is not None and live.agent_id != seen.agent_id:
         raise not_found("run", run_id)
 
-    def shown(steps: list[Step]) -> bytes:
+    def shown(steps: list[LiveStep]) -> bytes:
         return rendering.written("steps.html", {"steps": steps})
 
     def ended() -> bytes:

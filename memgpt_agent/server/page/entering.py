@@ -8,16 +8,16 @@ from starlette.responses import RedirectResponse, Response
 from memgpt_agent.server.page import rendering
 from memgpt_agent.server.page.addresses import PREFIX, address
 from memgpt_agent.server.page.sessions import COOKIE
-from memgpt_agent.server.page.view import THEME, THEMES, View, pages, safe_next, sessions_of
+from memgpt_agent.server.page.view import THEME, THEMES, PageView, pages, safe_next, sessions_of
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Authentication, Served
 
 router = pages()
 
 
-def _outside(request: Request) -> View:
+def _outside(request: Request) -> PageView:
     """Return a view for whoever is not known yet: of nothing."""
-    return View(request, cast(Served, request.app.state.served), guarded=False)
+    return PageView(request, cast(Served, request.app.state.served), guarded=False)
 
 
 @router.get("")

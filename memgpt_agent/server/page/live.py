@@ -15,7 +15,7 @@ _SHOWN_CHARS = 1_500
 
 
 @dataclass
-class Step:
+class LiveStep:
     """One thing that the agent did."""
 
     kind: Literal["thought", "call", "reply"]
@@ -32,14 +32,14 @@ class Step:
     """Whether the call failed; ``None`` while it runs."""
 
 
-def steps_of(events: Sequence[StreamEvent]) -> list[Step]:
+def steps_of(events: Sequence[StreamEvent]) -> list[LiveStep]:
     """Return what a turn did so far; what was said and then taken back is left out."""
-    steps: list[Step] = []
+    steps: list[LiveStep] = []
     for event in events:
         if event.type == "delta":
             said = next((one for one in steps if one.kind == "reply" and one.id == event.reply_id), None)
             if said is None:
-                steps.append(said := Step("reply", id=event.reply_id))
+                steps.append(said := LiveStep("reply", id=event.reply_id))
             said.text += event.text
         elif event.type == "withdrawn":
             gone = next(
@@ -47,24 +47,24 @@ def steps_of(events: Sequence[StreamEvent]) -> list[Step]:
             )
             steps = [one for one in steps if one is not gone]
         elif event.type == "thinking":
-            steps.append(Step("thought", event.text))
+            steps.append(LiveStep("thought", event.text))
         elif event.type == "message":
-            steps.append(Step("reply", event.text, id=event.reply_id))
+            steps.append(LiveStep("reply", event.text, id=event.reply_id))
         elif event.type == "tool_call" and event.name != "send_message":
-            steps.append(Step("call", name=event.name, arguments=event.arguments, id=event.call_id))
+            steps.append(LiveStep("call", name=event.name, arguments=event.arguments, id=event.call_id))
         elif event.type == "tool_result":
             _result(steps, event)
     return steps
 
 
-def _result(steps: list[Step], event: StreamEvent) -> None:
+def _result(steps: list[LiveStep], event: StreamEvent) -> None:
     for step in steps:
         if step.kind == "call" and step.id == event.call_id:
             step.text, step.failed = event.text[:_SHOWN_CHARS], event.failed
 
 
 async def stream(
-    live: LiveRun | None, shown: Callable[[list[Step]], bytes], ended: Callable[[], bytes]
+    live: LiveRun | None, shown: Callable[[list[LiveStep]], bytes], ended: Callable[[], bytes]
 ) -> AsyncIterator[bytes]:
     """Yield the server-sent events of a turn: each time something happens all that it did so far, at the end the outcome.
 

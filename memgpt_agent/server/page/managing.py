@@ -19,7 +19,7 @@ from memgpt_agent.owners.tokens import Tokens
 from memgpt_agent.server import letta_agents
 from memgpt_agent.server.page.addresses import address, of_agent
 from memgpt_agent.server.page.jobs import Job, jobs_of
-from memgpt_agent.server.page.view import Agent, View, Viewing, pages, title_of
+from memgpt_agent.server.page.view import Agent, PageView, Viewing, pages, title_of
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.store.plain import newest
 from memgpt_agent.stored_agents import rename_agent
@@ -141,7 +141,7 @@ def import_file(seen: Viewing, file: Annotated[UploadFile, File()], name: Annota
     return seen.page("import.html", made=made, notes=notes)
 
 
-def _tokens(seen: View) -> Tokens:
+def _tokens(seen: PageView) -> Tokens:
     if seen.who is not None and not seen.who.is_admin:
         raise HTTPProblem(403, "Only the admin makes and revokes tokens.")
     return Tokens(seen.served.agents.settings.tokens_path)

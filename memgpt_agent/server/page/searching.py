@@ -37,7 +37,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Hit:
+class PageHit:
     """One thing that was found."""
 
     kind: str
@@ -57,7 +57,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchForm:
     """What is looked for."""
 
     query: str
@@ -87,7 +87,7 @@ def search(
     page: int = 0,
 ) -> Response:
     """Search what the agent remembers."""
-    wanted = Wanted(
+    wanted = SearchForm(
         q.strip(),
         range_filter(since or None, until or None, seen.zone),
         [role] if role in ROLES else [],
@@ -123,7 +123,7 @@ def search(
     )
 
 
-def _fits(one: str, kind: str, wanted: Wanted) -> bool:
+def _fits(one: str, kind: str, wanted: SearchForm) -> bool:
     """Whether a kind of things is looked through: a role or a conversation only messages have, a tag passages and files."""
     if kind and kind != one:
         return False
@@ -132,7 +132,7 @@ def _fits(one: str, kind: str, wanted: Wanted) -> bool:
     return one in ("passages", "files") if wanted.tags else True
 
 
-def _of(seen: AgentView, kind: str, wanted: Wanted) -> list[Hit]:
+def _of(seen: AgentView, kind: str, wanted: SearchForm) -> list[PageHit]:
     store, agent_id = seen.served.agents.store, seen.agent_id
     if kind == "facts":
         return facts(store, agent_id, wanted)
@@ -143,7 +143,7 @@ def _of(seen: AgentView, kind: str, wanted: Wanted) -> list[Hit]:
     )
 
 
-def messages(store: BaseStore, agent_id: str, wanted: Wanted) -> list[Hit]:
+def messages(store: BaseStore, agent_id: str, wanted: SearchForm) -> list[PageHit]:
     """Return messages with why each was found."""
     place = namespaces.of(agent_id, "recall")
     condition: Filter = {**wanted.dates, **({"role": {"$in": list(wanted.roles)}} if wanted.roles else {"echo": False})}
@@ -151,7 +151,7 @@ def messages(store: BaseStore, agent_id: str, wanted: Wanted) -> list[Hit]:
     items = best_or_newest(store, place, wanted.query, filter=condition, limit=PAGE, page=wanted.page, near=DIALOGUE)
     close = _closeness(store, place, wanted.query, items)
     return [
-        Hit(
+        PageHit(
             "message",
             item.key,
             _marked(said.whole, wanted.query),
@@ -165,14 +165,14 @@ def messages(store: BaseStore, agent_id: str, wanted: Wanted) -> list[Hit]:
     ]
 
 
-def passages(store: BaseStore, agent_id: str, wanted: Wanted, *, files: bool) -> list[Hit]:
+def passages(store: BaseStore, agent_id: str, wanted: SearchForm, *, files: bool) -> list[PageHit]:
     """Return passages, those that were filed away or those of files, with why each was found."""
     place = namespaces.of(agent_id, "archival")
     condition = {**passing(wanted.tags, "any", wanted.dates), "file": {"$gt": ""} if files else ""}
     items = best_or_newest(store, place, wanted.query, filter=condition, limit=PAGE, page=wanted.page)
     close = _closeness(store, place, wanted.query, items)
     return [
-        Hit(
+        PageHit(
             "file" if files else "passage",
             item.key,
             _marked(one.text, wanted.query),
@@ -185,7 +185,7 @@ def passages(store: BaseStore, agent_id: str, wanted: Wanted, *, files: bool) ->
     ]
 
 
-def facts(store: BaseStore, agent_id: str, wanted: Wanted) -> list[Hit]:
+def facts(store: BaseStore, agent_id: str, wanted: SearchForm) -> list[PageHit]:
     """Return facts, also those that no longer hold."""
     place = namespaces.of(agent_id, "facts")
     if wanted.query:
@@ -198,7 +198,7 @@ def facts(store: BaseStore, agent_id: str, wanted: Wanted) -> list[Hit]:
         found = [Fact.from_value(item.value) for item in items]
     told = [(fact, f"{fact.subject} {fact.relation} {fact.object}") for fact in found]
     return [
-        Hit(
+        PageHit(
             "fact",
             fact.id,
             _marked(text, wanted.query),

@@ -15,7 +15,7 @@ from memgpt_agent.memory.core.history import Version
 from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.stored import RunItem
-from memgpt_agent.server.page.blocks import Change, core_of, difference
+from memgpt_agent.server.page.blocks import BlockChange, core_of, difference
 from memgpt_agent.server.page.transcripts import Cursor
 from memgpt_agent.server.page.view import Agent, pages
 from memgpt_agent.server.problems import HTTPProblem, not_found
@@ -81,7 +81,7 @@ def one(seen: Agent, id: str) -> Response:
     turn, thread = records[-1].turn, records[-1].thread_id
     wrote, core = writes(store, seen.agent_id, turn, records), core_of(seen)
     changes = [
-        Change(one, difference(change.before, change.after)) for one in wrote.versions for change in [core.change(one)]
+        BlockChange(one, difference(change.before, change.after)) for one in wrote.versions for change in [core.change(one)]
     ]
     state = seen.served.agents.state(thread) if thread in {seen.agent_id, *seen.definition.threads} else {}
     run = run_of(seen.served.runs, turn)

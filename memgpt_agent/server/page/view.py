@@ -37,7 +37,7 @@ NOTES = {
 
 
 @dataclass(frozen=True)
-class View:
+class PageView:
     """What a route of the page works on."""
 
     request: Request
@@ -72,7 +72,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class AgentView(View):
+class AgentView(PageView):
     """The same for a page of one agent."""
 
     definition: AgentDefinition
@@ -156,14 +156,14 @@ def sessions_of(request: Request) -> Sessions:
     return cast(Sessions, request.app.state.sessions)
 
 
-def _view(request: Request) -> View:
+def _view(request: Request) -> PageView:
     doors = cast(Authentication, request.app.state.doors)
     token = sessions_of(request).token(request.cookies.get(COOKIE, ""))
     served = cast(Served, request.app.state.served).acting_for(doors.identity(request, token))
-    return View(request, served, doors.guarded)
+    return PageView(request, served, doors.guarded)
 
 
-Viewing = Annotated[View, Depends(_view)]
+Viewing = Annotated[PageView, Depends(_view)]
 """What a page that is about no agent works on."""
 
 
@@ -278,4 +278,4 @@ def plain(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-__all__ = ["Agent", "AgentView", "View", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]
+__all__ = ["Agent", "AgentView", "PageView", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]

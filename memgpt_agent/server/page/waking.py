@@ -13,7 +13,7 @@ from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.waking import Rhythm, SleepDiary
 from memgpt_agent.server.background import EVERY, QUIET
 from memgpt_agent.server.page.addresses import of_agent
-from memgpt_agent.server.page.blocks import Change, core_of, difference
+from memgpt_agent.server.page.blocks import BlockChange, core_of, difference
 from memgpt_agent.server.page.chat import begun as turn_begun
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
 from memgpt_agent.server.page.view import Agent, AgentView, pages
@@ -35,7 +35,7 @@ def shown(seen: Agent) -> Response:
     asleep = newest(store, namespaces.of(agent_id, "core_history"), filter={"actor": "sleeptime"}, limit=_CHANGES)
     changed = [Version.from_value(one.value) for one in asleep]
     core = core_of(seen)
-    changes = [Change(one, difference(change.before, change.after)) for one in changed for change in [core.change(one)]]
+    changes = [BlockChange(one, difference(change.before, change.after)) for one in changed for change in [core.change(one)]]
     journal = newest(store, namespaces.of(agent_id, "journal"), limit=1)
     chosen: dict[str, Any] = seen.definition.served.get("metadata") or {}
     return seen.page(
