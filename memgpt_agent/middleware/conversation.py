@@ -14,14 +14,16 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.runnables import RunnableConfig
 
-from memgpt_agent.events import Mark, mark_of, merged_marks, with_mark
+from memgpt_agent.events import Mark, digest_of, mark_of, merged_marks, with_mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.middleware.registers import MiddlewareRegisters
+from memgpt_agent.nodes.corrected import apply_edits
 from memgpt_agent.nodes.receiving import no_turn, remember
 from memgpt_agent.nodes.session import Session, key_of
-from memgpt_agent.state import Turn
+from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.text.cleaning import clean, clean_content
 
 _BEFORE = 16
@@ -38,10 +40,14 @@ def own_mark(message: BaseMessage, agent: str) -> Mark:
 
 
 def noted(message: AnyMessage, mark: Mark, agent: str) -> AnyMessage:
-    """Return the message with this agent's note beside those of others, its text such as every store and provider takes it."""
-    marked = with_mark(message, merged_marks(mark_of(message), {**mark, "agent": agent}))
+    """Return the message with this agent's note beside those of others, its text such as every store and provider takes it.
+
+    The note has the digest of what the message says: another one later means that somebody has edited it.
+    """
     content = clean_content(message.content)
-    return cast(AnyMessage, marked if content == message.content else marked.model_copy(update={"content": content}))
+    cleaned = message if content == message.content else message.model_copy(update={"content": content})
+    own: Mark = {"said": digest_of(cleaned), **mark, "agent": agent}
+    return cast(AnyMessage, with_mark(cleaned, merged_marks(mark_of(message), own)))
 
 
 def is_summary_of_others(message: BaseMessage) -> bool:
@@ -81,26 +87,39 @@ class MiddlewareConversation:
         fresh = [m for m in messages if not own_mark(m, session.agent)]
         known = session.memory.journal.get([_recalled(m, names) for m in fresh]) if fresh else {}
         due: list[AnyMessage] = []
+        answered = max((place for place, m in enumerate(messages) if isinstance(m, AIMessage)), default=-1)
         event, begins = made.turn["id"], not made.turn["id"]
-        for message in messages:
+        for place, message in enumerate(messages):
             mark, name = own_mark(message, session.agent), _recalled(message, names)
             wanted = message.id in unkept
+            # What is seen in the state for the first time: other middleware may have changed it before it was stored.
+            unseen = wanted or (place > answered and isinstance(message, ToolMessage))
             if mark:
                 event = mark.get("turn", event)
+                mark = cast(Mark, {**mark, "said": digest_of(message)}) if unseen and "said" in mark else mark
             else:
                 speaks = isinstance(message, HumanMessage) and not is_summary_of_others(message)
                 event = name if speaks or not event else event
                 record = known.get(name)
-                same = record is not None and record.text == clean(message.text)
-                mark = _mark_of_new(message, event, record.time if record and same else stamp(session.resources.clock()))
-                wanted = not same and not is_summary_of_others(message)
-                begins = begins or (wanted and speaks)
+                mark, wanted = made._mark_of_new(message, event, record, kept_by_id=not (names or unseen))
+                begins = begins or (speaks and (wanted or ("said" in mark and place == len(messages) - 1)))
             own = made._noted(message, mark, name if names else "")
             due += [_as_authors(own, own_answer=message.id in unkept)] if wanted else []
         if begins:
             made.turn = {**no_turn(), "id": event, "agent": session.agent}
         made._keep(due)
         return made
+
+    def _mark_of_new(self, message: AnyMessage, turn: str, record: Message | None, *, kept_by_id: bool) -> tuple[Mark, bool]:
+        """Return the note on a message without one, and whether recall memory is to keep it.
+
+        Where recall has other words under its id, somebody put it into the place of the message that said these: it is edited.
+        """
+        same = record is not None and record.text == clean(message.text)
+        mark = _mark_of_new(message, turn, record.time if record and same else stamp(self.session.resources.clock()))
+        if record and not same and kept_by_id and record.thread_id == self.session.thread_id:
+            return {**mark, "said": digest_of(message.model_copy(update={"content": record.text}))}, False
+        return mark, not same and not is_summary_of_others(message)
 
     def _noted(self, message: AnyMessage, mark: Mark, recalled: str) -> AnyMessage:
         """Take a message into view with our own note alone, under the id by which recall memory knows it; note what is new of it."""
@@ -131,6 +150,18 @@ class MiddlewareConversation:
             (c for m in self.messages if isinstance(m, AIMessage) for c in m.tool_calls if c["id"] == message.tool_call_id), None
         )
         keep_result(self.session, message, call["args"] if call else {}, str(message.id), mark_of(message).get("turn", ""))
+
+    def apply_edits(self, given: Sequence[AnyMessage], registers: MiddlewareRegisters, config: RunnableConfig) -> None:
+        """Bring recall memory and the summary to what messages of the state say now that somebody has edited there."""
+        state = cast(AgentState, {"messages": self.messages, "summary": registers.get("summary"), "turn": registers.get("turn")})
+        edits = apply_edits(state, self.session, config)
+        new = {m.id: m for m in edits.messages if not isinstance(m, RemoveMessage)}
+        changed = {m.id: m for m in self.changed}
+        changed |= {m.id: noted(changed.get(m.id, m), mark_of(new[m.id]), self.session.agent) for m in given if m.id in new}
+        self.changed = list(changed.values())
+        self.messages = [new.get(m.id, m) for m in self.messages]
+        if summary := edits.update.get("summary"):
+            registers["summary"] = summary
 
     def leave(self, gone: Sequence[AnyMessage]) -> None:
         """Take messages out of view."""

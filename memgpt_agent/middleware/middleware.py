@@ -217,6 +217,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
             registers["agent_id"] = session.memory.agent_id
         messages = request.state["messages"]
         conversation = MiddlewareConversation.received(session, registers, messages, stateless=_stateless(config))
+        conversation.apply_edits(messages, registers, config)
         return PreparedCall(session, config, request, conversation, registers, self._offers, self._instructions)
 
     def _session(self, request: ModelRequest[Any], config: RunnableConfig, registers: MiddlewareRegisters) -> Session:

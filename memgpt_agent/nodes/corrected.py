@@ -179,14 +179,14 @@ class _Changes:
             for call in message.tool_calls:
                 self._call(call["id"] or "", call["name"], call["args"])
         else:
-            self.records[key] = Change(text)
+            self._record(key, text=text)
         if isinstance(message, HumanMessage) and is_event(message):
             self.edited_event = key
 
     def say(self, call_id: str, text: str) -> None:
         """Have a ``send_message`` call, its reply and its record say these words."""
         if call_id in self._results:
-            self.records[str(self._results[call_id].id)] = Change(text)
+            self._record(str(self._results[call_id].id), text=text)
         if call_id in self._calls:
             answer = cast(AIMessage, self._now(self._calls[call_id]))
             calls = [{**c, "args": {**c["args"], "message": text}} if c["id"] == call_id else c for c in answer.tool_calls]
@@ -201,7 +201,7 @@ class _Changes:
             self.say(call_id, arguments["message"])
         elif call_id in self._results:
             own = {k: v for k, v in arguments.items() if k not in CONTROL_ARGUMENTS}
-            self.records[str(self._results[call_id].id)] = Change(arguments=json.dumps(own, ensure_ascii=False, default=str))
+            self._record(str(self._results[call_id].id), arguments=json.dumps(own, ensure_ascii=False, default=str))
 
     def remove(self, message_id: str) -> None:
         """Take in that a message was removed; of a reply the id of its call, with which the call and its result go too."""
@@ -220,6 +220,9 @@ class _Changes:
         if isinstance(result, ToolMessage):
             self._updates[str(result.id)] = removal(str(result.id))
             self.gone.append(str(result.id))
+
+    def _record(self, key: str, **becomes: str) -> None:
+        self.records[key] = self.records.get(key, Change())._replace(**becomes)
 
     def _now(self, key: str) -> AnyMessage:
         return self._updates.get(key, self._there[key])
