@@ -19,7 +19,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
 
-from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
+from memgpt_agent.checkpoints import Checkpointer, SqliteCheckpointer, open_checkpointer
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 
 
@@ -40,7 +40,7 @@ def names(checkpoints: Iterable[CheckpointTuple], key: str = "checkpoint_id") ->
     return [c.config.get("configurable", {})[key] for c in checkpoints]
 
 
-def counting_graph(saver: SqliteCheckpointer, *, ask: bool = False) -> Any:
+def counting_graph(saver: Checkpointer, *, ask: bool = False) -> Any:
     """A graph of two steps: count, then answer; where `ask`, the second waits for a person."""
 
     def count(state: State) -> dict[str, Any]:

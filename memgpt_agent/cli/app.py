@@ -18,6 +18,7 @@ from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.mcp import mcp
 from memgpt_agent.cli.models import models
+from memgpt_agent.cli.move import move
 from memgpt_agent.cli.postgres import postgres
 from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serve import serve
@@ -91,6 +92,7 @@ app.command()(sleep)
 app.command()(heartbeat)
 app.command()(serve)
 app.command()(postgres)
+app.command()(move)
 app.command()(mcp)
 app.command()(transcript)
 app.command()(export)

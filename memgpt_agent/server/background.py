@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from memgpt_agent.errors import MemGPTError
+from memgpt_agent.leases import Leases
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
@@ -41,8 +42,14 @@ def _unfinished(served: Served) -> list[tuple[str, RunItem]]:
 
 
 async def resume_runs(served: Served) -> None:
-    """Take up the runs in the background that the process before this one did not end; others it counts as failed."""
+    """Take up the runs in the background that the process before this one did not end; others it counts as failed.
+
+    A run whose conversation somebody holds is being taken, by another process that serves the same agents.
+    """
+    held = set(await asyncio.to_thread(lambda: Leases(served.agents.store).held()))
     for agent_id, run in await asyncio.to_thread(_unfinished, served):
+        if run.thread_id in held:
+            continue
         if not (run.background and run.input):
             await asyncio.to_thread(served.runs.give_up, agent_id, run)
             continue

@@ -29,15 +29,16 @@ _SCHEDULES: tuple[tuple[int, str], ...] = (
 """Cron expressions with the least time between two of their moments, in seconds; shortest first. Every third day of the month would
 not do: after the 31st comes the 1st."""
 
-Beat = Callable[[str], AgentResponse]
-"""One heartbeat with a text; blocks until the turn is over."""
+Beat = Callable[[str, str | None], AgentResponse]
+"""One heartbeat with a text and the id of its event; blocks until the turn is over."""
 
 
 class Heartbeats:
     """One agent's heartbeats by the clock, on a scheduler of APScheduler.
 
     One beat at a time: the next is planned when the last is over. Where another process holds the conversation, the beat is
-    put off for half a minute. An error is logged, and the next beat comes as if nothing had happened in it.
+    put off for half a minute. An error is logged, and the next beat comes as if nothing had happened in it. A beat has an id of its agent and
+    the moment for which it was planned: of several processes that let one heart beat, one takes it, and another finishes it if that one dies.
 
     Args:
         beat: takes a heartbeat turn.
@@ -81,30 +82,38 @@ class Heartbeats:
         elif self._scheduler.get_job(self._job):
             self._scheduler.remove_job(self._job)
 
-    def beat_now(self) -> AgentResponse | None:
-        """Take a beat at once and plan the next; ``None`` if it could not be taken."""
+    def beat_now(self, planned: str = "") -> AgentResponse | None:
+        """Take a beat at once and plan the next; ``None`` if it could not be taken.
+
+        Args:
+            planned: the moment that the beat was planned for, as the pulse has it; empty for one that was not planned.
+        """
+        if planned and self.pulse.state().next != planned:
+            return None  # another process has taken it
         try:
-            response = self._beat(_TEXT)
+            response = self._beat(_TEXT, f"beat-{self.pulse.agent_id}-{planned}" if planned else None)
         except ConversationBusy as busy:
             _log.info("The heartbeat is put off: %s", busy)
             return None
         except MemGPTError as error:
             _log.warning("The heartbeat failed: %s", error)
-            self.pulse.beaten(0, something_happened=False)
+            self.pulse.beaten(0, something_happened=False, planned=planned)
             return None
         acted = any(call["failed"] is False for call in response.tool_calls)
-        self.pulse.beaten(response.tokens_used, something_happened=bool(response.message) or acted)
+        self.pulse.beaten(response.tokens_used, something_happened=bool(response.message) or acted, planned=planned)
         self._on_response(response)
         return response
 
     def _plan(self, later_seconds: float = 0.0) -> None:
         due = self.pulse.due() + timedelta(seconds=later_seconds)
+        planned = self.pulse.state().next
         with self._guard:
             if self._stopped:
                 return
             self._scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
                 self._run,
                 "date",
+                args=[planned],
                 run_date=due,
                 id=self._job,
                 replace_existing=True,
@@ -112,14 +121,14 @@ class Heartbeats:
                 max_instances=1,
             )
 
-    def _run(self) -> None:
+    def _run(self, planned: str) -> None:
         done: AgentResponse | None = None
         try:
-            done = self.beat_now()
+            done = self.beat_now(planned)
         except Exception:  # noqa: BLE001  a thread of the scheduler has nobody to tell
             _log.exception("The heartbeat failed.")
-            self.pulse.beaten(0, something_happened=False)
-        self._plan(0.0 if done else _BUSY_SECONDS)
+            self.pulse.beaten(0, something_happened=False, planned=planned)
+        self._plan(0.0 if done or self.pulse.state().next != planned else _BUSY_SECONDS)
 
 
 def _background() -> "BaseScheduler":

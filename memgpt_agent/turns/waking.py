@@ -56,5 +56,5 @@ class Waking:
         self._pulse = Pulse(memory.store, memory.agent_id, rhythm, memory.clock)
         return Heartbeats(self._beat, self._pulse, on_response=on_response, scheduler=scheduler)
 
-    def _beat(self, text: str) -> AgentResponse:
-        return response_of_turn(self.deliver(event_delivery(heartbeat_event(text, None))))
+    def _beat(self, text: str, event_id: str | None) -> AgentResponse:
+        return response_of_turn(self.deliver(event_delivery(heartbeat_event(text, event_id))))

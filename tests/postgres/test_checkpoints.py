@@ -41,7 +41,7 @@ __all__ = [
 
 def put_versioned(saver: Checkpointer, thread_id: str, channels: dict[str, Any], parent: str | None = None) -> str:
     """Store a checkpoint with a version for each of its channels; return its id."""
-    versions = {name: str(uuid6()) for name in channels}
+    versions: Any = {name: str(uuid6()) for name in channels}
     checkpoint: Any = {**empty_checkpoint(), "id": str(uuid6()), "channel_values": channels, "channel_versions": versions}
     where: Any = {"configurable": {"thread_id": thread_id, "checkpoint_ns": "", "checkpoint_id": parent}}
     saver.put(where, checkpoint, {"source": "loop", "step": 1, "parents": {}}, versions)

