@@ -17,6 +17,7 @@ Seen = sqlite3.Connection
 _PAGES = 2_048
 """Pages copied between two reports of progress."""
 _WAIT_SECONDS = 60.0
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ")
 _TRY_SECONDS = 1.0
 """Waited for one lock while another is held: whoever holds the one may be waiting for the other."""
 
@@ -57,7 +58,12 @@ def copy(source: Seen, target: Path, on_progress: Callable[[int, int], None] = l
     """Copy what a connection sees into a new file, which only its owner may read; ``told`` how many pages of how many are done."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(target)) as made:
-        source.backup(made, pages=_PAGES, progress=lambda _status, left, total: on_progress(total - left, total))
+        try:
+            source.backup(made, pages=_PAGES, progress=lambda _status, left, total: on_progress(total - left, total))
+        except sqlite3.Error as error:
+            if error.sqlite_errorname.startswith(_DAMAGED):
+                raise
+            raise OSError(error.sqlite_errorcode, f"{error} ({error.sqlite_errorname})") from error
     with target.open("rb") as file:
         os.fsync(file.fileno())
 

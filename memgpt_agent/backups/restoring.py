@@ -10,7 +10,7 @@ from pathlib import Path
 from memgpt_agent import sqlite_files
 from memgpt_agent.backups import manifest
 from memgpt_agent.backups.manifest import Backup, Copied
-from memgpt_agent.backups.writing import Tell
+from memgpt_agent.backups.writing import Tell, writing_to
 from memgpt_agent.config import Settings, shown
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 from memgpt_agent.private import private_folder
@@ -59,33 +59,39 @@ def restore(folder: Path, settings: Settings | None = None, *, replace: bool = F
     Raises:
         StoreCorrupt: the backup is not whole; nothing was changed.
         ConfigurationError: there is an agent already and ``replace`` is not given, or the memory does not lie in the data folder.
-        StoreError: there is too little space, or the data folder cannot be moved.
+        StoreError: there is too little space, or the data folder cannot be written or moved.
 
     **Limits**: stop what uses the data folder first. A process that runs on writes to the folder that was moved aside.
     """
     settings = settings or Settings.load()
-    home = settings.home.absolute()
-    if store_file(settings.store_url) != home / "memory.db":
+    home = settings.home.resolve()  # where the folder really is: a link to it stays one
+    if store_file(settings.store_url) != settings.home.absolute() / "memory.db":
         raise ConfigurationError(
             f"The memory is not in the data folder but at {shown(settings.store_url)} (MEMGPT_STORE_URL or MEMGPT_DATABASE_URL). Unset it to "
             "restore a folder; what is on a server is restored with the server's own tools (pg_restore)."
         )
+    if home.exists() and not home.is_dir():
+        raise ConfigurationError(f"{home} is no folder. Name another data folder: --home FOLDER.")
     held = [name for name in ("memory.db", "checkpoints.db") if (home / name).exists()]
     if held and not replace:
         raise ConfigurationError(
             f"{home} holds {' and '.join(held)} already. Restore to another folder (--home FOLDER), or give --replace: what is there is then "
             "moved aside and kept."
         )
+    if home.resolve().is_relative_to(folder.resolve()) or folder.resolve() == home.resolve():
+        raise ConfigurationError(f"{home} is the backup itself, or lies in it. Name another data folder (--home FOLDER), or move the backup.")
     found = verify_backup(folder, tell)
     draft = home.with_name(f".{home.name}.restoring.{os.getpid()}")
-    home.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(home):
+        home.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(home.parent).free < found.size_bytes + (1 << 20):
         raise StoreError(f"The backup has {found.size_bytes / 1e6:,.1f} MB; there is not so much space in {home.parent}. Nothing was changed.")
-    private_folder(draft)
     try:
-        for file in found.files:
-            tell(f"Restoring {file.name}")
-            _copy(folder / file.name, draft / file.name, file)
+        with writing_to(home):
+            private_folder(draft)
+            for file in found.files:
+                tell(f"Restoring {file.name}")
+                _copy(folder / file.name, draft / file.name, file)
         moved = _exchange(home, draft)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

@@ -62,7 +62,7 @@ def backup(
     Raises:
         NotAllowed: the settings name an owner, who is not an admin.
         ConfigurationError: the memory is on a server, or the destination is there already or lies in the data folder.
-        StoreError: there is no data folder, too little space, or a database that is damaged or was lost.
+        StoreError: there is no data folder, too little space, a destination that cannot be written, or a database that is damaged or was lost.
 
     **Limits**: keys, model files and indexes that are made again are not in it, and neither is an archive of your own. It is not encrypted.
     """
@@ -71,10 +71,11 @@ def backup(
         raise NotAllowed(f"{settings.owner!r} (MEMGPT_OWNER) is an owner; a backup holds every owner's agents. Unset MEMGPT_OWNER.")
     refuse_lost_memory(settings)
     databases, others, left_out = _sources(settings)
-    draft = _draft(destination, settings.home)
-    _check_space(draft.parent, [*databases.values(), *others.values()])
-    private_folder(draft)
+    with writing_to(destination):
+        draft = _draft(destination, settings.home)
+        _check_space(draft.parent, [*databases.values(), *others.values()])
     try:
+        private_folder(draft)
         deadline = time.monotonic() + turn_wait_seconds
         with _turns(settings) as running_turns:
             while True:
@@ -84,15 +85,26 @@ def backup(
                         copied = [_database(reader, name, draft, tell) for name, reader in zip(databases, seen, strict=True)]
                         break
                 time.sleep(_LOOK_SECONDS)
-        copied += [_file(place, name, draft) for name, place in others.items()]
-        made = Backup(draft, moment, _version(), tuple(running), tuple(copied), tuple(left_out))
-        manifest.write(made)
-        _flush(draft)
-        draft.rename(destination)
+        with writing_to(destination):
+            copied += [_file(place, name, draft) for name, place in others.items()]
+            made = Backup(draft, moment, _version(), tuple(running), tuple(copied), tuple(left_out))
+            manifest.write(made)
+            _flush(draft)
+            draft.rename(destination)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return Backup(destination, made.time, made.made_by, made.unfinished, made.files, made.left_out)
+
+
+@contextmanager
+def writing_to(place: Path) -> Generator[None]:
+    """Say in our own words why a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StoreError(f"{place} cannot be written: {why}. Nothing is left of it. Choose another folder or disk.") from error
 
 
 @contextmanager
@@ -165,8 +177,9 @@ def _log_bytes(place: Path) -> int:
 def _database(reader: sqlite_files.Seen, name: str, folder: Path, tell: Tell) -> Copied:
     tell(f"Copying {name}")
     place = folder / name
-    private_folder(place.parent)
-    sqlite_files.copy(reader, place)
+    with writing_to(place):
+        private_folder(place.parent)
+        sqlite_files.copy(reader, place)
     tell(f"Checking {name} ({place.stat().st_size / 1e6:,.1f} MB)")
     rows = sqlite_files.counts(reader)
     if found := sqlite_files.problems(place):

@@ -5,7 +5,7 @@ import warnings
 from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Settings, shown
 from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
@@ -56,7 +56,7 @@ def _embedding(settings: Settings) -> Embeddings | None:
             raise
         why = "has no name by which it can be had here. A program gives it as embedding=; memgpt reindex --embedding NAME chooses another"
     warnings.warn(
-        f"The memories in {settings.store_url} were embedded by {known}, which {why}. Until then they are searched by words only.",
+        f"The memories in {shown(settings.store_url)} were embedded by {known}, which {why}. Until then they are searched by words only.",
         MissingEmbedding,
         stacklevel=4,
     )

@@ -95,6 +95,62 @@ with FaissStore(sys.argv[1] + "/memory.db") as store, open_checkpointer(sys.argv
 """
 
 
+def test_a_restore_harms_neither_the_backup_nor_what_is_no_folder(home: Path, tmp_path: Path) -> None:
+    """Not onto the backup, nor into it, also through a link; not onto a file. A link to the data folder stays one."""
+    made = backup(tmp_path / "b", Settings(home=home)).folder
+    (tmp_path / "link").symlink_to(made)
+    (tmp_path / "file").write_text("mine")
+    for place in (made, made / "in", tmp_path / "link", tmp_path / "file"):
+        with pytest.raises(ConfigurationError, match="no folder" if place.name == "file" else "is the backup itself, or lies in it"):
+            restore(made, Settings(home=place), replace=True)
+    assert verify_backup(made).files
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "away").symlink_to(home)
+    done = restore(made, Settings(home=tmp_path / "away"), replace=True)
+    assert done.home == home
+    assert (tmp_path / "away").is_symlink()
+    assert speak(tmp_path / "away", "And you?") == ["My dog is Rex.", "And you?"]
+
+
+TOO_LARGE = """
+import resource, signal, sys
+from pathlib import Path
+from memgpt_agent import Settings
+from memgpt_agent.backups import backup, restore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+home, act = Path(sys.argv[1]), sys.argv[2]
+if act == "restore":
+    backup(home.parent / "whole", Settings(home=home))
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+try:
+    if act == "backup":
+        backup(home.parent / "made", Settings(home=home))
+    else:
+        restore(home.parent / "whole", Settings(home=home.parent / "made"))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits as on Unix")
+@pytest.mark.parametrize("act", ["backup", "restore"])
+def test_a_destination_that_fails_in_the_middle_is_named_and_left_empty(home: Path, tmp_path: Path, act: str) -> None:
+    """As where the disk fills up meanwhile: it is not taken for damage of what is copied."""
+    done = subprocess.run([sys.executable, "-c", TOO_LARGE, str(home), act], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("StoreError "), done.stdout + done.stderr
+    assert "cannot be written" in done.stdout
+    assert not (tmp_path / "made").exists()
+    assert [place.name for place in tmp_path.iterdir() if place.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "file/in"])
+def test_a_destination_that_cannot_be_is_an_error_of_ours(home: Path, tmp_path: Path, name: str) -> None:
+    """A name that is too long, a folder within a file."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written"):
+        backup(tmp_path / name, Settings(home=home))
+
+
 def test_both_databases_are_of_one_moment(tmp_path: Path) -> None:
     """While a process writes to one and then to the other, again and again, no backup has more than that one step between them."""
     (tmp_path / "home").mkdir()
