@@ -79,8 +79,9 @@ serve: $(VENV)/.core  ## serve the agents over HTTP at http://127.0.0.1:8283, fo
 	@$(BIN)/python -c 'import fastapi' 2>/dev/null || { echo "==> Installing what the server needs (a minute)" >&2; $(PIP_INSTALL) -e '.[serve]' </dev/null >&2; }
 	@exec $(BIN)/memgpt serve $(SERVE_ARGS)
 
-test: $(VENV)/.dev  ## run the tests (TEST_ARGS="-k words" for some of them)
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+test: $(VENV)/.dev  ## run the tests and measure what they cover (TEST_ARGS="-k words" for some of them, unmeasured)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	  $(if $(TEST_ARGS),$(TEST_ARGS),--cov --cov-report=term:skip-covered --no-cov-on-fail)
 
 test-clients: $(VENV)/.dev  ## install other makers' clients (npm, Letta's old one) in build/clients and run the tests that drive them
 	@clients=$$(PYTHON=$(BIN)/python scripts/test_clients.sh); eval "$$clients"; \

@@ -120,7 +120,7 @@ def _check_queue(told: list[Told], queue: list[Any]) -> None:
     spoken: list[tuple[str, str]] = [
         (str(mark_of(m).get("turn")), m.type)
         for m in queue
-        if mark_of(m).get("kind") in {"event", "reply"} and m.type != "system"
+        if (mark_of(m).get("kind") in {"event", "reply"} or mark_of(m).get("fallback") == "system") and m.type != "system"
     ]
     expected = [(t.word, side) for t in told for side in ("human", "ai")]
     if not spoken:

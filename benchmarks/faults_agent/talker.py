@@ -14,6 +14,7 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent import Block, MemGPTAgent, Settings
 from memgpt_agent.checkpoints import open_checkpointer
+from memgpt_agent.prompts import CALL_GIVEN_UP, CUT_OFF_REPLY
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
 
@@ -36,6 +37,8 @@ class RuleModel(ScriptedModel):
         if event["type"] == "heartbeat":
             passage = call("archival_memory_insert", content=f"beat {uuid.uuid4()}", request_heartbeat=True)
             return AIMessage("Done.") if acted else passage
+        if any(m.type == "tool" and CALL_GIVEN_UP in str(m.content) for m in messages[asked:]):
+            return say(CUT_OFF_REPLY)
         word, kind = str(event["message"]).split()[:2]
         return say(f"re {word}") if acted else answer(word, kind)
 
@@ -100,5 +103,6 @@ def _said(agent: MemGPTAgent, word: str, kind: str) -> str:
         agent.tools.archival_memory_insert(f"direct {word}")
         return ""
     if kind == "beat":
-        return agent.heartbeat(event_id=word).message
+        beat = agent.heartbeat(event_id=word)
+        return beat.message if beat.tool_calls else CUT_OFF_REPLY  # a beat that is given up has nobody to say so to
     return agent.step(f"{word} {kind}", event_id=word).message
