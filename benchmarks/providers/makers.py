@@ -28,21 +28,21 @@ class Provider:
 def _openai(url: str, **given: Any) -> Any:
     from langchain_openai import ChatOpenAI
 
-    options: dict[str, Any] = {"model": "gpt-4.1-mini", "api_key": "k", "base_url": f"{url}/v1", "max_retries": 0, "stream_usage": True}
+    options: dict[str, Any] = {"model": "gpt-4.1-mini", "api_key": "k", "base_url": f"{url}/v1", "stream_usage": True}
     return ChatOpenAI(**{**options, **given})
 
 
 def _anthropic(url: str, **given: Any) -> Any:
     from langchain_anthropic import ChatAnthropic
 
-    options: dict[str, Any] = {"model": "claude-haiku-4-5", "api_key": "k", "base_url": url, "max_retries": 0, "max_tokens": 4_000}
+    options: dict[str, Any] = {"model": "claude-haiku-4-5", "api_key": "k", "base_url": url, "max_tokens": 4_000}
     return ChatAnthropic(**{**options, **given})
 
 
 def _gemini(url: str, **given: Any) -> Any:
     from langchain_google_genai import ChatGoogleGenerativeAI
 
-    options: dict[str, Any] = {"model": "gemini-3-pro-preview", "google_api_key": "k", "transport": "rest", "max_retries": 1}
+    options: dict[str, Any] = {"model": "gemini-3-pro-preview", "google_api_key": "k", "transport": "rest"}
     options["client_options"] = {"api_endpoint": url}
     return ChatGoogleGenerativeAI(**{**options, **given})
 
@@ -50,7 +50,7 @@ def _gemini(url: str, **given: Any) -> Any:
 def _mistral(url: str, **given: Any) -> Any:
     from langchain_mistralai import ChatMistralAI
 
-    options: dict[str, Any] = {"model": "mistral-medium-latest", "api_key": "k", "endpoint": f"{url}/v1", "max_retries": 1}
+    options: dict[str, Any] = {"model": "mistral-medium-latest", "api_key": "k", "endpoint": f"{url}/v1"}
     return ChatMistralAI(**{**options, **given})
 
 
@@ -64,7 +64,7 @@ def _ollama(url: str, **given: Any) -> Any:
 def _deepseek(url: str, **given: Any) -> Any:
     from langchain_deepseek import ChatDeepSeek
 
-    options: dict[str, Any] = {"model": "deepseek-v4-flash", "api_key": "k", "api_base": f"{url}/v1", "max_retries": 0}
+    options: dict[str, Any] = {"model": "deepseek-v4-flash", "api_key": "k", "api_base": f"{url}/v1"}
     return ChatDeepSeek(**{**options, **given})
 
 

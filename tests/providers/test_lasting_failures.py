@@ -16,11 +16,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's pac
 
 @pytest.mark.parametrize("name", ["openai", "responses", "anthropic", "gemini", "mistral", "ollama", "deepseek"])
 def test_a_lasting_503_is_four_requests(name: str, tmp_path: Path):
-    """The clients' own retries are off; Google's sat below its LangChain client."""
+    """The retries of the clients are off, Google's below its LangChain client too; the object that was given keeps its own."""
     with StrictServer(PROVIDERS[name].wire(), lambda _: refusal(name, 503, "Overloaded")) as server:
         quick = {"retry_wait_seconds": 0.0}
-        with agent_at(tmp_path, PROVIDERS[name].model(server.url), context=quick) as agent, pytest.raises(ModelError):
+        model = PROVIDERS[name].model(server.url)
+        before = {key: value for key, value in model.__dict__.items() if "client" in key or key == "max_retries"}
+        with agent_at(tmp_path, model, context=quick) as agent, pytest.raises(ModelError):
             agent.step("Hello")
+        for key, value in before.items():
+            assert model.__dict__[key] is value
     assert len(server.requests) == 4
 
 

@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from memgpt_agent.models.dialects.attachments import MediaPart, expressed
+from memgpt_agent.models.dialects.attempts import OnceOverGrpc
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, name_of, profile_of
 from memgpt_agent.models.dialects.schemas import gemini, named, shaped
 from memgpt_agent.models.dialects.sequence import (
@@ -59,29 +60,8 @@ class Gemini(Dialect):
         if wanted.native and self.reasons(model) == "able":
             model = model.model_copy(update={"include_thoughts": True})
         if self.sync_only(model):
-            model = model.model_copy(update={"client": _Once(cast(Any, model).client)})
+            model = model.model_copy(update={"client": OnceOverGrpc(cast(Any, model).client)})
         return call.but(model=model, messages=expressed(messages, _express), tools=shaped(tools, gemini), names=names)
-
-
-class _Once:
-    """Google's client without retries of its own, which go on for a minute: the agent tries again itself.
-
-    Source: googleapis.dev/python/google-api-core (``retry=None`` of a method that has a default).
-    """
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def generate_content(self, *given: Any, **named: Any) -> Any:
-        """Ask once."""
-        return self._client.generate_content(*given, **{"retry": None, **named})
-
-    def stream_generate_content(self, *given: Any, **named: Any) -> Any:
-        """Ask once for a stream."""
-        return self._client.stream_generate_content(*given, **{"retry": None, **named})
 
 
 def _answer(message: AIMessage, *, signed: bool) -> AIMessage:
