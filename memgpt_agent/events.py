@@ -96,7 +96,7 @@ class Mark(TypedDict, total=False):
     """For an event that begins a turn: the page of the queue on which its exchange stands."""
     goes_on: str
     """For an answer that its length limit cut: the id of the alert by which the model was asked for the rest."""
-    stopped: Literal["cut_off", "refused"]
+    stopped: Literal["cut_off", "paused", "refused"]
     """For a reply that is not whole: it reached its length limit, or the model or its provider refused."""
     fallback: str
     """Who answered where the chat model did not: another model, by its name, or ``system`` for a sentence of the program's own."""

@@ -113,6 +113,8 @@ class ModelFacts(TypedDict):
     """The tokens of a prompt that are assumed to fit after a refusal without figures, in the provider's count."""
     refused: NotRequired[int]
     """The tokens of the prompt that was refused so."""
+    answer: NotRequired[int]
+    """The most tokens that may be asked for an answer, as a refusal told it."""
 
 
 class SentMemory(TypedDict):

@@ -56,6 +56,17 @@ SENTENCES: tuple[Sentence, ...] = (
     Sentence("Amazon Bedrock", 400, "Input is too long for requested model."),
     Sentence("MiniMax", 400, "invalid params, context window exceeds limit (2013)"),
     Sentence("Zhipu", 400, "Prompt exceeds max length"),
+    Sentence(
+        "OpenAI, SGLang", 400,
+        "This model's maximum context length is {window} tokens. However, you requested 9999 tokens "
+        "({sent} in the messages, 512 in the completion).",
+    ),
+    Sentence(
+        "vLLM", 400,
+        "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is {window} tokens and your request has "
+        "{sent} input tokens (4096 > {window} - {sent}).",
+    ),
+    Sentence("LMI", 424, "Input prompt ({sent} tokens) is too long and exceeds limit of {window}"),
     Sentence("any, with its window", 400, "The maximum context length is {window}."),
     Sentence("any, with its limit", 400, "Over the context limit: {window} are allowed."),
     Sentence("any", 400, "context_length_exceeded"),

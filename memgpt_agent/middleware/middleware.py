@@ -39,7 +39,7 @@ from memgpt_agent.middleware.packing import AS_SAID
 from memgpt_agent.middleware.registers import KEY, MemGPTState, MiddlewareRegisters
 from memgpt_agent.middleware.request_schemas import RequestSchemas
 from memgpt_agent.middleware.tool_call import MadeCall
-from memgpt_agent.models.failures import too_long
+from memgpt_agent.models.too_long import too_long
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.prompts import MEMORY_PROMPT, system_prompt
 from memgpt_agent.tools.plain_tool import ACTING, PlainMemoryTool

@@ -18,7 +18,7 @@ from memgpt_agent.middleware.conversation import MiddlewareConversation, noted, 
 from memgpt_agent.middleware.packing import with_text_behind
 from memgpt_agent.middleware.registers import KEY, MiddlewareRegisters
 from memgpt_agent.middleware.request_schemas import RequestSchemas
-from memgpt_agent.models.failures import TooLong
+from memgpt_agent.models.too_long import TooLong
 from memgpt_agent.nodes.call_llm import MAX_REFUSALS
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import assemble, squeeze

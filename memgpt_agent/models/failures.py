@@ -2,13 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any, cast
-
-from memgpt_agent.models.length_refusals import LENGTH_REFUSALS, TOKENS_PER_REQUEST
 
 _BUSY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _BUSY_NAMES = frozenset(
@@ -68,9 +65,9 @@ _FILLING = frozenset(
     re.findall(
         r"\w+",
         "a an and arg argument arguments bad body by call client code contains could detail details error errors exception failed fetching for "
-        "from generic got http https input internal invalid invalid_argument invalid_request invalid_request_error is issue it message none not "
-        "null object of on or param parameter please process processing provider request response returned server something status the there "
-        "this to type unable unknown unprocessable upstream was went while with wrong your entity",
+        "from generic got http https input internal invalid invalid_argument invalid_request invalid_request_error is issue it message no none "
+        "not null object of on or param parameter please process processing provider request response returned server something status the "
+        "there this to type unable unknown unprocessable upstream was went while with wrong your entity",
     )
 )
 """Words of a refusal that says nothing."""
@@ -92,16 +89,6 @@ class BrokenAnswer(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
-class TooLong:
-    """A provider's refusal of a prompt that does not fit its model's context window."""
-
-    window: int | None
-    """The true window in tokens, where the refusal names it."""
-    sent: int | None
-    """The tokens that the prompt had by the provider's count, where it names them."""
-
-
 _BUSY_VALUE = re.compile(
     r"(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b: |Unfinished stream|Can only parse array of JSON"
 )
@@ -111,8 +98,8 @@ which Google's client gives a stream that breaks off or holds something else."""
 
 def is_busy(error: BaseException) -> bool:
     """Whether the same call may work a little later: rate limits, overload, timeouts, a lost connection, an error within a stream."""
-    for cause in _causes(error):
-        kinds, status = _kinds(cause), status_of(cause)
+    for cause in causes(error):
+        kinds, status = kinds_of(cause), status_of(cause)
         if "insufficient_quota" in kinds:
             return False
         if status is not None:
@@ -134,7 +121,7 @@ def retry_after_seconds(error: BaseException) -> float | None:
     It is read from ``retry-after-ms``, ``Retry-After`` (seconds or a date), Google's ``RetryInfo``, and sentences such as
     "try again in 7.5s".
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         for holder in (cause, cause.__context__):  # Ollama's client raises an error of its own, without headers, in the place of httpx's
             headers: Any = getattr(getattr(holder, "response", None), "headers", None)
             if (asked := _asked_in_headers(headers)) is not None:
@@ -165,38 +152,6 @@ def _asked_in_headers(headers: Any) -> float | None:
     return None
 
 
-def too_long(error: BaseException) -> TooLong | None:
-    """Return what a refusal says of the context window; ``None`` if the error is another one.
-
-    A limit on tokens a minute counts only where this one request is beyond it: no wait would help.
-
-    **Limits**: providers word it freely; those known stand in :data:`LENGTH_REFUSALS`.
-    """
-    for cause in _causes(error):
-        text, limited = str(cause), status_of(cause) == 429
-        if limited and "request too large" not in text.lower():
-            continue
-        for wording in LENGTH_REFUSALS:
-            if found := re.search(wording.pattern, text, re.IGNORECASE | re.DOTALL):
-                groups = found.groupdict()
-                window, sent = _count(groups.get("window")), _count(groups.get("sent"))
-                return TooLong(window or _beside(text, "window"), sent or _beside(text, "sent"))
-        if not limited and ("context_length_exceeded" in _kinds(cause) or status_of(cause) == 413):
-            return TooLong(None, None)
-    return None
-
-
-def _count(number: str | None) -> int | None:
-    return int((number or "").replace(",", "") or 0) or None
-
-
-def _beside(text: str, group: str) -> int | None:
-    for pattern in TOKENS_PER_REQUEST:
-        if f"<{group}>" in pattern and (found := re.search(pattern, text)):
-            return _count(found.group(group))
-    return None
-
-
 def refuses_content(error: BaseException, *, attached: bool) -> bool:
     """Whether a provider refused the prompt for good because of something in it, so that the prompt without it may be taken.
 
@@ -207,8 +162,8 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
 
     **Limits**: judged by words. What a key, an account, an option or a tool's schema is refused for is no content.
     """
-    for cause in _causes(error):
-        status, text = status_of(cause), f"{cause} {_kinds(cause)}"
+    for cause in causes(error):
+        status, text = status_of(cause), f"{cause} {kinds_of(cause)}"
         if status is None or status not in _REFUSED_STATUS | _OF_ATTACHMENTS:
             continue
         if _says(_NO_CONTENT, text):
@@ -225,8 +180,8 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
 
 def refuses_own_parts(error: BaseException) -> bool:
     """Whether a provider refused what it had itself put into an earlier answer, or another one had: thoughts, signatures, stored ids."""
-    for cause in _causes(error):
-        text = f"{cause} {_kinds(cause)}"
+    for cause in causes(error):
+        text = f"{cause} {kinds_of(cause)}"
         if status_of(cause) in _REFUSED_STATUS | {404} and _OWN.search(text) and not _says(_NO_CONTENT, text):
             return True
     return False
@@ -234,7 +189,7 @@ def refuses_own_parts(error: BaseException) -> bool:
 
 def says_nothing(error: BaseException) -> bool:
     """Whether a refusal does not say what was wrong: any part of the prompt may be."""
-    return any(status_of(cause) in _REFUSED_STATUS and _is_filling(cause) for cause in _causes(error))
+    return any(status_of(cause) in _REFUSED_STATUS and _is_filling(cause) for cause in causes(error))
 
 
 def _is_filling(error: BaseException) -> bool:
@@ -249,19 +204,20 @@ def _says(patterns: tuple[str, ...], text: str) -> bool:
 
 def is_oversized(error: BaseException) -> bool:
     """Whether a request was refused for its bytes (413), which are those of attachments where it has any."""
-    return any(status_of(cause) == 413 for cause in _causes(error))
+    return any(status_of(cause) == 413 for cause in causes(error))
 
 
 def is_filtered(error: BaseException) -> bool:
     """Whether a provider refused the prompt for what it says, by its policy."""
     return any(
-        re.search(_FILTERED, f"{_kinds(cause)} {cause}")
-        for cause in _causes(error)
+        re.search(_FILTERED, f"{kinds_of(cause)} {cause}")
+        for cause in causes(error)
         if status_of(cause) in _REFUSED_STATUS
     )  # fmt: skip
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from."""
     seen: BaseException | None = error
     for _ in range(_MAX_CAUSES):
         if seen is None:
@@ -294,7 +250,7 @@ def _error_body(error: BaseException) -> Mapping[str, Any]:
     return {}
 
 
-def _kinds(error: BaseException) -> str:
+def kinds_of(error: BaseException) -> str:
     """Return the provider's names for the error: its code, type and status, in lower case."""
     body = _error_body(error)
     names = (getattr(error, "code", None), getattr(error, "type", None), body.get("code"), body.get("type"), body.get("status"))

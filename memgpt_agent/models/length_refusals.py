@@ -18,10 +18,23 @@ class Wording(NamedTuple):
     """Where it was seen."""
 
 
+_MOST = r"'?max_(?:completion_)?tokens'?"
+ANY = "any"
+"""Who says what several servers share."""
 _PI = "github.com/earendil-works/pi/issues/129 (overlong prompts sent to each provider)"
 _OPENAI = "platform.openai.com/docs/guides/error-codes"
 
 LENGTH_REFUSALS: tuple[Wording, ...] = (
+    Wording(
+        "OpenAI, DeepSeek, SGLang",
+        rf"maximum context length is {_W} tokens.{{0,60}}?\({_S} (?:in|of) (?:the|your) (?:messages|prompt)",
+        "github.com/vllm-project/vllm/issues/20409",
+    ),
+    Wording(
+        "vLLM",
+        rf"{_MOST} is too large: (?P<answer>{_N})\. this model's maximum context length is {_W} tokens and your request has {_S} input tokens",
+        "github.com/claude-code-best/claude-code/issues/272",
+    ),
     Wording(
         "OpenAI, DeepSeek, vLLM",
         rf"maximum context length is {_W} tokens.{{0,40}}?(?:messages resulted in|you requested) {_S} tokens",
@@ -158,11 +171,12 @@ LENGTH_REFUSALS: tuple[Wording, ...] = (
     Wording("Amazon Bedrock", r"input is too long for requested model", _PI),
     Wording("MiniMax", r"context window exceeds limit", "platform.minimaxi.com/document/error-code"),
     Wording("Zhipu", r"prompt exceeds max length", "docs.bigmodel.cn (error 1261)"),
+    Wording("LMI, vLLM", rf"input prompt \({_S} tokens\) is too long and exceeds limit of {_W}", "github.com/vllm-project/vllm/issues/7048"),
     # What several servers share, without both figures
-    Wording("any", rf"maximum context length (?:is|of|\(|:) ?{_W}", _PI),
-    Wording("any", rf"context (?:length|window|size|limit)[^\d]{{0,20}}{_W}", _PI),
+    Wording(ANY, rf"maximum context length (?:is|of|\(|:) ?{_W}", _PI),
+    Wording(ANY, rf"context (?:length|window|size|limit)[^\d]{{0,20}}{_W}", _PI),
     Wording(
-        "any",
+        ANY,
         r"context[_ ](?:length|window|size|limit)[_ ]?(?:was |is |has been )?exceed"
         r"|exceeds? (?:the |this |its )?(?:model'?s? )?(?:maximum |max )?context|maximum context|exceed_context_size"
         r"|prompt is too long|input is too long|too many (?:input )?tokens|reduce the length",
@@ -170,6 +184,42 @@ LENGTH_REFUSALS: tuple[Wording, ...] = (
     ),
 )
 """The more telling first: the first that fits is taken."""
+
+_A = rf"`?(?P<answer>{_N})`?"
+_ROOM = r"(?:max_(?:new_|output_|completion_)?tokens|maxOutputTokens|max output tokens|num_predict)"
+
+_REMEMBERED = "remembered by its writer, not looked up"
+ANSWER_REFUSALS: tuple[Wording, ...] = (
+    Wording("OpenAI", rf"supports at most {_A} (?:completion|output) tokens", "github.com/ChatGPTNextWeb/NextChat/issues/3195"),
+    Wording("Anthropic", rf"max_tokens: {_N} > {_A}, which is the maximum allowed", _REMEMBERED),
+    Wording("DeepSeek", rf"valid range of {_ROOM} is \[{_N}, ?{_A}\]", "github.com/deepseek-ai/DeepSeek-V3/issues/69"),
+    Wording("DashScope", rf"range of {_ROOM} should be \[{_N}, ?{_A}\]", "github.com/open-webui/open-webui/issues/10507"),
+    Wording("Groq", rf"{_ROOM}\b.{{0,80}}?must be less than or equal to {_A}", "github.com/RooCodeInc/Roo-Code/issues/5136"),
+    Wording(
+        "Gemini, Vertex AI", rf"{_ROOM} value of {_N} but the supported range is from {_N} \(inclusive\) to {_A}", _REMEMBERED
+    ),
+    Wording(
+        ANY,
+        rf"\A(?!.*(?:context|input|prompt|messages)).*{_ROOM}\b.{{0,100}}?"
+        rf"(?:at most|<=|no more than|up to|cannot exceed|maximum(?: of| is|:)?) ?{_A}",
+        _REMEMBERED,
+    ),
+)
+"""How providers word it that the most tokens asked for an answer are too many: the window is not to blame."""
+
+OVERFULL = (
+    r"(?=.*\b(?:context|prompt|input|messages?|sequence|conversation|tokens?)\b)(?=.*\b(?:tokens?|context|length|window)\b)"
+    r"(?=.*(?:too (?:long|large|big|many)|exceed|over(?:flow|run)|out ?of ?(?:range|context)|(?:greater|larger|longer|more|bigger) than"
+    r"|beyond|(?:not|n't) fit|must be (?:less|at most|<|smaller|shorter)|(?:limited|up) to|at most|not enough (?:room|space)"
+    r"|(?:maximum|max|limit)\b.{0,60}(?:reached|hit|is|of|:|=)|reduce|shorten|truncate))"
+)
+"""What a sentence says, in any order, that tells of a prompt beyond a model's window, whoever says it."""
+
+NO_LENGTH = (
+    r"string too long|array too long|maximum length \d{1,3}\b|(?:image|picture|file|audio|video|pdf|document|pixel|megabyte|\bMB\b|bytes)"
+    r"|rate limit|per (?:minute|day|hour)|\b[TR]P[MD]\b|quota|tool_call_id|\bname\b|\bid\b"
+)
+"""What else is too long, too large or too many."""
 
 TOKENS_PER_REQUEST = (
     r"n_ctx\W{1,5}(?P<window>\d+)", r"n_prompt_tokens\W{1,5}(?P<sent>\d+)",

@@ -14,9 +14,10 @@ from memgpt_agent.events import HIDDEN, MARK, Mark, mark_of
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.models.failures import is_filtered
-from memgpt_agent.models.stops import Stop
+from memgpt_agent.models.stops import WINDOW_FULL, Stop
+from memgpt_agent.models.too_long import TooLong
 from memgpt_agent.nodes import structuring
-from memgpt_agent.nodes.answers import identified, unstripped_text, why_unusable
+from memgpt_agent.nodes.answers import identified, says_nothing, unstripped_text, why_unusable
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.continuing import (
     ask_for_rest,
@@ -48,6 +49,8 @@ from memgpt_agent.prompts import (
     CUT_OFF_REPLY,
     LEFT_OUT_NOTICE,
     NO_ANSWER_REPLY,
+    PAUSED,
+    PAUSED_REPLY,
     REFUSED_MIDWAY,
     REFUSED_REASON,
     REFUSED_REPLY,
@@ -235,6 +238,8 @@ class _Step:
         problem = why_unusable(
             raw.strip(), session.resources.system_prompt, cut_off=stop.kind == "cut_off", unreadable=written.unreadable
         )
+        if stop.kind == "paused" and says_nothing(raw.strip()):
+            return {**update, **self._unusable(PAUSED, turn, PAUSED_REPLY)}
         return {**update, **(self._unusable(problem, turn) if problem else self._text(message, turn))}
 
     def _spoken_part(self, message: AIMessage, part: str, stop: Stop, turn: Turn) -> dict[str, Any]:
@@ -251,9 +256,12 @@ class _Step:
         if may_go_on(self.session, turn, stop):
             asked = ask_for_rest(self.session, turn, whole, message)
             turn = {**turn, "continued": turn.get("continued", 0) + 1}
-            return {"messages": [*without_request(self.partial), *asked], "turn": turn, "heartbeat_reason": "cut_off"}
+            update: dict[str, Any] = {"messages": [*without_request(self.partial), *asked], "turn": turn, "heartbeat_reason": "cut_off"}
+            if stop.reason == WINDOW_FULL:  # the rest does not fit behind what filled it
+                update["model_facts"] = after_refusal(self.session, self.state, TooLong(None, None), self.counted, 1)
+            return update
         if stop.kind:
-            return self._stopped(message, whole, cut_short(whole), "cut_off", turn)
+            return self._stopped(message, whole, cut_short(whole, stop), "paused" if stop.kind == "paused" else "cut_off", turn)
         update = self._text(kept(self.session, turn, whole.strip(), message), turn)
         return {**update, "messages": [*without_request(self.partial), *update["messages"]]}
 
@@ -327,7 +335,7 @@ class _Step:
             return {"messages": [message, asked], "turn": turn, "heartbeat_reason": "rule"}
         return {"messages": [message], "turn": ended(self.session, turn)}
 
-    def _unusable(self, problem: str, turn: Turn) -> dict[str, Any]:
+    def _unusable(self, problem: str, turn: Turn, reply: str = NO_ANSWER_REPLY) -> dict[str, Any]:
         """Tell the model what was wrong; after so many times the turn ends with an apology."""
         turn = {**turn, "unusable": turn["unusable"] + 1}
         if (
@@ -336,5 +344,5 @@ class _Step:
         ):
             notice = alert(problem, self.session, turn, "unusable")
             return {"messages": [notice], "turn": turn, "heartbeat_reason": "unusable_answer"}
-        sorry = apology(NO_ANSWER_REPLY, self.session, turn)
+        sorry = apology(reply, self.session, turn)
         return {"messages": sorry, "turn": ended(self.session, turn)}

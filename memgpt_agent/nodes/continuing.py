@@ -7,13 +7,13 @@ from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage
 
 from memgpt_agent.events import MARK, Mark, mark_of
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.models.stops import Stop
+from memgpt_agent.models.stops import WINDOW_FULL, Stop
 from memgpt_agent.nodes.reading import ReadCall
 from memgpt_agent.nodes.receiving import alert
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.speech import message_so_far
 from memgpt_agent.nodes.streaming_answer import StreamingAnswer
-from memgpt_agent.prompts import CUT_GO_ON, CUT_NOTE
+from memgpt_agent.prompts import CUT_GO_ON, CUT_NOTE, PAUSED_NOTE, WINDOW_NOTE
 from memgpt_agent.state import Turn
 from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE
@@ -80,9 +80,10 @@ def kept(session: Session, turn: Turn, text: str, message: AIMessage, **marked: 
     )  # fmt: skip
 
 
-def cut_short(text: str) -> str:
+def cut_short(text: str, stop: Stop | None = None) -> str:
     """Return a reply that is not whole, said so."""
-    return f"{text}\n\n{CUT_NOTE}"
+    note = PAUSED_NOTE if stop and stop.kind == "paused" else WINDOW_NOTE if stop and stop.reason == WINDOW_FULL else CUT_NOTE
+    return f"{text}\n\n{note}"
 
 
 def without_request(partial: AIMessage | None) -> list[Any]:

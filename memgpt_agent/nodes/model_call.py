@@ -27,7 +27,8 @@ from memgpt_agent.errors import MemGPTError, ModelError
 from memgpt_agent.faces import Face
 from memgpt_agent.models.advice import advice
 from memgpt_agent.models.dialects import Spoken, in_turn, speak
-from memgpt_agent.models.failures import TooLong, is_busy, is_oversized, refuses_content, retry_after_seconds, too_long
+from memgpt_agent.models.failures import is_busy, is_oversized, refuses_content, retry_after_seconds
+from memgpt_agent.models.too_long import TooLong, too_long
 from memgpt_agent.nodes.session import Session, name_of
 from memgpt_agent.nodes.speech import SpeechStream
 from memgpt_agent.nodes.streaming_answer import StreamingAnswer

@@ -1,10 +1,10 @@
 """What using a model teaches about it: how its provider counts tokens, and how large its window truly is."""
 
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage
 
-from memgpt_agent.models.failures import TooLong
+from memgpt_agent.models.too_long import TooLong
 from memgpt_agent.nodes.session import Session, name_of
 from memgpt_agent.state import AgentState, ModelFacts
 from memgpt_agent.tokens.resolve import ModelTokenCounter
@@ -48,11 +48,16 @@ def after_refusal(session: Session, state: AgentState, refusal: TooLong, counted
     """Return what is known of the models once a provider has refused a prompt as too long.
 
     A window smaller than we took it for is learned. Where the provider gives its figure of the prompt, our count was too low.
+    Where more was asked for an answer than the model gives, that is asked for from now on.
     A refusal without figures halves what is sent; a second one in the same turn leaves an eighth, or what must be sent.
     """
     facts, usage = session.facts, state.get("context_usage", {})
+    if refusal.answer:
+        facts = cast(ModelFacts, {**facts, "answer": refusal.answer})
     if refusal.window and _MIN_WINDOW <= refusal.window < session.window_tokens:
         return _with(session, state, {**facts, "window": refusal.window})
+    if refusal.answer:
+        return _with(session, state, facts)
     seen = refusal.sent / counted * 1.05 if refusal.sent and counted else 0.0
     fixed = usage.get("total", 0) - usage.get("messages", 0)
     if facts["factor"] < seen <= _MAX_FACTOR:
@@ -74,8 +79,8 @@ def _grown(session: Session, state: AgentState) -> ModelFacts:
     if sent > fits * _NEARLY_FULL:
         fits = max(fits, min(int(fits * _GROWTH), int(refused * _BELOW_REFUSED)))
     if fits >= session.window_tokens - session.answer_tokens:
-        return ModelFacts(factor=facts["factor"], window=facts["window"])
-    return ModelFacts(factor=facts["factor"], window=facts["window"], fits=fits, refused=refused)
+        return cast(ModelFacts, {key: value for key, value in facts.items() if key not in {"fits", "refused"}})
+    return {**facts, "fits": fits, "refused": refused}
 
 
 def _with(session: Session, state: AgentState, facts: ModelFacts) -> dict[str, ModelFacts]:

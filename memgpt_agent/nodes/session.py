@@ -204,7 +204,7 @@ class Session:
     def wanted(self) -> Wanted:
         """What a model call is to do beside answering."""
         conversation = key_of("conversation", self.memory.agent_id, self.thread_id)
-        return Wanted(self.context.reasoning == "native", self.window_tokens, conversation)
+        return Wanted(self.context.reasoning == "native", self.window_tokens, conversation, self.facts.get("answer", 0))
 
 
 def _agent_of(resources: Resources, context: Context, config: RunnableConfig, state: AgentState, agent_id: str) -> str:

@@ -71,6 +71,37 @@ async def test_plain_text_that_was_cut_is_continued(how: str, reason: str) -> No
 
 
 @BOTH
+async def test_an_answer_that_its_provider_pauses_without_end_is_told_as_that(how: str) -> None:
+    """The requests are bounded; with and without words of the answer."""
+    for text, said, stopped in (("Part. ", "the model's provider paused it", "paused"), ("", "the model's provider paused my answer", "")):
+        model = ScriptedModel([cut(text, "pause_turn")] * 9)
+        with MemGPTAgent(model=model, agent_id="ann") as agent:
+            got = response(await turn(agent, how))
+        assert said in got.message
+        assert (got.stopped, "length limit" in got.message) == (stopped, False)
+        assert len(model.calls) <= 7
+
+
+def test_an_answer_that_filled_the_window_is_continued_in_a_smaller_prompt() -> None:
+    """The rest would not fit behind what filled it."""
+    prompts: list[int] = []
+
+    def answers(sent: list[Any]) -> AIMessage | str:
+        if sent[0].type != "system":
+            return "A summary."
+        prompts.append(len(sent))
+        if len(prompts) <= 5:
+            return say("word " * 400)
+        return cut("First half, ", "model_context_window_exceeded") if len(prompts) == 6 else "second half."
+
+    with MemGPTAgent(model=ScriptedModel([answers] * 20), agent_id="ann", context_window=8_192) as agent:
+        for n in range(5):
+            agent.step(f"Tell me {n}")
+        assert agent.step("More").message == "First half, second half."
+    assert prompts[6] < prompts[5]
+
+
+@BOTH
 @pytest.mark.parametrize("end", [14, 37, 48, 60])
 @pytest.mark.parametrize("rest_is_call", [True, False])
 async def test_a_send_message_that_was_cut_is_continued(how: str, end: int, rest_is_call: bool) -> None:

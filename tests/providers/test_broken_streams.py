@@ -12,8 +12,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # Google's pac
 
 
 NAMES = ["openai", "responses", "anthropic-thinking", "mistral", "ollama", "deepseek", "llama.cpp", "gemini"]
-FAULTS = [(name, fault) for name in NAMES for fault in ("drop", "error", "ends")]
-FAULTS += [(name, "garbage") for name in ("llama.cpp", "mistral", "ollama", "gemini")] + [("llama.cpp", "object"), ("deepseek", "object")]
+FAULTS = [
+    *((name, fault) for name in NAMES for fault in ("drop", "error", "ends")),
+    *((name, "garbage") for name in ("llama.cpp", "mistral", "ollama", "gemini")), ("llama.cpp", "object"), ("deepseek", "object"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "fault"), FAULTS)

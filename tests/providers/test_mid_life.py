@@ -193,3 +193,21 @@ def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     if "functionDeclarations" in tools[0]:
         return tools[0]["functionDeclarations"]
     return [tool.get("function", tool) for tool in tools]
+
+
+@pytest.mark.parametrize(("name", "option"), [("openai", "max_completion_tokens"), ("anthropic", "max_tokens"), ("deepseek", "max_tokens")])
+def test_a_limit_of_answers_is_asked_for_from_then_on(name: str, option: str, tmp_path: Path):
+    """One refused request in the agent's life; the prompt stays as long as it was."""
+    words = "max_tokens is too large: 9000. This model supports at most 2048 completion tokens, whereas you provided 9000."
+
+    def answers(heard: list[Heard]) -> Reply | Refused:
+        return refusal(name, 400, words) if server.requests[-1].get(option, 0) > 2_048 else Reply(text="done")
+
+    provider = PROVIDERS[name]
+    with StrictServer(provider.wire(), answers) as server:
+        model = provider.model(server.url).model_copy(update={"max_tokens": 9_000})
+        with agent_at(tmp_path, model) as agent:
+            assert [agent.step(said).message for said in ("One.", "Two.")] == ["done", "done"]
+    assert [request[option] for request in server.requests] == [9_000, 2_048, 2_048]
+    assert len(str(server.requests[0])) == len(str(server.requests[1]))
+    assert model.max_tokens == 9_000

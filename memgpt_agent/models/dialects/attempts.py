@@ -1,4 +1,4 @@
-"""Clients that ask once: the agent tries again itself, so that the retries of SDKs and of LangChain's clients are off.
+"""Clients as the agent uses them: they ask once, since the agent tries again itself, and for no longer answer than the provider gives.
 
 What the caller gave stays as it is: the copies share its connections.
 
@@ -7,6 +7,7 @@ langchain-mistralai and langchain-google-genai (``max_retries`` counts attempts,
 googleapis.dev/python/google-api-core (``retry=None`` of a method that has a default).
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -16,6 +17,17 @@ _ROOTS = ("root_client", "root_async_client", "_client", "_async_client")
 _RESOURCES = (("client", "root_client"), ("async_client", "root_async_client"))
 """Where they hold the part of it that they call, ``chat.completions``, and where the whole of it."""
 _COUNT_ATTEMPTS = frozenset({"langchain_mistralai", "langchain_google_genai", "langchain_google_vertexai"})
+
+
+ANSWER_OPTIONS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
+"""Options that ask for an answer of so many tokens at most."""
+
+
+def asks_for_more(model: Any, options: Mapping[str, Any], tokens: int) -> dict[str, int]:
+    """Return the options, of a client or of one call, that ask for a longer answer, with what they may ask for."""
+    fields = cast(dict[str, Any], getattr(model, "__dict__", {}))
+    given = {**cast(dict[str, Any], fields.get("model_kwargs") or {}), **fields, **options}
+    return {name: tokens for name in ANSWER_OPTIONS if isinstance(value := given.get(name), int) and value > tokens}
 
 
 def tried_once(model: BaseChatModel) -> BaseChatModel:
@@ -39,7 +51,7 @@ def tried_once(model: BaseChatModel) -> BaseChatModel:
     if not changed:
         return model
     copy = model.model_copy()
-    copy.__dict__.update(changed)
+    cast(dict[str, Any], copy.__dict__).update(changed)
     return copy
 
 

@@ -172,7 +172,7 @@ def _choice(choices: list[Schema], part: Schema) -> Schema:
     LangChain's client writes the last branch's type beside them all the same, and an array without items is refused: the last is none,
     or its items stand beside as well.
 
-    Source: Vertex AI's refusal "When using any_of, it must be the only field set" (github.com/googleapis/python-genai/issues/1807);
+    Source: Vertex AI's refusal "When using any_of, it must be the only field set" (github.com/langchain-ai/langchain-google/issues/1216);
     langchain-google-genai 3.2, ``_function_utils._get_properties_from_schema``.
     """
     beside = {key: part[key] for key in ("description", "nullable") if part.get(key)}

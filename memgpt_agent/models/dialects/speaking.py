@@ -11,7 +11,7 @@ from typing import Any, cast
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from memgpt_agent.models.dialects.attempts import tried_once
+from memgpt_agent.models.dialects.attempts import asks_for_more, tried_once
 from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, tells_end, unwrapped
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Wanted
 from memgpt_agent.models.dialects.sequence import pictures_behind, with_fitting_names
@@ -53,7 +53,12 @@ def speak(
     client = unwrapped(model)
     dialect = dialect_of(client)
     said = list(messages) if type(dialect) is Dialect else pictures_behind(with_fitting_names(messages))
-    put = dialect.put(CallToSend(tried_once(client), said, [dict(tool) for tool in tools]), wanted or Wanted())
+    once = tried_once(client)
+    if wanted and wanted.answer_tokens and (less := asks_for_more(client, options, wanted.answer_tokens)):
+        fields = cast(dict[str, Any], once.__dict__)
+        once = once.model_copy(update={name: value for name, value in less.items() if name in fields})
+        options.update({name: value for name, value in less.items() if name in options or name not in fields})
+    put = dialect.put(CallToSend(once, said, [dict(tool) for tool in tools]), wanted or Wanted())
     spoken: Runnable[Any, Any] = put.model.bind_tools(put.tools) if put.tools else put.model
     given = {**put.options, **options}
     if "extra_body" in put.options and "extra_body" in options:
