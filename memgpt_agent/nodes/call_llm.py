@@ -37,7 +37,7 @@ from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
 from memgpt_agent.nodes.reading import clean
 from memgpt_agent.nodes.receiving import alert, apology, remember
 from memgpt_agent.nodes.refused_parts import names_of, reductions, withheld_event
-from memgpt_agent.nodes.reply_stream import speaker
+from memgpt_agent.nodes.reply_stream import Speaker
 from memgpt_agent.nodes.session import Resources, Session, key_of, name_of, turn_key
 from memgpt_agent.nodes.speech import SpeechStream, reply_id, speaks
 from memgpt_agent.nodes.streaming_answer import StreamingAnswer
@@ -86,19 +86,26 @@ async def _called(
     face: Face, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources
 ) -> dict[str, Any]:
     step = await face.call(_Step.of, state, config, runtime, resources)
+    try:
+        return signed(await _answered(face, step), step.session)
+    finally:
+        step.speaker.close()
+
+
+async def _answered(face: Face, step: "_Step") -> dict[str, Any]:
     if step.session.cut_off_twice:
-        return signed(await face.call(step.given_up), step.session)
+        return await face.call(step.given_up)
     try:
         growing = await step.call.answer(face)
     except PromptTooLong as refused:
-        return signed(step.refused(refused), step.session)
+        return step.refused(refused)
     except ContentRefused as refused:
-        return signed(await _without_what_is_refused(face, step, refused), step.session)
+        return await _without_what_is_refused(face, step, refused)
     except ModelError:
         if step.partial is None:
             raise
-        return signed(await face.call(step.give_up_rest, step.partial), step.session)
-    return signed({**step.call.updates, **await face.call(step.read, growing)}, step.session)
+        return await face.call(step.give_up_rest, step.partial)
+    return {**step.call.updates, **await face.call(step.read, growing)}
 
 
 async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRefused) -> dict[str, Any]:
@@ -129,6 +136,8 @@ class _Step:
     """The reply whose rest this call is to bring."""
     write: Callable[[Any], None]
     """Writes to the stream of what is spoken."""
+    speaker: Speaker
+    """What it writes by; ended with the step."""
     left_out: tuple[AnyMessage, ...] = ()
     """The marked messages of which the provider refused a part, with the notice to the user behind them."""
 
@@ -142,13 +151,14 @@ class _Step:
         if prompt is None:  # not checkpointed: this process took over after another one died
             prompt, usage = compile_prompt(session, state, state["messages"], stored_blocks(session), turn)
         step = turn["step"]
-        write = speech_writer(session, turn, speaker(runtime.stream_writer, config))
+        speaker = Speaker(runtime.stream_writer, config)
+        write = speech_writer(session, turn, speaker)
         partial = partial_of(turn, state["messages"])
         speech = SpeechStream(unheard if partial else write, lambda nth: reply_id(session.thread_id, turn_key(turn), step, nth))
         room = session.context.answer_tokens or max(session.answer_tokens, session.window_tokens - usage["total"])
         asked = structuring.in_its_format(session) if turn.get("structuring") else session
         call = ModelCall(asked, prompt, speech, config, room, state=state)
-        return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]), partial, write)
+        return cls(session, state, turn, call, int(usage["total"] / session.facts["factor"]), partial, write, speaker)
 
     def given_up(self) -> dict[str, Any]:
         """End the turn: the process died twice in this model call."""

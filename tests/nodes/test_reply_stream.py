@@ -146,12 +146,34 @@ async def test_astream_events_shows_the_words_where_it_is_asked_for_messages() -
     assert "".join(heard) == TEXT
 
 
+@BOTH
 @pytest.mark.filterwarnings("ignore:The v3 streaming protocol:Warning")
-async def test_the_newer_event_protocol_gives_the_whole_reply() -> None:
-    """It takes no chunks; the reply comes once, at the end."""
-    run = await agent(say(TEXT)).astream_events(HELLO, THREAD, version="v3")
-    texts = [await stream.text async for stream in run.messages]
-    assert [text for text in texts if text] == [TEXT]
+async def test_the_newer_event_protocol_gives_the_words_as_they_come(how: str) -> None:
+    """As one message in pieces, under the reply's id, and no second time when it is whole."""
+    graph = agent(say(TEXT))
+    told = await told_by_events(graph, how)
+    reply = graph.get_state(THREAD).values["messages"][-1]
+    assert [(key, "".join(pieces)) for key, pieces in told if any(pieces)] == [(reply.id, TEXT)]
+    assert max(len(pieces) for _, pieces in told) > 5
+
+
+async def told_by_events(graph: Any, how: str) -> list[tuple[str, list[str]]]:
+    """Return the messages of a turn as readers of the event protocol have them: each id with its pieces."""
+    if how == "sync":
+        run = graph.stream_events(HELLO, THREAD, version="v3")
+        return [(stream.message_id, list(stream.text)) for stream in run.messages]
+    run = await graph.astream_events(HELLO, THREAD, version="v3")
+    return [(stream.message_id, [piece async for piece in stream.text]) async for stream in run.messages]
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol:Warning")
+async def test_a_rejected_draft_comes_again_empty_there(how: str) -> None:
+    """For whoever keeps messages by their id nothing is left of it."""
+    told = await told_by_events(agent(calls(("send_message", {"message": "A draft", "tone": "odd"})), say(TEXT)), how)
+    kept = {key: "".join(pieces) for key, pieces in told}
+    assert ["".join(pieces) for _, pieces in told if any(pieces)] == ["A draft", TEXT]
+    assert [text for text in kept.values() if text] == [TEXT]
 
 
 @BOTH

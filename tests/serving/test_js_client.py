@@ -22,9 +22,14 @@ pytestmark = [
 
 def said(server: Any, agent_id: str, text: str, held: Any) -> list[Any]:
     """Say something from Node; return what was shown, change by change, and the reply last. The first word lets the model go on."""
-    program = str(Path(__file__).with_name("words.mjs"))
+    return lines_of("words.mjs", held, server.url, agent_id, text)
+
+
+def lines_of(name: str, held: Any, *arguments: str) -> list[Any]:
+    """Run a program beside this file; return the lines of JSON that it prints. The first one lets the model go on."""
+    program = str(Path(__file__).with_name(name))
     lines: list[Any] = []
-    with subprocess.Popen(["node", program, FOLDER, server.url, agent_id, text], stdout=subprocess.PIPE, text=True) as node:
+    with subprocess.Popen(["node", program, FOLDER, *arguments], stdout=subprocess.PIPE, text=True) as node:
         assert node.stdout is not None
         for line in node.stdout:
             lines.append(json.loads(line))
@@ -73,3 +78,12 @@ def test_a_question_stands_beside_the_last_message_that_is_shown(server: Any) ->
     assert chatted(server, "careful", "file the invoice")[1] == {"shown": ["file the invoice", "card: archival_memory_insert"], "waiting": 1}
     shown = chatted(server, "careful", "file the invoice", "say stop")[1]["shown"]
     assert shown == ["file the invoice", "card: archival_memory_insert", "card: result of archival_memory_insert", "say stop", "re stop"]
+
+
+def test_the_sdks_event_streaming_gives_the_words_as_they_come(server: Any, held: Any) -> None:
+    """The first piece while the model is held in the middle; the pieces add up to the reply, under its id."""
+    *pieces, (reply_id, reply) = lines_of("events.mjs", held, server.url, "What do you know? held")
+    assert held.told
+    assert len(pieces) > 3
+    assert {key for key, _ in pieces} == {reply_id}
+    assert "".join(piece for _, piece in pieces) == reply

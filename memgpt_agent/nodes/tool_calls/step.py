@@ -14,7 +14,7 @@ from memgpt_agent.events import HIDDEN, is_event, mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
 from memgpt_agent.nodes.receiving import call_key
-from memgpt_agent.nodes.reply_stream import speaker
+from memgpt_agent.nodes.reply_stream import Speaker
 from memgpt_agent.nodes.session import Session, turn_key
 from memgpt_agent.nodes.speech import reply_id, speaks
 from memgpt_agent.nodes.tool_calls.returned import Returned
@@ -129,7 +129,7 @@ class Step:
         earlier = tuple(Done(call, _outcome_in(results[call.id])) for call in calls if call.id in results)
         left = tuple(call for call in calls if call.id not in results)
         nested = runtime.execution_info is not None and "|" in runtime.execution_info.checkpoint_ns
-        write = speaker(runtime.stream_writer, config)
+        write = Speaker(runtime.stream_writer, config)
         return cls(session, turn, state["messages"], answer, left, earlier, view, write, nested)
 
     def may_ask(self, call: Call) -> bool:
