@@ -20,7 +20,7 @@ from memgpt_agent import MemGPTAgent, Settings, delete_agent, list_agents
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
 from memgpt_agent.errors import ConversationBusy
 from memgpt_agent.events import mark_of
-from memgpt_agent.leases import turnstile
+from memgpt_agent.leases import leases as turnstile
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 
@@ -160,7 +160,7 @@ TALKER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from test_concurrency import agent_of, open_checkpointer
-from memgpt_agent.leases import turnstile
+from memgpt_agent.leases import leases as turnstile
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import HashingEmbedder
 folder, name = sys.argv[2:]

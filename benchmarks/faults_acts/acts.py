@@ -16,7 +16,7 @@ from memgpt_agent import MemGPTAgent, Settings
 from memgpt_agent.backups import backup, check_home, verify_backup
 from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.reindexing import reindex_configured_store
+from memgpt_agent.memory.opening import reindex_configured_store
 from memgpt_agent.store import FaissStore
 from memgpt_agent.stored_agents import delete_agent, list_agents
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say

@@ -2,20 +2,20 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.agent_file.af_rules import Rule, notes_on
-from memgpt_agent.agent_file.bounds import check_bounds, check_fits, check_vector
+from memgpt_agent.agent_file.bounds import check_bounds, check_fits, check_values, check_vector
 from memgpt_agent.agent_file.conversation import check_conversation, write_conversation
 from memgpt_agent.agent_file.document import FORMAT, EmbeddingUsed, Source, StoredItem, validated
-from memgpt_agent.agent_file.reading import read_json
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import AgentExists, AgentFileError, ConfigurationError, MissingDependency, NotAllowed
@@ -33,6 +33,53 @@ from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_from_data
 from memgpt_agent.turns.sleeper import thread_of
+
+MAX_BYTES = 1 << 30
+_MAX_WRAPPINGS = 4
+"""Some files are a JSON text within a JSON string; deeper than this it is no accident."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file holds.
+
+    Raises:
+        AgentFileError: it is not JSON object, not UTF-8, or longer than 1 GB.
+        FileNotFoundError: there is no such file.
+    """
+    if path.exists() and not path.is_file():
+        raise AgentFileError(f"{path.name} is no ordinary file. Nothing was imported.")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise AgentFileError(f"{path.name} has {size:,} bytes; {MAX_BYTES:,} are read at most.")
+    try:
+        data: Any = path.read_text(encoding="utf-8-sig")
+        for _ in range(_MAX_WRAPPINGS):
+            if not isinstance(data, str):
+                break
+            data = json.loads(data, object_pairs_hook=_without_repeats, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise AgentFileError(
+            f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
+        ) from error
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
+        raise AgentFileError(f"{path.name} is no JSON: {error}. Nothing was imported.") from error
+    if not isinstance(data, dict):
+        raise AgentFileError(f"{path.name} holds a JSON {type(data).__name__}, not an object. Nothing was imported.")
+    check_values(data, path.name)
+    return cast(dict[str, Any], data)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's fields; one that is there twice says two things, and readers differ on which holds."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {next(n for n in names if names.count(n) > 1)[:60]!r} is there twice in one object")
+    return fields
 
 
 @dataclass

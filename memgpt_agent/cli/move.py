@@ -17,7 +17,7 @@ def move(
 ) -> None:
     """Copy everything to another store and compare both sides. The agents take no turn meanwhile; what is here stays.
 
-    Stop it with Ctrl-C and give the same command to go on. Keys, tokens and model files stay in the data folder.
+    Stop it with Ctrl-C and give the same command to continue. Keys, tokens and model files stay in the data folder.
     """
     from memgpt_agent.memory.moving import move as copy_all
 

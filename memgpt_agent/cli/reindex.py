@@ -15,7 +15,7 @@ def reindex(context: typer.Context, embedding: options.Embedding = None, as_json
     Without --embedding, MEMGPT_EMBEDDING names it, or the store keeps the one that it has. Stop it with Ctrl-C and give the
     same command to go on.
     """
-    from memgpt_agent.memory.reindexing import reindex_configured_store
+    from memgpt_agent.memory.opening import reindex_configured_store
 
     terminal = terminal_of(context)
     began = time.monotonic()

@@ -71,7 +71,7 @@ def move(settings: Settings, to: str, *, tell: Tell = lambda _done, _total: None
     """Copy all agents, memories and conversations to another store, and compare both sides; the source stays as it is.
 
     The agents take no turn meanwhile: the leases of all conversations are held. What is written by hand meanwhile is copied again. Broken off,
-    it goes on where it was when it is called again.
+    it continues where it was when it is called again.
 
     Args:
         settings: where it is now.

@@ -1,15 +1,41 @@
-"""Opening the store that the process is configured with."""
+"""Opening the configured store, and embedding it again with another embedding."""
 
 import warnings
+from collections.abc import Callable
 
 from langchain_core.embeddings import Embeddings
 
 from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
 from memgpt_agent.config import Settings, shown
-from memgpt_agent.embeddings import embedding_dims, missing_install, resolve_embedding
+from memgpt_agent.embeddings import embedding_dims, embedding_name, missing_install, resolve_embedding
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import BaseMemoryStore, Fields, open_store
+
+
+def reindex_configured_store(
+    settings: Settings, embedding: Embeddings | str | None = None, progress: Callable[[int, int], None] | None = None
+) -> tuple[str, int]:
+    """Embed all memories of these settings' store again; return the embedding's name and how many documents it embedded.
+
+    It embeds by ``embedding``, else the settings' one, else the one that made the store's vectors: no store changes its embedding unasked.
+
+    Raises:
+        StoreError: there is no store yet.
+        ConfigurationError: the embedding's name is unknown, or nobody names one and the store's own is an object of a program's.
+    """
+    with open_store(settings.store_url, create=False) as store:
+        given = embedding if embedding is not None else settings.embedding
+        identity = store.embedding()
+        try:
+            chosen = resolve_embedding(given if given is not None or identity is None else identity.name)
+        except ConfigurationError as error:
+            if given is not None or identity is None:
+                raise
+            words = f"The memories were embedded by {identity.name}. Name the embedding to use: --embedding. {error}"
+            raise ConfigurationError(words) from error
+        return embedding_name(chosen), store.reindex(chosen, progress=progress)
+
 
 TIER_FIELDS = Fields(ordered="time", grouped="thread_id", counted="tags", listed="ends")
 """What the tiers want ready: messages in order, all of them and by conversation; tags with their number; an entity's facts."""
@@ -36,7 +62,7 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
 
 
 def _embedding(settings: Settings) -> Embeddings | None:
-    """Return the embedding to open the store with if none is given: the settings' one, else the one that made its vectors, else the default.
+    """Return the embedding to open the store with if omitted: the settings' one, else the one that made its vectors, else the default.
 
     None if the one that made its vectors is unavailable here: its package or its key is missing, or it is an object of a program's own.
     Nothing fails for that: the store is searched by words, what is written meanwhile waits for its vectors, and a warning says what to do.

@@ -1,9 +1,11 @@
-"""The middleware itself: LangChain's hooks, each over what is here."""
+"""MemGPTMiddleware: LangChain's hooks over an agent's memory. Calls of one answer write to memory in order."""
 
 import asyncio
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any, cast
 
 from langchain.agents.middleware.types import (
@@ -30,7 +32,6 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block
-from memgpt_agent.middleware.call_order import CallOrder
 from memgpt_agent.middleware.conversation import MiddlewareConversation, is_summary_of_others, update_of
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.middleware.model_call import PreparedCall
@@ -45,6 +46,43 @@ from memgpt_agent.prompts import MEMORY_PROMPT, system_prompt
 from memgpt_agent.tools.plain_tool import ACTING, PlainMemoryTool
 from memgpt_agent.tools.profiles import Profile
 from memgpt_agent.tools.registry import ToolRegistry
+
+_KEPT = 1_024
+WAIT_SECONDS = 5.0
+"""A call waits so long for those before it; one that another middleware holds back stops no other for good."""
+
+
+class CallOrder:
+    """Lets a call begin when those before it are done; threads wait in one way, asyncio tasks in another."""
+
+    def __init__(self) -> None:
+        self._done: OrderedDict[str, Future[None]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wait(self, before: Sequence[str]) -> None:
+        """Wait for the calls of these keys."""
+        wait([self._of(key) for key in before], timeout=WAIT_SECONDS)
+
+    async def wait_on_loop(self, before: Sequence[str]) -> None:
+        """The same in an asyncio loop."""
+        if before:
+            await asyncio.wait([asyncio.wrap_future(self._of(key)) for key in before], timeout=WAIT_SECONDS)
+
+    def done(self, key: str) -> None:
+        """Let those behind a call begin."""
+        ended = self._of(key)
+        with self._lock:
+            if not ended.done():
+                ended.set_result(None)
+
+    def _of(self, key: str) -> Future[None]:
+        with self._lock:
+            if key not in self._done:
+                while len(self._done) >= _KEPT:
+                    self._done.popitem(last=False)
+                self._done[key] = Future()
+            return self._done[key]
+
 
 _CHECKPOINTER, _DURABILITY = "__pregel_checkpointer", "__pregel_durability"
 """LangGraph's keys of a run's configuration."""

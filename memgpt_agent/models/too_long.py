@@ -14,7 +14,7 @@ from memgpt_agent.models.length_refusals import (
 )
 
 _LEAST_WINDOW = 512
-"""No model's window is smaller: a smaller number in a refusal is no window."""
+"""No model's window is smaller: a smaller number in a refusal is not a window."""
 _LEAST_ANSWER = 256
 
 
@@ -31,7 +31,7 @@ class TooLong:
 
 
 def too_long(error: BaseException) -> TooLong | None:
-    """Return what a refusal says of the context window; ``None`` where the error is another one.
+    """Return what a refusal says of the context window; ``None`` if the error is another one.
 
     A limit on tokens a minute counts only where this one request is beyond it: no wait would help.
 

@@ -1,6 +1,6 @@
-"""The node that makes room: the oldest exchanges leave main context and are folded into the summary."""
+"""The node that evicts: the oldest exchanges leave main context, go into the summary and into the hierarchy of summaries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AnyMessage, RemoveMessage
@@ -9,16 +9,42 @@ from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
 from memgpt_agent.events import mark_of
+from memgpt_agent.memory.hierarchy import SummaryTree, keep_evicted
 from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
 from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE
 from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.queue_view import seen_messages
-from memgpt_agent.nodes.rolling_up import roll_up
 from memgpt_agent.nodes.sent_memory import sent_memory, with_sent
 from memgpt_agent.nodes.session import Resources, Session, name_of
 from memgpt_agent.nodes.summary import Summarizer
 from memgpt_agent.nodes.token_usage import with_usage
+from memgpt_agent.prompts import ROLL_UP, plain_digest
 from memgpt_agent.state import AgentState, Summary
+
+_WORDS = 150
+_CHARS_PER_TOKEN = 3
+
+
+def roll_up(session: Session, evicted: Sequence[AnyMessage], ask: Callable[[str], str]) -> None:
+    """Keep the evicted messages as spans of the hierarchy, and put up to two summaries whose time is over to the model.
+
+    Args:
+        session: whose memory it is.
+        evicted: the messages that leave main context.
+        ask: puts a text to the summarizer and returns what it writes, or nothing if it fails.
+    """
+    room = max(1_000, session.budget_tokens // 2 * _CHARS_PER_TOKEN)
+
+    def write(what: str, texts: Sequence[str]) -> str:
+        lines = [line for text in texts for line in text.splitlines()]
+        text = "\n".join(lines)
+        shown = text if len(text) <= room else plain_digest(lines, room)
+        return session.counter.truncate(ask(ROLL_UP.format(words=_WORDS, what=what, texts=shown)), _WORDS * 3)
+
+    memory = session.memory
+    tree = SummaryTree(memory.store, memory.agent_id, memory.clock, memory.time_zone)
+    keep_evicted(tree, session.thread_id, evicted, write)
+
 
 _FIXED_SHARE = 0.5
 

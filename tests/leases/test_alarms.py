@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from memgpt_agent.leases.alarms import Alarms
+from memgpt_agent.leases.lease import Alarms
 
 WAIT_SECONDS = 20
 

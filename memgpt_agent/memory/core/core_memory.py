@@ -1,4 +1,4 @@
-"""Core memory: blocks of text that are always in main context, edited exactly and written through to the store."""
+"""Core memory: the blocks that are always in main context, with exact edits that are written through to the store."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,11 +24,40 @@ from memgpt_agent.memory.core.blocks import (
     Cause,
 )
 from memgpt_agent.memory.core.history import BlockHistory, Difference, Point, Trail, Version
-from memgpt_agent.memory.core.renaming import Renaming
 from memgpt_agent.memory.core.shared_blocks import Sharing
 from memgpt_agent.memory.core.text_edits import inserted, replaced
 from memgpt_agent.memory.core.undoing import Undoing
 from memgpt_agent.owners import Walls
+
+
+class Renaming:
+    """How one agent's blocks get other labels; see ``CoreMemory``, which offers it."""
+
+    def __init__(self, blocks: BlockStore, sharing: Sharing) -> None:
+        self._blocks, self._sharing = blocks, sharing
+
+    def rename(self, label: str, new: str, cause: Cause) -> Block:
+        """Give a block another label; return it."""
+        stored = self._blocks.get(label)
+        if new == label:
+            return stored.block
+        known = self._blocks.read()
+        holder = next((s for s in known if s.label == new), None)
+        if holder is not None and not holder.deleted:
+            raise BlockExists(f"There is a core memory block {new!r} already; choose another label, or rename that one first.")
+        if stored.shared:
+            self._sharing.detach(label, cause, keep_copy=False)
+            return self._sharing.attach(stored.shared, new, cause, read_only=stored.locked)
+        act = replace(cause, key=cause.key or uuid.uuid4().hex, thinking=cause.thinking or f"{label} is now {new}")
+        revision = 1 + newest_revision(known)
+        self._blocks.create(replace(stored.block, label=new, version=0, causes=()), holder, act, revision, stored.order, keep_existing=False)
+
+        def gone(old: StoredBlock, revision: int, cause: Cause) -> Trail:
+            return old.trail.edit(replace(self._blocks.version(old.trail.last, label, "", cause, revision), deleted=True))
+
+        self._blocks.change(label, gone, act, revision)
+        return self._blocks.get(new).block
+
 
 _DELETE, _UNDO, _REDO, _RESTORE = (Cause(tool=name) for name in ("delete", "undo", "redo", "restore"))
 _RENAME, _REVISE = Cause(tool="rename"), Cause(tool="revise")

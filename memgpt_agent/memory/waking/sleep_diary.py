@@ -1,15 +1,28 @@
-"""What happened since the agent last slept: what was said is read in portions, each counted as read when it is done."""
+"""The sleep-time agent's reading: what was said since it last slept, in portions, and the journal of its own thoughts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.recall import Message, RecallMemory
 from memgpt_agent.store.plain import newest
 from memgpt_agent.store.update import update
+
+
+class Journal(RecallMemory):
+    """Kept as recall memory is, so that a step done again changes nothing; not searched, so not indexed."""
+
+    def __init__(self, store: BaseStore, agent_id: str) -> None:
+        super().__init__(store, agent_id)
+        self._namespace = namespaces.of(agent_id, "journal")
+
+    def put_operation(self, message: Message, context: Sequence[str] = ()) -> PutOp:
+        """Return the store operation that keeps a message."""
+        return super().put_operation(message, context)._replace(index=False)
+
 
 _KEY = "state"
 _SCAN = 2_000

@@ -56,7 +56,7 @@ def tried_once(model: BaseChatModel) -> BaseChatModel:
 
 
 def _once(client: Any) -> Any:
-    """Return an SDK's client without retries; None where it has none, or is no such client."""
+    """Return an SDK's client without retries; None if it has none, or is no such client."""
     with_options: Any = getattr(client, "with_options", None)
     return with_options(max_retries=0) if callable(with_options) and getattr(client, "max_retries", 0) else None
 

@@ -47,7 +47,7 @@ class Wanted:
     conversation: str = ""
     """Names the conversation that the call goes on with, so that its beginning is looked for in a cache; empty for a single question."""
     answer_tokens: int = 0
-    """The most tokens that the provider lets be asked for an answer; 0 where it is not known."""
+    """The most tokens that the provider lets be asked for an answer; 0 if it is not known."""
 
 
 class Dialect:

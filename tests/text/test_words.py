@@ -2,7 +2,7 @@
 
 import pytest
 
-from memgpt_agent.text.signs import signs
+from memgpt_agent.text.words import signs
 
 
 @pytest.mark.parametrize(
