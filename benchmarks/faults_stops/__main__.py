@@ -7,9 +7,11 @@ import signal
 import sqlite3
 import tempfile
 import time
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks.faults_stops import commands
 from benchmarks.faults_stops.writer import LEASE_SECONDS, NOTES, write_until_lost
 from benchmarks.killing import PROCESSES
 from memgpt_agent.checkpoints import SqliteCheckpointer, open_checkpointer
@@ -88,8 +90,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults_stops", description=__doc__)
     parser.add_argument("--stops", type=int, default=200, help="how often to stop a process past its lease")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other moments")
+    parser.add_argument("--commands", type=int, default=0, help="instead: how many `memgpt run` to stop in mid-turn past the real lease")
     given = parser.parse_args()
     began = time.monotonic()
+    if given.commands:
+        ends = commands.run(given.commands)
+        print(f"{len(ends)} commands stopped in mid-turn past their lease in {time.monotonic() - began:.0f} s: none wrote after it was lost.")
+        print("\n".join(f"{number} x {words}" for words, number in Counter(ends).most_common()))
+        return
     writes, again = run(given.stops, given.seed)
     print(
         f"{given.stops} stops past a lease of {LEASE_SECONDS} s in {time.monotonic() - began:.0f} s (seed {given.seed}, "
