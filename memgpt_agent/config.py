@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -192,6 +192,21 @@ class Context(BaseModel):
             ConfigurationError: a field is unknown or its value out of range; the message names each one.
         """
         return values if isinstance(values, cls) else cls(**dict(values or {}))
+
+    @classmethod
+    def of_run(cls, given: Any) -> Self:
+        """Return the context of a run. In a parent graph it has that graph's form; of it the fields with names of ours are taken.
+
+        LangGraph hands a parent's context (a mapping, a dataclass, a model) on to the graphs in it as it is; the rest of it is for others.
+
+        Raises:
+            ConfigurationError: the value of one of our fields is out of range; the message names each one.
+        """
+        if given is None or isinstance(given, cls):
+            return cls.from_values(given)
+        own = cls.model_fields
+        fields = cast(Mapping[str, Any], given) if isinstance(given, Mapping) else {name: getattr(given, name, None) for name in own}
+        return cls(**{name: fields[name] for name in own if name in fields})
 
 
 def _explain(error: ValidationError, known: list[str], of: str = "Context") -> str:

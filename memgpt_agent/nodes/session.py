@@ -164,7 +164,7 @@ class Session:
             NotAllowed: it may only be read, or a choice is not who acts' to make.
             ContextTooSmall: the room for the answer takes the whole window.
         """
-        programs, context = context is not None, context or Context.from_values(runtime.context)
+        programs, context = context is not None, context or Context.of_run(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)

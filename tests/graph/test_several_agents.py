@@ -1,6 +1,8 @@
 """Several memory agents in one app: as nodes, subgraphs, tools, under a supervisor, in a swarm; each answers what is new to it."""
 
 import operator
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -12,9 +14,11 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Send
 from langgraph_supervisor import create_supervisor
 from langgraph_swarm import create_handoff_tool, create_swarm
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from memgpt_agent import create_graph
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import MARK
 from memgpt_agent.state import AgentState
 from memgpt_agent.testing import ScriptedModel, say
@@ -189,6 +193,37 @@ def test_agents_are_tools_of_another_agent() -> None:
     messages = chief.invoke({"messages": [("user", "Ask both.")]}, HERE)["messages"]
     assert [m.text for m in messages if isinstance(m, ToolMessage)][:2] == ["ann 1", "bob 1"]
     assert (messages[-1].text, len(ann_model.calls), len(bob_model.calls)) == ("both asked", 1, 1)
+
+
+@dataclass
+class Request:
+    """A context of somebody else's app."""
+
+    tenant: str = "acme"
+    agent_id: str = "ann"
+
+
+class RequestModel(BaseModel):
+    """The same as a model."""
+
+    tenant: str = "acme"
+    agent_id: str = "ann"
+
+
+@pytest.mark.parametrize(
+    ("schema", "given"), [(Request, Request()), (RequestModel, RequestModel()), (dict, {"tenant": "acme", "agent_id": "ann"}), (Request, None)]
+)
+def test_a_parents_own_context_is_no_hindrance(schema: Any, given: Any) -> None:
+    """LangGraph hands it on as it is: what has a name of ours is taken, what is for others is left. A bad value is refused by name."""
+    graph = StateGraph(MessagesState, context_schema=schema)
+    graph.add_node("ann", agent("ann")[0])
+    graph.add_edge(START, "ann")
+    store = InMemoryStore()
+    built: Any = graph.compile(checkpointer=InMemorySaver(), store=store)
+    assert built.invoke({"messages": [("user", "Hi")]}, HERE, context=given)["messages"][-1].text == "ann 1"
+    assert [item.value["text"] for item in store.search(("ann" if given else "t", "recall"))] == ["Hi", "ann 1"]
+    with pytest.raises(ConfigurationError, match="time_zone = 'Mars'"):
+        built.invoke({"messages": [("user", "Hi")]}, HERE, context=SimpleNamespace(time_zone="Mars"))
 
 
 def test_notes_of_earlier_versions_count_as_received() -> None:
