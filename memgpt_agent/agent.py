@@ -1,4 +1,4 @@
-"""The facade: one agent with its memory, its model and its conversation, to step, stream, wake and look into."""
+"""The facade: one agent with its memory, model and conversation."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""Configuration: Context is a run's choices, shown in Studio; Settings is the process's, from its environment."""
+"""Configuration: Context holds the settings of one run, shown in Studio; Settings those of the process, from its environment."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The exceptions of the package: one tree, each error saying what, the value, and what to do next."""
+"""The package's exceptions in one tree. Each message says what failed, the offending value, and what to do next."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What can wake an agent: typed events with an id and a time, and how one is put to the model."""
+"""The events that can wake an agent, with an id and a time, and how the model sees one."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""One implementation behind a sync and an async face: a coroutine whose waits the face carries out, here or on an event loop."""
+"""One implementation with sync and async forms: a coroutine whose waits run here or on an event loop."""
 
 import asyncio
 import sys

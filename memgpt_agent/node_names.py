@@ -1,4 +1,4 @@
-"""The names of the graph's nodes, for whoever asks for one: the wiring, the routers, the readers of a run, Studio's form."""
+"""The names of the graph's nodes, for wiring, routers, readers of a run, and Studio's form."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A persona given as data: a name, a description and traits, written as the text of the persona block."""
+"""A persona as data: a name, a description and traits, rendered as the text of the persona block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may read, and whether conversations are sent to a tracing service."""
+"""Files and folders that only their owner may read, and whether conversations are traced."""
 
 import os
 from pathlib import Path

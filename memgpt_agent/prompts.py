@@ -1,4 +1,4 @@
-"""Every word that the model reads: the system prompt, alerts, summaries; built from the tools' own names."""
+"""Every text that the model reads: the system prompt, alerts, summaries; built from the tools' own names."""
 
 import re
 from collections.abc import Iterable, Sequence

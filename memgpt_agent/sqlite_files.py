@@ -1,4 +1,4 @@
-"""SQLite files as files: copied while they are in use, several as of one moment, and checked without being changed."""
+"""SQLite files as files: consistent copies while they are in use, and checks that change nothing."""
 
 import os
 import sqlite3

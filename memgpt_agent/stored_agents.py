@@ -1,4 +1,4 @@
-"""The agents that are stored: listing them, and deleting one with all it remembers; none is opened for it."""
+"""Listing, naming, sharing and deleting stored agents, without opening them."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Fakes for tests of agents: a model that follows a script, an embedder that hashes words, a clock that is set."""
+"""Fakes for tests of agents: a scripted model, an embedder that hashes words, and a clock that you set."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Agents as files: export and import of everything an agent is, and the Agent File format of other servers."""
+"""Agents as files: export and import of everything that belongs to an agent, and other servers' Agent File format."""
 
 from memgpt_agent.agent_file.af_writing import export_agent_file
 from memgpt_agent.agent_file.document import AgentDocument, schema

@@ -1,4 +1,4 @@
-"""Agents of an Agent File as documents of ours: built by the tiers themselves in a store that lasts no longer than this."""
+"""Building agents from an Agent File: the tiers write them into a temporary store, which is then exported."""
 
 import re
 from collections.abc import Iterable

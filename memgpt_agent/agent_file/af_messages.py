@@ -1,4 +1,4 @@
-"""The messages of an Agent File as our recall records and as a queue."""
+"""Converting the messages of an Agent File into recall records and a queue."""
 
 import json
 from collections import Counter

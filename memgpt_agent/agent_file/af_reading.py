@@ -1,4 +1,4 @@
-"""Reading an Agent File: both of its forms as one, lenient where files differ, strict where memory would be lost."""
+"""Reading an Agent File in both of its forms: lenient where files differ, strict where memory would be lost."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Tool rules of an Agent File as rules of ours and back, and what of them has no counterpart."""
+"""Converting the tool rules of an Agent File to ours and back, and listing rules without a counterpart."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast

@@ -1,4 +1,4 @@
-"""Writing an agent as an Agent File, in the newer form of several entities, and saying what that form has no place for."""
+"""Writing an agent as an Agent File in the newer form, and listing what that form has no place for."""
 
 import json
 from collections.abc import Iterable

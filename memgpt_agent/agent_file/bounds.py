@@ -1,4 +1,4 @@
-"""What a file may hold at most: lengths, depth, limits, and no more than it says that it holds."""
+"""Upper bounds on what an imported file may hold: lengths, depth and limits, and no more items than it declares."""
 
 from array import array
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The document that holds one agent: its versioned form, written the same each time, read strictly."""
+"""The document that holds one agent: versioned, deterministic to write, strict to read."""
 
 import json
 from collections.abc import Iterable, Iterator

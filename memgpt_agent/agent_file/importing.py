@@ -1,4 +1,4 @@
-"""Importing agents from a file: read and checked whole, then written so that it is there whole or not at all."""
+"""Importing agents from a file: reads and checks the whole file first, then writes all of it or nothing."""
 
 import base64
 import binascii

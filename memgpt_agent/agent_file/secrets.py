@@ -1,4 +1,4 @@
-"""What must not leave with an agent: values that are named as secrets, and passwords in addresses."""
+"""What an export leaves out: values that are named as secrets, and passwords in addresses."""
 
 import re
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""A copy of the data folder that is consistent while agents speak, verified, and put back only where nothing is lost."""
+"""Backups: a consistent copy of the data folder while agents run, verified, and restored without overwriting anything."""
 
 from memgpt_agent.backups.checking import Problem, check_home
 from memgpt_agent.backups.lost import refuse_lost_memory

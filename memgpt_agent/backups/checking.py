@@ -1,4 +1,4 @@
-"""The full check of a data folder: every file, whether its parts fit each other, and who may read it."""
+"""The full check of a data folder: every file, whether the files fit each other, and who may read them."""
 
 import os
 from collections.abc import Iterator

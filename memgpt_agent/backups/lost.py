@@ -1,4 +1,4 @@
-"""A memory that was lost: its file is gone or empty, and what belongs to it is still there."""
+"""Detecting a lost memory: its file is gone or empty, but files that belong to it are still there."""
 
 import time
 from pathlib import Path

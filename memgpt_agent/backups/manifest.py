@@ -1,4 +1,4 @@
-"""What a backup holds, file by file, as a JSON file beside them says it."""
+"""The manifest of a backup: a JSON file that lists what the backup holds."""
 
 import hashlib
 import json

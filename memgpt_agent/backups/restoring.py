@@ -1,4 +1,4 @@
-"""Verifying a backup and putting it back: a data folder that is there is never written over, only moved aside when asked."""
+"""Verifying and restoring a backup. An existing data folder is never overwritten, only moved aside on request."""
 
 import os
 import shutil

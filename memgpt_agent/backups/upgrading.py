@@ -1,4 +1,4 @@
-"""A copy of the data folder before a newer version of this package changes its files."""
+"""Copying the data folder before a newer version of this package changes its files."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""Writing a backup: the databases as of one moment, the other files beside them, all of it checked before it counts."""
+"""Writing a backup: the databases as of one moment, the other files with them, all checked before the backup counts."""
 
 import os
 import shutil

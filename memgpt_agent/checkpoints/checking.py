@@ -1,4 +1,4 @@
-"""A full check of a file of checkpoints: SQLite's own, and that every conversation can be read."""
+"""A full check of a checkpoint file: SQLite's own check, and whether every conversation can be read."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What our savers of checkpoints share: one blocking face, the async one over it, and what LangGraph's own savers do not do."""
+"""What our checkpoint savers share: a blocking implementation, its async form, and what LangGraph's own savers lack."""
 
 import asyncio
 from abc import abstractmethod

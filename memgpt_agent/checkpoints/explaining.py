@@ -1,4 +1,4 @@
-"""What an error of the file of checkpoints means for whoever meets it."""
+"""Explaining an error of the checkpoint file to the user."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""The fence that a write of checkpoints passes: whoever lost its conversation to another writes nothing more."""
+"""The fence before each checkpoint write: a turn that lost its conversation to another writes nothing more."""
 
 import sqlite3
 from typing import Protocol

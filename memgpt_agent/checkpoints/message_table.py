@@ -1,4 +1,4 @@
-"""The messages of a thread, each kept once in a table of its own, however many checkpoints hold it."""
+"""The messages of a thread, each stored once in its own table, however many checkpoints hold it."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""Opening the checkpoints, a file or a database: a damaged or foreign file is refused and left as it is."""
+"""Opening the checkpoints, in a file or a database. A damaged or foreign file is refused and not changed."""
 
 import sqlite3
 import time

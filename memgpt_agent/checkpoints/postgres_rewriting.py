@@ -1,4 +1,4 @@
-"""Changing what the checkpoints of a thread on Postgres hold, all of them and what was written for them."""
+"""Rewriting all checkpoints of a thread on Postgres, and their pending writes."""
 
 from collections.abc import Mapping
 from typing import Any

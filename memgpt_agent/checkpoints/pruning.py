@@ -1,4 +1,4 @@
-"""Which checkpoints of a thread nobody needs any more, and their deletion in one transaction."""
+"""Finding the checkpoints of a thread that nobody needs any more, and deleting them in one transaction."""
 
 import json
 import sqlite3

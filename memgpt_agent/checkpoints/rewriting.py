@@ -1,4 +1,4 @@
-"""Changing what the checkpoints of a thread hold, all of them and what was written for them, in one transaction."""
+"""Rewriting all checkpoints of a thread, and their pending writes, in one transaction."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""`memgpt agents`: which agents are stored and what they are called, ending their unfinished turns, and deleting one."""
+"""`memgpt agents`: listing, naming and deleting agents, and ending their unfinished turns."""
 
 import time
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`memgpt sleep` and `memgpt heartbeat`: what an agent does while nobody speaks to it."""
+"""`memgpt sleep` and `memgpt heartbeat`: an agent's work while nobody speaks to it."""
 
 import threading
 from typing import TYPE_CHECKING, Annotated

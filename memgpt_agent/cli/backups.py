@@ -1,4 +1,4 @@
-"""`memgpt backup` and `memgpt restore`: a copy of everything, taken while agents speak, and back."""
+"""`memgpt backup` and `memgpt restore`: copying everything while agents run, and restoring it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`memgpt blocks`: blocks that several agents share: listing them, sharing, attaching, detaching, deleting."""
+"""`memgpt blocks`: listing, sharing, attaching, detaching and deleting shared blocks."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any

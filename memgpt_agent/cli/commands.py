@@ -1,4 +1,4 @@
-"""A conversation on a terminal: its loop, and the commands that begin with a slash."""
+"""The chat loop on a terminal, and its slash commands."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property

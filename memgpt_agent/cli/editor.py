@@ -1,4 +1,4 @@
-"""A text in the user's own editor: what comes of it is never lost, whatever the editor, memory or others do meanwhile."""
+"""Editing a text in the user's own editor. The draft is never lost, whatever the editor, memory or others do meanwhile."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""`memgpt load`, `unload` and `files`: documents into an agent's memory, out of it, and what there is."""
+"""`memgpt load`, `unload` and `files`: loading, unloading and listing an agent's documents."""
 
 from collections import Counter
 from pathlib import Path

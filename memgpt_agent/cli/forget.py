@@ -1,4 +1,4 @@
-"""`memgpt forget`: what is to be forgotten is shown, asked about, and erased."""
+"""`memgpt forget`: shows what would be forgotten, asks, and erases it."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while the model speaks: the call in progress stops at its next token instead of being waited for."""
+"""Ctrl-C while the model speaks: stops the running call at its next token."""
 
 import signal
 import threading

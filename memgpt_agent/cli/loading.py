@@ -1,4 +1,4 @@
-"""Opening an agent behind the prompt, so that a person can type while models and indexes load."""
+"""Opening an agent in the background, so that a person can type while models and indexes load."""
 
 import threading
 from collections.abc import Callable

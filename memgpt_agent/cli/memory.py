@@ -1,4 +1,4 @@
-"""`memgpt memory`: looking into what an agent knows, and into how it came to know it; correcting it."""
+"""`memgpt memory`: showing and correcting what an agent knows, and its history."""
 
 from dataclasses import asdict
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""`memgpt memory log`, `diff`, `undo`, `redo`, `restore` and `tasks`: what the agent came to believe, and taking it back."""
+"""`memgpt memory log`, `diff`, `undo`, `redo`, `restore` and `tasks`: the history of core memory."""
 
 from dataclasses import asdict
 from pathlib import Path

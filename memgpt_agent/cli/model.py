@@ -1,4 +1,4 @@
-"""`memgpt model`: getting the embedded model, and which model files there are."""
+"""`memgpt model`: downloading the embedded model, and listing model files."""
 
 from typing import Annotated, Any
 

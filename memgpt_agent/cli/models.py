@@ -1,4 +1,4 @@
-"""`memgpt models`: what each configured provider offers, by its own list."""
+"""`memgpt models`: the chat models that each configured provider offers."""
 
 from typing import TYPE_CHECKING, Annotated
 

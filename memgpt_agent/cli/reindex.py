@@ -1,4 +1,4 @@
-"""`memgpt reindex`: all memories embedded again, when the embedding has changed."""
+"""`memgpt reindex`: embedding all memories again with another embedding."""
 
 import time
 

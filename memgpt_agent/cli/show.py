@@ -1,4 +1,4 @@
-"""What memory holds, as a terminal shows it: blocks, messages, passages, and how full the context is."""
+"""Printing memory on a terminal: blocks, messages, passages, and how full the context is."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What every command is given: the settings, the two streams, a way to open an agent, and text made safe to show."""
+"""What every command uses: the settings, the output streams, a way to open an agent, and text made safe to print."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`memgpt tokens`: by which a server's clients say who they are: making, listing and revoking them."""
+"""`memgpt tokens`: making, listing and revoking the tokens that identify a server's clients."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any

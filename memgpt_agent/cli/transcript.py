@@ -1,4 +1,4 @@
-"""`memgpt transcript`: a conversation written out."""
+"""`memgpt transcript`: printing a conversation."""
 
 import json
 from enum import StrEnum

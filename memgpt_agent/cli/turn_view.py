@@ -1,4 +1,4 @@
-"""One turn on the terminal: the reply as it is spoken, and inner thoughts and tool calls dimmed beside it."""
+"""Showing one turn on the terminal: the reply while it streams, with dimmed inner thoughts and tool calls."""
 
 import json
 from collections.abc import Generator, Iterator

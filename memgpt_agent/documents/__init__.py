@@ -1,4 +1,4 @@
-"""Files and folders become passages: what is read, by which loader, within which limits, and where it is cut."""
+"""Turning files and folders into passages: which files, with which reader, within which limits, and where to cut."""
 
 from memgpt_agent.documents.folders import DocumentFile, Skipped, find_files
 from memgpt_agent.documents.limits import Limits

@@ -1,4 +1,4 @@
-"""The process in which documents are parsed, within bounds that the system holds: it reads jobs from its input, as a module."""
+"""The process that parses documents, within limits that the operating system enforces. It reads jobs from its input."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Bytes become text: Unicode by its marks and patterns, older encodings by which of them reads most like a language."""
+"""Decoding bytes: Unicode by its marks and patterns, older encodings by which result reads most like a language."""
 
 import codecs
 import re

@@ -1,4 +1,4 @@
-"""Which files of a folder are read: those of known kinds, not hidden, not ignored by git, not leading out of it."""
+"""Selecting the files of a folder: known kinds, not hidden, not ignored by git, not outside of it."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping

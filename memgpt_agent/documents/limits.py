@@ -1,4 +1,4 @@
-"""How much of one document is read at most, so that no file takes this process's memory or time."""
+"""Limits on reading one document, so that no file uses up this process's memory or time."""
 
 from dataclasses import dataclass, replace
 

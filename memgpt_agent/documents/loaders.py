@@ -1,4 +1,4 @@
-"""Which reader reads which kind of file, and the readers of the plain kinds: text, notebooks, PDF, RTF."""
+"""Choosing the reader for each kind of file, and the readers of text, notebooks, PDF and RTF."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Cutting documents into passages, where meaning parts, each with its place in the file."""
+"""Cutting documents into passages at natural boundaries, each with its place in the file."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reading documents within bounds: opened safely, plain text here, everything else in a process of its own."""
+"""Reading documents within limits: plain text in this process, everything else in a separate one."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a file's reader yields, and what it must not exceed while it does."""
+"""What a file's reader yields, and the limits that it must keep."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the embeddings in this process share: both faces over one array of vectors, and what they need installed."""
+"""What the in-process embeddings share: sync and async forms over one array of vectors, and their dependencies."""
 
 import asyncio
 from abc import abstractmethod

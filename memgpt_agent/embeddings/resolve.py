@@ -1,4 +1,4 @@
-"""From a name, an object or a function to a LangChain embedding, with the name and size that a store remembers."""
+"""Resolving a name, an object or a function to a LangChain embedding, with the name and size that a store remembers."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""The wiring: nodes, routers and edges put together into a graph."""
+"""Wiring the graph from nodes, routers and edges."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""What becomes of memory when LangGraph's server deletes a thread: kept or forgotten, as ``MEMGPT_DELETED_THREADS`` says."""
+"""Keeping or forgetting memory when LangGraph's server deletes a thread, as ``MEMGPT_DELETED_THREADS`` says."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Where the graph goes after each node; the return types name the targets, so that drawings show them."""
+"""The routers after each node; their return types name the targets, so that drawings show them."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The ``auth`` that ``langgraph.json`` may name: who a server's clients are, and that each of them meets only what is theirs."""
+"""The ``auth`` that ``langgraph.json`` may name: identifies a server's clients and shows each of them only its own things."""
 
 import asyncio
 from collections.abc import Mapping

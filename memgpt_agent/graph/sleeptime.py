@@ -1,4 +1,4 @@
-"""The graph ``sleeptime`` as ``langgraph.json`` names it: the agent asleep, for a server that brings checkpointer and store."""
+"""The graph ``sleeptime`` as ``langgraph.json`` names it: the sleep-time agent, for a server that brings checkpointer and store."""
 
 from memgpt_agent.graph.builder import create_graph
 

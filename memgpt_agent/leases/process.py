@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one that left its name somewhere still lives."""
+"""Identifying this process, and checking whether another process is still alive."""
 
 import os
 import socket

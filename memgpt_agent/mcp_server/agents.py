@@ -1,4 +1,4 @@
-"""Which agent's memory a client of the MCP server uses, and what it may do there."""
+"""Choosing the agent whose memory an MCP client uses, and what the client may do."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""What an MCP client can do to an agent's memory: each a function of the agent, and the words in which it is offered."""
+"""What an MCP client can do with an agent's memory, and the descriptions that the client sees."""
 
 from dataclasses import asdict
 from typing import Any

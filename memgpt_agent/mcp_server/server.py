@@ -1,4 +1,4 @@
-"""The MCP server: what it offers to a client, and how it is run, over stdio or HTTP."""
+"""The MCP server: its tools, resources and prompt, and running it over stdio or HTTP."""
 
 import asyncio
 import json

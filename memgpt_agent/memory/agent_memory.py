@@ -1,4 +1,4 @@
-"""One agent's memory: its three tiers over one store, and who is acting on them."""
+"""One agent's memory: its tiers over one store, and the actor of its writes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

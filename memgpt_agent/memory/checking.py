@@ -1,4 +1,4 @@
-"""Comparing data of a file with the class that reads it: every field there, of its type as JSON has it and within bounds."""
+"""Checking data from a file against the class that reads it: every field, its JSON type and its bounds."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Corrections of what was said: a message of recall memory edited, taken out or brought back, with what it was before."""
+"""Correcting messages in recall memory: editing, removing and restoring them, with their earlier texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""Dates that the model gives to a search: a day is the whole day, in the agent's time zone."""
+"""Parsing the dates of a search: a day means the whole day, in the agent's time zone."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

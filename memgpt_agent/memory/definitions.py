@@ -1,4 +1,4 @@
-"""Agents as they are stored: what each is made of, so that its id alone brings it back."""
+"""The stored definitions of agents, so that an id alone opens one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace

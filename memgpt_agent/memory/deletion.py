@@ -1,4 +1,4 @@
-"""Deleting what an agent has in the store, as the descriptions of the tiers say."""
+"""Deleting an agent's items from the store, as the tiers' descriptions say."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Erasing an agent, or what it is to forget, so that no byte of it is left in the files; what a kill cut off is finished later."""
+"""Erasing an agent, or things that it shall forget, so that no byte is left in the files; resumes after a kill."""
 
 import logging
 from collections.abc import Callable, Sequence

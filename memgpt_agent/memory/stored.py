@@ -1,4 +1,4 @@
-"""What a file may hold of an agent, as far as it is read again: each item's fields, and how long and large they may be."""
+"""The stored form of each item of an agent: its fields, and how long and large they may be."""
 
 import json
 from dataclasses import dataclass, field

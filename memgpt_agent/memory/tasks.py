@@ -1,4 +1,4 @@
-"""Tasks: what the agent means to do, in one small list in the store; what is finished goes to archival memory."""
+"""Tasks: what the agent means to do, in one small list; finished tasks go to archival memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""What the store holds: one description of each tier, which import, export and deletion read."""
+"""One description of each tier in the store, which import, export and deletion read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields

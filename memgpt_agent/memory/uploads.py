@@ -1,4 +1,4 @@
-"""What users send along with their messages: each picture and file is kept as it came, and recall memory refers to it."""
+"""Uploads: the original pictures and files of users' messages, which recall memory refers to."""
 
 import base64
 import hashlib

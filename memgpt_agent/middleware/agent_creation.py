@@ -1,4 +1,4 @@
-"""Finding the agent whose memory is used, or making it where it is new, so that every face of it knows it afterwards."""
+"""Finding the agent whose memory is used, or creating it so that every interface knows it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

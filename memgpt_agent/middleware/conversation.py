@@ -1,4 +1,4 @@
-"""The agent's messages as the middleware sees them: which are new to it, what it notes on them, and what recall memory keeps."""
+"""The conversation as the middleware sees it: new messages, our marks on them, and what recall memory keeps."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What of a profile stays in an agent that is not ours: its memory tools, without those that are part of our loop."""
+"""The memory tools of a profile that work outside our own loop."""
 
 from collections.abc import Sequence
 from dataclasses import replace

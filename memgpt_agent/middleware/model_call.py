@@ -1,4 +1,4 @@
-"""One model call of an agent that is not ours: its prompt compiled within the budget, and what the answer leaves in the state."""
+"""One model call of a LangChain agent: the prompt compiled within the budget, and the update of the state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""The agent whose memory the middleware uses: its choices, found or made when it is first needed, and the session of one hook."""
+"""The agent whose memory the middleware uses, opened when first needed, and the session of one hook."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""The form in which the middleware puts the queue to the model: what was said as it was said, with a note of ours behind it."""
+"""The form in which the middleware shows the queue to the model: messages unchanged, with our notes behind them."""
 
 from collections.abc import Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What the middleware keeps in the agent's state, beside its messages: one private key, checkpointed with them."""
+"""The middleware's part of the agent's state: one private key, checkpointed with the messages."""
 
 from typing import Annotated, NotRequired
 

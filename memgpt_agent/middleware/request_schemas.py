@@ -1,4 +1,4 @@
-"""What else a model call sends beside messages: the tools that it offers and the form that its result is to have, as schemas to count."""
+"""The schemas that a model call sends beside messages: tools and response format, to count their tokens."""
 
 from collections.abc import Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""One tool call of an agent that is not ours: named by its cause, in its place among the answer's calls, and kept in recall memory."""
+"""One tool call of a LangChain agent: keyed by its cause, run in order, and kept in recall memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

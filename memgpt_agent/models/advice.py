@@ -1,4 +1,4 @@
-"""What a person can do about a chat model that does not answer: the key to set, the model to pull, the server to start."""
+"""Advice for a chat model that does not answer: the key to set, the model to pull, the server to start."""
 
 import re
 from typing import Any

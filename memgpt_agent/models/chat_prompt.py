@@ -1,4 +1,4 @@
-"""Messages and tools as a prompt of tokens for a local model, and its answer read back as text or a tool call."""
+"""Rendering messages and tools as a prompt for a local model, and parsing its answer into text or a tool call."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a chat model's failure means, whoever the provider is: busy, a prompt too long, a part refused, or of no use to try again."""
+"""Classifying a chat model's failure for any provider: busy, prompt too long, content refused, or not worth another attempt."""
 
 import re
 from collections.abc import Iterator, Mapping

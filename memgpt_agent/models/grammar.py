@@ -1,4 +1,4 @@
-"""Tools' JSON schemas as a GBNF grammar, in which a property keeps its place; tool calls are decoded under it."""
+"""Compiling tools' JSON schemas to a GBNF grammar that constrains tool calls and the order of their arguments."""
 
 import json
 from collections.abc import Mapping, Sequence

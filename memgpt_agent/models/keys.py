@@ -1,4 +1,4 @@
-"""Providers' keys that the user has stored: one file for each, which only its owner may read, in the data folder."""
+"""Stored provider keys: one file for each in the data folder, which only its owner may read."""
 
 import os
 import re

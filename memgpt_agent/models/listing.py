@@ -1,4 +1,4 @@
-"""What each configured provider offers, asked of its own list of models: all at once, each within a short time."""
+"""Listing the models of each configured provider, all providers at once, each with a short timeout."""
 
 import json
 import queue

@@ -1,4 +1,4 @@
-"""llama.cpp's own library, out of whichever package has brought it, bound by ctypes to the few functions that are called here."""
+"""Loading llama.cpp's library from whichever package brings it, with ctypes bindings for the few functions used here."""
 
 import ctypes
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""What tokens cost, by a table of the user's own: no price is known here, since they change."""
+"""Token prices from the user's own table; none are built in, since prices change."""
 
 import json
 from collections.abc import Mapping

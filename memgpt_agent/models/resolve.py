@@ -1,4 +1,4 @@
-"""A chat model from its name, checked before the first turn; and what a model says of itself."""
+"""Resolving a chat model from its name, with checks before the first turn; and what a model says about itself."""
 
 from pathlib import Path
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Why a model's answer ended, whoever the provider is: by itself, cut off, paused, refused, or because the server failed."""
+"""Why a model's answer ended, for any provider: by itself, cut off, paused, refused, or a failed server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reading a model's answer: its text, what makes it unusable, and how it is kept."""
+"""Reading a model's answer: its text, whether it is usable, and how to keep it."""
 
 import json
 import re

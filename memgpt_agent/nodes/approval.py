@@ -1,4 +1,4 @@
-"""Waiting for a person's decision on a tool call: a LangGraph interrupt in the form that Studio and agent inboxes know."""
+"""Waiting for a person's decision on a tool call: a LangGraph interrupt in the form that Studio and agent inboxes expect."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the runs of one graph share so as not to make it again: models, token counters, tool schemas, views of messages."""
+"""Caches that the runs of one graph share: models, token counters, tool schemas, views of messages."""
 
 import threading
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The node that makes one model call, streams what is spoken, and reads the answer."""
+"""The node that makes one model call, streams the reply, and reads the answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The node that receives what came in and compiles main context: what the next model call is sent."""
+"""The node that receives input and compiles main context: the prompt of the next model call."""
 
 from collections.abc import Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""A reply that its length limit cut: the rest is asked for and joined to it, a few times at most; else it is marked as cut."""
+"""Continuing a reply that the length limit cut: asks for the rest a few times, and marks the reply as cut if that fails."""
 
 from collections.abc import Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Taking in what others changed in the queue: words edited and messages removed through the state, for recall memory and the summaries too."""
+"""Applying edits that others made in the queue: changed and removed messages, in recall memory and summaries too."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The node that carries out the tool calls of an answer, in order, and decides whether the agent gets another step."""
+"""The node that runs the tool calls of an answer, in order, and decides whether the agent gets another step."""
 
 import asyncio
 from dataclasses import dataclass

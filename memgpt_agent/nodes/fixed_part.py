@@ -1,4 +1,4 @@
-"""The fixed part of main context: the system message by sections, within the share of the budget that it may fill."""
+"""The fixed part of main context: the system message by section, within its share of the budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

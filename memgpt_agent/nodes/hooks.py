@@ -1,4 +1,4 @@
-"""LangChain's middleware around our own model calls and tools: the two hooks that wrap them; the others are refused by name."""
+"""LangChain middleware around our model calls and tools: the two wrapping hooks; others are refused by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Main context: assembling the system message and the queue within the budget, counted by section."""
+"""Main context: assembling the system message and the queue within the budget, with tokens by section."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One model call that holds out: bounded in time and length, tried again where the provider is busy, then another model."""
+"""One resilient model call: bounded in time and length, retried while the provider is busy, then another model."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""What using a model teaches about it: how its provider counts tokens, and how large its window truly is."""
+"""What the agent learns about a model by using it: its provider's token counts, and its true window."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""A conversation in which several agents take part: which agent this is, and the conversation as that agent sees it."""
+"""A conversation with several agents: which agent this is, and its view of the conversation."""
 
 from collections.abc import Mapping
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Page faults: an event that refers to what is not in main context brings memories of it along, before the model answers."""
+"""Page faults: memories that are added to an event that refers to something outside main context."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What lies in the past of a conversation: what was received before, what is asked again, and branches that were given up."""
+"""Sifting the input against the past: known messages, edited ones to answer again, and abandoned branches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

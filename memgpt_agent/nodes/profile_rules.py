@@ -1,4 +1,4 @@
-"""What a profile adds to the nodes: reminders as a turn begins, the check of an answer before it is sent, what follows a turn's end."""
+"""What a profile adds to the nodes: reminders at the start of a turn, checked answers, and work after its end."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

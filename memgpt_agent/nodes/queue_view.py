@@ -1,4 +1,4 @@
-"""The queue as the model sees it: every text within its share of the budget, events with their page and what rides with them."""
+"""The model's view of the queue: every text within its share of the budget, events with their page and side notes."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reading one tool call: its arguments from JSON, made such as every store and provider takes."""
+"""Reading one tool call: parsing its JSON arguments into values that every store and provider accepts."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Receiving what came in: what is new, what was handled before, and the calls that a turn left open when it was cut off."""
+"""Receiving input: new messages, known ones, and calls that an interrupted turn left open."""
 
 import json
 from collections.abc import Iterable, Sequence

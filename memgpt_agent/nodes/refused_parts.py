@@ -1,4 +1,4 @@
-"""Parts of the queue that a provider refuses: which they may be, and what stands in the prompt in their place.
+"""Parts of the queue that a provider refuses: finding candidates, and replacing them in the prompt.
 
 The queue keeps them, marked, and recall memory keeps what was said; only what is sent leaves them out, also after a restart.
 """

@@ -1,4 +1,4 @@
-"""Who acts in a run, and whose memory it uses: by what it names, by its conversation, or by the memory scope."""
+"""Finding who acts in a run, and whose memory it uses: by the context, the conversation, or the memory scope."""
 
 import os
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What of memory the model was sent: it stays as it was sent until the queue is cut; what changes meanwhile rides with a newer message."""
+"""What the model knows of memory: it stays as sent until the queue is cut; changes follow as side notes of newer messages."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What every node needs to know: the graph's parts, and whose memory and which conversation this run is about."""
+"""What every node needs: the graph's resources, and the agent and conversation of this run."""
 
 import uuid
 from collections.abc import Callable

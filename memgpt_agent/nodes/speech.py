@@ -1,4 +1,4 @@
-"""Streaming the reply: the text of send_message, taken from its arguments while they are still being generated."""
+"""Streaming the reply: the text of send_message, read from its arguments while they are generated."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

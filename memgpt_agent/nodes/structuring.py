@@ -1,4 +1,4 @@
-"""The step that gives a turn's result in the provider's own format, once the user is answered: no tools, the schema, JSON."""
+"""The step that returns a turn's result in the provider's own format, after the user was answered: no tools, the schema, JSON."""
 
 from collections.abc import Sequence
 from dataclasses import replace

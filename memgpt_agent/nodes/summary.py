@@ -1,4 +1,4 @@
-"""Writing the running summary: in pieces that the summarizer can take, with a plain digest where it cannot."""
+"""Writing the running summary in pieces that fit the summarizer, with a plain digest as fallback."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the model calls of a turn took: tokens by model, by the provider's figures, or counted where it gives none."""
+"""Token usage of a turn's model calls, by model: the provider's figures, or our own count."""
 
 import json
 from collections.abc import Mapping, Sequence

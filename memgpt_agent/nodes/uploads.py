@@ -1,4 +1,4 @@
-"""What a user sends along with a message: kept as it came, documents loaded into the agent's files, the user told."""
+"""Attachments of a user's message: kept as originals, documents loaded into the agent's files, the user notified."""
 
 from collections.abc import Sequence
 from typing import Any, cast

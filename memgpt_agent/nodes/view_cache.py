@@ -1,4 +1,4 @@
-"""What the model sees of a message, kept from step to step and turn to turn as long as nothing of it has changed."""
+"""A cache of the model's view of each message, kept from step to step until the message changes."""
 
 import threading
 from collections import OrderedDict

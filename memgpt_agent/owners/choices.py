@@ -1,4 +1,4 @@
-"""What a server's clients may choose: the models of a list, and no file of the machine's."""
+"""What a server's clients may choose: models of a list, and no files."""
 
 from collections.abc import Iterable
 

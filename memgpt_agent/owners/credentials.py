@@ -1,4 +1,4 @@
-"""What a client sends to say who it is: one of our tokens, or a JWT of the identity provider that is configured."""
+"""Authenticating a client: by one of our tokens, or by a JWT of the configured identity provider."""
 
 from collections.abc import Mapping
 from typing import Any, cast

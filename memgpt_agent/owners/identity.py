@@ -1,4 +1,4 @@
-"""Who acts: a name with its scopes, and the agent ids that belong to that name and nobody else."""
+"""The acting identity: a name with scopes, and the agent ids that belong to that name alone."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who owns an agent and with whom it is shared: the records of that, and the one check of it."""
+"""Owners of agents, and with whom agents are shared: the records, and the one check."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field

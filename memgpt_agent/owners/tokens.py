@@ -1,4 +1,4 @@
-"""Bearer tokens: a file of hashes that is only ever added to, and the check of what a client sends."""
+"""Bearer tokens: an append-only file of hashes, and checking a token."""
 
 import hashlib
 import hmac

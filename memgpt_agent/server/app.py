@@ -1,4 +1,4 @@
-"""The server's app: routes, guards, and errors in the form that clients expect; it can be mounted in another server."""
+"""The server's app: routes, guards, and errors in the form that clients expect. It can be mounted in another server."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager

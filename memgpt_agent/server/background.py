@@ -1,4 +1,4 @@
-"""What goes on while nobody asks: heartbeats by the clock, and runs that a restart cut off."""
+"""Background work of the server: scheduled heartbeats, and runs that a restart interrupted."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What every request passes: its path in one spelling, and on loopback a host and an origin that are this machine."""
+"""Checks on every request: one spelling of its path, and on loopback a host and an origin of this machine."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A conversation as a list of messages, a page at a time, out of recall memory and what its runs asked a person."""
+"""A conversation as pages of messages, from recall memory and the questions of its runs."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast

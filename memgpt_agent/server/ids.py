@@ -1,4 +1,4 @@
-"""Ids that clients hold: made of a kind and of what is needed to find the thing again, so that no index of ids is kept."""
+"""Ids for clients: they encode a kind and where to find the thing, so that no index of ids is needed."""
 
 import base64
 import binascii

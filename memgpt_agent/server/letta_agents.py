@@ -1,4 +1,4 @@
-"""An agent as clients see it, and the agent that is made of what a client gives."""
+"""Agents in Letta's schema: showing, creating and changing them."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Blocks as clients see them: an agent's own and shared ones, each under an id."""
+"""Blocks in Letta's schema: an agent's own and shared ones, each with an id."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

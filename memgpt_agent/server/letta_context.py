@@ -1,4 +1,4 @@
-"""The context window as clients see it: what the model is sent, by section, with its tokens."""
+"""The context window in Letta's schema: the prompt by section, with its tokens."""
 
 from typing import Any
 

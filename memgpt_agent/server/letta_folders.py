@@ -1,4 +1,4 @@
-"""Folders of files as clients see them, and their files in the agents that have them."""
+"""Folders in Letta's schema, and their files in the agents that have them."""
 
 import base64
 import shutil

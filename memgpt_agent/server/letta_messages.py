@@ -1,4 +1,4 @@
-"""Messages as clients see them: made of recall memory's records, and of the events of a turn as they happen."""
+"""Messages in Letta's schema: from records of recall memory, and from the events of a running turn."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence

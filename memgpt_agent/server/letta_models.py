@@ -1,4 +1,4 @@
-"""Models and embeddings as clients name and describe them."""
+"""Models and embeddings in Letta's schema."""
 
 from collections.abc import Mapping
 from typing import Any

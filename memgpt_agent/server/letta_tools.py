@@ -1,4 +1,4 @@
-"""Tools as clients see them: those of this package under their names, those that clients uploaded under ids of their own."""
+"""Tools in Letta's schema: this package's by name, uploaded ones by id."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Saying something to an agent for a client: a message, or an answer to what waits; the run that it becomes."""
+"""Starting runs for clients: a message, or an answer to a waiting question."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The agents of a data folder as the server holds them: one store, one file of conversations, each agent opened once."""
+"""The agents that the server holds open: one store, one file of conversations, each agent opened once."""
 
 import threading
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Errors as clients expect them: a status and `{"detail": ...}`, from this package's exceptions."""
+"""Errors in the form that clients expect: a status and `{"detail": ...}`, from this package's exceptions."""
 
 from collections.abc import Sequence
 from typing import Any, cast

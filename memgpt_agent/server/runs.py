@@ -1,4 +1,4 @@
-"""Runs: one for each turn that a client asks for; taken in a task, so that a client may leave, come back, or cancel."""
+"""Runs: one for each turn that a client asks for, in a task, so that a client may leave, return, or cancel."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What the routes work on, found from a request; and the one place where a request is let in or not."""
+"""What the routes work on, found from a request; and the one place that authenticates a request."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, cast

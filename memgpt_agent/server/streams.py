@@ -1,4 +1,4 @@
-"""A run as server-sent events: its messages as they are made, then why it ended, its tokens, and the end."""
+"""A run as server-sent events: its messages, then its stop reason, its tokens, and the end."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tools that clients upload as Python source: read without running it, kept, and run in a sandbox or not at all."""
+"""Tools that clients upload as Python source: parsed without running, stored, and run only in a sandbox."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What the stores of this package share: both faces of every operation, planning and embedding, over one engine."""
+"""What this package's stores share: sync and async forms of every operation, batching and embedding, over one engine."""
 
 import asyncio
 import copy

@@ -1,4 +1,4 @@
-"""The embedding of a store: what texts become, and the check that it is the one the file was written with."""
+"""The embedding of a store: embedding texts, and checking that it is the one that made the file's vectors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Vectors that are made after the write: a thread of the store's embeds what waits for them, while the model works."""
+"""Embedding after the write: a thread of the store embeds pending texts while the model works."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which fields of the values a store keeps ready: to order by, to group by, to count, to look up."""
+"""The fields of values that a store keeps ready for ordering, grouping, counting and lookup."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast

@@ -1,4 +1,4 @@
-"""Filters of a search: what an item's value must hold, judged in Python. A store may ask its database where that judges alike."""
+"""Filters of a search, judged in Python. A store may ask its database where that gives the same result."""
 
 import operator
 import re

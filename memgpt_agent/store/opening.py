@@ -1,4 +1,4 @@
-"""A store from a URL."""
+"""Opening a store by its URL."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

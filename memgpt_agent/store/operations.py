@@ -1,4 +1,4 @@
-"""What is asked of the store, taken apart and checked before anything is read or written."""
+"""The store's operations, split and checked before anything is read or written."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast

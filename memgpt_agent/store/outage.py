@@ -1,4 +1,4 @@
-"""An embedding that cannot be reached: memory goes on by words, and what was written meanwhile is embedded afterwards."""
+"""An unreachable embedding: searches use words only, and what was written meanwhile is embedded afterwards."""
 
 import logging
 import threading

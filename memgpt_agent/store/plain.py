@@ -1,4 +1,4 @@
-"""The memory store's operations over any BaseStore: by the store's own, or with what a plain store can do."""
+"""The memory store's operations over any BaseStore: natively, or with what a plain store can do."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What the memory tiers ask of a store beyond LangGraph's BaseStore: finding, counting, compare-and-set, moving, upkeep."""
+"""What the memory tiers need from a store beyond LangGraph's BaseStore: find, count, compare-and-set, transfer, upkeep."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How scores by words, by meaning and by what stands around become one ranking."""
+"""Combining scores by words, by meaning and by neighbours into one ranking."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What every store's reads share: the order of a search's results, the TTL of what was read, and namespaces by pattern."""
+"""What every store's reads share: the order of results, the TTL of what was read, and namespaces by pattern."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Between LangGraph's items and the file's rows: values as JSON, times as microseconds, namespaces as paths."""
+"""Converting between LangGraph's items and database rows: values as JSON, times as microseconds, namespaces as paths."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The thread that deletes what has expired, now and then."""
+"""The thread that deletes expired items from time to time."""
 
 import logging
 import threading

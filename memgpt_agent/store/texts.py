@@ -1,4 +1,4 @@
-"""What of a value is indexed: the texts at the paths of ``index=`` or of the store's ``fields``."""
+"""The texts of a value that are indexed: those at the paths of ``index=`` or of the store's ``fields``."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Items that move to another store: value, what of it is indexed, and on demand its vectors."""
+"""Copying items to another store: the value, what of it is indexed, and on request its vectors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""Text as all layers see it: words of a language, and long texts in chunks."""
+"""Text processing for all layers: words of a language, and long texts in chunks."""

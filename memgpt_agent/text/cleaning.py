@@ -1,4 +1,4 @@
-"""Text and values as every store, provider and terminal takes them: without half characters, NULs and endless nesting."""
+"""Cleaning text and values for every store, provider and terminal: no half characters, NULs or endless nesting."""
 
 from typing import Any, cast
 

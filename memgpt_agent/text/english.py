@@ -1,4 +1,4 @@
-"""What the word search knows of English: words that say nothing of what is looked for, and forms that no stemmer joins."""
+"""English for the word search: words without content, and irregular forms that no stemmer joins."""
 
 _WORDS = """
     a about after am an and are as at be been before being but by can could did do does doing during for from had has have

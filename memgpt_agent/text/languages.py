@@ -1,4 +1,4 @@
-"""What the word search knows of languages other than English: which one a text is in, and the stems of its words."""
+"""Languages other than English for the word search: detecting the language of a text, and stemming its words."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

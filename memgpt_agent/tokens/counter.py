@@ -1,4 +1,4 @@
-"""What a token counter must do, and how a message's cost is made up of its texts and its framing."""
+"""The interface of token counters, and how a message's cost adds up from its texts and framing."""
 
 import json
 from abc import ABC, abstractmethod

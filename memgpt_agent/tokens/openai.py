@@ -1,4 +1,4 @@
-"""The token counter of OpenAI's models: tiktoken, exact, safe with any text of any length."""
+"""The token counter of OpenAI's models: tiktoken, exact, and safe with any text of any length."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a model's name or the model itself to its token counter."""
+"""Finding the token counter of a model, by its name or by the model itself."""
 
 from typing import Any, Protocol, cast
 

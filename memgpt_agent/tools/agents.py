@@ -1,4 +1,4 @@
-"""The tools by which an agent writes to other agents; talk between agents is bounded."""
+"""The tools with which an agent writes to other agents; their talk is bounded."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The tools by which the agent files passages away and finds them again."""
+"""The tools with which the agent files passages and finds them again."""
 
 from typing import Literal
 

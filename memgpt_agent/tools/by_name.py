@@ -1,4 +1,4 @@
-"""The agent's tools for the person who embeds it: each by its name, on the path of the model's own calls."""
+"""The agent's tools by name, for the program that embeds it; they run as the model's own calls do."""
 
 import asyncio
 import inspect

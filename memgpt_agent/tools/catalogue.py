@@ -1,4 +1,4 @@
-"""Every tool of this package by its name, whatever profile or group has it."""
+"""Every tool of this package by name, whatever profile or group has it."""
 
 from functools import lru_cache
 

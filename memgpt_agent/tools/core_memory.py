@@ -1,4 +1,4 @@
-"""The tools by which the agent edits core memory: append and replace, as in the MemGPT paper."""
+"""The tools with which the agent edits core memory: append and replace, as in the MemGPT paper."""
 
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block

@@ -1,4 +1,4 @@
-"""What a tool is to the agent: one definition of its schema, its behaviour and its part in the control flow."""
+"""The definition of a tool: its schema, its behaviour and its part in the control flow."""
 
 import inspect
 from collections.abc import Callable

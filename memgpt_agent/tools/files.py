@@ -1,4 +1,4 @@
-"""The tools by which the agent reads its files: list, open at some lines, close, search by pattern and by meaning."""
+"""The tools with which the agent reads its files: list, open, close, and search by pattern or meaning."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.memory.agent_memory import AgentMemory

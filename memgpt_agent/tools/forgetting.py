@@ -1,4 +1,4 @@
-"""The tool by which the agent asks for something to be forgotten; a person approves it, and it is erased when the turn ends."""
+"""The tool with which the agent asks to forget something; a person approves it, and it is erased when the turn ends."""
 
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.forgetting import ForgetPlanner, Forgetting

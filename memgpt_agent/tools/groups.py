@@ -1,4 +1,4 @@
-"""Groups of tools that an agent can be given by name, beside those of its profile."""
+"""Groups of tools that an agent can get by name, beside those of its profile."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace

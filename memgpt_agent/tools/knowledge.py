@@ -1,4 +1,4 @@
-"""The tools by which the agent keeps facts in its knowledge graph and finds them again."""
+"""The tools with which the agent adds facts to its knowledge graph and finds them again."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time

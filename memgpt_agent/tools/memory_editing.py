@@ -1,4 +1,4 @@
-"""The tools of the later MemGPT agent to edit core memory by lines, by exact text, or as a whole."""
+"""The later MemGPT agent's tools that edit core memory by lines, by exact text, or as a whole."""
 
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block

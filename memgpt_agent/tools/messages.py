@@ -1,4 +1,4 @@
-"""The tool by which the agent speaks."""
+"""The tool with which the agent speaks."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.memory.agent_memory import AgentMemory

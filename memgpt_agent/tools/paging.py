@@ -1,4 +1,4 @@
-"""The tools by which the agent reads on in a long text, and takes pages of the conversation out of view and back."""
+"""The tools with which the agent reads on in a long text, and pages the conversation out and in."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time

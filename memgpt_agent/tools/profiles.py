@@ -1,4 +1,4 @@
-"""What an agent is made of: a profile chooses its prompt, its tools, its blocks and what else stands in main context."""
+"""Profiles: an agent's prompt, tools, blocks and further sections of main context."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

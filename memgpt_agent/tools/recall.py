@@ -1,4 +1,4 @@
-"""The one tool that searches all that lies outside main context: conversation, archive, files, knowledge and summaries."""
+"""One tool that searches everything outside main context: conversation, archive, files, knowledge and summaries."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The tool by which the agent searches what was said."""
+"""The tool with which the agent searches its messages."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time

@@ -1,4 +1,4 @@
-"""Reflection: what was learned, what is uncertain, what to do next, each filed where it belongs; and when to reflect."""
+"""Reflection: filing what was learned, what is uncertain and what to do next; and when to reflect."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

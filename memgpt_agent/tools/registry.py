@@ -1,4 +1,4 @@
-"""The ordered tool set of a profile, and how one call's arguments are read."""
+"""The ordered tool set of a profile, and parsing a call's arguments."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Rules on tool calls: which may be called first, after which, how often, what ends a turn, what must be approved."""
+"""Rules on tool calls: which come first, which follow, how often, what ends a turn, what needs approval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields

@@ -1,4 +1,4 @@
-"""The tool by which an agent runs Python code in a sandbox, off unless it is given: no files, no network, limits on all."""
+"""The tool with which an agent runs Python in a sandbox; off by default: no files, no network, limits on everything."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The tools of the agent asleep: put archival memory in order, and say that what was read is done with."""
+"""The sleep-time agent's tools: tidying archival memory, and reporting what it has read."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import EventType, local_time

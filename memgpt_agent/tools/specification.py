@@ -1,4 +1,4 @@
-"""What an agent is made of: the profile, tools, rules and choices that are given now, else those that are stored of it."""
+"""An agent's specification: the profile, tools, rules and settings given now, or else those stored with it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A structured result beside the reply: the tools by which the model gives it, one for each schema it may have."""
+"""A structured result beside the reply: one tool for each schema that the result may have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

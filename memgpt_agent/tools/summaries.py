@@ -1,4 +1,4 @@
-"""The tool by which the agent goes down from a summary of what was said to what is beneath it."""
+"""The tool with which the agent goes from a summary down to what it covers."""
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time

@@ -1,4 +1,4 @@
-"""A tool that has only an async face, called from sync code: its coroutine runs in a loop of its own."""
+"""Calling an async-only tool from sync code: its coroutine runs in a loop of its own."""
 
 import asyncio
 import threading

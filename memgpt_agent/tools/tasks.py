@@ -1,4 +1,4 @@
-"""The tools by which the agent plans: tasks with due dates and steps, always in view, finished ones filed away."""
+"""The tools with which the agent plans: tasks with due dates and steps, always in view; finished ones are filed."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Text from outside: cut to a length, and marked as what others wrote."""
+"""Text from outside: shortened, and marked as written by others."""
 
 from memgpt_agent.prompts import OUTSIDE, as_data
 

@@ -1,4 +1,4 @@
-"""The tool by which an agent searches the web, off unless it is given: results bounded, and marked as what others wrote."""
+"""The tool with which an agent searches the web; off by default: results bounded, and marked as written by others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast

@@ -1,1 +1,1 @@
-"""Taking turns: one event at a time in a conversation, read as it runs, finished after a crash; waking, sleep, letters and approvals."""
+"""Turns: one event at a time in a conversation, read while it runs, finished after a crash; waking, sleep, letters, approvals."""

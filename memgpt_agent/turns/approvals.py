@@ -1,4 +1,4 @@
-"""Deciding on the tool call that waits for a person: the calls by which a stopped turn goes on, each with its async form."""
+"""The facade's methods on approvals: answering the questions of an interrupted turn, sync and async."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping

@@ -1,4 +1,4 @@
-"""What is sent along with a message from here: files and content blocks, put as LangChain's standard blocks."""
+"""Attachments of a message: files and content blocks as LangChain's standard blocks."""
 
 import base64
 import mimetypes

@@ -1,4 +1,4 @@
-"""What an agent does while nobody speaks: sleep, at once, and heartbeats by the clock, each call with its async form."""
+"""The facade's methods on background work: sleep and scheduled heartbeats, sync and async."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

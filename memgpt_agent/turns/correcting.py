@@ -1,4 +1,4 @@
-"""Correcting, as an agent's facade offers it: messages, passages and facts edited, a turn taken back."""
+"""The facade's methods on corrections: editing messages, passages and facts, and undoing a turn."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

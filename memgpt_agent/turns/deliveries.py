@@ -1,4 +1,4 @@
-"""What is delivered to an agent: a message, a heartbeat or another event, each under an id, or a decision; and the end of a turn."""
+"""What is delivered to an agent: a message, a heartbeat or another event with an id, or a decision."""
 
 import uuid
 from collections.abc import AsyncGenerator, Generator, Sequence

@@ -1,4 +1,4 @@
-"""Forgetting, as an agent's facade offers it: one thing, a conversation, a user, or what is older than a date."""
+"""The facade's methods on forgetting: one thing, a conversation, a user, or everything older than a date."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Heartbeats by the clock: an agent wakes at its rhythm, one beat at a time, and speaks only if it has something to say."""
+"""Scheduled heartbeats: an agent wakes at intervals, one beat at a time, and speaks only if it has something to say."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Which chat model an agent has: its name, changing it once the new one has answered, keeping a name that has; what it costs."""
+"""The facade's methods on the chat model: its name, changing it, and what it costs."""
 
 from langchain_core.language_models import BaseChatModel
 

@@ -1,4 +1,4 @@
-"""Bringing letters to other agents of this process: each is read in a turn of its own, and the answer comes back."""
+"""Delivering letters to other agents of this process: each is read in its own turn, and the answer comes back."""
 
 import logging
 import queue

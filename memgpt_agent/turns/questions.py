@@ -1,4 +1,4 @@
-"""The questions to a person for which a turn waits: a tool's own, and those that a rule asks before a call."""
+"""The questions to a person that a turn waits for: a tool's own, and approvals that a rule requires."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Ending the unfinished turns of a stored agent from outside, without a model, a tool or a node."""
+"""Ending the unfinished turns of a stored agent from outside, without running a model, a tool or a node."""
 
 from contextlib import ExitStack
 

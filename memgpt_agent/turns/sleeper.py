@@ -1,4 +1,4 @@
-"""Letting an agent sleep: at once, or in the background after some turns, after an eviction, or when nobody speaks."""
+"""Sleep: at once, or in the background after some turns, after an eviction, or when nobody speaks."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Reading a turn from the graph's stream: the events that a face shows, and the response at its end."""
+"""Reading a turn from the graph's stream: events for the user interface, and the response at the end."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Taking turns in one conversation: one at a time, what a crash cut off first, the same event once, history pruned."""
+"""Running turns in one conversation: one at a time, unfinished ones first, each event once, history pruned."""
 
 import logging
 import weakref

@@ -1,4 +1,4 @@
-"""Waking an agent: a sleep in the background gives way before a turn and may begin after it; its heart beats by the clock."""
+"""Waking an agent: background sleep gives way before a turn and may resume after it; scheduled heartbeats."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Archival memory: passages that the agent files away and finds again, and those that were taken out of search."""
+"""Archival memory: passages that the agent files and finds again, and retired ones."""
 
 from memgpt_agent.memory.archival.passages import MAX_PASSAGE_CHARS, ArchivalMemory, Passage, StoreArchive, passage_id
 from memgpt_agent.memory.archival.retired import Retired, RetiredPassages

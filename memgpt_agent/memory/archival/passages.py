@@ -1,4 +1,4 @@
-"""Archival memory: passages that the agent files away and finds again by meaning, words, tags and date."""
+"""Archival memory: passages that the agent files and finds again by meaning, words, tags and date."""
 
 import hashlib
 import unicodedata

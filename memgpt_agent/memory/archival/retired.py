@@ -1,4 +1,4 @@
-"""Archival passages that were taken out of search, with the reason and what replaced them; nothing is lost by it."""
+"""Retired passages: searches no longer find them, but they are kept with the reason and the replacement."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Reading and writing an agent's blocks: compare-and-set, each write once for its cause, each version in the history."""
+"""Reading and writing an agent's blocks: compare-and-set, idempotent writes, and a version for each."""
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence

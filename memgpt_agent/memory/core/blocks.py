@@ -1,4 +1,4 @@
-"""What core memory is made of: a block, the cause of a write, and the blocks that every agent has."""
+"""The values of core memory: a block, the cause of a write, and the default blocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

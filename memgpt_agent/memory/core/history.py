@@ -1,4 +1,4 @@
-"""The history of core memory: each block's versions, where a block stands among them, and reading them without a scan."""
+"""The history of core memory: each block's versions, its place among them, and reading them without a scan."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace

@@ -1,4 +1,4 @@
-"""The log of core memory as an SVG picture: a lane for each block, its size over time, a dot for each edit by who made it."""
+"""Drawing the log of core memory as SVG: a lane for each block, its size over time, and a dot for each edit."""
 
 from collections.abc import Sequence
 from xml.sax.saxutils import escape

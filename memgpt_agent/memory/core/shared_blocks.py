@@ -1,4 +1,4 @@
-"""Shared blocks: blocks that several agents have in core memory at once, who has which, and taking them in and out."""
+"""Shared blocks: which agents have one, attaching it and detaching it."""
 
 import uuid
 from collections.abc import Mapping

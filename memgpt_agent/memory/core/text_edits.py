@@ -1,4 +1,4 @@
-"""Edits of a block's text that are exact or refused: replacing what stands there once, inserting after a line."""
+"""Exact edits of a block's text: replacing a unique match, inserting after a line."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Going back in core memory: what its blocks were at a point, undo, redo, and restoring a point."""
+"""Undo, redo and restore of core memory, and its blocks as they were at a point."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Files attached to an agent: loaded into its memory, searched there, and read by the lines that they have."""
+"""Files attached to an agent: loaded into its memory, searched there, and read by line."""
 
 from memgpt_agent.memory.files.attached import AttachedFiles, FileLoad, LoadProgress
 from memgpt_agent.memory.files.kinds import kind_of_document, plain_name

@@ -1,4 +1,4 @@
-"""Loading files into an agent's memory, again only where they changed; listing them, and taking them out."""
+"""Loading files into an agent's memory (only changed ones again), listing them, and unloading them."""
 
 import hashlib
 import tempfile

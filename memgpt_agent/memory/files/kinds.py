@@ -1,4 +1,4 @@
-"""Files that come as bytes: which kind of document they are, by name and media type, and a name by which the agent calls them."""
+"""Detecting the kind of a document by name and media type, and naming it for the agent."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""The files that are open: shown in main context with their lines, the least recently used closed when room runs out."""
+"""Open files: shown in main context with their lines; the least recently used is closed when they do not fit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields

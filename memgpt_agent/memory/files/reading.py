@@ -1,4 +1,4 @@
-"""Searching the lines of files by a regular expression, within bounds of time and memory."""
+"""Searching the lines of files with a regular expression, within limits of time and memory."""
 
 import time
 from collections.abc import Sequence

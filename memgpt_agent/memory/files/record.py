@@ -1,4 +1,4 @@
-"""What is kept of an attached file: its record, and its text in pages of lines; all of it lies in the store."""
+"""The stored form of an attached file: its record, and its text in pages of lines."""
 
 import hashlib
 import os

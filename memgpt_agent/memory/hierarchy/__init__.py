@@ -1,4 +1,4 @@
-"""Summaries in levels: what left main context by span, session, week, month and year, each with links to what is beneath."""
+"""Summaries in levels: evicted messages by span, session, week, month and year, each linked to the level below."""
 
 from memgpt_agent.memory.hierarchy.nodes import LEVELS, Level, SummaryNode
 from memgpt_agent.memory.hierarchy.tree import SummaryTree, keep_evicted

@@ -1,4 +1,4 @@
-"""One summary of the hierarchy: its level, its text, its time, and the ids of what it stands for."""
+"""One summary of the hierarchy: its level, text, time, and the ids that it covers."""
 
 import hashlib
 from collections.abc import Mapping

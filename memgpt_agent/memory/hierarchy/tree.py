@@ -1,4 +1,4 @@
-"""The hierarchy of summaries over a store: built when messages leave main context, rolled up a little at a time."""
+"""The hierarchy of summaries over a store: built on eviction, and rolled up a little at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The knowledge graph of an agent: facts between named entities, each with the time in which it holds."""
+"""An agent's knowledge graph: facts between named entities, each with the period in which it holds."""
 
 from memgpt_agent.memory.knowledge.entities import Entity
 from memgpt_agent.memory.knowledge.facts import Fact

@@ -1,4 +1,4 @@
-"""A knowledge graph as nodes and lines, ready to be drawn, and its drawing as Mermaid text."""
+"""A knowledge graph as nodes and edges to draw, and as Mermaid text."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Entities of the knowledge graph: each name is a record, and names that mean the same point to one of them."""
+"""The entities of the knowledge graph: each name is a record, and names of the same entity point to one of them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A fact of the knowledge graph: who, what, whom, and from when until when."""
+"""A fact of the knowledge graph: subject, relation, object, and the period in which it holds."""
 
 import re
 from collections.abc import Mapping

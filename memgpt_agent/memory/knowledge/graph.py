@@ -1,4 +1,4 @@
-"""The knowledge graph over a store: inserting facts, closing what they contradict, finding them by name, words or meaning."""
+"""The knowledge graph over a store: inserting facts, closing contradicted ones, and finding facts by name, words or meaning."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

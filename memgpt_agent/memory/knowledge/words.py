@@ -1,4 +1,4 @@
-"""When two names or two relations are the same: their normal forms, and which relations hold one object at a time."""
+"""Normal forms of names and relations, and the relations that hold one object at a time."""
 
 import hashlib
 import re

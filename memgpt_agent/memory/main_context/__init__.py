@@ -1,4 +1,4 @@
-"""What main context holds of a conversation: the queue, what the model sees of it, and its pages, which leave and come back."""
+"""Main context of a conversation: the queue, the model's view of it, and pages that leave and come back."""
 
 from memgpt_agent.memory.main_context.pages import PAGE_SHARE, QueueView, keep_pages, next_page, page_text, pages_of
 from memgpt_agent.memory.main_context.queue import (

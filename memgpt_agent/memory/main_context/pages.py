@@ -1,4 +1,4 @@
-"""Pages: numbered spans of whole exchanges of the queue, taken out of main context, and read again from recall memory."""
+"""Pages: numbered spans of whole exchanges of the queue, paged out of main context and read again from recall memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

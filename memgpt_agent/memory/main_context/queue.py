@@ -1,4 +1,4 @@
-"""The queue in main context: its exchanges, what the model sees of it, and which of it leaves first."""
+"""The queue in main context: its exchanges, the model's view of it, and what to evict first."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What wakes an agent and what it does by itself: letters, the clock, sleep, and the journal of its runs in the background."""
+"""What wakes an agent and what it does by itself: letters, the clock, sleep, and the journal of its background runs."""
 
 from memgpt_agent.memory.waking.inbox import Inbox, Letter, Post
 from memgpt_agent.memory.waking.pulse import Pulse, Rhythm

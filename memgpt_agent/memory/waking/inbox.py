@@ -1,4 +1,4 @@
-"""Letters between agents: kept until they are handled, with the way they came, so that talk between agents ends."""
+"""Letters between agents: kept until they are handled, with their route, so that talk between agents ends."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace

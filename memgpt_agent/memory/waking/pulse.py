@@ -1,4 +1,4 @@
-"""When an agent's heart beats by the clock, and what it has used today; kept in the store, so that a restart changes nothing."""
+"""An agent's heartbeat schedule and its use of tokens today, kept in the store across restarts."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""The lines of the block about the user, brought up to date with what was said: what is added, replaced and dropped."""
+"""Updating the block about the user, line by line: what to add, replace and drop."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a guided model needs for the later profiles: the same acts by the names of their tools, and reflection."""
+"""The later profiles for a guided model: the same actions under their tools' names, and reflection."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How a guided model sleeps: what the user said is read in parts, each step edits the block about the user, the last one ends it."""
+"""Sleep of a guided model: it reads the user's messages in parts, each step edits the block about the user, the last one ends it."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

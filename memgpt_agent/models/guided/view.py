@@ -1,4 +1,4 @@
-"""What a guided model sees of its messages: the user's words, the facts in core memory, what was just found."""
+"""A guided model's view of its messages: the user's words, the facts in core memory, and recent results."""
 
 import json
 import re

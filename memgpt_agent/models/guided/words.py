@@ -1,4 +1,4 @@
-"""Every word that a guided model reads: short, with no names that could leak into what it writes."""
+"""Every text that a guided model reads: short, without names that could leak into its answers."""
 
 JUDGE = "You read one message that a user sent to an assistant and answer a question about it with Yes or No."
 SAVE = "Does the user ask for a note to be saved?"

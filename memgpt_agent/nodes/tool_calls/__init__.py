@@ -1,1 +1,1 @@
-"""One tool call after another: read from the answer, judged, carried out, noted; and what follows when all are done."""
+"""Tool calls, one after another: read from the answer, judged, run and noted; and what follows them."""

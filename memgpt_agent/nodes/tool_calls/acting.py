@@ -1,4 +1,4 @@
-"""Carrying out a call: a memory tool right here, a tool from elsewhere by LangGraph's tool node."""
+"""Running a call: a memory tool right here, any other tool by LangGraph's tool node."""
 
 import asyncio
 from collections.abc import Generator, Sequence

@@ -1,4 +1,4 @@
-"""What follows when the calls of an answer are done: results and replies for the queue, another step, or the turn's end."""
+"""What follows the calls of an answer: results and replies for the queue, another step, or the turn's end."""
 
 from collections.abc import Sequence
 from itertools import takewhile

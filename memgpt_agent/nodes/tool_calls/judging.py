@@ -1,4 +1,4 @@
-"""Judging a call before it is carried out: was it done before, can it be read, do the rules and a person allow it."""
+"""Judging a call before it runs: was it done before, is it readable, do the rules and a person allow it."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Noting the outcome of a call: in recall memory, for whoever watches the stream, and how often it has failed."""
+"""Noting a call's outcome: in recall memory, in the stream, and how often it has failed."""
 
 import json
 from collections.abc import Sequence

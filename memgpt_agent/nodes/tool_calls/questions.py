@@ -1,4 +1,4 @@
-"""Whose answer it is: a call gets only answers to what it has asked, whatever a client resumes with after a crash."""
+"""Matching answers to questions: a call gets only answers to its own question, even after a crash."""
 
 from dataclasses import replace
 from typing import Any, cast

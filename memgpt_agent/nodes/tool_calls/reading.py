@@ -1,4 +1,4 @@
-"""Reading what a tool from elsewhere returned: its text, and what LangGraph's tools may return beyond it."""
+"""Reading what a foreign tool returned: its text, and whatever else LangGraph's tools may return."""
 
 import json
 from collections.abc import Sequence

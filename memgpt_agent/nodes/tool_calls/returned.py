@@ -1,4 +1,4 @@
-"""What a tool from elsewhere may return beyond the text of its result."""
+"""What a foreign tool may return beyond the text of its result."""
 
 import base64
 from dataclasses import dataclass, field

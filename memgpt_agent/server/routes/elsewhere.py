@@ -1,4 +1,4 @@
-"""What Letta's server had and this one does not: each is answered by a sentence."""
+"""Routes of Letta's server that this one lacks: each answers with an explanation."""
 
 from typing import Annotated, Any
 

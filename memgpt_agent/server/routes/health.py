@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it takes requests, and how much it does."""
+"""Health, readiness and metrics of the server."""
 
 from typing import Any
 

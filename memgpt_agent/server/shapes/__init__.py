@@ -1,1 +1,1 @@
-"""The shapes of requests and answers, as clients send and expect them."""
+"""The schemas of requests and responses, as clients send and expect them."""

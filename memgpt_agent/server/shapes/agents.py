@@ -1,4 +1,4 @@
-"""The shapes of agents and blocks."""
+"""The schemas of agents and blocks."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What the shapes share: a request may hold more than is known of it, an answer too."""
+"""What the schemas share: requests and responses may hold fields that we do not know."""
 
 from typing import Any
 

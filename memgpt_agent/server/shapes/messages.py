@@ -1,4 +1,4 @@
-"""The shapes of messages and runs."""
+"""The schemas of messages and runs."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The shapes of tools, passages, folders and conversations."""
+"""The schemas of tools, passages, folders and conversations."""
 
 from typing import Annotated, Any
 

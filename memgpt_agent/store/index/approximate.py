@@ -1,4 +1,4 @@
-"""The approximate index of one full segment of vectors: half-byte codes, scanned whole, as deep as recall asks."""
+"""The approximate index of one full segment of vectors: half-byte codes, scanned whole, as deep as recall requires."""
 
 import math
 from typing import Any, NamedTuple

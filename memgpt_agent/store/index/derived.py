@@ -1,4 +1,4 @@
-"""What is kept in memory beside a namespace's index: fields of its items for filters, places of its frequent words."""
+"""Caches beside a namespace's index: filter fields of its items, and the places of frequent words."""
 
 import threading
 from weakref import WeakKeyDictionary

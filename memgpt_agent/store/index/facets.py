@@ -1,4 +1,4 @@
-"""Fields of a namespace's items as columns in memory, so that a filter is a look into an array and not a scan of the file."""
+"""Filter fields of a namespace's items as columns in memory, so that a filter is an array lookup."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""An array that grows at its end, so that a large one is not copied for every few values."""
+"""An array that grows at its end without copying it for every few values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The namespaces whose indexes are in memory: opened on use, closed by least recent use."""
+"""The namespaces whose indexes are in memory: opened on use, the least recently used closed."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""What is kept in memory of one namespace's documents: derived from the file, and caught up with it before each search."""
+"""The documents of one namespace in memory: derived from the file, and brought up to date before each search."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""Where words stand in a namespace: from FTS5, and kept in memory for those that stand in many documents."""
+"""The postings of words in a namespace: from FTS5, cached in memory for frequent words."""
 
 import sqlite3
 import threading

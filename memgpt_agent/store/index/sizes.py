@@ -1,4 +1,4 @@
-"""The sizes at which the store does a thing another way; a test gives its own, so that a small store does what a large one does."""
+"""The thresholds at which the store changes its method; tests lower them to exercise large stores cheaply."""
 
 from dataclasses import dataclass
 

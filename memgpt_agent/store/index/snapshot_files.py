@@ -1,4 +1,4 @@
-"""The files of one snapshot of a namespace's index: written whole or not at all, checked when they are opened."""
+"""The files of one index snapshot: written whole or not at all, checked when opened."""
 
 import json
 import mmap

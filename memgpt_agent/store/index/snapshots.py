@@ -1,4 +1,4 @@
-"""Which snapshots of large namespaces lie beside a store's file, and which of them the file vouches for."""
+"""The snapshots of large namespaces beside a store's file, and which of them the file vouches for."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""FAISS kept to one thread."""
+"""Limiting FAISS to one thread."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What is done to large indexes in the background: approximate indexes, snapshots, compaction, reading a snapshot through."""
+"""Background upkeep of large indexes: approximate indexes, snapshots, compaction, and verifying a snapshot."""
 
 import atexit
 import logging

@@ -1,4 +1,4 @@
-"""The vectors of one namespace, in segments: scanned exactly, or looked for in a full segment's approximate index."""
+"""The vectors of one namespace, in segments: scanned exactly, or searched in a full segment's approximate index."""
 
 import math
 from typing import Any, NamedTuple

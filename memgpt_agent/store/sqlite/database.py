@@ -1,4 +1,4 @@
-"""The connections to one SQLite file: a pool for readers, one writer at a time, errors in our own words."""
+"""The connections to one SQLite file: a pool of readers, one writer at a time, and our own errors."""
 
 import os
 import sqlite3

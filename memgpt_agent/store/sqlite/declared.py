@@ -1,4 +1,4 @@
-"""Which fields of the values have columns and tables of their own: what the file remembers, and what happens when it changes."""
+"""The fields that have columns and tables of their own: what the file remembers of them, and changing them."""
 
 import json
 import sqlite3

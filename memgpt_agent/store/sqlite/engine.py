@@ -1,4 +1,4 @@
-"""The store's work on its file, one call at a time and without embedding: what both faces of FaissStore call."""
+"""The store's blocking work on its file, without embedding; both forms of FaissStore call it."""
 
 import copy
 import sqlite3

@@ -1,4 +1,4 @@
-"""Filters as SQL, where SQLite judges as Python does; where it does not, SQLite asks Python."""
+"""Filters as SQL where SQLite judges as Python does; elsewhere SQLite calls Python."""
 
 import json
 from collections.abc import Mapping

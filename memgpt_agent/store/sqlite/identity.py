@@ -1,4 +1,4 @@
-"""Which embedding a store's vectors were made by, as the file remembers it."""
+"""The embedding that made a store's vectors, as the file remembers it."""
 
 import sqlite3
 from pathlib import Path

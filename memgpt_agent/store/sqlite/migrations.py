@@ -1,4 +1,4 @@
-"""Opening a store's file: is it ours, is it whole, and is its schema today's."""
+"""Opening a store's file: checks that it is ours and whole, and migrates its schema."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What is kept of two declared lists in values: how many items have each text of one, and which have each of the other."""
+"""The tables of tags and ends: how many items have each text of one list, and which have each of the other."""
 
 import sqlite3
 from collections import Counter

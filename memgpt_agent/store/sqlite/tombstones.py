@@ -1,4 +1,4 @@
-"""The log of deleted documents, by which indexes in memory and in other processes are caught up; kept short."""
+"""The log of deleted documents that brings indexes in memory and in other processes up to date; kept short."""
 
 import sqlite3
 from collections import Counter
