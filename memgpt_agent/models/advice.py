@@ -5,11 +5,14 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage, SystemMessage
 
+from memgpt_agent.config import Settings
 from memgpt_agent.errors import MemGPTError, ModelError
 from memgpt_agent.models.dialects import name_of, speak, unwrapped
 from memgpt_agent.models.dialects.dialect import address_of
 from memgpt_agent.models.failures import class_names, status_of
-from memgpt_agent.models.providers import PROVIDERS, Provider, canonical
+from memgpt_agent.models.listing import offers
+from memgpt_agent.models.naming import close_names, known_names
+from memgpt_agent.models.providers import PROVIDERS, Provider, parted
 
 _NO_KEY = re.compile(r"api[ _-]?key|credential|authenticat|unauthori[sz]ed", re.IGNORECASE)
 _NO_MODEL = re.compile(
@@ -21,6 +24,7 @@ _NO_TOOLS = re.compile(
     r"does not support (?:tools|function)|tool(?:s| use| calling)\b.{0,40}not supported|no endpoints found that support tool", re.IGNORECASE
 )
 _NO_BALANCE = re.compile(r"insufficient_quota|insufficient balance|billing|credit", re.IGNORECASE)
+_LISTED_WITHIN_SECONDS = 2.0
 _TRIAL = {
     "type": "function",
     "function": {
@@ -34,8 +38,8 @@ _SAY = "Answer with one call of send_message whose message is the word ready."
 
 def provider_of(name: str, model: Any = None) -> Provider | None:
     """Return the provider of a model by its whole name, else by its client; None if it is not known here."""
-    provider, sign, _ = name.partition(":") if ":" in name else name.partition("/")
-    if sign and (known := PROVIDERS.get(canonical(provider))):
+    provider, rest = parted(name)
+    if rest and (known := PROVIDERS.get(provider)):
         return known
     client = unwrapped(model)
     package = type(client).__module__.partition(".")[0]
@@ -55,12 +59,30 @@ def advice(error: BaseException, name: str, model: Any = None) -> str:
         return ""
     if status == 404 or (status in {400, 403, 422} and _NO_MODEL.search(text)):
         pull = f"Run: ollama pull {called}. " if provider and provider.name == "ollama" else ""
-        return f"{pull}See what there is: {where}."
+        return f"{_close_to(called, provider, model)}{pull}See what there is: {where}."
     if status == 401 or (status in {None, 400, 403} and _NO_KEY.search(text)):
         return f"The key was not taken: {provider.to_set_key}." if provider and provider.key_variables else ""
     if provider and provider.start and (isinstance(error, ConnectionError) or class_names(error) & {"APIConnectionError", "ConnectError"}):
         return f"Nothing answers at {provider.address_now()}: start it with: {provider.start}."
     return ""
+
+
+def _close_to(called: str, provider: Provider | None, model: Any) -> str:
+    """Return a question for the name that is probably meant: as the provider's package knows its models, else as the provider lists them."""
+    if provider is None:
+        return ""
+    host = address_of(unwrapped(model))
+    asked_elsewhere = bool(host) and host not in provider.address_now()
+    found = close_names(called, known_names(provider.name))
+    if not found and not asked_elsewhere:
+        listed = offers(Settings.load(), [provider.name], limit_seconds=_LISTED_WITHIN_SECONDS)[0].models
+        found = close_names(called, (name.partition(":")[2] for name in listed))
+    return f"Did you mean {' or '.join(f'{provider.name}:{name}' for name in found)}? " if found else ""
+
+
+def sentence(text: str, most_chars: int = 300) -> str:
+    """Return a provider's words as a sentence with one full stop at its end."""
+    return f"{' '.join(text.split())[:most_chars].rstrip('. ')}."
 
 
 def try_out(model: Any, name: str = "") -> None:
@@ -76,6 +98,6 @@ def try_out(model: Any, name: str = "") -> None:
         raise
     except Exception as error:
         helps = advice(error, name, model)
-        raise ModelError(f"{name} did not answer: {type(error).__name__}: {' '.join(str(error).split())[:300]}. {helps}".rstrip()) from error
+        raise ModelError(f"{name} did not answer: {sentence(f'{type(error).__name__}: {error}')} {helps}".rstrip()) from error
     if not answer.tool_calls and not answer.text.strip() and not getattr(answer, "invalid_tool_calls", None):
         raise ModelError(f"{name} answered nothing. Try again, or choose another model: memgpt models.")

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Literal
 
@@ -162,18 +161,22 @@ OTHER_NAMES: Mapping[str, str] = {
 }  # fmt: skip
 """LiteLLM's names of providers, and what people call them, where ours differ. Source: docs.litellm.ai/docs/providers."""
 
-_FAMILIES = (
-    (r"gpt-(?!oss)|o\d(?:-|\Z)|chatgpt", "openai"), (r"claude", "anthropic"), (r"gemini", "google_genai"),
-    (r"mistral-|ministral-|codestral-|magistral-|devstral-|pixtral-", "mistralai"), (r"deepseek-(?:chat|reasoner|v\d)\S*\Z", "deepseek"),
-    (r"grok", "xai"), (r"[\w.-]+/[\w.:-]+\Z", "openrouter"), (r"[\w.-]+(?::[\w.-]+)?\Z", "ollama"),
-)  # fmt: skip
-"""By whom a model is probably meant whose name has no provider."""
-
-
 def canonical(name: str) -> str:
     """Return the name of a provider as it is used here."""
     lower = name.strip().lower()
     return OTHER_NAMES.get(lower, lower)
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Return a model's provider, under its name here, and the rest of its name: a colon parts them, or a slash that stands before it.
+
+    A name without either is all provider.
+    """
+    name = name.strip()
+    places = [place for place in (name.find(":"), name.find("/")) if place > 0]
+    if not places:
+        return canonical(name), ""
+    return canonical(name[: min(places)]), name[min(places) + 1 :]
 
 
 def known_provider(name: str) -> Provider:
@@ -186,12 +189,3 @@ def known_provider(name: str) -> Provider:
     if provider is None:
         raise ConfigurationError(f"No provider {name!r} is known here. The providers are: {', '.join(PROVIDERS)}.")
     return provider
-
-
-def meant(name: str) -> str:
-    """Return the whole name that is probably meant by a model's name without its provider, or with one that is misspelt."""
-    provider, sign, rest = name.partition(":") if ":" in name else name.partition("/")
-    close = get_close_matches(provider.lower(), [*PROVIDERS, *OTHER_NAMES, "local"], n=1, cutoff=0.75) if sign else []
-    if close:
-        return f"{canonical(close[0])}:{rest}"
-    return f"{next(p for pattern, p in (*_FAMILIES, ('', 'openai')) if re.match(pattern, name, re.IGNORECASE))}:{name}"

@@ -8,7 +8,8 @@ from langchain_core.language_models import BaseChatModel
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelNotFound, install_command
 from memgpt_agent.models.dialects import dialect_of, is_model, profile_of, unwrapped
-from memgpt_agent.models.providers import PROVIDERS, Provider, canonical, meant
+from memgpt_agent.models.naming import meant
+from memgpt_agent.models.providers import PROVIDERS, Provider, parted
 from memgpt_agent.models.pull import DEFAULT_MODEL, list_models, model_path
 
 _KEY_OPTIONS = ("api_key", "openai_api_key", "anthropic_api_key", "google_api_key", "mistral_api_key", "deepseek_api_key", "groq_api_key")
@@ -55,12 +56,14 @@ def resolve_chat_model(
     name = model or default_model_name(settings)
     if name == "local":
         return _local("", settings, options)
-    provider, _, rest = _split(name)
-    provider = canonical(provider)
+    provider, rest = parted(name)
     if provider == "local" and rest:
         return _local(rest, settings, options)
     if not rest:
-        raise ConfigurationError(f"Model {name!r} has no provider. Write provider:model, maybe {meant(name)!r}; others: {_EXAMPLES}.")
+        probably = f", maybe {meant(name)!r}" if meant(name) else ""
+        raise ConfigurationError(
+            f"Model {name!r} has no provider. Write provider:model{probably}; others: {_EXAMPLES}. See what your providers offer: memgpt models."
+        )
     known = PROVIDERS.get(provider)
     if known is None:
         return _other(provider, rest, options, name)
@@ -99,15 +102,6 @@ def context_window_tokens(model: BaseChatModel) -> int | None:
 def reasons_natively(model: BaseChatModel) -> bool:
     """Whether the model thinks by itself before it answers, so that it needs no ``thinking`` argument."""
     return dialect_of(model).reasons(unwrapped(model)) in {"always", "on"}
-
-
-def _split(name: str) -> tuple[str, str, str]:
-    """Part a name at its first colon or slash, whichever comes first."""
-    name = name.strip()
-    places = [place for place in (name.find(":"), name.find("/")) if place > 0]
-    if not places:
-        return name, "", ""
-    return name[: min(places)], name[min(places)], name[min(places) + 1 :]
 
 
 def _local(name: str, settings: Settings, options: dict[str, Any]) -> BaseChatModel:
@@ -177,7 +171,7 @@ def _other(provider: str, name: str, options: dict[str, Any], whole: str) -> Bas
         message = str(error)
         if "nsupported" in message:
             raise ConfigurationError(
-                f"No provider {provider!r} is known. Did you mean {meant(whole)!r}? "
+                f"No provider {provider!r} is known. {f'Did you mean {meant(whole)!r}? ' if meant(whole) else ''}"
                 f"Providers: {', '.join(PROVIDERS)}, local. See what they offer: memgpt models."
             ) from error
         if "key" in message.lower() or "credential" in message.lower():

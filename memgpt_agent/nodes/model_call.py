@@ -277,7 +277,7 @@ def _failure(failures: list[tuple[Any, Exception]]) -> Exception:
     _, last = failures[-1]
     if len(failures) == 1 and isinstance(last, MemGPTError):
         return last
-    causes = "; ".join(f"{name_in_words(given)}: {type(error).__name__}: {str(error)[:300]}" for given, error in failures)
+    causes = "; ".join(f"{name_in_words(given)}: {type(error).__name__}: {str(error)[:300].rstrip('. ')}" for given, error in failures)
     helps = " ".join(dict.fromkeys(filter(None, (advice(error, name_in_words(given), given) for given, error in failures))))
     error = ModelError(
         f"No answer from the model ({causes}). What was said is kept: the next message finds the conversation as it is. "

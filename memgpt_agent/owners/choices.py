@@ -25,11 +25,15 @@ def check_model(who: Identity, named: Iterable[str], settings: Settings | None =
     Raises:
         NotAllowed: one is not on the list; the message says what is.
     """
+    from memgpt_agent.models.providers import parted
+
     wanted = [name for name in named if name]
     if not wanted or who.is_admin:
         return
     allowed = [name.strip() for name in ((settings or Settings.load()).allowed_models or unset).split(",") if name.strip()]
+    named_here = {parted(name) for name in allowed}
     for name in wanted:
-        is_file = name.partition(":")[0] in {"local", "llamacpp"} and name != "local"
-        if name not in allowed and ("*" not in allowed or is_file):
+        provider, rest = parted(name)
+        is_file = (provider == "local" and bool(rest)) or name.strip().lower().startswith("llamacpp")
+        if (provider, rest) not in named_here and ("*" not in allowed or is_file):
             raise NotAllowed(f"You may not choose the model {name!r}. Those you may choose: {', '.join(allowed) or 'none'}.")

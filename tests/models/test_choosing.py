@@ -17,8 +17,10 @@ from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError, ModelNotFound
 from memgpt_agent.memory import definitions
 from memgpt_agent.models import keys, resolve_chat_model
+from memgpt_agent.models.advice import try_out
 from memgpt_agent.models.listing import offers
-from memgpt_agent.models.providers import OTHER_NAMES, PROVIDERS, canonical, meant
+from memgpt_agent.models.naming import close_names, known_names, meant
+from memgpt_agent.models.providers import OTHER_NAMES, PROVIDERS, canonical
 from memgpt_agent.stored_agents import list_agents
 from memgpt_agent.testing import HashingEmbedder
 
@@ -170,6 +172,7 @@ def test_litellms_names_reach_the_same_server(written: str, provider: str, model
         ("gpt-5", "openai:gpt-5"), ("claude-sonnet-5", "anthropic:claude-sonnet-5"), ("gemini-3-pro", "google_genai:gemini-3-pro"),
         ("llama3.2:3b", "ollama:llama3.2:3b"), ("qwen/qwen3-coder:free", "openrouter:qwen/qwen3-coder:free"),
         ("antropic:claude-x", "anthropic:claude-x"), ("opena/gpt-5", "openai:gpt-5"), ("mistal:m", "mistralai:m"),
+        ("gpt5", "openai:gpt-5"),
     ],
 )  # fmt: skip
 def test_a_name_that_cannot_be_used_names_one_that_can(name: str, suggestion: str, settings: Settings):
@@ -177,6 +180,37 @@ def test_a_name_that_cannot_be_used_names_one_that_can(name: str, suggestion: st
     assert meant(name) == suggestion
     with pytest.raises(ConfigurationError, match=suggestion.replace(".", r"\.")):
         resolve_chat_model(name, settings=settings)
+
+
+def test_a_name_that_its_provider_does_not_know_is_answered_with_a_close_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The provider's words end in one full stop, whatever they end in."""
+    words = "The model `gpt-4.1-mni` does not exist or you do not have access to it."
+    unknown = Refused(404, {"error": {"message": words, "code": "model_not_found"}})
+    with StrictServer(OpenAIChat(), lambda _: unknown) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        for ask in (
+            lambda: try_out(resolve_chat_model("openai/gpt-4.1-mni"), "openai/gpt-4.1-mni"),
+            lambda: MemGPTAgent(model="openai/gpt-4.1-mni", settings=Settings(home=tmp_path), embedding=HashingEmbedder()).step("Hello"),
+        ):
+            with pytest.raises(ModelError, match=r"Did you mean openai:gpt-4\.1-mini") as raised:
+                ask()
+            assert ".." not in str(raised.value)
+
+
+def test_a_name_that_nothing_is_like_is_given_no_wrong_advice(settings: Settings):
+    """It says the form, and where names are found."""
+    with pytest.raises(ConfigurationError, match="memgpt models") as raised:
+        resolve_chat_model("goood-model", settings=settings)
+    assert "maybe" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "written", "close"),
+    [("openai", "gpt5", "gpt-5"), ("openai", "gpt-4.1-mni", "gpt-4.1-mini"), ("anthropic", "claude-sonet-5", "claude-sonnet-5")],
+)
+def test_names_that_are_spelt_almost_so_are_found_without_asking_anybody(provider: str, written: str, close: str):
+    """In what LangChain's package of the provider knows."""
+    assert close_names(written, known_names(provider))[0] == close
 
 
 @pytest.mark.parametrize("name", [p.name for p in PROVIDERS.values() if not p.keyless])

@@ -159,7 +159,7 @@ def test_who_may_only_read_an_agent_looks_and_does_not_touch(world: World) -> No
 def test_no_file_of_the_machine_is_chosen_as_a_model(world: World) -> None:
     """When an agent is made, changed, or asked once by another model."""
     agent = world.bobs["agent_id"]
-    for name in ("local:/etc/passwd", "local//etc/passwd", "llamacpp/../../secret"):
+    for name in ("local:/etc/passwd", "local//etc/passwd", "LOCAL/etc/passwd", "llamacpp/../../secret"):
         for method, path, body in [
             ("POST", "agents", {"name": "x", "model": name}), ("PATCH", f"agents/{agent}", {"model": name}),
             ("POST", f"agents/{agent}/messages", {"input": "Hi", "override_model": name}),
