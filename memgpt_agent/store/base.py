@@ -240,7 +240,7 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
         plan = self._planner.prepare_put(namespace, key, value, index, self._default_ttl)
-        vectors = {} if embed_later else self._outage.documents(self._engine.embedder, plan.texts)
+        vectors: Vectors = {} if embed_later else self._outage.documents(self._engine.embedder, plan.texts)
         return self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later)
 
     async def aput_if(
@@ -256,7 +256,7 @@ class BaseMemoryStore(BaseStore):
     ) -> bool:
         """Do as :meth:`put_if` does, without blocking the loop."""
         plan = await asyncio.to_thread(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
-        vectors = {} if embed_later else await self._outage.adocuments(self._engine.embedder, plan.texts)
+        vectors: Vectors = {} if embed_later else await self._outage.adocuments(self._engine.embedder, plan.texts)
         return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later))
 
     def guarded(self, guard: Guard) -> Self:
