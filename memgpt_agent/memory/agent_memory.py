@@ -63,7 +63,7 @@ class AgentMemory:
     @property
     def recall(self) -> RecallMemory:
         """The messages."""
-        return RecallMemory(self.store, self.agent_id)
+        return RecallMemory(self.store, self.agent_id, self.clock, self.time_zone)
 
     @property
     def journal(self) -> RecallMemory:

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
+from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
+from memgpt_agent.memory.dates import stamp
 from memgpt_agent.prompts import FORGOTTEN
 from memgpt_agent.store.plain import Filter, best_or_newest, find, newest
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.text.chunks import MAX_CHUNKS, embedded_chunks
+from memgpt_agent.text.cues import asked_span, says_when
 
 Role = Literal["user", "assistant", "tool", "system"]
 ROLES: tuple[Role, ...] = ("user", "assistant", "tool", "system")
@@ -25,11 +29,13 @@ CONTEXT_CHARS = 600
 """A message is filled up to so many characters with the lines before it: a long one explains itself (ADR 0050)."""
 PAUSE = timedelta(hours=6)
 """What was said before a longer silence is not of the same talk: it is not a context of what is said after it."""
-DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="user_id")
+DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="user_id", dated="dated")
 """By which of a message's fields a search tells the likelier ones."""
 SECRET = "secret"  # noqa: S105  a key, not a secret
 """The key of the secret by which the keys of erased messages are hashed, beside these hashes."""
 _ERASED_TOOL = "(erased)"
+_DATED_CHARS = 4_000
+"""So much of a message is read for a time that it names."""
 _QUESTION_MARKS = "?？؟"
 _LINE_CHARS = 500
 _SPOKEN: tuple[Role, ...] = ("user", "assistant")
@@ -115,8 +121,9 @@ def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
 class RecallMemory:
     """All that was said to, by and around one agent."""
 
-    def __init__(self, store: BaseStore, agent_id: str) -> None:
+    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
         self._store = store
+        self._clock, self._time_zone = clock, time_zone
         self._namespace = namespaces.of(agent_id, "recall")
         self._forgotten = namespaces.of(agent_id, "forgotten")
 
@@ -133,6 +140,7 @@ class RecallMemory:
         value = {
             **asdict(message), "indexed": chunks if len(chunks) > 1 else chunks[0], "beside": beside,
             "chars": len(message.text), "asks": any(mark in message.text for mark in _QUESTION_MARKS),
+            "dated": says_when(message.text[:_DATED_CHARS]),
         }  # fmt: skip
         paths = index_of_message(value)
         return PutOp(self._namespace, message.id, value, index=list(paths) if paths else False)
@@ -232,15 +240,21 @@ class RecallMemory:
         """Return the messages that fit ``query`` best; the newest first where the query is empty.
 
         Without ``roles``, results of memory searches are left out: they only repeat what is found anyway. So is the event
-        ``without_event``: who searches within its turn has it before its eyes, and it would fit best.
+        ``without_event``: who searches within its turn has it before its eyes, and it would fit best. Messages of the time that
+        the query names, by the clock, are preferred.
         """
         condition: Filter = {**(dates or {}), **({"role": {"$in": list(roles)}} if roles else {"echo": False})}
         if without_event:
             condition["id"] = {"$ne": without_event}
         items = best_or_newest(
-            self._store, self._namespace, query, filter=condition, limit=limit, page=page, near=DIALOGUE
+            self._store, self._namespace, query, filter=condition, limit=limit, page=page, near=self._dialogue(query)
         )
         return [message_of(item) for item in items]
+
+
+    def _dialogue(self, query: str) -> Dialogue:
+        span = asked_span(query, self._clock().astimezone(ZoneInfo(self._time_zone)))
+        return DIALOGUE._replace(within={"time": {"$gte": stamp(span[0]), "$lte": stamp(span[1])}}) if span else DIALOGUE
 
 
 def _lines_before(message: Message, said: Sequence[Message]) -> list[str]:

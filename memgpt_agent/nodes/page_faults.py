@@ -1,6 +1,5 @@
 """Page faults: memories that are added to an event that refers to something outside main context."""
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 
 from langchain_core.messages import AnyMessage
@@ -11,7 +10,8 @@ from memgpt_agent.nodes.session import Session
 from memgpt_agent.prompts import in_memory
 from memgpt_agent.state import Turn
 from memgpt_agent.store.plain import count, tally
-from memgpt_agent.text.english import FUNCTION_WORDS
+from memgpt_agent.text.cues import refers_back
+from memgpt_agent.text.languages import FUNCTION_WORDS, languages_of
 from memgpt_agent.text.words import tokens
 
 MAX_TOKENS = 1_000
@@ -28,11 +28,6 @@ _MAX_TAGS = 10
 _STEM_CHARS = 5
 """Words are the same here if so many letters of them are."""
 _TYPES = {"user_message", "agent_message"}
-_ASKS = re.compile(
-    r"[?？؟\u037e]|\b(?:remember|recall|remind|earlier|previous(?:ly)?|last (?:time|night|week|month|year)|back then|the other day"
-    r"|(?:i|you|we) (?:said|told|mentioned|promised|talked|discussed|agreed|decided))\b",
-    re.IGNORECASE,
-)
 
 
 def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_sight: Collection[str] = ()) -> SideNotes:
@@ -55,7 +50,7 @@ def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_s
     notes["counted"] = recall
     notes["in_memory"] = in_memory(recall, filed.items if filed else None, filed.tags if filed else (), _MAX_TAGS)
     mode, text = session.context.page_faults, event.text[:_QUERY_CHARS]
-    if mode == "off" or (mode == "auto" and not _ASKS.search(text)) or not _meant(text):
+    if mode == "off" or (mode == "auto" and not refers_back(text)) or not _meant(text):
         return notes
     found = _found(session, text, in_view, archival=archival)
     wanted = _meant(text) if mode == "auto" else None
@@ -108,4 +103,6 @@ def _fitting(session: Session, lines: Iterator[str], event: str, in_sight: Colle
 
 def _meant(text: str) -> set[str]:
     """The beginnings of the words of a text that say what it is about, so that adopted and adopting are one."""
-    return {w[:_STEM_CHARS] if len(w) > _STEM_CHARS else w.rstrip("s") for w in tokens(text) if w not in FUNCTION_WORDS}
+    words = tokens(text)
+    empty = FUNCTION_WORDS["en"].union(*(FUNCTION_WORDS.get(one, ()) for one in languages_of(text, words)))
+    return {w[:_STEM_CHARS] if len(w) > _STEM_CHARS else w.rstrip("s") for w in words if w not in empty}

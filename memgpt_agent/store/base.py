@@ -53,6 +53,10 @@ class Engine(Protocol):
         """Answer ``MemoryStore.find``; ``vectors`` holds the query's, where the mode needs one."""
         ...
 
+    def named(self, asked: Find) -> str | None:
+        """Return the one speaker of the dialogue whom the query names."""
+        ...
+
     def newest(self, asked: Newest) -> list[SearchItem]:
         """Answer ``MemoryStore.newest``."""
         ...
@@ -168,7 +172,7 @@ class BaseMemoryStore(BaseStore):
         near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
         """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
-        asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
+        asked = Find(namespace, query, mode, filter, limit, offset, near).checked().in_their_words(self._engine.named)
         return self._engine.find(asked, self._outage.queries(self._engine.embedder, asked.texts))
 
     async def afind(
@@ -184,6 +188,7 @@ class BaseMemoryStore(BaseStore):
     ) -> list[SearchItem]:
         """Do as :meth:`find` does, without blocking the loop."""
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
+        asked = await asyncio.to_thread(asked.in_their_words, self._engine.named)
         vectors = await self._outage.aqueries(self._engine.embedder, asked.texts)
         return await asyncio.to_thread(self._engine.find, asked, vectors)
 

@@ -3,14 +3,20 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
+import numpy as np
 from langgraph.store.base import GetOp, ListNamespacesOp, Op, PutOp, SearchOp
 from langgraph.store.base import validate_op_namespace as check_labels
 
 from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter, check_filter, is_plain_key
 from memgpt_agent.store.protocol import Dialogue, Namespace, SearchMode
 from memgpt_agent.store.texts import FieldText, texts_at
+from memgpt_agent.text.cues import in_first_person
 from memgpt_agent.text.words import terms_of
+
+AS_SAID = 0.4
+"""The share of a query in the first person in the vector that is looked for, where it names one person (ADR 0221)."""
 
 
 class Write(NamedTuple):
@@ -53,6 +59,8 @@ class Find(NamedTuple):
     limit: int
     offset: int
     near: str | Dialogue | None = None
+    as_said: str = ""
+    """The query as the person would say it whom it names; empty where it names nobody, or several."""
 
     def checked(self) -> "Find":
         """Return it if it can be answered.
@@ -64,15 +72,28 @@ class Find(NamedTuple):
         _check(self.namespace, self.filter, self.limit, self.offset)
         if self.mode not in ("hybrid", "words", "meaning"):
             raise ConfigurationError(f"A search has no mode {self.mode!r}. Use 'hybrid', 'words' or 'meaning'.")
-        for name in (self.near,) if isinstance(self.near, str) else self.near or ():
+        for name in self.near.fields if isinstance(self.near, Dialogue) else filter(None, [self.near]):
             if not is_plain_key(name):
                 raise ConfigurationError(f"Items cannot stand near each other by {name!r}. Give the name of a field of the value.")
         return self
 
     @property
     def texts(self) -> list[str]:
-        """The query, where it needs a vector."""
-        return [self.query] if self.mode != "words" and self.query.strip() else []
+        """The query, where it needs a vector, and as it would be said."""
+        return [text for text in (self.query, self.as_said) if text] if self.mode != "words" and self.query.strip() else []
+
+    def in_their_words(self, name: Callable[["Find"], str | None]) -> "Find":
+        """Return it with the query in the first person, where it is about a dialogue and ``name`` gives the one person whom it names."""
+        named = name(self) if isinstance(self.near, Dialogue) and self.texts else None
+        return self._replace(as_said=in_first_person(self.query, named)) if named else self
+
+    def vector(self, vectors: Mapping[str, Floats]) -> Floats | None:
+        """Return the unit vector that is looked for: the query's, drawn towards what the person would say whom it names."""
+        own, said = vectors.get(self.query), vectors.get(self.as_said)
+        if own is None or said is None:
+            return own
+        both = (1 - AS_SAID) * own + AS_SAID * said
+        return np.asarray(both / np.linalg.norm(both), np.float32)
 
 
 class Newest(NamedTuple):

@@ -56,7 +56,8 @@ class Dialogue(NamedTuple):
     """The fields of a namespace that holds what was said, by which ``find`` tells the likelier sayings from the others.
 
     Beside what ``near`` does for a sequence: of sayings that fit alike, the longer one comes first, an answer before a question, what follows
-    a question that fits, and what the one person said whom the query names. An item without such a field counts as the mean.
+    a question that fits, and what the one person said whom the query names. That person's own words are looked for as well: the query
+    in the first person. An item without such a field counts as the mean.
     """
 
     sequence: str
@@ -67,6 +68,15 @@ class Dialogue(NamedTuple):
     """``True`` where it asks something."""
     speaker: str
     """The name of who said it."""
+    dated: str = ""
+    """``True`` where it names a time; of more weight where the query asks when something was. Empty where there is no such field."""
+    within: Mapping[str, Any] | None = None
+    """No field but a filter that what is meant is likely to pass, such as the time that the query names."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All fields that a search reads."""
+        return (self.sequence, self.chars, self.asks, self.speaker, *filter(None, [self.dated]), *(self.within or ()))
 
 
 class Tally(NamedTuple):

@@ -21,10 +21,14 @@ DEVIATION = 1 / 2.6
 """The unit of the following: so much of the deviation of the hits' scores (ADR 0142)."""
 LONG = 0.6
 """What a saying gains for each deviation by which the logarithm of its length is above the mean."""
-ASKS = -1.0
+ASKS = -2.0
 """What a question gains: who looks for an answer does not look for questions."""
-SPEAKS = 1.5
+SPEAKS = 2.0
 """What the sayings of the one person gain whom the query names."""
+DATED = 4.0
+"""What a saying gains that names a time, where the query asks for one."""
+WITHIN = 2.0
+"""What a saying gains of the time that the query names."""
 ANSWERS = 0.2
 """The share of a question's own score that the saying right behind it gains."""
 
@@ -128,6 +132,8 @@ def in_dialogue(
     chars: NDArray[np.float64],
     asks: NDArray[np.bool_],
     speaks: NDArray[np.bool_] | None,
+    dated: NDArray[np.bool_] | None = None,
+    within: NDArray[np.bool_] | None = None,
 ) -> Scores:
     """Return the scores of sayings as a conversation makes some likelier to be meant than others. What is not a hit stays none.
 
@@ -137,6 +143,8 @@ def in_dialogue(
         chars: (n,) how long each is, in characters; NaN where that is unknown, which counts as the mean.
         asks: (n,) whether it asks something.
         speaks: (n,) whether the person said it whom the query names; None if it names nobody, or several.
+        dated: (n,) whether it names a time; None if the query does not ask for one.
+        within: (n,) whether it is of the time that the query names; None if it names none.
     """
     hits = np.flatnonzero(scores > -np.inf)
     if not len(hits):
@@ -146,8 +154,9 @@ def in_dialogue(
     known = np.isfinite(logarithm)
     length = np.where(known, logarithm, logarithm[known].mean() if known.any() else 0.0)
     raised = LONG * Spread.of(length).standard(length) + ASKS * asks[hits]
-    if speaks is not None:
-        raised = raised + SPEAKS * speaks[hits]
+    for weight, told in ((SPEAKS, speaks), (DATED, dated), (WITHIN, within)):
+        if told is not None:
+            raised = raised + weight * told[hits]
     out = scores.copy()
     out[hits] = own + DEVIATION * own.std() * raised
     order = hits[np.argsort(sequences[hits], kind="stable")]

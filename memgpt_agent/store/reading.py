@@ -10,7 +10,7 @@ from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.operations import Find
-from memgpt_agent.store.protocol import Namespace
+from memgpt_agent.store.protocol import Dialogue, Namespace
 from memgpt_agent.store.ranking import RankedItem
 from memgpt_agent.store.rows import as_found
 
@@ -29,6 +29,10 @@ class RankedSearch(Protocol):
 
     def find(self, namespace_id: int, asked: Find, vector: Floats | None) -> list[RankedItem]:
         """Return the items that fit a query best, by words, by meaning or by both."""
+        ...
+
+    def named(self, namespace_id: int, asked: Find, said: Dialogue) -> str | None:
+        """Return the one speaker whom the query names."""
         ...
 
 
@@ -75,6 +79,11 @@ class ItemReading(ABC):
         if not asked.query.strip():
             return self._unranked([(namespace_id, 0)], asked.filter, asked.limit, asked.offset)
         return self._found(self._searcher.find(namespace_id, asked, vector))
+
+    def named(self, asked: Find) -> str | None:
+        """Return the one speaker of the dialogue whom the query names."""
+        namespace_id = self._namespace_id(asked.namespace)
+        return self._searcher.named(namespace_id, asked, asked.near) if namespace_id is not None and isinstance(asked.near, Dialogue) else None
 
     def namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
         """Return the namespaces that hold items."""

@@ -105,8 +105,12 @@ class PostgresEngine:
 
     def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
         """Return what fits a query best; see ``MemoryStore.find``."""
-        vector = vectors.get(asked.query)
+        vector = asked.vector(vectors)
         return self._read(lambda reader: reader.find(asked, vector), uses_vectors=vector is not None, refreshes=True)
+
+    def named(self, asked: Find) -> str | None:
+        """Return the one speaker of the dialogue whom the query names."""
+        return self._read(lambda reader: reader.named(asked))
 
     def newest(self, asked: Newest) -> list[SearchItem]:
         """Return items in the order of a field; see ``MemoryStore.newest``."""

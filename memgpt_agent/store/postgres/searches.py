@@ -18,6 +18,7 @@ from memgpt_agent.store.postgres.stems import query_terms, stem
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.store.ranking import RankedItem, Scores, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.rows import decode_value
+from memgpt_agent.text.cues import asks_when
 from memgpt_agent.text.languages import LANGUAGES, mark_of
 from memgpt_agent.text.words import the_one_named
 
@@ -168,11 +169,16 @@ class PostgresSearcher:
                     _near_values.popitem(last=False)
         return [dict(zip(fields, known[item], strict=True)) for item, _ in stamped]
 
+    def named(self, namespace_id: int, asked: Find, said: Dialogue) -> str | None:
+        """Return the one speaker whom the query names."""
+        values = self._values(self._documents(namespace_id, near=True), said.fields)
+        return the_one_named(asked.query, list(dict.fromkeys(name for v in values if isinstance(name := v.get(said.speaker), str))))
+
     def _near(self, scores: Scores, documents: _Documents, asked: Find) -> Scores:
         """Return the scores with what stands around the hits, and what a dialogue says of them."""
         said = asked.near if isinstance(asked.near, Dialogue) else None
         sequence = said.sequence if said else str(asked.near)
-        values = self._values(documents, said or (sequence,))
+        values = self._values(documents, said.fields if said else (sequence,))
         numbers: dict[str, int] = {}
         codes = [numbers.setdefault(repr(value.get(sequence)), len(numbers)) for value in values]
         sequences = np.array(codes, np.int32)
@@ -187,6 +193,8 @@ class PostgresSearcher:
             chars=np.array(lengths, np.float64),
             asks=passing([value.get(said.asks) for value in values], True),
             speaks=passing(speakers, named) if named else None,
+            dated=passing([value.get(said.dated) for value in values], True) if said.dated and asks_when(asked.query) else None,
+            within=np.array([matches(value, dict(said.within)) for value in values], np.bool_) if said.within else None,
         )  # fmt: skip
 
 

@@ -74,13 +74,17 @@ class SqliteEngine:
 
     def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
         """Return what fits a query best; see ``MemoryStore.find``."""
-        vector = vectors.get(asked.query)
+        vector = asked.vector(vectors)
 
         def answer(reader: ItemReader) -> list[SearchItem]:
             reader.refreshes = self._refreshes
             return reader.find(asked, vector)
 
         return self._read(answer, uses_vectors=vector is not None)
+
+    def named(self, asked: Find) -> str | None:
+        """Return the one speaker of the dialogue whom the query names."""
+        return self._read(lambda reader: reader.named(asked))
 
     def newest(self, asked: Newest) -> list[SearchItem]:
         """Return items in the order of a field; see ``MemoryStore.newest``."""

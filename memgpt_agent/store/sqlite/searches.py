@@ -18,6 +18,7 @@ from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.store.ranking import RankedItem, Scores, Spread, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import columns_in, to_sql
+from memgpt_agent.text.cues import asks_when
 from memgpt_agent.text.words import the_one_named
 
 CANDIDATES = 200
@@ -88,6 +89,11 @@ class Searcher:
             best = _best(scores, index.items, stop)[asked.offset :]
             return [RankedItem(float(scores[place]), namespace_id, int(index.items[place])) for place in best]
 
+    def named(self, namespace_id: int, asked: Find, said: Dialogue) -> str | None:
+        """Return the one speaker whom the query names."""
+        with self._cache.current(self._connection, namespace_id, self._dims(self._connection)) as index:
+            return the_one_named(asked.query, self._derived.of(index).facets.texts(self._connection, index, said.speaker))
+
     def _near(self, scores: Scores, index: NamespaceIndex, derived: Derived, asked: Find) -> Scores:
         """Return the scores with what stands around the hits, and what a dialogue says of them."""
         said = asked.near if isinstance(asked.near, Dialogue) else None
@@ -104,6 +110,8 @@ class Searcher:
             chars=derived.facets.numbers(self._connection, index, said.chars),
             asks=np.zeros(len(scores), np.bool_) if asks is None else asks,
             speaks=derived.facets.passing(self._connection, index, said.speaker, named) if named else None,
+            dated=derived.facets.passing(self._connection, index, said.dated, True) if said.dated and asks_when(asked.query) else None,
+            within=self._allowed(index, derived, dict(said.within)) if said.within else None,
         )  # fmt: skip
 
     def _allowed(self, index: NamespaceIndex, derived: Derived, filter: Filter | None) -> _Mask | None:

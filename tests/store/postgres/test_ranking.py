@@ -23,7 +23,7 @@ QUERIES = [
     "who booked hotels", "Anna bought a ticket", "possible apologies", "94071d67", "1299", "Wohnung besichtigen", "Haus", "北京",
     "dog runs", "using methodologies", "+41611234567", "when did the trains leave", "billet", "maison", "c++", "купил дом", "the",
 ]  # fmt: skip
-DIALOGUE = Dialogue("thread_id", "chars", "asks", "speaker")
+DIALOGUE = Dialogue("thread_id", "chars", "asks", "speaker", "dated", {"n": {"$lt": 90}})
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
             text = f"{SAID[number * 7 % len(SAID)]} {SAID[number % 13] if number % 3 else ''} {number % 11}"
             value = {
                 "text": text, "thread_id": f"t{number // 20}", "chars": len(text), "asks": text.rstrip(" 0123456789").endswith("?"),
-                "speaker": ["Anna", "Ben", None][number % 3], "n": number,
+                "speaker": ["Anna", "Ben", None][number % 3], "n": number, "dated": number % 4 == 0,
             }  # fmt: skip
             for store in (first, second):
                 store.put(NS, str(number), value, index=None if number % 10 else ["words:text"])
