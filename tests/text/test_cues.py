@@ -49,8 +49,8 @@ def test_what_is_said_of_a_time_and_what_refers_back_is_found_in_each_language()
     """And plain sayings are neither."""
     dated = ["I went yesterday", "letzte Woche", "hace dos años", "il y a 3 jours", "due anni fa", "no mês passado", "vorige maand", "昨天",
              "先週", "지난달", "on Monday", "in March", "2024"]  # fmt: skip
-    back = ["remember the dog", "weißt du noch", "te acuerdas", "tu te souviens", "ti ricordi", "lembra-se", "weet je nog", "你还记得", "覚えてる",
-            "기억나"]  # fmt: skip
+    back = ["remember the dog", "weißt du noch", "te acuerdas", "tu te souviens", "ti ricordi", "lembra-se", "weet je nog", "你还记得",
+            "覚えてる", "기억나"]  # fmt: skip
     assert [text for text in dated if not says_when(text)] == []
     assert [text for text in back if not refers_back(text)] == []
     plain = ["You may march on", "My dog is brown", "Mein Hund ist braun", "我的狗是棕色的"]
