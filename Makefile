@@ -75,8 +75,8 @@ chat: $(VENV)/.core  ## talk to an agent; installs all it needs first
 	esac; \
 	echo "==> Starting the chat" >&2; exec $(BIN)/memgpt chat
 
-serve: $(VENV)/.core  ## serve the agents over HTTP at http://127.0.0.1:8283, for Letta's and OpenAI's clients
-	@$(BIN)/python -c 'import fastapi' 2>/dev/null || { echo "==> Installing what the server needs (a minute)" >&2; $(PIP_INSTALL) -e '.[serve]' </dev/null >&2; }
+serve: $(VENV)/.core  ## the page at http://127.0.0.1:8283, and the agents over HTTP for Letta's and OpenAI's clients
+	@$(BIN)/python -c 'import fastapi, jinja2' 2>/dev/null || { echo "==> Installing what the server needs (a minute)" >&2; $(PIP_INSTALL) -e '.[serve]' </dev/null >&2; }
 	@exec $(BIN)/memgpt serve $(SERVE_ARGS)
 
 test: $(VENV)/.dev  ## run the tests and measure what they cover (TEST_ARGS="-k words" for some of them, unmeasured)

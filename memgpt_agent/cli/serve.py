@@ -18,7 +18,7 @@ def serve(
     ] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Run tools that clients upload, in the sandbox of run_code.")] = False,
 ) -> None:
-    """Serve the agents over HTTP: Letta's interface for its clients, OpenAI's chat completions, and documentation at /docs.
+    """Serve the agents over HTTP: a page for people, Letta's interface for its clients, OpenAI's chat completions, documentation at /docs.
 
     It stops at Ctrl-C or SIGTERM, once the turns that are being taken are over.
     """

@@ -41,6 +41,7 @@ _LINE_CHARS = 500
 _SPOKEN: tuple[Role, ...] = ("user", "assistant")
 _AROUND = 24
 """How many messages before and after a corrected one are checked: more than those that its words stand beside."""
+_CLOCK_SLACK = timedelta(hours=1)
 _TURN_MESSAGES = 1_000
 """More of one turn is not read again: a turn has 500 steps at most."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -121,9 +122,8 @@ def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
 class RecallMemory:
     """All that was said to, by and around one agent."""
 
-    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
-        self._store = store
-        self._clock, self._time_zone = clock, time_zone
+    def __init__(self, store: BaseStore, agent_id: str) -> None:
+        self._store, self.agent_id = store, agent_id
         self._namespace = namespaces.of(agent_id, "recall")
         self._forgotten = namespaces.of(agent_id, "forgotten")
 
@@ -216,9 +216,10 @@ class RecallMemory:
     def of_turn(self, event_id: str) -> list[Message]:
         """Return what was kept of the turn in which an event was handled, oldest first; nothing if none is known."""
         event = self.get([event_id]).get(event_id)
-        items = newest(
-            self._store, self._namespace, filter={"turn": event.turn if event else event_id}, limit=_TURN_MESSAGES
-        )
+        condition: Filter = {"turn": event.turn if event else event_id}
+        if event:
+            condition |= _not_before(event.time)
+        items = newest(self._store, self._namespace, filter=condition, limit=_TURN_MESSAGES)
         return [message_of(item) for item in reversed(items)]
 
     def of_thread(self, thread_id: str, *, since: str = "", limit: int = 2_000, offset: int = 0) -> list[Message]:
@@ -252,9 +253,12 @@ class RecallMemory:
         return [message_of(item) for item in items]
 
 
-    def _dialogue(self, query: str) -> Dialogue:
-        span = asked_span(query, self._clock().astimezone(ZoneInfo(self._time_zone)))
-        return DIALOGUE._replace(within={"time": {"$gte": stamp(span[0]), "$lte": stamp(span[1])}}) if span else DIALOGUE
+def _not_before(time: str) -> Filter:
+    """Return the filter that spares looking through all that is older than a turn. A clock that was set back is allowed for."""
+    try:
+        return {"time": {"$gte": (datetime.fromisoformat(time) - _CLOCK_SLACK).isoformat(timespec="microseconds")}}
+    except (ValueError, OverflowError):
+        return {}
 
 
 def _lines_before(message: Message, said: Sequence[Message]) -> list[str]:

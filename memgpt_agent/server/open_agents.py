@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
+from langgraph.types import StateSnapshot
 from typing_extensions import override
 
 from memgpt_agent.agent import MemGPTAgent
@@ -20,6 +21,7 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.leases import Leases
 from memgpt_agent.leases.process import this_process
 from memgpt_agent.memory import definitions, erasing, namespaces
+from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
@@ -36,6 +38,7 @@ from memgpt_agent.tools.catalogue import catalogue
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.rules import ContinueRule
+from memgpt_agent.turns.questions import Question, questions_of
 from memgpt_agent.turns.sleeper import SleepRule
 
 MAX_OPEN = 200
@@ -91,6 +94,7 @@ class OpenAgents:
         self.who: Identity | None = None
         self._agents: OrderedDict[Key, MemGPTAgent] = OrderedDict()
         self._guard = threading.Lock()
+        self._reader = create_graph(checkpointer=self.checkpointer, store=self.store)
 
     def acting_for(self, who: Identity | None) -> Self:
         """Return the same agents as somebody may see and use them; ``None``: all of them."""
@@ -177,8 +181,15 @@ class OpenAgents:
 
     def state(self, thread_id: str) -> dict[str, Any]:
         """Return the state of a conversation; empty if nothing was said in it."""
-        graph = create_graph(checkpointer=self.checkpointer, store=self.store)
-        return dict(graph.get_state({"configurable": {"thread_id": thread_id}}).values)
+        return dict(self._snapshot(thread_id).values)
+
+    def questions(self, agent_id: str, thread_id: str) -> list[Question]:
+        """Return the questions of a conversation that wait for a person. No model is needed for it."""
+        found = self._snapshot(thread_id)
+        return questions_of(found.interrupts, found.values, AgentMemory(self.store, agent_id, who=self.who), thread_id)
+
+    def _snapshot(self, thread_id: str) -> StateSnapshot:
+        return self._reader.get_state({"configurable": {"thread_id": thread_id}})
 
     def agent(
         self, agent_id: str, thread_id: str | None = None, *, client_tools: Sequence[BaseTool] = (), model: str | None = None,

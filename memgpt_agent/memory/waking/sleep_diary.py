@@ -84,22 +84,22 @@ class SleepDiary:
         before, after = update(self._store, self._namespace, _KEY, finished)
         return after != (before or {})
 
-    def unread(self) -> int:
-        """Return how many messages were said since; 2,000 at most."""
+    def unread(self, limit: int = _SCAN) -> int:
+        """Return how many messages were said since; ``limit`` at most."""
         item = self._store.get(self._namespace, _KEY)
-        return len(self._unread(item.value if item else _NONE))
+        return len(self._unread(item.value if item else _NONE, limit))
 
     def _portion(self, state: dict[str, Any], reading: dict[str, Any]) -> Portion:
         found = self._unread(state)
         unread = [m for m in found if m.time < reading["until"] or m.id in reading["seen"]]
         return Portion(tuple(unread), len(found) - len(unread))
 
-    def _unread(self, state: dict[str, Any]) -> list[Message]:
+    def _unread(self, state: dict[str, Any], limit: int = _SCAN) -> list[Message]:
         said: dict[str, Any] = {
             "role": {"$in": ["user", "assistant"]},
             **({"time": {"$gte": state["until"]}} if state["until"] else {}),
         }
-        items = newest(self._store, namespaces.of(self._agent_id, "recall"), filter=said, limit=_SCAN)
+        items = newest(self._store, namespaces.of(self._agent_id, "recall"), filter=said, limit=limit)
         return [message for item in reversed(items) if (message := _message(item.value)).id not in state["seen"]]
 
 

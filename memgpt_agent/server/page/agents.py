@@ -41,8 +41,8 @@ class AgentRow:
     """When something was last said, ISO 8601; empty: never."""
     sizes: tuple[tuple[str, int], ...]
     """How much it remembers, by kind."""
-    waits: bool
-    """Whether a call waits for a person."""
+    waits: str
+    """The conversation in which a call waits for a person; empty where none does."""
     running: bool
     """Whether a turn is being taken here."""
     error: str
@@ -94,12 +94,23 @@ def row(agents: OpenAgents, runs: Runs, definition: AgentDefinition) -> AgentRow
         ("characters in blocks", sum(len(block.value) for block in blocks)),
         *((kind, count(store, namespaces.of(agent_id, tier))) for kind, tier in _COUNTED),
     )
-    request: dict[str, Any] = run.get("request") or {}
+    last: dict[str, Any] = said[0].value if said else {}
+    running = any(one.agent_id == agent_id for one in runs.live.values())
     return AgentRow(
-        definition, title_of(definition), definition.model or agents.settings.model or "", str(said[0].value["time"]) if said else "", sizes,
-        waits=bool(request.get("pending")), running=any(one.agent_id == agent_id for one in runs.live.values()),
+        definition, title_of(definition), definition.model or agents.settings.model or "", str(last.get("time", "")), sizes,
+        waits="" if running else _waits(agents, agent_id, last, run), running=running,
         error=str(run.get("error") or "") if run.get("status") == "failed" else "",
     )  # fmt: skip
+
+
+def _waits(agents: OpenAgents, agent_id: str, last: dict[str, Any], run: dict[str, Any]) -> str:
+    """Return the conversation in which a call waits for a person; empty where none does.
+
+    Only where a turn may have stopped its conversation is read: where a run says so, or where the last thing said is no answer.
+    """
+    asked = str(run.get("thread_id", "")) if (run.get("request") or {}).get("pending") else ""
+    open_end = str(last.get("thread_id", "")) if last.get("role") in ("user", "tool") else ""
+    return next((thread for thread in dict.fromkeys([asked, open_end]) if thread and agents.questions(agent_id, thread)), "")
 
 
 @router.get("/agents")

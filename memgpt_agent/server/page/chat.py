@@ -53,7 +53,7 @@ def waiting(seen: AgentView, thread_id: str) -> list[Waiting]:
     """Return the calls of a conversation that wait for a person, also those that another program began."""
     if not seen.writable or running(seen, thread_id):
         return []
-    return [{"id": one.id, "approval": one.is_approval, **_asked(one)} for one in seen.agent(thread_id).interrupts]
+    return [{"id": one.id, "approval": one.is_approval, **_asked(one)} for one in seen.served.agents.questions(seen.agent_id, thread_id)]
 
 
 def _asked(question: Question) -> Waiting:

@@ -17,7 +17,7 @@ from memgpt_agent.store.plain import newest
 
 router = pages()
 SPANS = (7, 30, 90)
-_PAGE = 500
+_PAGE = 2_500
 _MOST = 10_000
 """So many runs are looked at, the newest."""
 _WIDTH, _HEIGHT = 720, 120

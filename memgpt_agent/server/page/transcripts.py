@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.recall import Message, message_of
-from memgpt_agent.store.plain import Filter, find, newest
+from memgpt_agent.store.plain import Filter, newest
 
 PAGE = 40
 """How many messages are shown at once."""
 _AFTER = 20
 """How many messages are shown behind the requested one."""
+_LOOKED_AT = 200
+_WINDOWS_SECONDS = (10, 300, 3_600, 21_600, 86_400, 7 * 86_400, 60 * 86_400, 0)
+"""How far behind a message the next ones are looked for, one span after the other; 0: without end."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,29 @@ def part(store: BaseStore, agent_id: str, thread_id: str, cursor: Cursor) -> Par
 def around(store: BaseStore, agent_id: str, message: Message) -> Part:
     """Return the page of a conversation in which a message stands, with some of what came behind it."""
     place = namespaces.of(agent_id, "recall")
-    behind = find(
-        store, place, "", filter={"thread_id": message.thread_id, "time": {"$gt": message.time}}, limit=_AFTER
-    )
     before = part(store, agent_id, message.thread_id, Cursor(message.time, 0))
-    later = sorted((message_of(item) for item in behind), key=lambda one: (one.time, one.ordinal))
-    return Part([*before.messages, *later], before.older)
+    return Part([*before.messages, *_behind(store, place, message)], before.older)
+
+
+def _behind(store: BaseStore, place: tuple[str, ...], message: Message) -> list[Message]:
+    """Return the messages that came next in a conversation, by looking through longer and longer times behind it."""
+    found: list[Message] = []
+    for seconds in _WINDOWS_SECONDS:
+        times = {"$gt": message.time, **({"$lte": _later(message.time, seconds)} if seconds else {})}
+        items = newest(store, place, filter={"thread_id": message.thread_id, "time": times}, limit=_LOOKED_AT)
+        if len(items) == _LOOKED_AT and found:
+            break
+        found = [message_of(item) for item in reversed(items)]
+        if len(found) >= _AFTER:
+            break
+    return found[:_AFTER]
+
+
+def _later(time: str, seconds: float) -> str:
+    try:
+        return (datetime.fromisoformat(time) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):
+        return time
 
 
 def _part(messages: list[Message], cursor: Cursor, *, more: bool) -> Part:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from langgraph.store.base import BaseStore
@@ -13,7 +13,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival.passages import Passage, passage_of
 from memgpt_agent.memory.core.history import Version
 from memgpt_agent.memory.knowledge import Fact
-from memgpt_agent.memory.recall import Message, message_of
+from memgpt_agent.memory.recall import Message, RecallMemory, message_of
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.page.blocks import BlockChange, core_of, difference
 from memgpt_agent.server.page.transcripts import Cursor
@@ -72,7 +72,7 @@ def run_of(runs: Runs, turn: str) -> RunItem | None:
 def one(seen: Agent, id: str) -> Response:
     """Show a turn."""
     store = seen.served.agents.store
-    records = seen.served.agents.recall(seen.agent_id).of_turn(id)
+    records = records_of(seen.served.agents.recall(seen.agent_id), store, id)
     if not records:
         journal = newest(store, namespaces.of(seen.agent_id, "journal"), filter={"turn": id}, limit=_MOST)
         records = [message_of(item) for item in reversed(journal)]
@@ -101,20 +101,40 @@ def one(seen: Agent, id: str) -> Response:
     )
 
 
+def records_of(recall: RecallMemory, store: BaseStore, turn: str) -> Sequence[Message]:
+    """Return the records of a turn, oldest first. Most turns end within a day of their event, so that day alone is looked through first."""
+    event = recall.get([turn]).get(turn)
+    if event is None:
+        return recall.of_turn(turn)
+    condition = {"turn": event.turn, "thread_id": event.thread_id, **around(event.time, event.time)}
+    found = [
+        message_of(item)
+        for item in reversed(
+            newest(store, namespaces.of(recall.agent_id, "recall"), filter=condition, limit=_MOST * 10)
+        )
+    ]
+    return found if any(one.role == "assistant" for one in found) else recall.of_turn(turn)
+
+
+def around(first: str, last: str) -> dict[str, Any]:
+    """Return the filter of what was stored between two times, an hour before the one and a day behind the other."""
+    try:
+        begin, end = (
+            datetime.fromisoformat(first) - timedelta(hours=1),
+            datetime.fromisoformat(last) + timedelta(days=1),
+        )
+    except (ValueError, OverflowError):
+        return {}
+    return {"time": {"$gte": begin.isoformat(timespec="microseconds"), "$lte": end.isoformat(timespec="microseconds")}}
+
+
 def writes(store: BaseStore, agent_id: str, turn: str, records: Sequence[Message]) -> Writes:
     """Return what a turn wrote into long-term memory, by the acts that are its tool calls."""
-    acts = [record.id for record in records if record.tool][:64]
-    versions = newest(store, namespaces.of(agent_id, "core_history"), filter={"turn": turn}, limit=_MOST)
-    filed = (
-        find(store, namespaces.of(agent_id, "archival"), "", filter={"cause": {"$in": acts}}, limit=_MOST)
-        if acts
-        else []
-    )
-    told = (
-        find(store, namespaces.of(agent_id, "facts"), "", filter={"causes": {"$any": acts}}, limit=_MOST)
-        if acts
-        else []
-    )
+    acts, when = [record.id for record in records if record.tool][:64], around(records[0].time, records[-1].time)
+    core, archive, facts = (namespaces.of(agent_id, tier) for tier in ("core_history", "archival", "facts"))
+    versions = newest(store, core, filter={"turn": turn, **when}, limit=_MOST)
+    filed = newest(store, archive, filter={"cause": {"$in": acts}, **when}, limit=_MOST) if acts else []
+    told = find(store, facts, "", filter={"causes": {"$any": acts}}, limit=_MOST) if acts else []
     return Writes(
         [Version.from_value(item.value) for item in reversed(versions)],
         [passage_of(item.value) for item in filed],

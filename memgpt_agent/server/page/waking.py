@@ -1,14 +1,16 @@
 """Sleep and heartbeats: when the agent last slept or woke by itself, what it changed, when it will next, and doing it now."""
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Form
 from starlette.responses import Response
 
-from memgpt_agent.events import Event
+from memgpt_agent.events import Event, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.history import Version
+from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.waking import Rhythm, SleepDiary
 from memgpt_agent.server.background import EVERY, QUIET
@@ -23,7 +25,9 @@ from memgpt_agent.turns.sleeper import thread_of
 
 router = pages()
 _CHANGES = 10
-_BEATS = 10
+_BEATS, _BEAT_DAYS = 10, 7
+_UNREAD = 200
+"""So many messages that were not read yet are counted."""
 
 
 @router.get("/a/{agent}/waking")
@@ -43,7 +47,7 @@ def shown(seen: Agent) -> Response:
         tab="waking",
         pulse=pulse.value if pulse else {},
         sleep=sleep.value if sleep else {},
-        unread=SleepDiary(store, agent_id).unread(),
+        unread=SleepDiary(store, agent_id).unread(_UNREAD),
         last=str(journal[0].value["time"]) if journal else "",
         changes=changes,
         beats=_beats(seen),
@@ -56,10 +60,10 @@ def shown(seen: Agent) -> Response:
 
 
 def _beats(seen: AgentView) -> list[Message]:
-    """Return the newest heartbeats that left a record."""
-    items = newest(
-        seen.served.agents.store, namespaces.of(seen.agent_id, "recall"), filter={"role": "system"}, limit=_BEATS
-    )
+    """Return the newest heartbeats and other events of the last days. Older ones stand among the turns."""
+    since = stamp(utc_now() - timedelta(days=_BEAT_DAYS))
+    condition = {"role": "system", "time": {"$gte": since}}
+    items = newest(seen.served.agents.store, namespaces.of(seen.agent_id, "recall"), filter=condition, limit=_BEATS)
     return [message_of(item) for item in items]
 
 
