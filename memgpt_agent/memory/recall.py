@@ -122,8 +122,9 @@ def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
 class RecallMemory:
     """All that was said to, by and around one agent."""
 
-    def __init__(self, store: BaseStore, agent_id: str) -> None:
+    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
         self._store, self.agent_id = store, agent_id
+        self._clock, self._time_zone = clock, time_zone
         self._namespace = namespaces.of(agent_id, "recall")
         self._forgotten = namespaces.of(agent_id, "forgotten")
 
@@ -251,6 +252,11 @@ class RecallMemory:
             self._store, self._namespace, query, filter=condition, limit=limit, page=page, near=self._dialogue(query)
         )
         return [message_of(item) for item in items]
+
+
+    def _dialogue(self, query: str) -> Dialogue:
+        span = asked_span(query, self._clock().astimezone(ZoneInfo(self._time_zone)))
+        return DIALOGUE._replace(within={"time": {"$gte": stamp(span[0]), "$lte": stamp(span[1])}}) if span else DIALOGUE
 
 
 def _not_before(time: str) -> Filter:
