@@ -1,6 +1,7 @@
 """Configuration: Context holds the settings of one run, shown in Studio; Settings those of the process, from its environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -37,6 +38,8 @@ def _shown(node: str, kind: str | None = None) -> dict[str, Any]:
     return {"langgraph_nodes": [node], **({"langgraph_type": kind} if kind else {})}
 
 
+_OF_LANGGRAPH = re.compile(r"(thread|run|assistant|graph|cron)_id\Z|(__|langgraph_|checkpoint_|x-)")
+"""Names of LangGraph's in a run's ``configurable``."""
 _TITLES = {
     "agent_id": "Agent", "memory_scope": "Memory of", "user_id": "Speaker", "model": "Chat model",
     "summarizer_model": "Model for summaries", "fallback_model": "Model in reserve", "context_window_tokens": "Context window (tokens)",
@@ -150,6 +153,7 @@ class Context(BaseModel):
     def __init__(self, **values: Any) -> None:
         """Take the fields by name.
 
+        LangGraph's own names, such as ``thread_id``, are left out: some clients (AG-UI's) send all of a run's ``configurable`` as its context.
         Nothing, and the empty text that a form sends for a field that was left empty, count as not given; an empty ``persona`` or
         ``human`` is one that was emptied.
 
@@ -158,7 +162,7 @@ class Context(BaseModel):
                 creates the context of a run in this way, so a mistake in its ``context`` raises the same error.
         """
         empty = {name for name, value in values.items() if value is None or (value == "" and name in _TITLES.keys() - {"persona", "human"})}
-        given = {name: value for name, value in values.items() if name not in empty}
+        given = {name: value for name, value in values.items() if name not in empty and not _OF_LANGGRAPH.match(name)}
         try:
             super().__init__(**given)
         except ValidationError as error:

@@ -1,6 +1,7 @@
 """The run's context and the process's settings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -110,3 +111,16 @@ def test_how_long_an_answer_to_a_letter_is_waited_for_is_a_setting(
     assert Settings.load(home=tmp_path, letter_wait_seconds=3).letter_wait_seconds == 3
     with pytest.raises(ConfigurationError, match="letter_wait_seconds = 0"):
         Settings.load(home=tmp_path, letter_wait_seconds=0)
+
+
+def test_what_langgraph_puts_beside_the_fields_is_left_out() -> None:
+    """AG-UI's adapter sends a run's whole ``configurable`` as its context; a slip in a name of ours is still told."""
+    beside: Any = {"thread_id": "t", "checkpoint_ns": "", "langgraph_auth_user_id": "ann", "__pregel_resuming": True, "x-key": "1"}
+    assert Context(**beside, agent_id="ann") == Context(agent_id="ann")
+    with pytest.raises(ConfigurationError, match="agentid"):
+        Context(**beside, agentid="ann")
+
+
+def test_what_a_form_sends_for_an_empty_field_counts_as_not_given() -> None:
+    """As text or as null; an emptied persona is one."""
+    assert Context(agent_id="", max_steps=None, memory_scope="", persona="") == Context(persona="")

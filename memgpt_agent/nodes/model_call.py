@@ -38,6 +38,8 @@ _T = TypeVar("_T")
 
 NOSTREAM = "nostream"
 """LangGraph's tag for a model whose raw tokens are no part of the messages stream."""
+_UNSEEN = {"emit-messages": False, "emit-tool-calls": False}
+"""The same for AG-UI's adapter, which reads the events of the model itself (ag-ui-langgraph 0.0.47)."""
 MAX_WAIT_SECONDS = 60.0
 """A provider that asks for a longer wait is given up; what the turn has done is kept."""
 
@@ -167,7 +169,7 @@ class ModelCall:
 
 def tagged(config: RunnableConfig) -> RunnableConfig:
     """Return the configuration for a model whose raw tokens are not part of the messages stream."""
-    return {**config, "tags": [*(config.get("tags") or []), NOSTREAM]}
+    return {**config, "tags": [*(config.get("tags") or []), NOSTREAM], "metadata": {**(config.get("metadata") or {}), **_UNSEEN}}
 
 
 def within(seconds: float, begin: Callable[[], Iterator[_T]]) -> Generator[_T]:

@@ -146,6 +146,14 @@ async def test_astream_events_shows_the_words_where_it_is_asked_for_messages() -
     assert "".join(heard) == TEXT
 
 
+async def test_the_raw_events_of_the_model_say_that_they_are_not_for_show() -> None:
+    """By the metadata that AG-UI's adapter obeys: a client of it gets the messages when they are whole, never arguments."""
+    events = agent(say(TEXT)).astream_events(HELLO, THREAD, version="v2")
+    raw = [event["metadata"] async for event in events if event["event"] == "on_chat_model_stream"]
+    assert len(raw) > 5
+    assert not any(metadata["emit-messages"] or metadata["emit-tool-calls"] for metadata in raw)
+
+
 @BOTH
 @pytest.mark.filterwarnings("ignore:The v3 streaming protocol:Warning")
 async def test_the_newer_event_protocol_gives_the_words_as_they_come(how: str) -> None:
