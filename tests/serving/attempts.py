@@ -157,7 +157,7 @@ ATTEMPTS = [
 def table() -> str:
     """Return the attempts as the page shows them."""
     rows = [f"| {a.interface} | {a.does} | {a.refused} |" for a in ATTEMPTS]
-    return "\n".join(["| where | what Bob tries with what is Ann's | answer, the same where there is none |", "|---|---|---|", *rows])
+    return "\n".join(["| where | what Bob tries with Ann's things | answer, the same if it does not exist |", "|---|---|---|", *rows])
 
 
 if __name__ == "__main__":
