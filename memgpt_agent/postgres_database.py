@@ -20,6 +20,7 @@ WAIT_SECONDS = 60.0
 """How long a transaction waits for others' locks, and for a server that has gone away."""
 T = TypeVar("T")
 Rows = Connection[tuple[Any, ...]]
+_BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOST = {"57P01", "57P02", "57P03", "57P05"}
 """The server is stopping, has crashed, is starting, or has closed an idle connection."""
 
@@ -99,22 +100,32 @@ class PostgresDatabase:
             yield connection
 
     @contextmanager
-    def reading(self) -> Generator[Rows]:
-        """A read transaction: one snapshot of the database, without waiting for writers."""
+    def reading(self, first: bytes = b"") -> Generator[tuple[Rows, list[tuple[Any, ...]]]]:
+        """A read transaction: one snapshot of the database, without waiting for writers; and the rows of its first statement."""
         with self._translated(), self._lent() as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
-                yield connection
+                if first:
+                    with connection.pipeline():
+                        connection.execute(_BEGIN_READING)
+                        begun = connection.execute(first)
+                    yield connection, begun.fetchall()
+                else:
+                    connection.execute(_BEGIN_READING)
+                    yield connection, []
             finally:
                 if not connection.closed:
                     connection.execute("ROLLBACK")
 
     def read(self, answer: Callable[[Rows], T]) -> T:
         """Answer from one snapshot; where the server went away meanwhile, once it is there again."""
+        return self.read_after(b"", lambda connection, _: answer(connection))
+
+    def read_after(self, first: bytes, answer: Callable[[Rows, list[tuple[Any, ...]]], T]) -> T:
+        """Answer from one snapshot, given the rows of a statement that is sent along with its beginning."""
 
         def once() -> T:
-            with self.reading() as connection:
-                return answer(connection)
+            with self.reading(first) as (connection, rows):
+                return answer(connection, rows)
 
         return self.patient(once)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -13,6 +13,7 @@ from memgpt_agent.store.fields import Fields, group_of, is_text, order_of
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.protocol import EmbeddingIdentity
 
+META = b"SELECT key, value FROM meta"
 MAX_BYTES = 512
 """What is longer stands in an index by its digest, or to be ordered by its beginning."""
 
@@ -34,7 +35,12 @@ class Meta(NamedTuple):
 
 def read_meta(connection: Rows) -> Meta:
     """Return what holds in this transaction."""
-    known = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    return meta_of(connection.execute(META).fetchall())
+
+
+def meta_of(rows: Iterable[tuple[Any, ...]]) -> Meta:
+    """Return what the rows of ``META`` say."""
+    known: dict[str, Any] = dict(rows)
     if "space" not in known:
         raise StoreError("The store's table meta is empty. Restore the schema from a backup.")
     identity = EmbeddingIdentity(known["embedding"], int(known["dims"])) if "embedding" in known else None

@@ -15,7 +15,7 @@ from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch
-from memgpt_agent.store.postgres.columns import Meta, hold_vectors_in_force, read_meta
+from memgpt_agent.store.postgres.columns import META, Meta, hold_vectors_in_force, meta_of, read_meta
 from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.reads import PostgresReader, items_of
 from memgpt_agent.store.postgres.reindex import reindex
@@ -204,12 +204,12 @@ class PostgresEngine:
 
     def embedding(self) -> EmbeddingIdentity | None:
         """Return the embedding in force."""
-        with self._database.reading() as connection:
+        with self._database.reading() as (connection, _):
             return read_meta(connection).identity or (self.embedder.identity if self.embedder else None)
 
     def items(self, namespace: Namespace, vectors_by: EmbeddingIdentity | None) -> Iterator[IndexedItem]:
         """Yield the items of a namespace in the order of storing; see ``MemoryStore.items``."""
-        with self._database.reading() as connection:
+        with self._database.reading() as (connection, _):
             meta = read_meta(connection)
             if vectors_by is not None:
                 self._check_in_force(meta, vectors_by)
@@ -223,7 +223,7 @@ class PostgresEngine:
 
     def pending(self) -> int:
         """Return how many items wait for their vectors."""
-        with self._database.reading() as connection:
+        with self._database.reading() as (connection, _):
             if read_meta(connection).identity is None:
                 return 0
             row = connection.execute("SELECT count(*) FROM items WHERE space IS NULL AND paths IS NOT NULL").fetchone()
@@ -233,7 +233,7 @@ class PostgresEngine:
         """Embed items that wait for their vectors, ``limit`` at most; return how many."""
         if self.embedder is None:
             return 0
-        with self._database.reading() as connection:
+        with self._database.reading() as (connection, _):
             meta = read_meta(connection)
             rows = connection.execute(
                 "SELECT id, ns, value, paths FROM items WHERE space IS NULL AND paths IS NOT NULL ORDER BY id LIMIT %s", [limit]
@@ -257,7 +257,7 @@ class PostgresEngine:
 
     def sizes(self) -> StoreSizes:
         """Return how much the schema holds."""
-        with self._database.reading() as connection:
+        with self._database.reading() as (connection, _):
             row = connection.execute("SELECT coalesce(sum(items), 0)::bigint FROM namespaces").fetchone()
         return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes(TABLES))
 
@@ -265,8 +265,8 @@ class PostgresEngine:
         """Answer in one snapshot."""
         touched: list[int] = []
 
-        def read(connection: Rows) -> T:
-            meta = read_meta(connection)
+        def read(connection: Rows, known: list[tuple[Any, ...]]) -> T:
+            meta = meta_of(known)
             if uses_vectors and self.embedder:
                 self._check_in_force(meta, self.embedder.identity)
             hides = self._ttl.get("omit_expired")
@@ -276,7 +276,7 @@ class PostgresEngine:
             touched[:] = reader.touched
             return result
 
-        result = self._database.read(read)
+        result = self._database.read_after(META, read)
         if touched:
             self._database.write(lambda connection: refresh(connection, touched, self.now(connection)))
         return result

@@ -91,7 +91,8 @@ def nearest(connection: Rows, namespace_id: int, space: int, query: Floats, k: i
         f"SELECT item, -(vector::vector({len(query)}) <#> %s) FROM vectors WHERE ns = {int(namespace_id)} AND space = {int(space)}"
         f" ORDER BY vector::vector({len(query)}) <#> %s LIMIT %s"
     )
-    connection.execute(f"SET LOCAL hnsw.ef_search = {min(1_000, max(LOOKED_AT, 2 * k))}".encode())
+    if 2 * k > LOOKED_AT:
+        connection.execute(f"SET LOCAL hnsw.ef_search = {min(1_000, 2 * k)}".encode())
     found: dict[int, float] = {}
     for item, cosine in connection.execute(sql_text.encode(), [query, query, 2 * k]).fetchall():
         found.setdefault(int(item), float(cosine))

@@ -27,11 +27,11 @@ def reindex(database: PostgresDatabase, embedder: Embedder, progress: Progress |
         StoreError: another run for another embedding was begun since.
     """
     space = database.write(lambda connection: _begin(connection, embedder))
-    with database.reading() as connection:
+    with database.reading() as (connection, _):
         total = _count(connection, f"SELECT count(*) {_LEFT}", space)
     done = embedded = tries = 0
     while True:
-        with database.reading() as connection:
+        with database.reading() as (connection, _):
             rows = _next(connection, space)
         if rows and tries <= _TRIES:
             write = complete_vectors(space, rows, embedder.documents)

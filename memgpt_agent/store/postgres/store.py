@@ -15,6 +15,7 @@ from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.operations import BatchPreparer
 from memgpt_agent.store.postgres.columns import hold_vectors_in_force, read_meta, remember
 from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
+from memgpt_agent.store.postgres.nearest import LOOKED_AT
 from memgpt_agent.store.postgres.schema import prepare
 from memgpt_agent.store.postgres.writes import declare
 from memgpt_agent.store.rows import encode_value
@@ -51,7 +52,9 @@ class PostgresMemoryStore(BaseMemoryStore):
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         embedder = make_embedder(index)
-        self._database = PostgresDatabase(url, "store", lambda connection, schema: prepare(connection, schema, create=create), register_vector)
+        self._database = PostgresDatabase(
+            url, "store", lambda connection, schema: prepare(connection, schema, create=create), _prepare_connection
+        )
         try:
             self._database.write(lambda connection: _check_embedding_and_fields(connection, self._database, embedder, fields))
             self._clocked = PostgresEngine(self._database, embedder, ttl, clock)
@@ -69,6 +72,12 @@ class PostgresMemoryStore(BaseMemoryStore):
         self._sweeper.stop(5)
         self._later.close()
         self._database.close()
+
+
+def _prepare_connection(connection: Rows) -> None:
+    register_vector(connection)
+    connection.execute("SELECT '[1]'::vector")  # loads the extension, which then knows its settings
+    connection.execute(f"SET hnsw.ef_search = {LOOKED_AT}".encode())
 
 
 def _check_embedding_and_fields(connection: Rows, database: PostgresDatabase, embedder: Embedder | None, fields: Fields | None) -> None:
