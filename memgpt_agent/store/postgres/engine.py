@@ -2,13 +2,13 @@
 
 import copy
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
-from langgraph.store.base import Result, SearchItem, TTLConfig
+from langgraph.store.base import GetOp, Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import EmbeddingMismatch
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
@@ -17,7 +17,7 @@ from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch
 from memgpt_agent.store.postgres.columns import META, Meta, hold_vectors_in_force, meta_of, read_meta
 from memgpt_agent.store.postgres.nearest import NearestIndexes
-from memgpt_agent.store.postgres.reads import PostgresReader, items_of
+from memgpt_agent.store.postgres.reads import PostgresReader, get_items, items_of
 from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
 from memgpt_agent.store.postgres.writes import (
@@ -83,6 +83,8 @@ class PostgresEngine:
 
     def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
+        if all(isinstance(op, GetOp) for op in plan.ops):
+            return self._get([op for op in plan.ops if isinstance(op, GetOp)])
         if not plan.writes:
             return self._read(lambda reader: reader.answer(plan.ops, queries), uses_vectors=bool(queries))
 
@@ -102,6 +104,21 @@ class PostgresEngine:
             return results
 
         return self._database.write(change, snapshot=True)
+
+    def _get(self, ops: Sequence[GetOp]) -> list[Result]:
+        """Return items by their keys: one statement, which is a snapshot by itself."""
+        now = None
+        if self._ttl.get("omit_expired"):
+            now = micros(self._clock()) if self._clock is not None else int(self.clock_seconds() * 1e6)
+
+        def once() -> tuple[list[Result], list[int]]:
+            with self._database.connection() as connection:
+                return get_items(connection, ops, now)
+
+        results, touched = self._database.patient(once)
+        if touched:
+            self._database.write(lambda connection: refresh(connection, touched, self.now(connection)))
+        return results
 
     def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
         """Return what fits a query best; see ``MemoryStore.find``."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from langgraph.store.base import GetOp, Item, SearchItem
+from langgraph.store.base import GetOp, Item, Result, SearchItem
 
 from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.filters import Filter, matches
@@ -14,7 +14,7 @@ from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.searches import PostgresSearcher
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.ranking import RankedItem
-from memgpt_agent.store.reading import ITEM_COLUMNS, VALUE, ItemReading
+from memgpt_agent.store.reading import ID, ITEM_COLUMNS, TTL, VALUE, ItemReading
 from memgpt_agent.store.rows import as_item, decode_value, namespace_of, path_of
 
 _ROWS_AT_ONCE = 500
@@ -170,6 +170,32 @@ class PostgresReader(ItemReading):
 
     def _execute(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         return self._connection.execute(statement.encode(), parameters).fetchall()
+
+
+_GET = f"""SELECT asked.at, {ITEM_COLUMNS} FROM unnest(%s::bytea[], %s::bytea[]) WITH ORDINALITY AS asked (path, key, at)
+    JOIN namespaces ON sha256(namespaces.path) = sha256(asked.path)
+    JOIN items ON items.ns = namespaces.id AND sha256(items.key) = sha256(asked.key)
+    WHERE %s::bigint IS NULL OR items.expires IS NULL OR items.expires > %s"""
+
+
+def get_items(connection: Rows, ops: Sequence[GetOp], now: int | None) -> tuple[list[Result], list[int]]:
+    """Return items by their keys, in one statement, and the ids of those with a TTL that is to begin anew.
+
+    Args:
+        connection: in a transaction, or of its own.
+        ops: what is asked for.
+        now: hide what expired before this (microseconds), or None to show all.
+    """
+    paths, keys = [as_bytes(path_of(op.namespace)) for op in ops], [as_bytes(op.key) for op in ops]
+    results: list[Result] = [None] * len(ops)
+    touched: list[int] = []
+    for at_and_row in connection.execute(_GET.encode(), [paths, keys, now, now]).fetchall():
+        place, row = int(at_and_row[0]) - 1, at_and_row[1:]
+        op = ops[place]
+        results[place] = as_item(op.namespace, _named(row))
+        if op.refresh_ttl and row[TTL] is not None:
+            touched.append(row[ID])
+    return results, touched
 
 
 def items_of(connection: Rows, namespace: Namespace, space: int | None) -> Iterator[IndexedItem]:
