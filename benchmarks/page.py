@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 
 import httpx
@@ -36,20 +37,20 @@ from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem
 from memgpt_agent.testing import ScriptedModel, say
 
-WORDS = Path(__file__).with_name("page.py").read_text("utf-8").split()
+_SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+WORDS = ["".join(random.Random(number).choices(_SYLLABLES, k=2 + number % 3)) for number in range(20_000)]
+"""Words that mean nothing, used as words are: the first often, the last hardly ever (Zipf)."""
+_OFTEN = list(accumulate(1 / (rank + 2.7) for rank in range(len(WORDS))))
 LARGE = "large"
-QUERIES = (
-    "where did we read the default embedding",
-    "random vectors",
-    "agents of last week",
-    "message 77",
-    "the store",
+QUERIES = tuple(
+    " ".join(WORDS[rank] for rank in ranks)
+    for ranks in ((3, 40, 700), (90, 12_000), (1, 2, 5, 300, 4_000), (15_000,), (20, 21))
 )
 
 
 def text(dice: random.Random, number: int) -> str:
     """Return what somebody says."""
-    return f"message {number}: " + " ".join(dice.choices(WORDS, k=dice.randint(5, 60)))
+    return f"message {number}: " + " ".join(dice.choices(WORDS, cum_weights=_OFTEN, k=dice.randint(5, 60)))
 
 
 def fill(settings: Settings, agents: int, messages: int) -> None:
@@ -105,7 +106,7 @@ def said(
         vector = random_vectors.normal(size=made.dims).astype("<f4")
         vector /= np.linalg.norm(vector)
         index = tuple(put.index) if isinstance(put.index, list) else None
-        batch.append(IndexedItem(put.namespace, put.key, put.value or {}, index, {"indexed": vector.tobytes()}))
+        batch.append(IndexedItem(put.namespace, put.key, dict(put.value or {}), index, {"indexed": vector.tobytes()}))
         if len(batch) == 2_000 or number == count - 1:
             store.put_items(batch, vectors_by=made)
             batch = []
@@ -140,7 +141,7 @@ def paths(agents: int) -> dict[str, list[str]]:
         "core memory": [f"{large}/blocks"],
         "history": [f"{large}/history"],
         "search": searches,
-        "search, messages of a day": [f"{large}/search?q=store&kind=messages&since=2026-06-01&until=2026-06-02"],
+        "search, messages of a day": [f"{large}/search?q={WORDS[30]}&kind=messages&since=2026-06-01&until=2026-06-02"],
         "search, newest": [f"{large}/search?q=&role=user"],
         "turns": [f"{large}/turns"],
         "turn": [f"{large}/turn?id={LARGE}-m{n}" for n in (6, 800, 90_000)],
@@ -148,7 +149,8 @@ def paths(agents: int) -> dict[str, list[str]]:
         "facts": [f"{large}/facts", f"{large}/facts?past=yes"],
         "facts drawn": [f"{large}/facts.svg?past=yes"],
         "documents": [f"{large}/documents"],
-        "figures": [f"{large}/figures?days=90"],
+        "figures": [f"{large}/figures"],
+        "figures, 90 days of 3,000 turns": [f"{large}/figures?days=90"],
         "waking": [f"{large}/waking"],
         "manage": [f"{large}/manage"],
         "item": [f"{large}/item?kind=message&id={LARGE}-m77"],

@@ -15,7 +15,7 @@ from memgpt_agent.owners import Walls
 from memgpt_agent.server import letta_agents
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.page.addresses import of_agent
-from memgpt_agent.server.page.view import Agent, Viewing, pages, plain, title_of
+from memgpt_agent.server.page.view import Agent, Place, Viewing, pages, plain, title_of
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.runs import Runs
 from memgpt_agent.store.plain import count, newest
@@ -114,10 +114,10 @@ def _waits(agents: OpenAgents, agent_id: str, last: dict[str, Any], run: dict[st
 
 
 @router.get("/agents")
-def listed(seen: Viewing, q: str = "", after: int = 0) -> Response:
+def listed(seen: Viewing, q: str = "", after: Place = 0) -> Response:
     """List the agents."""
     agents = seen.served.agents
-    page, further = found(agents, q, max(0, after), PAGE)
+    page, further = found(agents, q, after, PAGE)
     rows = [row(agents, seen.served.runs, one) for one in page]
     return seen.page("agents.html", rows=rows, q=q, after=after, further=further, models=agents.settings.model or "")
 

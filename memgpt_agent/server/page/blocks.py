@@ -11,7 +11,7 @@ from starlette.responses import Response
 from memgpt_agent.errors import EditConflict
 from memgpt_agent.memory.core import Block, CoreMemory
 from memgpt_agent.memory.core.history import Version
-from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
+from memgpt_agent.server.page.view import Agent, AgentView, Place, pages, plain
 from memgpt_agent.server.problems import HTTPProblem
 
 router = pages()
@@ -137,7 +137,7 @@ def delete(seen: Agent, label: Annotated[str, Form()]) -> Response:
 
 
 @router.get("/a/{agent}/history")
-def history(seen: Agent, label: str = "", before: int | None = None) -> Response:
+def history(seen: Agent, label: str = "", before: Place | None = None) -> Response:
     """Show who changed a block, or all, when, why, and what."""
     core = core_of(seen)
     versions = core.log(label or None, limit=PAGE + 1, before=before)
@@ -161,7 +161,7 @@ def _text(text: str | None) -> str | None:
 
 
 @router.get("/a/{agent}/diff")
-def compared(seen: Agent, label: str, a: int, b: int) -> Response:
+def compared(seen: Agent, label: str, a: Place, b: Place) -> Response:
     """Show the difference between two versions of a block."""
     core = core_of(seen)
     old, new = min(a, b), max(a, b)

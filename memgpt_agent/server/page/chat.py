@@ -151,7 +151,8 @@ async def begun(seen: AgentView, live: LiveRun) -> Response:
 async def followed(seen: Agent, run_id: str) -> Response:
     """Stream a turn as it runs, and the outcome at its end."""
     live = seen.served.runs.live.get(run_id)
-    if live is not None and live.agent_id != seen.agent_id:
+    agent_id = live.agent_id if live is not None else (await asyncio.to_thread(seen.served.runs.get, run_id))[0]
+    if agent_id != seen.agent_id:
         raise not_found("run", run_id)
 
     def shown(steps: list[LiveStep]) -> bytes:

@@ -14,7 +14,7 @@ from memgpt_agent.memory.files.record import record_of
 from memgpt_agent.server.letta_folders import MAX_BYTES
 from memgpt_agent.server.page.addresses import of_agent
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
-from memgpt_agent.server.page.view import Agent, pages
+from memgpt_agent.server.page.view import Agent, Place, pages
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.store.plain import find, newest
 
@@ -30,10 +30,10 @@ def _page(store: BaseStore, agent_id: str, offset: int) -> list[FileRecord]:
 
 
 @router.get("/a/{agent}/documents")
-def listed(seen: Agent, after: int = 0) -> Response:
+def listed(seen: Agent, after: Place = 0) -> Response:
     """List the documents, those loaded last first."""
-    found = _page(seen.served.agents.store, seen.agent_id, max(0, after))
-    further = max(0, after) + PAGE if len(found) > PAGE else None
+    found = _page(seen.served.agents.store, seen.agent_id, after)
+    further = after + PAGE if len(found) > PAGE else None
     return seen.page(
         "documents.html",
         tab="documents",
@@ -80,7 +80,7 @@ def upload(seen: Agent, files: Annotated[list[UploadFile] | None, File()] = None
 
 
 @router.get("/a/{agent}/document")
-def one(seen: Agent, id: str, after: int = 0) -> Response:
+def one(seen: Agent, id: str, after: Place = 0) -> Response:
     """Show a document as the agent finds it: its passages."""
     store = seen.served.agents.store
     item = store.get(namespaces.of(seen.agent_id, "files"), id)
@@ -92,16 +92,16 @@ def one(seen: Agent, id: str, after: int = 0) -> Response:
         "",
         filter={"file": id},
         limit=_PASSAGES + 1,
-        offset=max(0, after),
+        offset=after,
     )
     passages: list[Passage] = [passage_of(hit.value) for hit in hits[:_PASSAGES]]
-    further = max(0, after) + _PASSAGES if len(hits) > _PASSAGES else None
+    further = after + _PASSAGES if len(hits) > _PASSAGES else None
     return seen.page(
         "document.html",
         tab="documents",
         file=record_of(item.value),
         passages=passages,
-        after=max(0, after),
+        after=after,
         further=further,
     )
 

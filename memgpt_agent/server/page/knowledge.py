@@ -12,7 +12,7 @@ from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
 from memgpt_agent.memory.knowledge.drawing import drawing_of
 from memgpt_agent.memory.knowledge.facts import end_of, valid_at
 from memgpt_agent.memory.knowledge.picture import to_svg
-from memgpt_agent.server.page.view import Agent, AgentView, pages
+from memgpt_agent.server.page.view import Agent, AgentView, Place, pages
 from memgpt_agent.store.plain import count, newest
 
 router = pages()
@@ -39,9 +39,9 @@ def _facts(seen: AgentView, *, as_of: str, past: bool, limit: int, offset: int =
 
 
 @router.get("/a/{agent}/facts")
-def listed(seen: Agent, as_of: str = "", past: str = "", after: int = 0) -> Response:
+def listed(seen: Agent, as_of: str = "", past: str = "", after: Place = 0) -> Response:
     """List the facts that held on a day, or all that were ever told."""
-    found = _facts(seen, as_of=as_of, past=bool(past), limit=PAGE, offset=max(0, after))
+    found = _facts(seen, as_of=as_of, past=bool(past), limit=PAGE, offset=after)
     total = count(seen.served.agents.store, namespaces.of(seen.agent_id, "facts"))
     said = seen.served.agents.recall(seen.agent_id).get([cause for fact in found for cause in fact.causes[:1]])
     return seen.page(
@@ -51,7 +51,7 @@ def listed(seen: Agent, as_of: str = "", past: str = "", after: int = 0) -> Resp
         said=said,
         as_of=as_of,
         past=bool(past),
-        further=max(0, after) + PAGE if len(found) >= PAGE else None,
+        further=after + PAGE if len(found) >= PAGE else None,
         total=total,
         lanes=lanes(found) if past else [],
     )

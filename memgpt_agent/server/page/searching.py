@@ -12,7 +12,7 @@ from memgpt_agent.memory.archival.passages import passage_of, passing
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
 from memgpt_agent.memory.recall import DIALOGUE, ROLES, message_of
-from memgpt_agent.server.page.view import Agent, AgentView, pages
+from memgpt_agent.server.page.view import Agent, AgentView, Place, pages
 from memgpt_agent.store.plain import Filter, best_or_newest, find
 from memgpt_agent.text.words import terms_of
 
@@ -84,7 +84,7 @@ def search(
     role: str = "",
     tag: str = "",
     thread: str = "",
-    page: int = 0,
+    page: Place = 0,
 ) -> Response:
     """Search what the agent remembers."""
     wanted = SearchForm(
@@ -93,7 +93,7 @@ def search(
         [role] if role in ROLES else [],
         tag.split(),
         thread,
-        max(0, page),
+        page,
     )
     asked = bool(seen.request.query_params)
     found = [

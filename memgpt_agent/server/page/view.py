@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -176,6 +176,8 @@ def _agent_view(seen: Viewing, agent: str) -> AgentView:
 Agent = Annotated[AgentView, Depends(_agent_view)]
 """What a page of an agent works on. Without the right to look at it there is no such page."""
 
+Place = Annotated[int, Query(ge=0, le=1_000_000_000)]
+"""Where a page of a list begins, or a version of a block."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -235,7 +237,7 @@ def _problem(request: Request, error: Exception) -> Response:
     if status == 500:
         _log.error("A page failed.", exc_info=error)
     words = (
-        "The form is not whole, or a value in it cannot be."
+        "Something that was asked for is missing, or a value cannot be."
         if isinstance(error, RequestValidationError)
         else error_text(error)
     )
@@ -278,4 +280,4 @@ def plain(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-__all__ = ["Agent", "AgentView", "PageView", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]
+__all__ = ["Agent", "AgentView", "PageView", "Place", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]
