@@ -116,7 +116,15 @@ def _content(answer: AIMessage, text: str) -> Any:
     blocks: list[Any] = [b for b in cast(list[Any], answer.content) if _kind(b) not in _CALL_BLOCKS]
     if text != answer.text.strip():
         blocks = [b for b in blocks if _kind(b) not in {"", "text"}] + ([{"type": "text", "text": text}] if text else [])
-    return clean(blocks)
+    return [_cleaned(block) for block in blocks]
+
+
+def _cleaned(block: Any) -> Any:
+    """Return a block that can be stored; what its provider has signed is no longer so where that changed it."""
+    cleaned = clean(block)
+    if _kind(block) and cleaned != block:
+        cast(dict[str, Any], cleaned).pop("signature", None)
+    return cleaned
 
 
 def _kind(block: Any) -> str:

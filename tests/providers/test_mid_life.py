@@ -195,6 +195,28 @@ def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [tool.get("function", tool) for tool in tools]
 
 
+@pytest.mark.parametrize("name", ["openai", "anthropic-thinking", "mistral", "ollama-thinking", "gemini", "responses"])
+def test_half_a_character_that_a_person_a_model_or_a_tool_says_raises_nothing(name: str, tmp_path: Path):
+    """In a message, a thought, an argument and a result; nothing of it is sent on."""
+
+    @tool
+    def half() -> str:
+        """Return half a character."""
+        return "x\ud83dy"
+
+    def answers(heard: list[Heard]) -> Reply:
+        if heard[-1].role == "tool" or "Its result:" in heard[-1].text:
+            return Reply(calls=(("send_message", {"message": "done \ude00", "request_heartbeat": False}),), thinking="So \ude00.")
+        return Reply(calls=(("half", {"request_heartbeat": True}),), thinking="Hm \ud83d.")
+
+    provider = PROVIDERS[name]
+    options = {"tools": [half], **provider.options}
+    with StrictServer(provider.wire(), answers) as server, agent_at(tmp_path, provider.model(server.url), **options) as agent:
+        for said in ("Hello \ud83d!", "Again \udc00"):
+            assert agent.step(said).message.endswith("done \ufffd")
+    assert (len(server.requests), server.refusals) == (4, [])
+
+
 @pytest.mark.parametrize(("name", "option"), [("openai", "max_completion_tokens"), ("anthropic", "max_tokens"), ("deepseek", "max_tokens")])
 def test_a_limit_of_answers_is_asked_for_from_then_on(name: str, option: str, tmp_path: Path):
     """One refused request in the agent's life; the prompt stays as long as it was."""

@@ -36,7 +36,7 @@ def refused(message: str, status: int = 400, kind: str = "invalid_request_error"
 
 def signed(thought: str) -> str:
     """Return the signature under which a thought is taken back."""
-    return base64.b64encode(hashlib.sha256(f"claude:{thought}".encode()).digest()).decode()
+    return base64.b64encode(hashlib.sha256(f"claude:{thought}".encode("utf-8", "surrogatepass")).digest()).decode()
 
 
 @dataclass

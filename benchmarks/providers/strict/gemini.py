@@ -162,10 +162,10 @@ class Gemini:
         return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-strict", "responseId": "r"}
 
     def whole(self, body: dict[str, Any], reply: Reply, number: int) -> Any:
-        return self._chunk(self._parts(body, reply), reply, reply.finish or "STOP")
+        return _in_utf8(self._chunk(self._parts(body, reply), reply, reply.finish or "STOP"))
 
     def stream(self, body: dict[str, Any], reply: Reply, number: int) -> Iterator[bytes]:
-        chunks = list(self._chunks(body, reply))
+        chunks = [_in_utf8(chunk) for chunk in self._chunks(body, reply)]
         if self.events:
             yield from map(data, chunks)
             return
@@ -183,7 +183,13 @@ class Gemini:
             yield self._chunk([part], reply, (reply.finish or "STOP") if last else None)
 
 
+def _in_utf8(told: Any) -> Any:
+    """Return a body without half characters: its strings are protobuf's, which are UTF-8."""
+    return json.loads(json.dumps(told, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
 def _signature(call: dict[str, Any]) -> str:
+    call = _in_utf8(call)
     return base64.b64encode(json.dumps([call["name"], call.get("args")], sort_keys=True).encode()[:60]).decode()
 
 
