@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
@@ -61,17 +62,14 @@ from memgpt_agent.turns.waking import Waking
 class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, ModelChoice):
     """An agent whose language model manages its own memory.
 
-    Without ``agent_id`` this creates a new agent. With the id of a stored agent it opens that agent with its blocks,
-    model, settings and conversation. ``persona``, ``human``, ``core_memory`` and ``blocks`` seed a new agent
-    only. Arguments that you leave out come from the agent's definition, then the environment, then the defaults. Without
-    ``store`` and ``checkpointer``, everything lies in one folder (``Settings.home``). Use it as a context manager.
-    The agent keeps a model's name once that model has answered in a turn; it never keeps a model object.
+    Without ``agent_id`` this creates a new agent. With the id of a stored agent it opens that agent with its blocks, model, settings and
+    conversation. ``persona``, ``human``, ``core_memory`` and ``blocks`` seed a new agent only. Arguments that you leave out come from the
+    agent's definition, then the environment, then the defaults. Without ``store`` and ``checkpointer``, everything lies in one folder
+    (``Settings.home``). Use it as a context manager. The agent keeps a model's name once that model has answered in a turn; it never keeps a
+    model object.
 
-    ``response_format`` is the schema of a result that each of a user's turns returns beside its reply (``AgentResponse.structured``), as
-    in :func:`create_graph`.
-
-    ``context_window`` is in tokens; ``"max"`` is the model's whole window. Without it, a new agent's prompts
-    have at most 32,768 tokens.
+    ``response_format`` (a result beside each reply: ``AgentResponse.structured``) and ``rerank`` are as in :func:`create_graph`.
+    ``context_window`` is in tokens; ``"max"`` is the model's whole window. Without it, a new agent's prompts have at most 32,768 tokens.
 
     Each thread runs one turn at a time: calls from threads, asyncio tasks, other agent objects and, on the same store file,
     other processes run in the order in which they come (each waits ``Settings.turn_wait_seconds`` at most). A turn that a crash
@@ -108,6 +106,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         store: BaseStore | None = None,
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         archival_store: VectorStore | BaseStore | None = None,
+        rerank: BaseDocumentCompressor | None = None,
         core_memory: Mapping[str, str] | None = None,
         blocks: Sequence[Block | Mapping[str, Any]] = (),
         tools: Sequence[BaseTool | Callable[..., Any] | str] = (),
@@ -149,10 +148,10 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
-            self._given, self._archive = (archival_store, profile), archive_of(archival_store, clock)
+            self._given, self._archive, self._rerank = (archival_store, profile), archive_of(archival_store, clock), rerank
             self.memory = AgentMemory(
                 self._store, self.agent_id, clock, self.context.time_zone, Cause(),
-                self._archive(self.agent_id) if self._archive else None, who=self._who,
+                self._archive(self.agent_id) if self._archive else None, who=self._who, rerank=rerank,
             )  # fmt: skip
             if not self._reads_only:
                 about = str(persona) if persona is not None else None
@@ -231,7 +230,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
     def _in_conversation(self, thread_id: str) -> "MemGPTAgent":
         return MemGPTAgent(
             agent_id=self.agent_id, thread_id=thread_id, model=self._model, summarizer=self._summarizer, store=self._store,
-            checkpointer=self._checkpointer, archival_store=self._given[0], profile=self._given[1],
+            checkpointer=self._checkpointer, archival_store=self._given[0], profile=self._given[1], rerank=self._rerank,
             tools=self._specification.added, owner=self._who, context=self._specification.choices, sleep=self._sleeper.rule or False,
             history_turns=self._turns.history_turns, sleep_model=self._sleep_model, settings=self._settings, clock=self._clock,
         )  # fmt: skip
@@ -262,7 +261,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         return create_graph(
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
-            owner=self._who, response_format=response_format,
+            rerank=self._rerank, owner=self._who, response_format=response_format,
         )  # fmt: skip
 
     def _forget_graphs(self) -> None:

@@ -195,6 +195,8 @@ READ_CUT = "; read on: read_message(message_id='{id}', start={start})"
 BLOCK_CUT = (
     "\n[... {count:,} more characters are not shown: core memory is too large for your context. Shorten this block.]"
 )
+ASK_AGAIN = "Ask again in the words in which it was said, by a name or a number alone, or for a day by start_date and end_date with an empty query."
+CLEARED = "[a result of {tokens:,} tokens, cleared because it is old; the whole text is in recall memory{how}]"
 LEFT_OUT = "[{count} attachments are left out: too long for the context]"
 
 SUMMARIZE = """\

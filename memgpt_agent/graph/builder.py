@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast, get_args
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
@@ -55,6 +56,7 @@ def create_graph(
     rules: Sequence[ToolRule] = (),
     blocks: Sequence[Block] = (),
     archive: Callable[[str], ArchivalMemory] | None = None,
+    rerank: BaseDocumentCompressor | None = None,
     post: Post | None = None,
     memory_scope: MemoryScope = "thread",
     owner: Identity | str | None = None,
@@ -76,6 +78,8 @@ def create_graph(
         rules: Rules on tool calls, beside the profile's.
         blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
         archive: Makes another archival memory for an agent id; the store's if omitted.
+        rerank: A LangChain document compressor that puts the first 50 hits of a search of recall memory or of the store's archive into
+            its own order. None comes with the package.
         post: Brings letters to other agents; without one they read them when they wake next.
         memory_scope: Whose memory a run on LangGraph's server uses if nobody names an agent: one for each ``user``, ``assistant`` or
             ``thread``, or by the ``server``: the user where it authenticates its users, else the assistant. Without a server, the thread's.
@@ -108,7 +112,7 @@ def create_graph(
     resources = Resources(
         name=name, tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
-        model=model, summarizer=summarizer, clock=clock, archive=archive, blocks=(*chosen.blocks, *blocks), store=store,
+        model=model, summarizer=summarizer, clock=clock, archive=archive, rerank=rerank, blocks=(*chosen.blocks, *blocks), store=store,
         state_keys=schemas.added, owner=Identity.of(owner), structured=structured, hooks=hooks,
     )  # fmt: skip
     return build(resources, schemas).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]

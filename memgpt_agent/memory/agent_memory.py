@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from langchain_core.documents import BaseDocumentCompressor
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.events import Clock, utc_now
@@ -47,6 +48,8 @@ class AgentMemory:
     """Whether nobody said what this run says: its messages are kept in a journal apart."""
     queue: QueueView | None = None
     """The queue of the turn that is running; ``None`` if a tool is called outside of one."""
+    rerank: BaseDocumentCompressor | None = None
+    """Puts what a search of recall memory and of the archive finds into its own order; ``None``: the store's order stands."""
     who: Identity | None = None
     """Who acts; ``None`` if no owners are configured. Whoever makes this has checked that they may use the agent."""
 
@@ -63,7 +66,7 @@ class AgentMemory:
     @property
     def recall(self) -> RecallMemory:
         """The messages."""
-        return RecallMemory(self.store, self.agent_id, self.clock, self.time_zone)
+        return RecallMemory(self.store, self.agent_id, self.clock, self.time_zone, self.rerank)
 
     @property
     def journal(self) -> RecallMemory:
@@ -73,7 +76,7 @@ class AgentMemory:
     @property
     def archival(self) -> ArchivalMemory:
         """The passages."""
-        return self.archive or StoreArchive(self.store, self.agent_id, self.clock)
+        return self.archive or StoreArchive(self.store, self.agent_id, self.clock, self.rerank)
 
     @property
     def uploads(self) -> Uploads:

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from langgraph.store.base import BaseStore, GetOp, Item, PutOp
+from langchain_core.documents import BaseDocumentCompressor
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchItem
 
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.reranking import reranked
 from memgpt_agent.prompts import FORGOTTEN
 from memgpt_agent.store.plain import Filter, best_or_newest, find, newest
 from memgpt_agent.store.protocol import Dialogue
@@ -122,8 +124,11 @@ def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
 class RecallMemory:
     """All that was said to, by and around one agent."""
 
-    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC") -> None:
-        self._store, self.agent_id = store, agent_id
+    def __init__(
+        self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC",
+        rerank: BaseDocumentCompressor | None = None,
+    ) -> None:  # fmt: skip
+        self._store, self.agent_id, self._rerank = store, agent_id, rerank
         self._clock, self._time_zone = clock, time_zone
         self._namespace = namespaces.of(agent_id, "recall")
         self._forgotten = namespaces.of(agent_id, "forgotten")
@@ -248,10 +253,12 @@ class RecallMemory:
         condition: Filter = {**(dates or {}), **({"role": {"$in": list(roles)}} if roles else {"echo": False})}
         if without_event:
             condition["id"] = {"$ne": without_event}
-        items = best_or_newest(
-            self._store, self._namespace, query, filter=condition, limit=limit, page=page, near=self._dialogue(query)
-        )
-        return [message_of(item) for item in items]
+        near = self._dialogue(query)
+
+        def search(limit: int, page: int) -> list[SearchItem]:
+            return best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page, near=near)
+
+        return [message_of(item) for item in reranked(self._rerank, query, limit, page, search, _text_of)]
 
 
     def _dialogue(self, query: str) -> Dialogue:
@@ -265,6 +272,12 @@ def _not_before(time: str) -> Filter:
         return {"time": {"$gte": (datetime.fromisoformat(time) - _CLOCK_SLACK).isoformat(timespec="microseconds")}}
     except (ValueError, OverflowError):
         return {}
+
+
+def _text_of(item: SearchItem) -> str:
+    """Return a message as a reranker is given it: with its day and speaker."""
+    message = message_of(item)
+    return f"[{message.time[:10]}] {message.tool or message.user_id or message.role}: {message.whole}"
 
 
 def _lines_before(message: Message, said: Sequence[Message]) -> list[str]:

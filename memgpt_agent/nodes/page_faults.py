@@ -11,8 +11,7 @@ from memgpt_agent.prompts import in_memory
 from memgpt_agent.state import Turn
 from memgpt_agent.store.plain import count, tally
 from memgpt_agent.text.cues import refers_back
-from memgpt_agent.text.languages import FUNCTION_WORDS, languages_of
-from memgpt_agent.text.words import tokens
+from memgpt_agent.text.words import telling_words
 
 MAX_TOKENS = 1_000
 """The memories of one event fill so much at most, also where the share of the budget is more."""
@@ -25,8 +24,6 @@ _ITEM_SHARE = 0.35
 _QUERY_CHARS = 2_000
 _MAX_TAGS = 10
 """How many tags of archival memory are named, the most frequent."""
-_STEM_CHARS = 5
-"""Words are the same here if so many letters of them are."""
 _TYPES = {"user_message", "agent_message"}
 
 
@@ -102,7 +99,4 @@ def _fitting(session: Session, lines: Iterator[str], event: str, in_sight: Colle
 
 
 def _meant(text: str) -> set[str]:
-    """The beginnings of the words of a text that say what it is about, so that adopted and adopting are one."""
-    words = tokens(text)
-    empty = FUNCTION_WORDS["en"].union(*(FUNCTION_WORDS.get(one, ()) for one in languages_of(text, words)))
-    return {w[:_STEM_CHARS] if len(w) > _STEM_CHARS else w.rstrip("s") for w in words if w not in empty}
+    return set(telling_words(text).values())

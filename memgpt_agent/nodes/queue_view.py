@@ -13,7 +13,7 @@ from memgpt_agent.nodes.refused_parts import without_refused
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.uploads import with_uploads
 from memgpt_agent.nodes.view_cache import Results, Seen
-from memgpt_agent.prompts import CUT, LEFT_OUT, READ_CUT
+from memgpt_agent.prompts import CLEARED, CUT, LEFT_OUT, READ_CUT
 
 _ESCAPED = 1.1
 """A text is counted as JSON where that makes it so much longer."""
@@ -58,15 +58,23 @@ def _call_ids(message: AnyMessage) -> list[str]:
 def _seen(session: Session, message: AnyMessage, results: Results, limit: int, beside: Beside) -> Seen:
     """What the model sees of one message and of the results of its calls."""
     message = with_uploads(without_refused(message))
-    own = {
-        i: cast(ToolMessage, _lighter(session, without_refused(results[i]), limit)) for i in _call_ids(message) if i in results
-    }
+    wanted = {i: _without_old(session, without_refused(results[i])) for i in _call_ids(message) if i in results}
+    own = {i: cast(ToolMessage, _lighter(session, result, limit)) for i, result in wanted.items()}
     whole = seen_of(
         _lighter(session, message, limit), own, time_zone=session.context.time_zone, cut=_cutter(session, limit), beside=beside,
         packing=session.resources.packing,
     )  # fmt: skip
     shown = tuple(_narrowed(session, m, limit) for m in whole)
     return Seen(shown, tuple(session.counter.count_message(m) + _beside_tokens(session, m) for m in shown))
+
+
+def _without_old(session: Session, message: AnyMessage) -> AnyMessage:
+    """Return a result with a note in the place of its text where it was cleared."""
+    if not mark_of(message).get("cleared"):
+        return message
+    how = READ_CUT.format(id=message.id, start=0) if "read_message" in session.resources.tools.names else ""
+    note = CLEARED.format(tokens=session.counter.count_text(message.text), how=how)
+    return message.model_copy(update={"content": note, "artifact": None} if isinstance(message, ToolMessage) else {"content": note})
 
 
 def _beside_tokens(session: Session, message: BaseMessage) -> int:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
@@ -89,6 +90,8 @@ class Resources:
     """Gives the time."""
     archive: Callable[[str], ArchivalMemory] | None = None
     """Makes the archival memory of an agent id, where that is not the store."""
+    rerank: BaseDocumentCompressor | None = None
+    """Puts what searches of recall memory and of the archive find into its own order."""
     blocks: tuple[Block, ...] = ()
     """The blocks of a new agent beside persona and human."""
     memory_scope: MemoryScope = "thread"
@@ -185,6 +188,7 @@ class Session:
         memory = AgentMemory(
             store, agent_id, resources.clock, context.time_zone, archive=archive, in_background=resources.profile.in_background,
             post=resources.post, budget_tokens=own_budget, count_tokens=counter.count_text, who=who,
+            rerank=resources.rerank,
         )  # fmt: skip
         return cls(
             resources, context, thread_id, checkpoint or "", memory, model, counter, facts, window, answer, budget, own_budget,

@@ -1,16 +1,16 @@
 """The node that evicts: the oldest exchanges leave main context, go into the summary and into the hierarchy of summaries."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import AnyMessage, RemoveMessage
+from langchain_core.messages import AnyMessage, RemoveMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from memgpt_agent.config import Context
-from memgpt_agent.events import mark_of
+from memgpt_agent.events import mark_of, with_mark
 from memgpt_agent.memory.hierarchy import SummaryTree, keep_evicted
-from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of
+from memgpt_agent.memory.main_context import as_lines, choose_evicted, keep_pages, pages_of, split_exchanges
 from memgpt_agent.nodes.fixed_part import MESSAGE_SHARE
 from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.queue_view import seen_messages
@@ -19,7 +19,7 @@ from memgpt_agent.nodes.session import Resources, Session, name_of
 from memgpt_agent.nodes.summary import Summarizer
 from memgpt_agent.nodes.token_usage import with_usage
 from memgpt_agent.prompts import ROLL_UP, plain_digest
-from memgpt_agent.state import AgentState, Summary
+from memgpt_agent.state import AgentState, Summary, merge_queue
 
 _WORDS = 150
 _CHARS_PER_TOKEN = 3
@@ -47,6 +47,12 @@ def roll_up(session: Session, evicted: Sequence[AnyMessage], ask: Callable[[str]
 
 
 _FIXED_SHARE = 0.5
+_EXCHANGES_KEPT_WHOLE = 2
+"""In so many of the newest exchanges the results of tools stay as they are."""
+_LONG_RESULT_TOKENS = 120
+"""A shorter result costs little more than the note that would stand in its place."""
+_CLEARING_BUDGET_TOKENS = 8_192
+"""In a smaller prompt results are not cleared: little would be left to go on with, and small models do not read them again."""
 
 
 def summarize_overflow(
@@ -64,8 +70,8 @@ def summarize_overflow(
 def make_room(session: Session, config: RunnableConfig, state: AgentState) -> dict[str, Any]:
     """Return the state's update by which the oldest exchanges leave: their removal, and the summary with them in it.
 
-    The system message is to be made again with memory as it is then, and what rode with messages falls away: where that is enough,
-    nothing leaves.
+    The system message is to be made again with memory as it is then, what rode with messages falls away, and long results of tools in all but
+    the newest exchanges are cleared: where that is enough, nothing leaves.
     """
     usage = state.get("context_usage", {})
     to_free = usage["total"] - _target(usage, session.context.eviction_target_share)
@@ -76,12 +82,28 @@ def make_room(session: Session, config: RunnableConfig, state: AgentState) -> di
         return int(tokens * session.facts["factor"])
 
     sent = sent_memory(state, session)
-    older = [m for m in state["messages"] if m.id != (state.get("turn") or {}).get("id")]
+    now = (state.get("turn") or {}).get("id")
+    older = [m for m in state["messages"] if m.id != now]
     side_notes_tokens = tokens_of(older, sent["fold"]) - tokens_of(older) if sent else 0  # it falls away, with whatever stays
-    evicted = choose_evicted(state["messages"], tokens_of, to_free - side_notes_tokens)
+    cleared = _old_results(state["messages"], session) if session.budget_tokens >= _CLEARING_BUDGET_TOKENS else []
+    state = {**state, "messages": merge_queue(state["messages"], cleared)}
+    freed = tokens_of(older) - tokens_of([m for m in state["messages"] if m.id != now]) if cleared else 0
+    evicted = choose_evicted(state["messages"], tokens_of, to_free - side_notes_tokens - freed)
     kept: dict[str, Any] = {"messages": [], "summary": state.get("summary")}
     left = _put_out(session, config, state, evicted) if evicted else kept
+    gone = {m.id for m in evicted}
+    left["messages"] = [*(m for m in cleared if m.id not in gone), *left["messages"]]
     return {**left, "memory_pressure_warned": False, "sent_memory": with_sent(state, session, None)}
+
+
+def _old_results(messages: Sequence[AnyMessage], session: Session) -> list[AnyMessage]:
+    """Return the long results of tools in all but the newest exchanges, marked as cleared; recall memory keeps them whole."""
+    return [
+        cast(AnyMessage, with_mark(m, {**mark_of(m), "cleared": True}))
+        for exchange in split_exchanges(messages)[:-_EXCHANGES_KEPT_WHOLE]
+        for m in exchange
+        if isinstance(m, ToolMessage) and not mark_of(m).get("cleared") and session.counter.count_text(m.text) > _LONG_RESULT_TOKENS
+    ]
 
 
 def _put_out(session: Session, config: RunnableConfig, state: AgentState, evicted: Sequence[AnyMessage]) -> dict[str, Any]:

@@ -62,6 +62,8 @@ def _numbers(text: str) -> list[str]:
 
 
 MAX_TERM_CHARS = 64
+_STEM_CHARS = 5
+"""Two words are about the same if so many letters of them are."""
 
 # Letters and digits of any script; the Indic and South-East Asian blocks whole, since their vowel signs are no letters
 # to Python. Scripts written without spaces are cut into pairs of characters below.
@@ -149,6 +151,13 @@ def tokens(text: str) -> list[str]:
                 if _CODE.search(compound):
                     found.append(_JOINERS.sub("_", compound)[:MAX_TERM_CHARS])
     return found
+
+
+def telling_words(text: str) -> dict[str, str]:
+    """Return the words of a text that say what it is about, each with its beginning, so that adopted and adopting are one."""
+    words = tokens(text)
+    empty = FUNCTION_WORDS["en"].union(*(FUNCTION_WORDS.get(one, ()) for one in languages_of(text, words)))
+    return {w: w[:_STEM_CHARS] if len(w) > _STEM_CHARS else w.rstrip("s") for w in words if w not in empty}
 
 
 def the_one_named(text: str, names: Collection[str]) -> str | None:

@@ -3,12 +3,16 @@
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
 from memgpt_agent.memory.knowledge.facts import beginning_of, end_of
 from memgpt_agent.memory.knowledge.graph import MAX_HOPS
 from memgpt_agent.memory.knowledge.words import is_alias
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page
+
+_ENDED = 5
+"""So many facts that have ended are shown beside those that hold."""
 
 
 def graph_of(memory: AgentMemory) -> KnowledgeGraph:
@@ -17,8 +21,18 @@ def graph_of(memory: AgentMemory) -> KnowledgeGraph:
 
 
 def search(memory: AgentMemory, query: str, limit: int = 10) -> list[Fact]:
-    """Return the facts that fit ``query`` best among those that hold now; for a search over several tiers."""
-    return graph_of(memory).search(query, limit=limit)
+    """Return the facts that fit ``query`` best, those that hold now before a few that have ended; for a search over several tiers."""
+    graph = graph_of(memory)
+    return [*graph.search(query, limit=limit), *_over(memory, graph.search(query, past=True, limit=limit))]
+
+
+def no_longer(memory: AgentMemory, fact: Fact) -> bool:
+    """Whether a fact has ended by now."""
+    return not fact.open and fact.valid_until <= stamp(memory.clock())
+
+
+def _over(memory: AgentMemory, found: list[Fact]) -> list[Fact]:
+    return [fact for fact in found if no_longer(memory, fact)][:_ENDED]
 
 
 def knowledge_insert(
@@ -77,12 +91,14 @@ def knowledge_search(
     graph = graph_of(memory)
     moment = end_of(as_of, "as_of", memory.time_zone)
     found = graph.search(query, hops=hops, as_of=moment, past=include_past, limit=limit)
+    ended = [] if include_past or moment else _over(memory, graph.search(query, hops=hops, past=True, limit=limit))
+    over = ["No longer true:", *(f"- {_line(fact, memory.time_zone)}" for fact in ended)] if ended else []
     if not found:
-        return f"Nothing is known about {query!r}{f' as of {as_of}' if as_of else ''}."
+        return "\n".join([f"Nothing is known about {query!r}{f' as of {as_of}' if as_of else ' that holds now'}.", *over])
     aliases = [graph.entities.names(entity) for entity in graph.entities.mentioned(query)[:5]]
     lines = [f"{len(found)} fact{'s' * (len(found) != 1)}:", *(f"- {_line(fact, memory.time_zone)}" for fact in found)]
     return "\n".join(
-        [*lines, *(f"({names[0]} is also known as {', '.join(names[1:10])}.)" for names in aliases if len(names) > 1)]
+        [*lines, *over, *(f"({names[0]} is also known as {', '.join(names[1:10])}.)" for names in aliases if len(names) > 1)]
     )
 
 
@@ -99,9 +115,13 @@ def knowledge_merge(memory: AgentMemory, entity: str, same_as: str) -> str:
 
 
 def _line(fact: Fact, time_zone: str) -> str:
+    return f"{fact.subject} - {fact.relation} - {fact.object} ({when(fact, time_zone)})"
+
+
+def when(fact: Fact, time_zone: str) -> str:
+    """Return since when a fact holds, and until when it did, as the model reads it."""
     since = local_time(fact.valid_from, time_zone)[:10]
-    until = "" if fact.open else f", until {local_time(fact.valid_until, time_zone)[:10]}"
-    return f"{fact.subject} - {fact.relation} - {fact.object} (since {since}{until})"
+    return f"since {since}" if fact.open else f"since {since}, until {local_time(fact.valid_until, time_zone)[:10]}"
 
 
 TOOLS = (

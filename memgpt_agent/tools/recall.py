@@ -10,14 +10,20 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import Passage, passage_id
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.hierarchy import SummaryNode
+from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.recall import Role
+from memgpt_agent.prompts import ASK_AGAIN
 from memgpt_agent.store.plain import Filter, matches
+from memgpt_agent.text.words import telling_words
 from memgpt_agent.tools import knowledge, summaries
 from memgpt_agent.tools.definition import memory_tool
 from memgpt_agent.tools.recall_memory import check_page, shorten
 
 _MAX_DEPTH = 500
 """How many hits of each source are read at most; a page beyond them is refused."""
+
+
+_MISSING_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,14 @@ def _knowledge(memory: AgentMemory, ask: Ask) -> list[Hit]:
         return []
     found = knowledge.search(memory, ask.query, limit=ask.limit)
     return [
-        Hit("knowledge", f"since {local_time(f.valid_from, memory.time_zone)[:10]}", f"{f.subject} - {f.relation} - {f.object}")
+        Hit("knowledge", _when(memory, f), f"{f.subject} - {f.relation} - {f.object}")
         for f in found if matches({"time": f.time}, ask.dates)
     ]  # fmt: skip
+
+
+def _when(memory: AgentMemory, fact: Fact) -> str:
+    held = knowledge.when(fact, memory.time_zone)
+    return f"no longer true: {held}" if knowledge.no_longer(memory, fact) else held
 
 
 def _summaries(memory: AgentMemory, ask: Ask) -> list[Hit]:
@@ -146,11 +157,22 @@ def recall(
     ask = Ask(query, (page + 1) * limit, range_filter(start_date, end_date, memory.time_zone), roles, tags or ())
     hits = merged([SOURCES[name](memory, ask) for name in chosen])[page * limit : (page + 1) * limit]
     if not hits:
-        return f"Nothing found for {query!r}{' on this page' if page else ''} (looked into: {', '.join(chosen)})."
+        where = f"Nothing found for {query!r}{' on this page' if page else ''} (looked into: {', '.join(chosen)})."
+        return where if page or not query.strip() else f"{where} {ASK_AGAIN}"
     order = ", the best of each source by turns" if len({h.where.split()[0] for h in hits}) > 1 else ""
-    return "\n".join(
-        [f"{len(hits)} found, page {page}{order}:", *(f"- {h.where} [{h.about}] {shorten(h.text)}" for h in hits)]
-    )
+    lines = [f"{len(hits)} found, page {page}{order}:", *(f"- {h.where} [{h.about}] {shorten(h.text)}" for h in hits)]
+    missing = [] if page else _not_held(query, hits)
+    if missing:
+        lines.append(f"None of these holds {', '.join(map(repr, missing))}: they may not be what you look for. {ASK_AGAIN}")
+    return "\n".join(lines)
+
+
+def _not_held(query: str, hits: Sequence[Hit]) -> list[str]:
+    """Return the telling words of a query that stand in no hit, if these are more than half of them."""
+    words = telling_words(query)
+    held = {stem for hit in hits for stem in telling_words(f"{hit.text} {hit.about}").values()}
+    missing = [word for word, stem in words.items() if stem not in held]
+    return missing[:_MISSING_SHOWN] if 2 * len(missing) > len(words) else []
 
 
 def _chosen(sources: Sequence[str] | None, roles: Sequence[Role] | None, tags: Sequence[str] | None) -> list[str]:

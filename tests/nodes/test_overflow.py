@@ -79,6 +79,36 @@ def test_the_agent_finds_what_was_evicted() -> None:
     assert "room 7" in str(model.calls[-1][-1].content)
 
 
+def test_old_results_of_tools_are_cleared_before_anything_is_summarised() -> None:
+    """Where that makes room enough nothing leaves; the newest results stay, recall memory has all, and the note says how to read it again."""
+
+    def report(number: int) -> str:
+        """Return a long report.
+
+        Args:
+            number: which one.
+        """
+        return f"Report {number}: " + "figures and more figures " * 400
+
+    steps = [one for n in range(15) for one in (call("report", number=n), say(f"Read {n}"))]
+    graph, model, writer, store = agent(steps, ["Summary."] * 9, tools=[report])
+    turns = 0
+    while not any("cleared because" in str(m.content) for call in model.calls for m in call):
+        ask(graph, f"Read report {turns}.", window=24_000)
+        turns += 1
+    sent = [str(m.content) for m in model.calls[-1] if m.type == "tool" and "Sent." not in str(m.content)]
+    assert not writer.calls
+    cleared = ["cleared because it is old" in text for text in sent]
+    assert cleared == sorted(cleared, reverse=True)
+    assert cleared[-2:] == [False, False]
+    assert len(cleared) >= 5
+    assert all("read_message" in text for text, old in zip(sent, cleared, strict=True) if old)
+    assert max(tokens_sent(model)) <= 24_000
+    kept = RecallMemory(store, "ann").search("Report 0", roles=["tool"], limit=50)
+    assert any(m.text.startswith("Report 0: figures") and len(m.text) > 9_000 for m in kept)
+    assert ask(graph, "One more.", window=24_000)["messages"][-1].text == f"Read {turns}"
+
+
 @pytest.mark.parametrize("written", [ConnectionError("down"), "", " \n"])
 def test_where_the_summarizer_fails_a_plain_digest_stands_in(written: Any) -> None:
     """The conversation does not stop for it."""

@@ -45,7 +45,8 @@ def test_the_model_is_shown_facts_and_other_names(memory: AgentMemory) -> None:
     knowledge_insert(memory, "Ann", "lives in", "Lisbon")
     assert knowledge_insert(memory, "Ann", "also known as", "Annie") == "Known under one entity now: Ann, Annie."
     assert knowledge_search(memory, "annie") == (
-        "1 fact:\n- Ann - lives in - Lisbon (since 2026-01-01)\n(Ann is also known as Annie.)"
+        "1 fact:\n- Ann - lives in - Lisbon (since 2026-01-01)\nNo longer true:\n- Ann - lives in - Porto (since 2019-01-01, until 2026-01-01)\n"
+        "(Ann is also known as Annie.)"
     )
     assert "until 2026-01-01" in knowledge_search(memory, "Ann", include_past=True)
     assert "Porto" in knowledge_search(memory, "Ann", as_of="2020-05")

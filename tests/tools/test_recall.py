@@ -98,10 +98,31 @@ def test_what_cannot_be_asked_for_is_an_error_that_says_what_can(memory: AgentMe
 
 def test_finding_nothing_says_where_was_looked(memory: AgentMemory) -> None:
     """An empty page is not an empty memory."""
-    assert recall(memory, "zebra", sources=["archival"]) == "Nothing found for 'zebra' (looked into: archival)."
+    nothing = recall(memory, "zebra", sources=["archival"])
+    assert nothing.startswith("Nothing found for 'zebra' (looked into: archival). Ask again ")
     assert "on this page (looked into: conversation, archival, files, knowledge, summaries)" in recall(
         memory, "dog", page=3
     )
+
+
+def test_hits_that_hold_little_of_what_was_asked_say_so_and_how_to_ask_again(memory: AgentMemory) -> None:
+    """The words that no hit holds, where they are more than half; nothing where the hits fit, in any form of the words."""
+    found = recall(memory, "Which gearbox had the dog?", roles=["user"])
+    assert "called Rex" in found
+    assert "None of these holds 'gearbox'" not in found
+    found = recall(memory, "gearbox warranty for the dog", roles=["user"])
+    assert found.split("\n")[-1].startswith("None of these holds 'gearbox', 'warranty': they may not be what you look for. Ask again ")
+    assert "None of these" not in recall(memory, "What are dogs called?", roles=["user"])
+
+
+def test_a_fact_that_has_ended_is_found_and_said_to_hold_no_longer(memory: AgentMemory) -> None:
+    """Behind the one that took its place; a fact whose end is still to come holds."""
+    knowledge_insert(memory, "Rex", "lives in", "Porto", valid_from="2019")
+    knowledge_insert(memory, "Rex", "lives in", "Lisbon")
+    knowledge_insert(memory, "Rex", "is insured at", "Acme", valid_until="2030")
+    lines = [line for line in recall(memory, "Rex", sources=["knowledge"]).split("\n") if line.startswith("- ")]
+    assert "- knowledge [no longer true: since 2019-01-01, until 2026-01-05] Rex - lives in - Porto" in lines
+    assert [line.split("[")[1].startswith("no longer") for line in lines] == [False, False, False, True]
 
 
 def test_files_that_were_loaded_and_summaries_are_found_too(memory: AgentMemory, tmp_path: Path) -> None:

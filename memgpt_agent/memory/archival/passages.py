@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Protocol, cast
 
+from langchain_core.documents import BaseDocumentCompressor
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.errors import ToolError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.reranking import reranked
 from memgpt_agent.store.plain import Filter, best_or_newest, find
 from memgpt_agent.store.update import update
 from memgpt_agent.text.chunks import MAX_CHUNKS, embedded_chunks
@@ -75,8 +77,10 @@ class ArchivalMemory(Protocol):
 class StoreArchive:
     """Archival memory in a LangGraph store."""
 
-    def __init__(self, store: BaseStore, agent_id: str, clock: Clock = utc_now) -> None:
-        self._store = store
+    def __init__(
+        self, store: BaseStore, agent_id: str, clock: Clock = utc_now, rerank: BaseDocumentCompressor | None = None
+    ) -> None:
+        self._store, self._rerank = store, rerank
         self._namespace = namespaces.of(agent_id, "archival")
         self._clock = clock
 
@@ -147,8 +151,12 @@ class StoreArchive:
     ) -> list[Passage]:
         """Return passages; see :class:`ArchivalMemory`."""
         condition = passing(tags, match, dates)
-        items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
-        return [passage_of(item.value) for item in items]
+
+        def search(limit: int, page: int) -> list[Passage]:
+            items = best_or_newest(self._store, self._namespace, query, filter=condition, limit=limit, page=page)
+            return [passage_of(item.value) for item in items]
+
+        return reranked(self._rerank, query, limit, page, search, lambda passage: passage.text)
 
     def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
         """Return earlier passages; see :class:`ArchivalMemory`. Costs one more search."""
