@@ -19,6 +19,7 @@ from memgpt_agent.errors import ConfigurationError, ModelError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models import failures
+from memgpt_agent.models.too_long import TooLong, too_long
 from memgpt_agent.prompts import CUT_OFF, ECHO, NO_ANSWER_REPLY
 from memgpt_agent.testing import ScriptedModel, call, calls, say
 
@@ -188,10 +189,10 @@ def test_a_provider_that_always_finds_it_too_long_is_an_error_in_the_end() -> No
 def test_a_limit_on_tokens_a_minute_is_no_refusal_of_the_length() -> None:
     """It is busy, and tried again."""
     error = Refusal("Rate limit reached: Limit 30000, Used 29000, Requested 4000. Reduce the length of the messages.", 429)
-    assert failures.too_long(error) is None
+    assert too_long(error) is None
     assert failures.is_busy(error)
     alone = Refusal("Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 40000. The input must be reduced.", 429)
-    assert failures.too_long(alone) == failures.TooLong(30_000, 40_000)
+    assert too_long(alone) == TooLong(30_000, 40_000)
     assert not failures.is_busy(Refusal("You exceeded your current quota", 429, code="insufficient_quota"))
 
 
