@@ -86,7 +86,7 @@ class Face:
 SYNC = Face(on_loop=False)
 """The face of callers without an event loop: a coroutine that waits only through it never suspends."""
 ON_LOOP = Face(on_loop=True)
-"""The face of callers on an event loop, which is never held up."""
+"""The face of callers on an event loop, which it never blocks."""
 
 
 def finished(work: Coroutine[Any, Any, R]) -> R:

@@ -35,7 +35,7 @@ class Correction:
     """One earlier state of a message, and what ended it."""
 
     text: str
-    """What it said until then."""
+    """Its text until then."""
     arguments: str
     """The arguments of its call until then, JSON."""
     how: How

@@ -192,7 +192,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ExtendedModelResponse[Any]:
-        """The same for an asyncio loop, which is never held up."""
+        """Async form, which never blocks the event loop."""
         return await self._model_call(ON_LOOP, request, handler)
 
     @override
@@ -206,7 +206,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
     ) -> ToolMessage | Command[Any]:
-        """The same for an asyncio loop, which is never held up."""
+        """Async form, which never blocks the event loop."""
         return await self._tool_call(ON_LOOP, request, handler)
 
     @override

@@ -78,7 +78,7 @@ def call_llm(
 async def acall_llm(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
-    """The same for an asyncio loop, which is never held up."""
+    """Async form, which never blocks the event loop."""
     return await _called(ON_LOOP, state, config, runtime, resources)
 
 

@@ -42,7 +42,7 @@ def execute_tools(
 async def aexecute_tools(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any] | Command[Any]:
-    """The same for an asyncio loop, which is never held up."""
+    """Async form, which never blocks the event loop."""
     begun = await asyncio.to_thread(_begin, state, config, runtime, resources)
     returned, failed = None, list[Outcome]()
     if begun.tool:

@@ -12,12 +12,12 @@ from memgpt_agent.turns.waking import Waking
 
 
 class Approvals:
-    """The part of an agent's facade that is about approval."""
+    """The facade's methods on approval."""
 
     _turns: Turns
     """The turns of the conversation."""
     _waking: Waking
-    """Takes them, awake and asleep."""
+    """Runs the turns, awake and asleep."""
 
     @property
     def approval(self) -> Approval | None:
@@ -30,22 +30,22 @@ class Approvals:
         return self._turns.questions()
 
     def answer(self, answer: Any) -> AgentResponse:
-        """Answer what waits, and let the turn go on: one value, or a mapping of values by the questions' ids.
+        """Answer the waiting questions and continue the turn: one value, or a mapping from question ids to values.
 
-        An approval is answered by a decision, as :meth:`decide` takes one.
+        Answer an approval with a decision, as in :meth:`decide`.
 
         Raises:
             NothingToDecide: no question waits, or not one that the mapping names.
-            ConfigurationError: one value for several questions, or no decision for an approval; all still wait.
+            ConfigurationError: one value for several questions, or an approval without a decision; all still wait.
         """
         return response_of_turn(self.answering(answer))
 
     def answering(self, answer: Any) -> Generator[StreamEvent]:
-        """Answer as :meth:`answer` does, and yield what happens as :meth:`stream` does."""
+        """Answer as :meth:`answer` does, and yield events as :meth:`stream` does."""
         return self._waking.deliver(answer_delivery(answer))
 
     async def ainterrupts(self) -> list[Question]:
-        """Return what :attr:`interrupts` is, in an asyncio loop."""
+        """Async form of :attr:`interrupts`."""
         return await asyncio.to_thread(self._turns.questions)
 
     async def aanswer(self, answer: Any) -> AgentResponse:
@@ -57,7 +57,7 @@ class Approvals:
         return self._waking.adeliver(answer_delivery(answer))
 
     def approve(self, call_id: str | None = None) -> AgentResponse:
-        """Let the call that waits be carried out, and the turn go on.
+        """Approve the waiting call: it runs, and the turn continues.
 
         Raises:
             NothingToDecide: no call waits, or not the one of ``call_id``; deciding twice changes nothing.
@@ -65,7 +65,7 @@ class Approvals:
         return response_of_turn(self.decide(_approval(), call_id))
 
     def edit(self, arguments: Mapping[str, Any], call_id: str | None = None) -> AgentResponse:
-        """Let the call that waits be carried out with these arguments instead; the other rules hold for it too."""
+        """Run the waiting call with these arguments instead; the other rules apply to it too."""
         return response_of_turn(self.decide(_change(arguments), call_id))
 
     def reject(self, reason: str = "", call_id: str | None = None) -> AgentResponse:
@@ -73,7 +73,7 @@ class Approvals:
         return response_of_turn(self.decide(_refusal(reason), call_id))
 
     def decide(self, decision: dict[str, Any], call_id: str | None = None) -> Generator[StreamEvent]:
-        """Decide in the form of LangChain's human-in-the-loop and yield what happens as :meth:`stream` does.
+        """Decide in the form of LangChain's human-in-the-loop, and yield events as :meth:`stream` does.
 
         Raises:
             NothingToDecide: no call waits, or not the one of ``call_id``.
@@ -82,7 +82,7 @@ class Approvals:
         return self._waking.deliver(decision_delivery(decision, call_id))
 
     async def aapproval(self) -> Approval | None:
-        """Return what :attr:`approval` is, in an asyncio loop."""
+        """Async form of :attr:`approval`."""
         return await asyncio.to_thread(self._turns.waiting)
 
     async def aapprove(self, call_id: str | None = None) -> AgentResponse:

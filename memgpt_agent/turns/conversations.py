@@ -90,7 +90,7 @@ _FORMS: Mapping[str, Callable[[Message, str, bool, bool], str]] = {"text": _text
 
 
 class Conversations:
-    """The part of an agent's facade that is about its conversations as a whole."""
+    """The facade's methods on conversations."""
 
     agent_id: str
     """Its id."""
@@ -114,14 +114,14 @@ class Conversations:
     def transcript(
         self, form: TranscriptForm = "text", *, thread_id: str | None = None, thoughts: bool = False, tools: bool = False, ids: bool = False
     ) -> str:
-        """Return a conversation written out from its beginning, as recall memory holds it.
+        """Return a transcript of a conversation, as recall memory holds it.
 
         Args:
             form: ``text``, ``markdown`` or ``json``.
             thread_id: which conversation; this one if omitted.
-            thoughts: with the inner thoughts.
-            tools: with tool calls and their results, alerts and heartbeats.
-            ids: with the ids by which messages are corrected; JSON has them in any case.
+            thoughts: include inner thoughts.
+            tools: include tool calls and their results, alerts and heartbeats.
+            ids: include the ids that corrections take; JSON always has them.
 
         Raises:
             ConfigurationError: there is no such form.
@@ -130,18 +130,18 @@ class Conversations:
         return transcript_of(self.memory.recall, thread, form, self.memory.time_zone, thoughts=thoughts, tools=tools, ids=ids)
 
     def new_conversation(self, thread_id: str | None = None) -> Self:
-        """Return the same agent in another conversation: with its memory, its model and its tools, and an empty queue.
+        """Return the same agent in a new conversation: with its memory, model and tools, and an empty queue.
 
-        Close it too, and before this one, whose files it uses. Without ``thread_id`` the conversation gets an id of its own; give that as
-        ``thread_id`` to go on with it later.
+        Close it before this one, whose files it uses. Without ``thread_id`` the conversation gets a new id; pass that as
+        ``thread_id`` to continue it later.
         """
         return self._in_conversation(thread_id or f"{self.agent_id}-{uuid.uuid4().hex[:8]}")
 
     def rename(self, name: str) -> None:
-        """Give this agent a name by which the command line finds it as well; its id stays. See :func:`memgpt_agent.rename_agent`.
+        """Give this agent a name that the command line accepts; its id does not change. See :func:`memgpt_agent.rename_agent`.
 
         Raises:
-            AgentExists: another agent has this name or id. ConfigurationError: it cannot be a name.
+            AgentExists: another agent has this name or id. ConfigurationError: this is not a valid name.
         """
         rename_agent(self.agent_id, name, self._settings, store=self._store)
 

@@ -28,9 +28,9 @@ class Edit:
     """One earlier state of a message, a passage or a fact."""
 
     text: str
-    """What it said until then."""
+    """Its text until then."""
     how: str
-    """What became of it: ``edited``, ``removed``, ``replaced``, ``taken back`` or ``restored``."""
+    """What happened to it: ``edited``, ``removed``, ``replaced``, ``taken back`` or ``restored``."""
     time: str
     """When, ISO 8601, UTC; empty if it is not known."""
     actor: str = "user"
@@ -38,7 +38,7 @@ class Edit:
 
 
 class Correcting:
-    """The part of an agent's facade by which its owner corrects what it remembers; every correction keeps what was there before."""
+    """The facade's methods on corrections; every correction keeps the earlier text."""
 
     memory: AgentMemory
     """Its memory."""
@@ -48,16 +48,16 @@ class Correcting:
     """The turns of its conversation."""
 
     def edit_message(self, message_id: str, text: str) -> Message:
-        """Give a message of any conversation of this agent other words, in recall memory and in the conversation; return it.
+        """Change the text of a message of any conversation of this agent, in recall memory and in the conversation; return it.
 
-        What the agent made of it (blocks, passages, facts, its replies) stays as it is.
+        What the agent derived from it (blocks, passages, facts, its replies) does not change.
 
         Args:
-            message_id: its id in recall memory: of a reply that is not the id of the chat message (:meth:`transcript` with ``ids=True``).
-            text: what it is to say.
+            message_id: its id in recall memory; for a reply, this is not the chat message's id (:meth:`transcript` with ``ids=True``).
+            text: the new text.
 
         Raises:
-            ToolError: there is no such message, or the text is empty: :meth:`forget` takes a message out.
+            ToolError: there is no such message, or the text is empty: :meth:`forget` removes a message.
             ConversationBusy: a turn of its conversation is unfinished; nothing was changed.
         """
         if not text.strip():
@@ -68,11 +68,11 @@ class Correcting:
         return self._message(message_id)
 
     def edit_passage(self, passage_id: str, text: str) -> Passage:
-        """Give a passage of archival memory another text; return it under its new id, which follows from the text.
+        """Change the text of an archival passage; return it under its new id, which follows from the text.
 
         Raises:
-            UnknownPassage: there is none of this id.
-            ToolError: the text cannot be a passage, or it is part of a file, which is corrected in the file.
+            UnknownPassage: there is none with this id.
+            ToolError: the text cannot be a passage, or the passage is part of a file: correct that in the file.
             ConfigurationError: archival memory is a store of your own: correct it there.
         """
         return self._retired().correct(passage_id, text, cause="user")
@@ -80,9 +80,9 @@ class Correcting:
     def edit_fact(
         self, fact_id: str, *, subject: str | None = None, relation: str | None = None, object: str | None = None
     ) -> Fact:
-        """Put a fact right that was told wrongly; return the right one, which holds for the same time.
+        """Correct a wrong fact; return the right one, which holds for the same period.
 
-        The wrong one has held at no time from then on, and what it had ended holds again.
+        The wrong one held at no time from then on, and facts that it had ended hold again.
 
         Raises:
             ToolError: there is no such fact, or a name or the relation cannot be one.
@@ -90,7 +90,7 @@ class Correcting:
         return self._facts().correct(fact_id, subject=subject, relation=relation, object=object)
 
     def undo_edit(self, what_id: str) -> Message | Passage | Fact:
-        """Take back the last correction of a message, a passage or a fact, by its id as it is now; return it.
+        """Undo the last correction of a message, a passage or a fact, by its current id; return it.
 
         Raises:
             NothingToUndo: it was not corrected.
@@ -120,18 +120,18 @@ class Correcting:
         return [Edit(e.text, e.how, e.time, e.actor) for e in known.entries] if known else []
 
     def set_persona(self, persona: Persona | str) -> Block:
-        """Make the agent somebody else from its next turn on; what it has learned stays. The block's history has who it was."""
+        """Change the agent's persona from its next turn on; what it has learned stays. The block's history keeps the earlier persona."""
         return self.memory.core.overwrite("persona", str(persona), Cause(tool="revise"))
 
     def undo_turn(self) -> UndoneTurn:
-        """Take back everything from the user's last message on, and what was written into memory because of it.
+        """Undo everything from the user's last message on, and what was written to memory because of it.
 
-        The messages leave the conversation and recall memory, and stay in the history of corrections. Blocks become what they were,
-        unless somebody has edited them since; passages that were filed are retired, facts that were told have held at no time. What tools
-        did elsewhere cannot be taken back: the result names those calls.
+        The messages leave the conversation and recall memory, and stay in the history of corrections. Blocks return to their earlier
+        text, unless somebody has edited them since; filed passages are retired, new facts held at no time. What tools
+        did elsewhere cannot be undone: the result names those calls.
 
         Raises:
-            NothingToUndo: nothing was said, or it has left main context.
+            NothingToUndo: the user said nothing, or the message has left main context.
             ConversationBusy: other turns held the conversation for too long; nothing was changed.
         """
         undone: list[UndoneTurn] = []

@@ -21,7 +21,7 @@ from memgpt_agent.turns.sleeper import Sleeper
 
 
 class Forgetful:
-    """The part of an agent's facade by which it forgets."""
+    """The facade's methods on forgetting."""
 
     memory: AgentMemory
     """Its memory."""
@@ -30,11 +30,11 @@ class Forgetful:
     _settings: Settings
     """The process's settings."""
     _sleeper: Sleeper
-    """Its sleep, which gives way."""
+    """Its sleep, which stops for this."""
     _home: Path | None
     """The data folder; ``None`` where store and checkpoints are others."""
     _specification: AgentSpecification
-    """What it is made of."""
+    """Its specification."""
     _model: BaseChatModel | str | None
     """Its chat model."""
     _summarizer: BaseChatModel | str | None
@@ -43,18 +43,18 @@ class Forgetful:
     def forget(
         self, *what: str, thread_id: str | None = None, user_id: str | None = None, before: str | None = None
     ) -> ForgetPlan:
-        """Plan to forget something; ``erase`` on the plan erases it. Nothing is erased before.
+        """Plan to forget something. Nothing is erased until you call ``erase`` on the plan.
 
         Args:
-            what: words that it holds, or ids of messages, passages and facts, or ``LABEL:NUMBER`` for a line of a block.
-            thread_id: a conversation, instead: all that was said in it, and what was written because of it.
-            user_id: a user, instead: the turns in which the user spoke, and what was written in them.
-            before: a day or moment, instead: everything that is older.
+            what: words to look for, or ids of messages, passages and facts, or ``LABEL:NUMBER`` for a line of a block.
+            thread_id: a conversation instead: its messages, and everything written because of them.
+            user_id: a user instead: the turns in which the user spoke, and what was written in them.
+            before: a day or moment instead: everything older.
 
         Raises:
-            ConfigurationError: none or more than one of these was given.
+            ConfigurationError: none or several of these were given.
             BadDate: ``before`` is neither a day nor a moment.
-            NotAllowed: who acts may only read the agent.
+            NotAllowed: the acting owner may only read the agent.
 
         **Limits**: another agent's memory, shared blocks, letters, exports, backups and an ``archival_store`` stay; the plan's ``stays``
         names them. On checkpoints that are not in our own file only the newest state of a conversation is kept.
@@ -75,10 +75,10 @@ class Forgetful:
     aforget = in_thread(forget)
 
     def temporary(self) -> Self:
-        """Return a chat with this agent that is remembered nowhere: it lives in memory alone, and what it learns ends with it.
+        """Return a temporary chat with this agent: it lives in memory only, and nothing of it is remembered.
 
-        It has the agent's model, tools, rules and choices, and its blocks as they are now; of what was said before it knows nothing. Nothing
-        of it is written to a file. What its tools do elsewhere is done.
+        It has the agent's model, tools, rules, settings and current blocks, and knows nothing of earlier messages. It writes
+        nothing to a file. What its tools do elsewhere stays done.
 
         **Limits**: its searches are by words. Shared blocks are copies.
         """
@@ -105,5 +105,5 @@ class Forgetful:
         return Forgetting(self.memory.store, self._checkpointer, self._home)
 
     def _forget_requested(self) -> None:
-        """Erase what a turn asked to have erased."""
+        """Erase what a turn asked to forget."""
         erasing.forget_requested(self._forgetting(), self._settings.turn_wait_seconds)

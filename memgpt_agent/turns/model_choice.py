@@ -14,7 +14,7 @@ from memgpt_agent.turns.turns import Turns
 
 
 class ModelChoice:
-    """The part of an agent's facade that is about its chat model."""
+    """The facade's methods on the chat model."""
 
     memory: AgentMemory
     """Its memory."""
@@ -23,15 +23,15 @@ class ModelChoice:
     _model: BaseChatModel | str | None
     """The chat model, or its name; ``None``: the default."""
     _reads_only: bool
-    """Whether nothing of the agent may be changed."""
+    """Whether the agent may only be read."""
     _turns: Turns
-    """Takes its turns."""
+    """Runs its turns."""
     _kept_model: str | None = None
     """The name that was stored last from here."""
 
     @property
     def context(self) -> Context:
-        """What its runs are invoked with."""
+        """The context of its runs."""
         raise NotImplementedError
 
     @property
@@ -41,7 +41,7 @@ class ModelChoice:
 
     @property
     def model(self) -> str:
-        """The chat model's name: as it was given, else the default's, else what the model object says of itself."""
+        """The chat model's name: the given one, or the default's, or what the model object calls itself."""
         if self.context.model:
             return self.context.model
         if isinstance(self._model, str):
@@ -51,11 +51,11 @@ class ModelChoice:
     def use_model(self, model: BaseChatModel | str) -> str:
         """Change the chat model, from the next turn on, after the new one has answered a short question; return its name.
 
-        A name is stored with the agent; an object serves this object of the agent only.
+        The agent keeps a name; a model object is used by this agent object only.
 
         Raises:
             ConfigurationError: the name cannot be used.
-            ModelError: the new model did not answer; the agent keeps the one that it has. The message says what would help.
+            ModelError: the new model did not answer; the agent keeps its model. The message says what would help.
         """
         if self.context.model:
             raise ConfigurationError(f"The model {self.context.model!r} was chosen in the agent's context: open the agent with another there.")
@@ -68,11 +68,11 @@ class ModelChoice:
     ause_model = in_thread(use_model)
 
     def _forget_graphs(self) -> None:
-        """Let the graphs be made again, with the model that there is now."""
+        """Discard the graphs, so that the next use builds them with the current model."""
         raise NotImplementedError
 
     def _keep_model(self) -> None:
-        """Store the model's name: it has answered."""
+        """Store the model's name, now that it has answered."""
         if isinstance(self._model, str) and self._model != self._kept_model and not self._reads_only:
             definitions.keep_model(self.memory.store, self.memory.agent_id, self._model)
             self._kept_model = self._model

@@ -17,20 +17,20 @@ from memgpt_agent.turns.turn_reader import AgentResponse
 from memgpt_agent.turns.turns import Turns
 
 MAX_PORTIONS = 20
-"""One sleep reads so many portions at most."""
+"""The most portions that one sleep reads."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SleepRule:
-    """When an agent sleeps in the background; what is ``None`` or false does not put it to sleep."""
+    """When an agent sleeps in the background; ``None`` or false switches a condition off."""
 
     every_turns: int | None = 10
-    """After so many turns since it last slept."""
+    """After this many turns since its last sleep."""
     after_eviction: bool = True
     """When messages have left main context."""
     idle_seconds: float | None = 300.0
-    """When nobody has spoken for so long, and something was said since it last slept."""
+    """When nobody has spoken for this many seconds, and there are new messages since its last sleep."""
 
     def __post_init__(self) -> None:
         if (self.every_turns is not None and self.every_turns < 1) or (
@@ -43,7 +43,7 @@ class SleepRule:
 
 @dataclass(frozen=True)
 class SleepReport:
-    """What came of a sleep."""
+    """The result of a sleep."""
 
     messages_read: int = 0
     """How many messages were read."""
@@ -54,7 +54,7 @@ class SleepReport:
     tokens_used: int = 0
     """Tokens of its model calls."""
     interrupted: bool = False
-    """Whether it was broken off because somebody spoke; it goes on next time."""
+    """Whether it stopped because somebody spoke; it continues next time."""
 
 
 def thread_of(agent_id: str) -> str:
@@ -63,10 +63,10 @@ def thread_of(agent_id: str) -> str:
 
 
 class Sleeper:
-    """One agent's sleep. ``turns`` takes turns of the graph ``sleeptime`` in the thread of :func:`thread_of`.
+    """One agent's sleep. ``turns`` runs turns of the graph ``sleeptime`` in the thread of :func:`thread_of`.
 
-    A sleep in the background gives way: when somebody speaks it stops after the model call or tool that it is about,
-    and continues from there next time. It takes the thread's lease, so that two processes do not sleep at once.
+    Background sleep never delays a user: when somebody speaks, it stops after the current model call or tool,
+    and continues from there next time. It holds the thread's lease, so two processes do not sleep at once.
     """
 
     def __init__(self, turns: Turns, rule: SleepRule | None = None) -> None:
@@ -81,7 +81,7 @@ class Sleeper:
         self._closed = False
 
     def sleep(self) -> SleepReport:
-        """Read what was said since the last sleep, portion by portion, and put memory in order.
+        """Read what was said since the last sleep, portion by portion, and tidy up memory.
 
         Raises:
             ConversationBusy: another process sleeps for this agent and did not end in time.
@@ -106,7 +106,7 @@ class Sleeper:
         return total
 
     def _portion(self) -> AgentResponse | None:
-        """Take one turn asleep; ``None`` if it was broken off."""
+        """Run one sleep-time turn; ``None`` if it was interrupted."""
         with closing(self._turns.run(event_delivery(Event(type="heartbeat")))) as events:
             for event in events:
                 if event.response is not None:
@@ -116,7 +116,7 @@ class Sleeper:
         return None
 
     def _note_thread(self) -> None:
-        """Let the agent's definition know of the thread, so that deleting the agent deletes it."""
+        """Add the thread to the agent's definition, so that deleting the agent deletes it."""
         store, agent_id = self._turns.memory.store, self._turns.memory.agent_id
         known = definitions.load(store, agent_id)
         if known is not None and self._turns.thread_id not in known.threads:
@@ -125,14 +125,14 @@ class Sleeper:
     # In the background
 
     def awake(self) -> None:
-        """Say that somebody speaks: a sleep in the background gives way."""
+        """Signal that somebody speaks, so that background sleep stops."""
         self._give_way.set()
         with self._guard:
             if self._idle:
                 self._idle.cancel()
 
     def turn_ended(self, *, evicted: bool) -> None:
-        """Say that a turn is over; puts the agent to sleep in the background where its rule says so."""
+        """Signal that a turn is over; starts background sleep if the rule says so."""
         rule = self.rule
         if rule is None or self._closed:
             return
@@ -176,7 +176,7 @@ class Sleeper:
             self._sleeping.join(timeout_seconds)
 
     def close(self) -> None:
-        """Let a sleep in the background give way and wait for that."""
+        """Stop background sleep and wait until it has stopped."""
         self._closed = True
         self.awake()
         self.wait()

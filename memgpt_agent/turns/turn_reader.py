@@ -30,14 +30,14 @@ class Approval:
     tool: str
     """The tool."""
     arguments: dict[str, Any]
-    """What it would be called with."""
+    """Its arguments."""
     thinking: str = ""
     """Why the agent wants to call it."""
 
 
 @dataclass(frozen=True)
 class AgentResponse:
-    """What came of one turn."""
+    """The response of one turn."""
 
     message: str
     """The text to the user; empty if nothing was said."""
@@ -46,26 +46,26 @@ class AgentResponse:
     memory_operations: list[str] = field(default_factory=list[str])
     """The calls that read or changed memory and succeeded, as ``name(argument='value', ...)``."""
     context_usage: int = 0
-    """Tokens of the last compiled context."""
+    """Tokens of the last prompt."""
     context_sections: dict[str, int] = field(default_factory=dict[str, int])
     """The same by section, with ``total`` and ``budget``."""
     tokens_used: int = 0
-    """Tokens that the turn's model calls were sent and answered with: the provider's figures, or counted where it gives none."""
+    """Tokens of the turn's model calls, prompts and answers: the provider's figures, or our count if it gives none."""
     input_tokens: int = 0
     """Of these: what the calls were sent, what the provider had cached included. Of a turn that waited for a person, each part is told
     with its own response."""
     cached_tokens: int = 0
-    """Of the input: what was served from the provider's prompt cache."""
+    """Input tokens that the provider served from its prompt cache."""
     cache_written_tokens: int = 0
-    """Of the input: what was put into that cache, where the provider tells."""
+    """Input tokens that were written to that cache, if the provider says."""
     output_tokens: int = 0
-    """What the calls were answered with, reasoning included."""
+    """Output tokens, including reasoning."""
     reasoning_tokens: int = 0
-    """Of the output: reasoning, where the provider tells."""
+    """Output tokens that were reasoning, if the provider says."""
     usage: dict[str, TokenUsage] = field(default_factory=dict[str, TokenUsage])
     """The same by the model's name; the summarizer's calls are among them, calls that failed are not."""
     cost: float | None = None
-    """What they cost by the price table of the settings, in its currency; ``None`` without one, or where a model has no price in it."""
+    """Their cost by the settings' price table, in its currency; ``None`` without a table, or if a model is not in it."""
     evicted: bool = False
     """Whether messages left main context in this turn."""
     approval: Approval | None = None
@@ -75,18 +75,18 @@ class AgentResponse:
     structured: Any = None
     """The result beside the message, where the agent has a ``response_format``; ``None`` if the turn was played before."""
     stopped: Literal["", "cut_off", "refused"] = ""
-    """Why the message is not the whole answer: it reached the model's length limit, or the model or its provider refused."""
+    """Why the message is not a full answer: it reached the model's length limit, or the model or its provider refused."""
 
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """Something that happened in a turn, as it happens."""
+    """An event of a running turn."""
 
     type: Literal["delta", "withdrawn", "thinking", "tool_call", "tool_result", "message", "approval", "done"]
     """A piece of a reply; a reply taken back; a thought; a call; its result; a whole reply that was not streamed; a call that waits for
     a decision; the end."""
     text: str = ""
-    """The piece, thought, result or reply."""
+    """The text of the piece, thought, result or reply."""
     name: str = ""
     """The tool's name."""
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -105,7 +105,7 @@ MEMORY_TOOL_PREFIXES = ("core_memory_", "archival_memory_", "conversation_", "me
 
 
 class TurnReader:
-    """Turns the graph's ``custom`` and ``updates`` stream into events, and gathers the response."""
+    """Converts the graph's ``custom`` and ``updates`` streams into events, and assembles the response."""
 
     def __init__(self) -> None:
         self._streamed: set[str] = set()
@@ -119,15 +119,15 @@ class TurnReader:
         self._structured: Any = None
         self._approval: Approval | None = None
         self.waits = False
-        """Whether the turn stopped for a person."""
+        """Whether the turn waits for a person."""
         self.questions: list[Question] = []
-        """What the person is asked, once it was read from the state."""
+        """The questions to the person, once they were read from the state."""
         self._stopped: Literal["", "cut_off", "refused"] = ""
         self.began = False
-        """Whether the model was asked: not where the event had been handled before."""
+        """Whether the model was asked, which is not the case if the event had been handled before."""
 
         self.answered = False
-        """Whether the chat model gave an answer, not one that took its place."""
+        """Whether the chat model itself answered, not a fallback."""
 
     @property
     def spoke(self) -> bool:
@@ -157,7 +157,7 @@ class TurnReader:
                     yield from self._message(message)
 
     def _took(self, usage: dict[str, TokenUsage], *, called: bool) -> None:
-        """Note what the turn has taken; what it had taken before this part of it is not counted again."""
+        """Record the turn's usage, without counting earlier parts of it again."""
         if self._before is None:
             self._before = {} if called else usage
         self._after = usage

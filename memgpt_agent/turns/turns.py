@@ -38,11 +38,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Turns:
-    """Takes the turns of one thread, in the order in which they are asked for.
+    """Runs the turns of one thread, in the order of the calls.
 
-    Each holds the thread's lease. A turn that a crash cut off is finished before new input; one that ended in an error was
-    told to whoever asked for it, so new input takes its place and the model sees both. An event that was delivered before
-    is not handled again: what was answered then is the answer.
+    Each turn holds the thread's lease. An unfinished turn is finished before new input. A turn that ended in an error
+    has raised it, so new input takes its place and the model sees both. An event that was delivered before
+    is not handled again: the earlier answer is returned.
     """
 
     graph: Callable[[], AgentGraph]
@@ -60,28 +60,28 @@ class Turns:
     history_turns: int
     """How many turns of history to keep."""
     wait_seconds: float
-    """How long a turn waits for those before it."""
+    """How long a turn waits for earlier ones."""
     answered: Callable[[], None] = lambda: None
-    """Called when a turn has ended in which the chat model answered."""
+    """Called after a turn in which the chat model answered."""
     prices: Prices | None = None
-    """What tokens cost."""
+    """The table of token prices."""
     _until_pruning: int = 0
     _end_checkpoint: str = ""
     _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
 
     def run(self, delivery: Delivery) -> Generator[StreamEvent]:
-        """Take a turn; yield what happens, the response last. It begins when the first event is asked for.
+        """Run a turn; yield its events, the response last. It begins when the first event is requested.
 
         Raises:
-            NothingToDecide: a decision, and no call waits, or not this one: it was decided before, or given up by a new message.
-            ConfigurationError: what was given as a decision is none; the call still waits.
+            NothingToDecide: for a decision: no call waits, or not this one; it was decided before, or a new message gave it up.
+            ConfigurationError: this is not a decision; the call still waits.
         """
         turn = iterated(self._turn(SYNC, delivery))
         self._open.add(turn)
         return turn
 
     def arun(self, delivery: Delivery) -> AsyncGenerator[StreamEvent]:
-        """Async form of :meth:`run`, which is never held up."""
+        """Async form of :meth:`run`; never blocks the event loop."""
         turn = self._turn(ON_LOOP, delivery)
         self._open.add(turn)
         return turn
@@ -127,7 +127,7 @@ class Turns:
         return questions_of(state.interrupts, state.values, self.memory, self.thread_id)
 
     def end(self) -> None:
-        """Give up a turn that was interrupted: what it did stays, its pending step is not carried out."""
+        """Give up an interrupted turn: what it did stays, and its pending step does not run."""
         for turn in list(self._open):
             if isinstance(turn, Generator):
                 with suppress(ValueError):  # it runs in another thread: waited for as any other
@@ -149,10 +149,10 @@ class Turns:
     def change(
         self, changed: Callable[[Mapping[str, Any]], dict[str, Any]], thread_id: str | None = None, *, ends: bool = False
     ) -> None:
-        """Change the state of a conversation from outside, between two turns; no node is run.
+        """Change the state of a conversation from outside, between two turns, without running a node.
 
         Args:
-            changed: returns the update of the values that it is given; empty values where nothing was said yet.
+            changed: returns an update for the given values, which are empty in a new conversation.
             thread_id: which conversation; this one if omitted.
             ends: whether an unfinished turn is ended first.
 
@@ -192,12 +192,12 @@ class Turns:
         return {"configurable": {**config.get("configurable", {}), CUT_OFF_STEP: pending.checkpoint}}
 
     def _begin(self, lease: Lease) -> tuple[AgentGraph, bool]:
-        """Return the graph, and whether the newest checkpoint is the end of a turn that was taken here: then nothing is unfinished.
+        """Return the graph, and whether the newest checkpoint is the end of a turn of this process: then nothing is unfinished.
 
         Where the turn before did not give the lease back, it is kept from writing before anything is read.
 
         Raises:
-            AgentNotFound: the agent was deleted, or taken from who acts, since it was opened.
+            AgentNotFound: the agent was deleted, or taken from its owner, since it was opened.
         """
         known = definitions.existing(self.memory.store, self.memory.agent_id, self.memory.who)
         if self.thread_id not in known.threads:  # the conversation was forgotten, and starts over
@@ -224,7 +224,7 @@ class Turns:
         return _Pending.of(graph.get_state(config))
 
     def _finish(self, delivery: Delivery, reader: TurnReader, resumed: bool) -> AgentResponse | None:
-        """Prune, and note at which checkpoint the turn ended, unless a call waits for a decision.
+        """Prune, and remember the checkpoint at which the turn ended, unless a call waits for a decision.
 
         Returns what came of the event, including an earlier part of its turn; ``None`` if the reader saw all of it.
         """
@@ -252,7 +252,7 @@ class Turns:
         yield StreamEvent("done", response=response)
 
     def _prune(self) -> None:
-        """Delete the checkpoints of older turns; now and then, so that it costs a turn next to nothing."""
+        """Delete the checkpoints of older turns from time to time, so that it costs a turn next to nothing."""
         self._until_pruning -= 1
         if self._until_pruning > 0 or not isinstance(self.saver, Checkpointer):
             return
@@ -265,7 +265,7 @@ class Turns:
 
 
 def mark_over(graph: AgentGraph, config: RunnableConfig) -> bool:
-    """End an unfinished turn where it stands, without running a node; return whether there was one."""
+    """End an unfinished turn without running a node; return whether there was one."""
     state = graph.get_state(config)
     if not state.tasks:
         return False

@@ -20,7 +20,7 @@ from memgpt_agent.store.plain import find
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 ACT = "undo_turn"
-"""The tool that the history names for what was taken back."""
+"""The tool name that the history shows for undone turns."""
 _VERSIONS = 500
 """How many versions are searched for those that the turn made."""
 _ASKED_AT_ONCE = 50
@@ -29,18 +29,18 @@ _FOUND = 1_000
 
 @dataclass(frozen=True)
 class UndoneTurn:
-    """What was taken back, and what stays."""
+    """What was undone, and what stays."""
 
     text: str
-    """What the user had said."""
+    """The user's message."""
     messages: tuple[Message, ...]
     """The messages that left the conversation and recall memory, calls among them; kept in the history of corrections."""
     blocks: tuple[str, ...] = ()
-    """The labels of the blocks that are what they were before."""
+    """The labels of the restored blocks."""
     passages: tuple[str, ...] = ()
-    """The ids of passages that were filed in it and are retired now."""
+    """The ids of its passages, which are now retired."""
     facts: tuple[str, ...] = ()
-    """The ids of facts that were told in it and have held at no time now."""
+    """The ids of its facts, which now held at no time."""
     stays: tuple[str, ...] = ()
     """The calls whose effect stays, such as ``send_mail({"to": "bob"})``: no one can take a mail back."""
 
@@ -59,7 +59,7 @@ def last_said(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 
 @dataclass(frozen=True)
 class TurnUndo:
-    """Takes back what turns wrote into an agent's memory. Doing it again changes nothing more."""
+    """Undoes what turns wrote to an agent's memory. Repeating it changes nothing more."""
 
     memory: AgentMemory
     """Whose memory it is."""
@@ -72,7 +72,7 @@ class TurnUndo:
         return sorted(found, key=lambda m: (m.time, m.ordinal))
 
     def undo(self, text: str) -> UndoneTurn:
-        """Take back what the turns wrote; their messages are not touched yet."""
+        """Undo what the turns wrote; their messages are not changed yet."""
         records = self.records()
         calls = {m.id for m in records if m.tool and not m.failed}
         blocks, acts = self._blocks()
@@ -86,7 +86,7 @@ class TurnUndo:
         return UndoneTurn(text, tuple(records), tuple(blocks), tuple(passages), tuple(facts), stays)
 
     def _blocks(self) -> tuple[list[str], set[str]]:
-        """Restore the blocks whose newest versions the turns made; return their labels, and the acts that are undone so."""
+        """Restore the blocks whose newest versions the turns made; return their labels, and the acts that this undoes."""
         core = self.memory.core
         by_label: dict[str, list[Version]] = {}
         for version in core.log(limit=_VERSIONS):
@@ -113,7 +113,7 @@ class TurnUndo:
         return {key: str(value["cause"]) for key, value in found.items()}
 
     def _facts(self, calls: set[str]) -> Mapping[str, str]:
-        """Withdraw the facts that the calls told first; return their ids with the calls'."""
+        """Withdraw the facts that the calls added; return their ids with the calls'."""
         known = self._found(namespaces.of(self.memory.agent_id, "facts"), {"causes": "$any"}, calls)
         found = {key: value for key, value in known.items() if value["causes"][0] in calls}
         corrections = FactCorrections(self.memory.store, self.memory.agent_id, self.memory.clock)
