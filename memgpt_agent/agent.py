@@ -33,6 +33,8 @@ from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.prices import prices_of
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
+from memgpt_agent.store.plain import redacting
+from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.forgetting import FORGET
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile
@@ -121,6 +123,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         history_turns: int | None = None,
         sleep: SleepRule | bool = False,
         sleep_model: BaseChatModel | str | None = None,
+        never_store: Sequence[str] | Redactor | str = (),
         settings: Settings | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -129,7 +132,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         self.agent_id = agent_id or f"agent-{uuid.uuid4().hex[:12]}"
         self._settings = settings or Settings.load()
         self._who = Identity.of(owner if owner is not None else self._settings.owner)
-        self._clock, self._summarizer, self._response_format = clock, summarizer, response_format
+        self._clock, self._summarizer, self._response_format, self._sleep_model = clock, summarizer, response_format, sleep_model
         self._opened = ExitStack()
         given = {"user_id": user_id, "context_window_tokens": context_window, "reasoning": reasoning, **(context or {})}
         try:
@@ -141,6 +144,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             self._checkpointer = checkpointer or self._opened.enter_context(
                 open_configured_checkpointer(self._settings)
             )
+            self._never_store, self._store = _filtered(never_store or self._settings.never_store, self._store)
             self._reads_only = self._may_only_read(is_new=not agent_id)
             self._finish_erasing(both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
@@ -161,7 +165,6 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         except BaseException:
             self._opened.close()
             raise
-        self._sleep_model = sleep_model
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
 
     def _finish_erasing(self, *, both_ours: bool) -> None:
@@ -203,7 +206,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         self._turns = Turns(
             lambda: self.graph, self.thread_id, self.context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
-            answered=self._keep_model, prices=prices_of(self._settings.prices, self._settings.home),
+            answered=self._keep_model, never_store=self._never_store, prices=prices_of(self._settings.prices, self._settings.home),
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
@@ -232,7 +235,8 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             agent_id=self.agent_id, thread_id=thread_id, model=self._model, summarizer=self._summarizer, store=self._store,
             checkpointer=self._checkpointer, archival_store=self._given[0], profile=self._given[1], rerank=self._rerank,
             tools=self._specification.added, owner=self._who, context=self._specification.choices, sleep=self._sleeper.rule or False,
-            history_turns=self._turns.history_turns, sleep_model=self._sleep_model, settings=self._settings, clock=self._clock,
+            history_turns=self._turns.history_turns, sleep_model=self._sleep_model,
+            never_store=self._never_store or (), settings=self._settings, clock=self._clock,
         )  # fmt: skip
 
     @property
@@ -261,7 +265,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         return create_graph(
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
-            rerank=self._rerank, owner=self._who, response_format=response_format,
+            rerank=self._rerank, owner=self._who, response_format=response_format, never_store=self._never_store or (),
         )  # fmt: skip
 
     def _forget_graphs(self) -> None:
@@ -398,3 +402,9 @@ def agent_for(user: str, **given: Any) -> MemGPTAgent:
 async def aagent_for(user: str, **given: Any) -> MemGPTAgent:
     """The same as :func:`agent_for` in an asyncio loop."""
     return await asyncio.to_thread(agent_for, user, **given)
+
+
+def _filtered(given: Sequence[str] | Redactor | str, store: BaseStore) -> tuple[Redactor | None, BaseStore]:
+    """Return what keeps out what is never stored, and the store behind it."""
+    redactor = Redactor.of(given)
+    return redactor, redacting(store, redactor)

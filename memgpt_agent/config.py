@@ -254,6 +254,8 @@ class Settings(BaseModel):
     """How many turns of history to keep; older checkpoints are deleted. ``MEMGPT_HISTORY_TURNS``."""
     retention_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
     """Memories older than this many days are erased when an agent is opened, once a day. If empty, none are. ``MEMGPT_RETENTION_DAYS``."""
+    never_store: str = ""
+    """What is kept out of conversation and memory: ``secrets``, and patterns (RE2) with white space between. ``MEMGPT_NEVER_STORE``."""
     deleted_threads: Literal["keep", "forget"] = "keep"
     """What happens to memory when a server deletes a thread: ``forget`` erases what was said and written in it. ``MEMGPT_DELETED_THREADS``."""
     turn_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0

@@ -170,7 +170,7 @@ def _prompt(terminal: Terminal, loading: "Loading[MemGPTAgent]", *, remembers: b
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     session: PromptSession[str] = PromptSession(
-        history=FileHistory(str(_history(terminal))) if remembers else InMemoryHistory(),
+        history=FileHistory(str(_history(terminal))) if remembers and not terminal.settings.never_store else InMemoryHistory(),
         completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False,
     )  # fmt: skip
     typed = ""

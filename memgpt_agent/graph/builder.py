@@ -11,7 +11,7 @@ from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, StateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.graph.state import CompiledStateGraph  # pyright: ignore[reportMissingTypeStubs]
-from langgraph.runtime import get_runtime
+from langgraph.runtime import Runtime, get_runtime
 from langgraph.store.base import BaseStore
 from typing_extensions import override
 
@@ -37,6 +37,7 @@ from memgpt_agent.nodes.hooks import Hooks
 from memgpt_agent.owners import Identity
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
+from memgpt_agent.text.never_stored import Redactor, redacting
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
 from memgpt_agent.tools.rules import Rulebook, ToolRule
@@ -65,6 +66,7 @@ def create_graph(
     state_schema: type[Any] | None = None,
     response_format: Any = None,
     middleware: Sequence[Any] = (),
+    never_store: Sequence[str] | Redactor | str = (),
 ) -> AgentGraph:
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
 
@@ -94,6 +96,8 @@ def create_graph(
         middleware: LangChain's ``AgentMiddleware`` with ``wrap_model_call`` or ``wrap_tool_call`` (and their async forms), the first outermost,
             with the tools that they bring. They wrap each model call, and each call of a tool from elsewhere; memory tools act within the
             agent. A middleware with another hook is refused, with what to do instead. What one adds to a prompt is beyond the budget.
+        never_store: What is kept out of conversation and memory, and what the model is never sent: ``secrets``, and patterns in RE2's syntax. A
+            sentence stands in its place. LangGraph stores a run's input before the graph sees it; ``MemGPTAgent`` filters that too.
 
     Raises:
         ConfigurationError: there is no such profile, a tool cannot be taken or reads a key that the state does not have, or a rule names
@@ -114,6 +118,7 @@ def create_graph(
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, rerank=rerank, blocks=(*chosen.blocks, *blocks), store=store,
         state_keys=schemas.added, owner=Identity.of(owner), structured=structured, hooks=hooks,
+        never_store=Redactor.of(never_store),
     )  # fmt: skip
     return build(resources, schemas).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
 
@@ -122,8 +127,8 @@ def build(resources: Resources, schemas: Schemas) -> StateGraph[AgentState, Cont
     """Return the graph of four nodes and three routers, not yet compiled."""
     graph = StateGraph(schemas.state, context_schema=Context, input_schema=schemas.input, output_schema=schemas.output)
     add_node = cast(Callable[[str, Any], Any], cast(Any, graph).add_node)
-    add_node(COMPILE_CONTEXT, partial(compile_context, resources=resources))
-    add_node(SUMMARIZE_OVERFLOW, partial(summarize_overflow, resources=resources))
+    add_node(COMPILE_CONTEXT, _sync(compile_context, resources))
+    add_node(SUMMARIZE_OVERFLOW, _sync(summarize_overflow, resources))
     add_node(CALL_LLM, _SyncAndAsync(call_llm, acall_llm, resources))
     add_node(EXECUTE_TOOLS, _SyncAndAsync(execute_tools, aexecute_tools, resources))
     graph.add_edge(START, COMPILE_CONTEXT)
@@ -132,6 +137,18 @@ def build(resources: Resources, schemas: Schemas) -> StateGraph[AgentState, Cont
     graph.add_conditional_edges(CALL_LLM, route_after_call_llm)
     graph.add_conditional_edges(EXECUTE_TOOLS, route_after_execute_tools)
     return graph
+
+
+def _sync(node: Callable[..., dict[str, Any]], resources: Resources) -> Callable[..., dict[str, Any]]:
+    """Return a node that has a sync face alone."""
+    if resources.never_store is None:
+        return partial(node, resources=resources)
+
+    def filtering(state: AgentState, config: RunnableConfig, runtime: Runtime[Context]) -> dict[str, Any]:
+        with redacting(resources.never_store):
+            return node(state, config, runtime, resources=resources)
+
+    return filtering
 
 
 class _SyncAndAsync(Runnable[AgentState, dict[str, Any]]):
@@ -146,8 +163,10 @@ class _SyncAndAsync(Runnable[AgentState, dict[str, Any]]):
 
     @override
     def invoke(self, input: AgentState, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:
-        return self._sync(input, config or {}, get_runtime(Context), resources=self._resources)
+        with redacting(self._resources.never_store):
+            return self._sync(input, config or {}, get_runtime(Context), resources=self._resources)
 
     @override
     async def ainvoke(self, input: AgentState, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:
-        return await self._async(input, config or {}, get_runtime(Context), resources=self._resources)
+        with redacting(self._resources.never_store):
+            return await self._async(input, config or {}, get_runtime(Context), resources=self._resources)

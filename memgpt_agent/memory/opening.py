@@ -11,6 +11,7 @@ from memgpt_agent.embeddings import embedding_dims, embedding_name, missing_inst
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import BaseMemoryStore, Fields, open_store
+from memgpt_agent.text.never_stored import Redactor
 
 
 def reindex_configured_store(
@@ -54,11 +55,14 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
     if settings.tracing == "off":
         stop_tracing()
     _open_home(settings)
+    redactor = Redactor.of(settings.never_store)
     if not searches:
-        return open_store(settings.store_url, fields=TIER_FIELDS)
+        store = open_store(settings.store_url, fields=TIER_FIELDS)
+        return store.redacting(redactor) if redactor else store
     embed = resolve_embedding(embedding) if embedding is not None else _embedding(settings)
     index = {"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]} if embed is not None else None
-    return open_store(settings.store_url, index=index, fields=TIER_FIELDS)
+    store = open_store(settings.store_url, index=index, fields=TIER_FIELDS)
+    return store.redacting(redactor) if redactor else store
 
 
 def _embedding(settings: Settings) -> Embeddings | None:

@@ -29,6 +29,8 @@ from memgpt_agent.nodes.run_agent import acting_identity, run_agent
 from memgpt_agent.owners import Identity
 from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.state import AgentState, ModelFacts, Turn
+from memgpt_agent.store.plain import redacting
+from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.tokens import TokenCounter
 from memgpt_agent.tools.profiles import MEMGPT, Profile, Section
 from memgpt_agent.tools.registry import ToolRegistry
@@ -98,6 +100,8 @@ class Resources:
     """Whose memory a run uses where neither it nor its conversation names an agent."""
     state_keys: frozenset[str] = frozenset()
     """The keys that the user's state schema adds."""
+    never_store: Redactor | None = None
+    """Keeps out of conversation and memory what is never to be stored."""
     owner: Identity | None = None
     """Who acts, where no server tells; ``None``: nobody in particular, who may use every agent."""
     hooks: Hooks | None = None
@@ -178,6 +182,7 @@ class Session:
         fence = config.get("configurable", {}).get(FENCE)
         if isinstance(fence, Lease):
             store = fence.guarding(store)
+        store = redacting(store, resources.never_store)
         archive = resources.archive(agent_id) if resources.archive else None
         model = model or resources.caches.chat_model(context.model, resources.model)
         counter = resources.caches.counter(model)

@@ -30,6 +30,7 @@ from memgpt_agent.store.protocol import (
 )
 from memgpt_agent.store.sweeper import Sweeper
 from memgpt_agent.store.texts import texts_at
+from memgpt_agent.text.never_stored import Redactor
 
 Vectors = Mapping[str, Floats]
 """A unit row for each text."""
@@ -268,6 +269,12 @@ class BaseMemoryStore(BaseStore):
         """Return a view of this store whose writes are made only while the guard holds; see ``MemoryStore.guarded``."""
         view = copy.copy(self)
         view._engine = self._engine.guarded(guard)
+        return view
+
+    def redacting(self, redactor: Redactor) -> Self:
+        """Return a view of this store through which nothing is stored that is never to be."""
+        view = copy.copy(self)
+        view._planner = self._planner.redacting(redactor)
         return view
 
     # Moving items between stores

@@ -1,5 +1,6 @@
 """The store's operations, split and checked before anything is read or written."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -13,6 +14,7 @@ from memgpt_agent.store.filters import Filter, check_filter, is_plain_key
 from memgpt_agent.store.protocol import Dialogue, Namespace, SearchMode
 from memgpt_agent.store.texts import FieldText, texts_at
 from memgpt_agent.text.cues import in_first_person
+from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.text.words import terms_of
 
 AS_SAID = 0.4
@@ -136,6 +138,13 @@ class BatchPreparer:
     def __init__(self, fields: Sequence[str], encode: Callable[[Mapping[str, Any]], str]) -> None:
         self._fields = tuple(fields)
         self._encode = encode
+        self._redactor: Redactor | None = None
+
+    def redacting(self, redactor: Redactor) -> "BatchPreparer":
+        """Return one that keeps out of values what is never stored."""
+        made = copy.copy(self)
+        made._redactor = redactor
+        return made
 
     def prepare(self, ops: Iterable[Op]) -> PreparedBatch:
         """Return the plan of a batch.
@@ -182,11 +191,12 @@ class BatchPreparer:
     def _write(self, op: PutOp) -> Write:
         if op.value is None:
             return Write(op.namespace, op.key, None)
+        value: Mapping[str, Any] = op.value if self._redactor is None else self._redactor.in_value(op.value)
         paths = () if op.index is False else self._fields if op.index is None else tuple(op.index)
-        text = self._encode(op.value)
-        texts = texts_at(op.value, paths) if paths else ()
+        text = self._encode(value)
+        texts = texts_at(value, paths) if paths else ()
         words, length = terms_of("\n".join([field.text for field in texts])) if texts else ((), 0)
-        return Write(op.namespace, op.key, text, paths, texts, words, length, op.ttl, _first_level(op.value))
+        return Write(op.namespace, op.key, text, paths, texts, words, length, op.ttl, _first_level(value))
 
 
 def _first_level(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
 from memgpt_agent.store.protocol import Dialogue, Guard, MemoryStore, SearchMode, Tally
+from memgpt_agent.text.never_stored import Redactor
 
 __all__ = [
     "Filter", "best_or_newest", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed", "tally",
@@ -175,6 +176,30 @@ def guarded(store: BaseStore, guard: Guard) -> BaseStore:
     **Limits**: on a plain ``BaseStore`` this is safe between the threads of one process, not between processes.
     """
     return store.guarded(guard) if isinstance(store, MemoryStore) else _Guarded(store, guard)
+
+
+def redacting(store: BaseStore, redactor: Redactor | None) -> BaseStore:
+    """Return a view of the store whose values lose what is never stored before they are written; the store itself without a redactor."""
+    if redactor is None:
+        return store
+    return store.redacting(redactor) if isinstance(store, MemoryStore) else _Redacted(store, redactor)
+
+
+class _Redacted(BaseStore):
+    """A plain store that is given values without what is never stored."""
+
+    def __init__(self, store: BaseStore, redactor: Redactor) -> None:
+        self._store, self._redactor = store, redactor
+        self.supports_ttl, self.ttl_config = store.supports_ttl, store.ttl_config
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        return self._store.batch(map(self._of, ops))
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        return await self._store.abatch(list(map(self._of, ops)))
+
+    def _of(self, op: Op) -> Op:
+        return op._replace(value=self._redactor.in_value(op.value)) if isinstance(op, PutOp) and op.value is not None else op
 
 
 class _Guarded(BaseStore):

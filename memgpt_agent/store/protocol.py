@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from langgraph.store.base import BaseStore, PutOp, SearchItem
 
 from memgpt_agent.errors import LeaseLost, MemGPTError, NotAllowed
+from memgpt_agent.text.never_stored import Redactor
 
 Namespace = tuple[str, ...]
 SearchMode = Literal["hybrid", "words", "meaning"]
@@ -242,6 +243,10 @@ class MemoryStore(Protocol):
         ``batch``, ``put_if``, ``put_items`` and everything built on them writes is guarded; reading is as before. A refused write raises
         ``LeaseLost`` (or what the guard says) and changes nothing.
         """
+        ...
+
+    def redacting(self, redactor: Redactor) -> BaseStore:
+        """Return a view of this store through which nothing is stored that is never to be; reading is as before."""
         ...
 
     async def afind(

@@ -1,6 +1,8 @@
-"""Cleaning text and values for every store, provider and terminal: no half characters, NULs or endless nesting."""
+"""Cleaning text and values for every store, provider and terminal: no half characters, NULs, endless nesting, or what is never stored."""
 
 from typing import Any, cast
+
+from memgpt_agent.text.never_stored import redacted
 
 _MAX_DEPTH = 32
 _MAX_INT = 2**63 - 1
@@ -13,7 +15,7 @@ def clean(value: Any, depth: int = 0) -> Any:
         ValueError: it is nested too deep, or holds a number that is too large.
     """
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "")
+        return redacted(value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", ""))
     if isinstance(value, int) and not -_MAX_INT <= value <= _MAX_INT:
         raise ValueError(f"the number {str(value)[:20]}... is too large")
     if depth > _MAX_DEPTH:

@@ -12,6 +12,7 @@ from memgpt_agent.errors import ConfigurationError, NothingToDecide
 from memgpt_agent.events import Event
 from memgpt_agent.faces import Unsuspended, finished
 from memgpt_agent.nodes.approval import decision_of
+from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.turns.attaching import Attachment, blocks_of
 from memgpt_agent.turns.questions import Question, answers_by_id
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -52,6 +53,17 @@ class Delivery(NamedTuple):
             )
         decision_of(answer, asked.value["action_requests"][0]["name"])
         return Command(resume={asked.id: answer})
+
+
+def without(redactor: Redactor | None, given: dict[str, Any] | Command[Any]) -> dict[str, Any] | Command[Any]:
+    """Return a graph's input without what is never stored."""
+    if redactor is None:
+        return given
+    if isinstance(given, Command):
+        return Command(resume=redactor.in_value(given.resume))
+    messages = [m.model_copy(update={"content": redactor.in_value(m.content)}) for m in given.get("messages", ())]
+    rest = {name: redactor.in_value(one) for name, one in given.items() if name != "messages"}
+    return {**rest, **({"messages": messages} if messages else {})}
 
 
 def message_delivery(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()) -> Delivery:

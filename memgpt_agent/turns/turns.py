@@ -25,7 +25,8 @@ from memgpt_agent.models.prices import Prices
 from memgpt_agent.node_names import EXECUTE_TOOLS
 from memgpt_agent.nodes.receiving import no_turn
 from memgpt_agent.nodes.session import CUT_OFF_STEP
-from memgpt_agent.turns.deliveries import Delivery
+from memgpt_agent.text.never_stored import Redactor
+from memgpt_agent.turns.deliveries import Delivery, without
 from memgpt_agent.turns.questions import Question, questions_of
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent, TurnReader, approval_of, response_of
 
@@ -65,6 +66,8 @@ class Turns:
     """Called after a turn in which the chat model answered."""
     prices: Prices | None = None
     """The table of token prices."""
+    never_store: Redactor | None = None
+    """Keeps out of what is delivered what is never to be stored: LangGraph stores a run's input before the graph sees it."""
     _until_pruning: int = 0
     _end_checkpoint: str = ""
     _open: "weakref.WeakSet[_Turn]" = field(default_factory=weakref.WeakSet["_Turn"])
@@ -100,7 +103,7 @@ class Turns:
                 config = await face.call(self._with_given_up, config, lease, pending)
             read: Any = (questions_of, pending.interrupts, pending.values, self.memory, self.thread_id)
             waiting: list[Question] = await face.call(*read) if pending.interrupts else []
-            given: Any = delivery.checked(waiting, self.thread_id)
+            given: Any = without(self.never_store, delivery.checked(waiting, self.thread_id))
             resumes = delivery.event_id in pending.events
             if pending.cut_off and not resumes:
                 run: Any = (graph.invoke, graph.ainvoke)
