@@ -252,23 +252,23 @@ def _with_removed(message: AnyMessage, ids: list[str]) -> Any:
 
 
 class AgentInput(TypedDict, total=False):
-    """What the graph is invoked with: a chat client's messages, or an event, or both."""
+    """The graph's input: a chat client's messages, or an event, or both."""
 
     __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
 
     messages: Annotated[list[AnyMessage], merge_queue]
-    """What was said; a message without a known id wakes the agent."""
+    """New messages; a message without a known id wakes the agent."""
     event: Event | None
-    """Something else that wakes it: a heartbeat, an alert, a login, another agent's message."""
+    """Another event that wakes it: a heartbeat, an alert, a login, another agent's message."""
 
 
 class AgentOutput(TypedDict):
-    """What the graph returns; ``messages[-1]`` is the reply, where the turn had one."""
+    """The graph's output; ``messages[-1]`` is the reply, if the turn had one."""
 
     messages: Annotated[list[AnyMessage], merge_queue]
-    """The queue: what is in main context now."""
+    """The queue in main context."""
     context_usage: dict[str, int]
-    """Tokens of the last compiled context by section, with ``total`` and ``budget``."""
+    """Tokens of the last prompt by section, with ``total`` and ``budget``."""
 
 
 class AgentState(TypedDict):
@@ -279,9 +279,9 @@ class AgentState(TypedDict):
     event: NotRequired[Event | None]
     """An event not yet received; it becomes a message of the queue."""
     agent_id: NotRequired[str]
-    """Whose memory this conversation uses: a run named it, or the memory scope chose it; it holds for runs that name nobody's."""
+    """The agent whose memory this conversation uses: a run named it, or the memory scope chose it. It holds for runs that name none."""
     prompt_tokens: NotRequired[int]
-    """The most tokens of a prompt where a run chooses none; missing in conversations that an earlier version began."""
+    """The most tokens of a prompt if a run chooses none; missing in conversations from earlier versions."""
     turn: NotRequired[Turn]
     """The registers of the running turn."""
     heartbeat_reason: NotRequired[HeartbeatReason | None]
@@ -293,17 +293,17 @@ class AgentState(TypedDict):
     context_usage: NotRequired[dict[str, int]]
     """Tokens of the compiled context by section, with ``total`` and ``budget``."""
     model_facts: NotRequired[dict[str, ModelFacts]]
-    """What was learned of each model that was used, by its name."""
+    """What the agent has learned about each model, by its name."""
     sent_memory: NotRequired[dict[str, SentMemory]]
     """What of memory the system message shows, by agent of the conversation; compiled again where an agent has none."""
     core_memory: NotRequired[dict[str, str]]
-    """A snapshot of the blocks as last compiled, for whoever looks; the truth is in the store."""
+    """A snapshot of the last compiled blocks, for debugging; the truth is in the store."""
     prompt: NotRequired[Annotated[CompiledPrompt | None, UntrackedValue]]
-    """What the next model call is sent; never checkpointed, compiled again where it is missing."""
+    """The prompt of the next model call; never checkpointed, compiled again if missing."""
 
 
 class Registers(TypedDict):
-    """What routers read of the state: not the queue, which LangGraph would merge once more for each of them."""
+    """The part of the state that routers read: without the queue, which LangGraph would merge again for each of them."""
 
     turn: NotRequired[Turn]
     """The registers of the running turn."""

@@ -23,16 +23,16 @@ from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner
 _NAMESPACES = 10_000
 
 _NAMES = "~names"
-"""The lease of whoever gives a name: two agents never get the same one."""
+"""The lease for naming agents: two agents never get the same name."""
 
 
 def list_agents(settings: Settings | None = None, store: BaseStore | None = None, *, undefined: bool = False) -> list[dict[str, Any]]:
-    """Return what the stored agents are made of, and each one's ``owner``, oldest first; where the settings name an owner, that one's.
+    """Return the definitions of the stored agents, each with its ``owner``, oldest first; if the settings name an owner, only that owner's.
 
     Args:
         settings: where they are stored; the process's own if omitted.
         store: the same, if it is open already.
-        undefined: return those as well, behind the others and with id and owner alone, of which there is memory and no definition: those that
+        undefined: also return, last and with id and owner alone, agents that have memory but no definition: those that
             a server has made for its threads, users and assistants.
     """
     with ExitStack() as opened:
@@ -47,7 +47,7 @@ def list_agents(settings: Settings | None = None, store: BaseStore | None = None
 
 
 def _with_memory(store: BaseStore) -> list[str]:
-    """Return the ids of all agents of which there is memory."""
+    """Return the ids of all agents that have memory."""
     found, offset = set[str](), 0
     while page := store.list_namespaces(max_depth=2, limit=_NAMESPACES, offset=offset):
         found |= {namespaces.decode_label(place[0]) for place in page if place[0] not in tiers.GLOBAL and tiers.described(place) is not None}
@@ -56,9 +56,9 @@ def _with_memory(store: BaseStore) -> list[str]:
 
 
 def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, store: BaseStore | None = None) -> AgentDefinition:
-    """Give an agent a name by which the command line finds it as well; an empty one takes the name away. Return its definition.
+    """Give an agent a name that the command line accepts; an empty one removes the name. Return its definition.
 
-    Its id, its memory and its conversations stay as they are.
+    Its id, memory and conversations do not change.
 
     Args:
         agent_id: the agent, by its id.
@@ -88,16 +88,16 @@ def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, 
 
 
 def ownership_of(agent_id: str, settings: Settings | None = None) -> Ownership:
-    """Return whose an agent is and with whom it is shared. What it says of an agent that there is not yet holds once there is.
+    """Return an agent's owner and with whom it is shared. The record may exist before the agent does.
 
     Raises:
-        AgentNotFound: it is not the agent of the owner whom the settings name.
+        AgentNotFound: the agent does not belong to the settings' owner.
     """
     return _as_owner(settings, agent_id, lambda _: None)
 
 
 def assign_agent(agent_id: str, owner: str, settings: Settings | None = None) -> Ownership:
-    """Give an agent to an owner, whoever had it before; an empty name ends that. Only the admin may.
+    """Give an agent to an owner, whoever had it before; an empty name removes the owner. Only the admin may do this.
 
     Raises:
         NotAllowed: the settings name an owner, who is not an admin.
@@ -112,7 +112,7 @@ def share_agent(agent_id: str, name: str, right: Literal["read", "write"] | None
     """Give somebody (``*``: everybody) the right to ``read`` or ``write`` an agent; ``None`` takes it away.
 
     Raises:
-        AgentNotFound: it is not the agent of the owner whom the settings name.
+        AgentNotFound: the agent does not belong to the settings' owner.
     """
     return _as_owner(settings, agent_id, lambda store: share(store, agent_id, name, right))
 
@@ -126,11 +126,11 @@ def _as_owner(settings: Settings | None, agent_id: str, act: Callable[[BaseStore
 
 
 def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Callable[[str], None] | None = None) -> None:
-    """Erase an agent: definition, memory and conversations, once the turns that are being taken are over.
+    """Erase an agent: definition, memory and conversations, once its running turns are over.
 
-    When it returns, no byte of them is left in the data folder. Both databases are rewritten for it, so it takes the longer the
-    more all agents together remember. A kill leaves nothing half: the agent is there, or it is gone, and what is left of its
-    bytes goes when the next agent is opened or this is called again.
+    When it returns, no byte of them is left in the data folder. This rewrites both databases, so the time grows with the
+    memory of all agents. After a kill, the agent is either still there or gone; remaining
+    bytes are erased when the next agent is opened or this is called again.
 
     Args:
         agent_id: the agent.
@@ -140,7 +140,7 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
     Raises:
         AgentNotFound: there is no such agent; nothing was deleted.
         ConversationBusy: a turn took too long; nothing was deleted.
-        StoreError: the agent is gone, but others used the files for so long that bytes of it may be left.
+        StoreError: the agent is gone, but others used the files for too long, so bytes of it may be left.
 
     **Limits**: a conversation that another agent takes part in stays, and so do shared blocks, letters to other agents, exports,
     backups, the prompt's history, and an ``archival_store`` of your own.
@@ -158,15 +158,15 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
 def forget_thread(
     thread_id: str, settings: Settings | None = None, *, store: BaseStore | None = None, who: Identity | None = None
 ) -> list[str]:
-    """Let every agent that took part in a conversation forget it, with what was written because of it; return which those were.
+    """Make every agent that took part in a conversation forget it, with what was written because of it; return their ids.
 
-    For whoever deletes conversations elsewhere, such as on a server. An agent that was made for this conversation alone goes as a whole.
+    Call this when you delete conversations elsewhere, such as on a server. An agent that was made for this conversation alone is deleted.
 
     Args:
         thread_id: the conversation.
         settings: where it is stored; the process's own if omitted.
         store: the same, if it is open already; the conversation's checkpoints are then somebody else's, and stay.
-        who: who acts: agents that they may not change remember it. Everybody's forget it, if omitted.
+        who: the acting owner; agents that the owner may not change keep the conversation. If omitted, all agents forget it.
 
     Raises:
         ConversationBusy: a turn took too long.

@@ -71,25 +71,25 @@ def create_graph(
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
 
     Args:
-        checkpointer: Keeps the conversations; ``True`` uses the parent graph's. Without one, each call is a conversation of its own.
+        checkpointer: Keeps the conversations; ``True`` uses the parent graph's. Without one, each call is a separate conversation.
         store: Keeps core, recall and archival memory. Without one, memory lives in this process only.
-        profile: What the agent is made of: the name of a profile, or one of your own.
-        model: The chat model, or its name, where the run's context names none.
+        profile: The name of a profile, or your own profile.
+        model: The chat model, or its name, if the run's context names none.
         summarizer: The model that writes summaries; the chat model if omitted.
-        tools: LangChain tools or plain typed functions that the agent has beside its own.
-        rules: Rules on tool calls, beside the profile's.
+        tools: LangChain tools or plain typed functions, added to the agent's own.
+        rules: Rules on tool calls, added to the profile's.
         blocks: Core memory blocks of a new agent, beside or instead of ``persona`` and ``human``.
         archive: Makes another archival memory for an agent id; the store's if omitted.
-        rerank: A LangChain document compressor that puts the first 50 hits of a search of recall memory or of the store's archive into
-            its own order. None comes with the package.
-        post: Brings letters to other agents; without one they read them when they wake next.
+        rerank: A LangChain document compressor that reorders the first 50 hits of a search of recall memory or of the store's archive.
+            The package includes none.
+        post: Delivers letters to other agents; without one, they read their letters when they next wake.
         memory_scope: Whose memory a run on LangGraph's server uses if nobody names an agent: one for each ``user``, ``assistant`` or
             ``thread``, or by the ``server``: the user where it authenticates its users, else the assistant. Without a server, the thread's.
-        owner: Who acts in its runs, where no server tells: they use that owner's agents and no others. Nobody in particular, if omitted.
-        clock: Gives the time.
-        name: The graph's own name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if omitted.
-        state_schema: A ``TypedDict`` of more keys for the state, with their reducers, which tools read by ``InjectedState`` and write by
-            ``Command(update=)``. Keys that the agent has itself stay as they are.
+        owner: Who acts in its runs if no server says so: they use only that owner's agents. Nobody in particular, if omitted.
+        clock: Returns the time.
+        name: The graph's name: in a parent graph, in traces, and as assistant and MCP tool on a server. The profile's if omitted.
+        state_schema: A ``TypedDict`` of further state keys, with reducers. Tools read them with ``InjectedState`` and write them with
+            ``Command(update=)``. The agent's own keys do not change.
         response_format: The form of a result that each user's turn gives beside its reply, in the state's ``structured_response``: a pydantic
             model, a dataclass, a ``TypedDict``, a JSON schema, or LangChain's ``ToolStrategy``. The model gives it by a tool of the schema's
             name; what does not fit goes back to it. ``None`` in a turn that reached its step limit before.
@@ -100,8 +100,8 @@ def create_graph(
             sentence stands in its place. LangGraph stores a run's input before the graph sees it; ``MemGPTAgent`` filters that too.
 
     Raises:
-        ConfigurationError: there is no such profile, a tool cannot be taken or reads a key that the state does not have, or a rule names
-            a tool that is not there.
+        ConfigurationError: there is no such profile, a tool is unusable or reads a key that the state does not have, or a rule names
+            a missing tool.
     """
     if memory_scope not in get_args(MemoryScope):
         raise ConfigurationError(f"memory_scope={memory_scope!r} is unknown; it is one of {', '.join(map(repr, get_args(MemoryScope)))}.")
@@ -152,7 +152,7 @@ def _sync(node: Callable[..., dict[str, Any]], resources: Resources) -> Callable
 
 
 class _SyncAndAsync(Runnable[AgentState, dict[str, Any]]):
-    """A node with a sync and an async face, because a model or a tool may have only one of them.
+    """A node with sync and async forms, because a model or a tool may have only one of them.
 
     Not a ``RunnableLambda``, which would stand in traces once more below the node and takes 0.14 ms of processor time.
     """

@@ -49,11 +49,11 @@ from memgpt_agent.tools.registry import ToolRegistry
 
 _KEPT = 1_024
 WAIT_SECONDS = 5.0
-"""A call waits so long for those before it; one that another middleware holds back stops no other for good."""
+"""How long a call waits for earlier ones; a call that another middleware holds back does not block the others forever."""
 
 
 class CallOrder:
-    """Lets a call begin when those before it are done; threads wait in one way, asyncio tasks in another."""
+    """Starts a call when earlier ones are done; threads and asyncio tasks may wait."""
 
     def __init__(self) -> None:
         self._done: OrderedDict[str, Future[None]] = OrderedDict()
@@ -99,25 +99,25 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
     """Gives an agent of LangChain's ``create_agent`` the memory of a MemGPT agent.
 
     The agent keeps its model, loop, tools, checkpointer and other middleware. It gets core memory in its system prompt, the memory
-    tools, recall of all that is said, memories that a message refers to, a warning of memory pressure, and eviction into a recursive
-    summary. What the model is sent stays within the budget: the window less the room for the answer. **Put it last**, so that it
+    tools, recall of everything said, memories that a message refers to, a warning of memory pressure, and eviction into a recursive
+    summary. Prompts stay within the budget: the window minus the tokens reserved for the answer. **Put it last**, so that it
     counts what the others add.
 
-    A memory tool's call is carried out once, and what is said is kept once, where the agent has a checkpointer and runs with
-    ``durability="sync"``; another durability is warned of once. The edits of one answer are made in its order, though tools run in parallel.
+    A memory tool's call runs once, and each message is kept once, if the agent has a checkpointer and runs with
+    ``durability="sync"``; another durability gives one warning. Edits of one answer run in its order, although tools run in parallel.
 
     Args:
         agent_id: whose memory: an id, or a function of the runtime that returns one. An agent that ``MemGPTAgent`` made is opened as
             it is, and one that is made here can be opened by ``MemGPTAgent``. By the memory scope if omitted: the thread's own.
         store: where memory lives; the agent's own (``create_agent(store=...)``) if omitted; without either, this process only.
         persona: who the agent is, for a new agent.
-        human: what is known of the user, for a new agent.
+        human: what a new agent knows about the user.
         core_memory: texts of a new agent's blocks by label.
         blocks: whole blocks of a new agent.
         profile: which memory tools: ``memgpt``, ``memgpt_v2`` or one of your own.
         tools: groups of further memory tools by name: ``knowledge``, ``tasks``, ``files``, ``summaries``.
         context_window: the model's window in tokens, ``"max"`` for all of it; by the model's profile if omitted.
-        user_id: who speaks, where a message has no ``name``.
+        user_id: who speaks, if a message has no ``name``.
         context: further fields of ``Context``, such as ``time_zone`` or ``page_faults``.
         summarizer: the model, or its name, that writes summaries; the agent's if omitted.
         archival_store: another place for archival memory.

@@ -15,7 +15,7 @@ from memgpt_agent.store.sqlite.backend import SqliteBackend
 
 
 class StoreBackend(Protocol):
-    """How the stores of one kind of URL are opened."""
+    """Opens the stores of one URL scheme."""
 
     def open(
         self,
@@ -47,7 +47,7 @@ class StoreBackend(Protocol):
         ...
 
     def check(self) -> str:
-        """Return in a few words what the stores are kept by, ``SQLite 3.45.1 with FTS5``, if it works here. Makes no store.
+        """Describe the backend in a few words, ``SQLite 3.45.1 with FTS5``, if it works here. Creates no store.
 
         Raises:
             StoreError: it does not work; with what to do.
@@ -59,7 +59,7 @@ _BACKENDS: Mapping[str, StoreBackend] = {
     **dict.fromkeys(("", "sqlite", "memory"), SqliteBackend()),
     **dict.fromkeys(("postgresql", "postgres"), PostgresBackend()),
 }
-"""What opens the stores of each kind of URL; ``""`` is a path."""
+"""The backend for each URL scheme; ``""`` is a path."""
 
 
 def open_store(
@@ -76,12 +76,12 @@ def open_store(
         url: where it is.
         index: LangGraph's index settings; None is search by words only.
         ttl: LangGraph's TTL settings.
-        fields: which fields of the values are kept ready; None for those that the store has, or a new one's usual ones.
+        fields: the declared fields; None for those that the store has, or a new store's defaults.
         create: make it if there is none.
 
     Raises:
         ConfigurationError: no store answers to this kind of URL.
-        StoreError: there is none, and it was not to be made.
+        StoreError: there is none, and ``create`` is false.
     """
     return _backend(url).open(str(url), index=index, ttl=ttl, fields=fields, create=create)
 
@@ -102,7 +102,7 @@ def store_problems(url: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def check_store_backend(url: str | Path) -> str:
-    """Return in a few words what keeps the store of a URL, if it works here. Opens and makes no store.
+    """Describe the backend of a URL in a few words, if it works here. Opens and creates no store.
 
     Raises:
         ConfigurationError: no store answers to this kind of URL.

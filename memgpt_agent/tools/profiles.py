@@ -51,22 +51,22 @@ told behind the event, or nothing. Called again for the same turn it returns the
 
 @dataclass(frozen=True)
 class Section:
-    """A part of main context that stands behind core memory, such as the files that are open."""
+    """A part of main context behind core memory, such as the open files."""
 
     name: str
-    """Under which its tokens are counted in ``context_usage``."""
+    """Its name in ``context_usage``."""
     render: Callable[[AgentMemory], str]
-    """Returns its text from the agent's memory; empty where there is nothing to show."""
+    """Returns its text from the agent's memory; empty if there is nothing to show."""
     share: float | None = None
-    """The share of ``budget_tokens`` to which it keeps, so that it can be had smaller; ``None`` where it keeps to none."""
+    """The most that it may fill, as a share of ``budget_tokens``; ``None`` if it has no limit."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Prompt, tools and all else by which one kind of agent differs from another."""
+    """The prompt, tools and everything else that defines a kind of agent."""
 
     name: str
-    """Its name: the graph's, and the one that an agent's definition keeps."""
+    """Its name, which is also the graph's; an agent's definition stores it."""
     tools: tuple[AgentTool, ...]
     """Its tools, in the order in which the model sees them."""
     system_prompt: str = SYSTEM_PROMPT
@@ -74,11 +74,11 @@ class Profile:
     blocks: tuple[Block, ...] = ()
     """Blocks of a new agent beside ``persona`` and ``human``."""
     sections: tuple[Section, ...] = ()
-    """What else stands in main context, in this order."""
+    """Further sections of main context, in this order."""
     numbers_lines: bool = False
-    """Whether the lines of blocks are shown with their numbers, for tools that edit by lines."""
+    """Whether blocks are shown with line numbers, for tools that edit by lines."""
     checks_answers: bool = False
-    """Whether the first draft of an answer in a turn is put to the model once more before it is sent."""
+    """Whether the model gets the first draft of an answer back before it is sent."""
     reminders: tuple[Reminder, ...] = ()
     """Functions whose texts the agent may see when a turn begins, beside the event itself."""
     closing: tuple[Callable[[AgentMemory], None], ...] = ()
@@ -86,11 +86,11 @@ class Profile:
     rules: tuple[ToolRule, ...] = ()
     """Rules on its tool calls."""
     in_background: bool = False
-    """Whether nobody speaks to it: what it says and does is kept apart from what was said to the agent."""
+    """Whether nobody speaks to it: its words and acts are kept apart from the conversation."""
 
     @property
     def actor(self) -> str:
-        """As whose acts memory keeps what it does."""
+        """The actor recorded in history."""
         return "sleeptime" if self.in_background else "agent"
 
 
@@ -128,14 +128,14 @@ SLEEPTIME = Profile(
     closing=(sleep.count_as_read,),
     in_background=True,
 )
-"""The agent asleep: it rethinks the memory that it shares with the agent awake, and speaks to nobody."""
+"""The sleep-time agent: it revises the memory that it shares with the main agent, and speaks to nobody."""
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MEMGPT, MEMGPT_V2, MEMGPT_REACT, SLEEPTIME)}
-"""The profiles there are, by name."""
+"""The profiles by name."""
 
 
 def profile_of(given: str | Profile) -> Profile:
-    """Return the profile of a name; one of the user's own stands for itself.
+    """Return the profile of a name; a profile object is returned unchanged.
 
     Raises:
         ConfigurationError: there is no profile of this name.

@@ -6,7 +6,7 @@ from typing import Any
 
 DEFAULT_LIMIT_CHARS = 2_000
 MAX_BLOCK_CHARS = 1_000_000
-"""The greatest limit of a block. A block is in every prompt."""
+"""The highest limit of a block. A block is in every prompt."""
 MAX_DESCRIPTION_CHARS = 10_000
 """Of a block's description, which is in every prompt as well."""
 
@@ -49,24 +49,24 @@ class Block:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a block is written: who does it, by what, and the key by which the same act is recognised again."""
+    """The cause of a write: the actor, the tool, and a key that identifies the act."""
 
     key: str = ""
-    """The same key again means the same act; it is not done twice. Empty: a new act."""
+    """The same key means the same act, which is not repeated. Empty: a new act."""
     actor: str = "user"
     """``agent``, ``user``, ``sleeptime``, ``import`` or another agent's id."""
     tool: str = ""
-    """The tool or method that does it."""
+    """The tool or method."""
     thinking: str = ""
     """The inner thoughts that came with the call."""
     turn: str = ""
-    """The id of the event in whose turn it happens."""
+    """The id of the event of the turn."""
 
 
 BY_USER = Cause()
 """A new act of the user's."""
 MAKING = frozenset({"create", "import"})
-"""The ``Cause.tool`` by which an agent's first blocks are made. A block's history begins there: it cannot be undone."""
+"""The ``Cause.tool`` of an agent's first blocks. A block's history begins there: it cannot be undone."""
 
 PERSONA_DESCRIPTION = (
     "Who you are: your name, character and how you speak. Keep to it; refine it as you learn who you are."
@@ -76,7 +76,7 @@ SYSTEM_DESCRIPTION = "Standing instructions that were added for you. Follow them
 
 
 def default_blocks(persona: str | None = None, human: str | None = None) -> list[Block]:
-    """Return the two blocks that an agent has unless told otherwise, ``persona`` and ``human``."""
+    """Return the two default blocks, ``persona`` and ``human``."""
     return [
         Block(
             "persona",

@@ -31,7 +31,7 @@ from memgpt_agent.owners import Walls
 
 
 class Renaming:
-    """How one agent's blocks get other labels; see ``CoreMemory``, which offers it."""
+    """Renames an agent's blocks; a base of ``CoreMemory``."""
 
     def __init__(self, blocks: BlockStore, sharing: Sharing) -> None:
         self._blocks, self._sharing = blocks, sharing
@@ -66,10 +66,10 @@ _SHARE, _ATTACH, _DETACH = (Cause(tool=name) for name in ("share", "attach", "de
 
 
 class CoreMemory(Mapping[str, str]):
-    """The blocks of one agent, over a store; also a mapping of label to text, read again at each look.
+    """The blocks of one agent, over a store; also a mapping from label to text, which reads the store at each access.
 
-    Every write is one compare-and-set: of two that edit a block at once, both edits stay. An edit whose cause was
-    already applied changes nothing and returns the same block. Each version is kept, with who made it, when and why:
+    Every write is one compare-and-set, so two concurrent edits of a block both take effect. An edit whose cause was
+    already applied changes nothing and returns the same block. History keeps each version, with who made it, when and why:
     see :meth:`log`, :meth:`diff`, :meth:`undo`, :meth:`redo` and :meth:`restore`.
     """
 
@@ -98,7 +98,7 @@ class CoreMemory(Mapping[str, str]):
         return f"CoreMemory({dict(self)!r})"
 
     def blocks(self) -> list[Block]:
-        """Return all blocks in the order in which they were made."""
+        """Return all blocks in order of creation."""
         return [stored.block for stored in self._blocks.read() if not stored.deleted]
 
     def with_ids(self, own_id: Callable[[str], str]) -> list[tuple[Block, str]]:
@@ -117,9 +117,9 @@ class CoreMemory(Mapping[str, str]):
         """Store new blocks.
 
         Raises:
-            BlockExists: a label is taken, unless ``keep_existing`` says that what is stored wins.
+            BlockExists: a label exists already, unless ``keep_existing`` lets the stored block win.
             CoreMemoryFull: a block's text is longer than its limit; none of the blocks is stored.
-            ToolError: a label cannot be one, or there would be more than 100 blocks; none of the blocks is stored.
+            ToolError: a label is invalid, or there would be more than 100 blocks; none of the blocks is stored.
         """
         stored = {s.label: s for s in self._blocks.read()}
         check_new(blocks)
@@ -139,7 +139,7 @@ class CoreMemory(Mapping[str, str]):
         return self.edit(label, lambda value: f"{value}\n{content}" if value else content, cause)
 
     def insert(self, label: str, content: str, line: int = -1, cause: Cause = BY_USER) -> Block:
-        """Put ``content`` as lines of its own at the end (-1), at the top (0) or after line ``line`` of a block.
+        """Insert ``content`` as separate lines at the end (-1), at the top (0) or after line ``line`` of a block.
 
         Raises:
             UnknownBlock, BlockReadOnly, CoreMemoryFull, InvalidArguments: nothing was changed.
@@ -147,7 +147,7 @@ class CoreMemory(Mapping[str, str]):
         return self.edit(label, lambda value: inserted(label, value, content, line), cause)
 
     def replace(self, label: str, old_content: str, new_content: str, cause: Cause = BY_USER) -> Block:
-        """Put ``new_content`` where ``old_content`` stands, exactly once, in a block; empty text deletes.
+        """Replace the only occurrence of ``old_content`` in a block by ``new_content``; empty text deletes.
 
         Raises:
             UnknownBlock, BlockReadOnly, CoreMemoryFull, TextNotFound, TextNotUnique: nothing was changed.
@@ -155,7 +155,7 @@ class CoreMemory(Mapping[str, str]):
         return self.edit(label, lambda value: replaced(label, value, old_content, new_content), cause)
 
     def rethink(self, label: str, value: str, cause: Cause = BY_USER) -> Block:
-        """Make ``value`` the whole text of a block; one that is missing is made.
+        """Make ``value`` the whole text of a block; a missing block is created.
 
         Raises:
             BlockReadOnly, CoreMemoryFull, ToolError: nothing was changed.
@@ -170,19 +170,19 @@ class CoreMemory(Mapping[str, str]):
         return self.edit(label, lambda _: value, cause)
 
     def overwrite(self, label: str, value: str, cause: Cause = BY_USER) -> Block:
-        """Make ``value`` the whole text of a block, read-only or not: this is the owner's way, not the agent's."""
+        """Make ``value`` the whole text of a block, read-only or not. For the owner, not for the agent."""
         return self.edit(label, lambda _: value, cause, may_edit_read_only=True)
 
     def was_revised(self, label: str) -> bool:
-        """Whether the newest version of a block corrects it: it was revised, renamed or taken back, not merely written on."""
+        """Whether the newest version of a block corrects it: it was revised, renamed or undone, not merely extended."""
         found = [stored.trail.last.tool for stored in self._blocks.read() if stored.label == label]
         return bool(set(found) & _CORRECTING)
 
     def revise(self, label: str, before: str, after: str, cause: Cause = _REVISE) -> Block:
-        """Make ``after`` the whole text of a block if it still says ``before``, read-only or not: for editors, in which a text is open for long.
+        """Make ``after`` the whole text of a block if it is still ``before``, read-only or not: for editors, which hold a text open for long.
 
         Raises:
-            EditConflict: it says something else by now; the error has the difference. UnknownBlock, CoreMemoryFull. Nothing was changed.
+            EditConflict: the text has changed; the error has the difference. UnknownBlock, CoreMemoryFull. Nothing was changed.
         """
 
         def revised(now: str) -> str:
@@ -195,10 +195,10 @@ class CoreMemory(Mapping[str, str]):
     def rename(self, label: str, new_label: str, cause: Cause = _RENAME) -> Block:
         """Give a block another label; return it. Its text, limit and place stay; its earlier versions are in the log under the old label.
 
-        One undo takes it back. A shared block is renamed in this agent only.
+        One undo reverses it. A shared block is renamed in this agent only.
 
         Raises:
-            UnknownBlock: there is none with this label. BlockExists: the new one is taken. ToolError: it cannot be a label.
+            UnknownBlock: there is none with this label. BlockExists: the new label exists already. ToolError: the new label is invalid.
 
         **Limits**: a prompt, tool rule or program that names the old label does not follow.
         """
@@ -209,7 +209,7 @@ class CoreMemory(Mapping[str, str]):
     def edit(
         self, label: str, change: Callable[[str], str], cause: Cause = BY_USER, *, may_edit_read_only: bool = False
     ) -> Block:
-        """Change a block's text by a function of what is there now; return the block as it is then."""
+        """Change a block's text with a function of its current text; return the changed block."""
 
         def changed(old: StoredBlock, revision: int, cause: Cause) -> Trail:
             if old.deleted:
@@ -228,9 +228,9 @@ class CoreMemory(Mapping[str, str]):
         self, label: str, *, description: str | None = None, limit_chars: int | None = None, read_only: bool | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> Block:  # fmt: skip
-        """Change what a block says of itself, its limit, or whether the agent may edit it; ``None`` leaves a field as it is.
+        """Change a block's description, its limit, or whether the agent may edit it; ``None`` leaves a field unchanged.
 
-        Of a shared block it changes for everybody who has it. It is not an edit of the text: undo does not take it back.
+        A shared block changes for every agent that has it. This is not an edit of the text: undo does not reverse it.
 
         Raises:
             UnknownBlock: there is none with this label. CoreMemoryFull: its text is longer than the new limit.
@@ -239,7 +239,7 @@ class CoreMemory(Mapping[str, str]):
         return self._blocks.describe(label, description=description, limit_chars=limit_chars, read_only=read_only, notes=kept)
 
     def delete(self, label: str, cause: Cause = _DELETE) -> None:
-        """Take a block out of core memory; its versions stay in the history, and undo brings it back.
+        """Delete a block from core memory; history keeps its versions, and undo restores it.
 
         Raises:
             UnknownBlock: there is none with this label. ToolError: it is shared: :meth:`detach` it.
@@ -258,8 +258,8 @@ class CoreMemory(Mapping[str, str]):
         """Return versions of a block (of all blocks, if none is named), newest first, one page of them.
 
         Args:
-            label: One block only, also one that is deleted.
-            limit: How many; versions of one revision are not parted.
+            label: One block only, even a deleted one.
+            limit: The most versions; those of one revision stay together.
             before: Only versions of a lower revision: the next page begins before the last one's.
 
         Raises:
@@ -282,7 +282,7 @@ class CoreMemory(Mapping[str, str]):
         """Return the text of the blocks as they were at a point.
 
         A point is a revision (with a label: the block's version), a day (its end) or a moment as text or ``datetime``, or
-        a turn (the state when it ended) by its id or the beginning of it; ``turn:ID`` where it might be read as another.
+        a turn (the state when it ended) by its id or a prefix of it; write ``turn:ID`` if it could be read as something else.
 
         Raises:
             UnknownVersion: it names no turn. UnknownBlock: there is and was no such block.
@@ -296,19 +296,19 @@ class CoreMemory(Mapping[str, str]):
         return [Difference(name, old[name], new[name]) for name in new if old.get(name) != new[name]]
 
     def undo(self, label: str | None = None, cause: Cause = _UNDO) -> list[Version]:
-        """Take back the last edit of a block, or the last of all; return the versions that this made.
+        """Undo the last edit of a block, or of any block; return the versions that this made.
 
-        What one act edited in several blocks is taken back together. An undo is itself in the log and can be undone by
-        :meth:`redo`, until there is an edit after it. A shared block is asked by its label about everybody's edits;
-        without a label, only where this agent made the edit.
+        Edits of several blocks by one act are undone together. The log records the undo, and :meth:`redo` reverses it
+        until the next edit. With its label, a shared block's last edit is undone, whoever made it; without a label,
+        only this agent's edits are.
 
         Raises:
-            NothingToUndo: it stands at its beginning. UnknownBlock: there is and was no such block.
+            NothingToUndo: there is no earlier edit. UnknownBlock: there is and was no such block.
         """
         return self._undoing.undo(label, cause)
 
     def redo(self, label: str | None = None, cause: Cause = _REDO) -> list[Version]:
-        """Do again what the last undo took back, in a block or in all; return the versions that this made.
+        """Redo what the last undo reversed, in a block or in all; return the versions that this made.
 
         Raises:
             NothingToUndo: nothing was undone, or there was an edit since. UnknownBlock: there is and was no such block.
@@ -316,19 +316,19 @@ class CoreMemory(Mapping[str, str]):
         return self._undoing.redo(label, cause)
 
     def restore(self, at: Point, label: str | None = None, cause: Cause = _RESTORE) -> list[Version]:
-        """Make a block, or all, what it was at a point (see :meth:`at`); return the versions that this made.
+        """Restore a block, or all blocks, as at a point (see :meth:`at`); return the versions that this made.
 
-        Deleted blocks come back, blocks made since go. It is an edit: one undo takes it back. A shared block is restored for
-        everybody who has it, and only where its label is given.
+        Deleted blocks come back, newer blocks go. This is an edit: one undo reverses it. A shared block is restored for
+        every agent that has it, and only if its label is given.
 
         Raises:
             UnknownVersion, UnknownBlock: the point or the block is not known. CoreMemoryFull: a text is longer than the
-                block's limit is now. Nothing was changed.
+                block's current limit. Nothing was changed.
         """
         return self._undoing.restore(at, label, cause)
 
     def share(self, label: str, block_id: str | None = None, cause: Cause = _SHARE) -> str:
-        """Make a block one that other agents can attach, its history with it; return its id. One that is shared stays so.
+        """Turn a block, with its history, into one that other agents can attach; return its id. A shared block stays shared.
 
         If an owner acts, a given id is put under the owner's own name, so that nobody learns which ids others use.
 
@@ -340,22 +340,22 @@ class CoreMemory(Mapping[str, str]):
     def attach(
         self, block_id: str, label: str | None = None, *, read_only: bool = False, cause: Cause = _ATTACH
     ) -> Block:
-        """Take a shared block into core memory, or change how it is attached; every agent that has it sees every edit.
+        """Attach a shared block to core memory, or change how it is attached; every agent that has it sees every edit.
 
         Args:
-            block_id: which one.
-            label: what it is called in this agent; as it was called where it was shared, if omitted.
+            block_id: the shared block.
+            label: its label in this agent; the original label if omitted.
             read_only: whether this agent may only read it.
-            cause: who does it.
+            cause: the cause of the write.
 
         Raises:
-            UnknownBlock: there is no such shared block, or none that the owner who acts may give. BlockExists: the label is taken here, or
-                the agent has the block under another one. ToolError: there would be too many blocks, or too many agents that have this one.
+            UnknownBlock: there is no such shared block, or the acting owner may not attach it. BlockExists: the label exists here, or
+                the agent has the block under another label. ToolError: there would be too many blocks, or too many agents that have this one.
         """
         return self._sharing.attach(block_id, label, cause, read_only=read_only)
 
     def detach(self, label: str, *, keep_copy: bool = False, cause: Cause = _DETACH) -> Block | None:
-        """Take a shared block out of this agent's core memory; with ``keep_copy`` its text stays as a block of the agent's own.
+        """Detach a shared block from this agent's core memory; with ``keep_copy`` its text stays as the agent's own block.
 
         Raises:
             UnknownBlock: there is none with this label. ToolError: it is not shared.

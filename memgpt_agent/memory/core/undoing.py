@@ -24,7 +24,7 @@ class Undoing:
         return {name: version.text if version else None for name, version in found.items()}
 
     def undo(self, label: str | None, cause: Cause) -> list[Version]:
-        """Take back the last edit of a block, or the last of all; return the versions that this made."""
+        """Undo the last edit of a block, or of any block; return the versions that this made."""
         able = [s for s in self._blocks.named(label) if s.trail.last.parent is not None]
         able = [s for s in able if label or self._made_here(s, s.trail.at)]
         if not able:
