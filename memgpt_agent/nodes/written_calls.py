@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any, cast
 
 from memgpt_agent.nodes.reading import ReadCall, checked
@@ -10,13 +11,14 @@ from memgpt_agent.nodes.written_elements import elements
 from memgpt_agent.nodes.written_marks import GAP, LEAD, NOISE, OPENING, masked
 from memgpt_agent.text.literals import arguments_at, value_at
 
-_NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action", "recipient_name", "call")
+_NAME_KEYS = ("name", "function", "tool", "toolname", "functionname", "action", "recipientname", "call")
 _KIND_KEY = "type"
 """Where a weak model puts a tool's name in the place of the word ``function``."""
-_ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input", "action_input", "params", "kwargs")
+_ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "toolinput", "actioninput", "params", "kwargs")
 _WRAPPERS = (
-    "tool_calls", "function_call", "function", "tool_call", "tool_uses", "command", "action", "actions", "calls", "functions", "tools", "tool",
+    "toolcalls", "functioncall", "function", "toolcall", "tooluses", "command", "action", "actions", "calls", "functions", "tools", "tool",
 )  # fmt: skip
+"""Keys of a call, by their letters: models write them in other capitals and signs."""
 _CONTROLS = ("thinking", "request_heartbeat")
 _PLACEHOLDER = re.compile(r"\.\.\.|…|<[\w ]+>")
 """What stands for a text in an example."""
@@ -24,8 +26,9 @@ _PREFIX = r"(?:\w+\s*=\s*)?(?:await\s+)?\[?(?:print\()?(?:\w+\.){0,2}"
 _HINT = r"(?:Action|Tool|Function|Call(?:ing)?|Tool call|Function call|Using|Use|Invok(?:e|ing)|Execut(?:e|ing)|Name)"
 _INTENT = r"(?:[.!?:…]\s+|(?:\bI'll|\bI will|\bI(?:'m| am) (?:going to|now)|\b[Ll]et me|\b[Ll]et's|\b[Nn]ow|\b[Cc]alling)\b[^.!?\n]{0,60}?\s)"
 """What stands before a call within a line that is meant to be made."""
+_MADE = re.compile(r"(?m)^\W{0,3}[A-Za-z]\w*\((?=\s*(?:name|tool|function)\s*=)")
 _OBSERVED = re.compile(r"\n\W{0,3}Observation\W{0,3}:")
-_PLAIN_INPUTS = ("action_input", "tool_input", "input")
+_PLAIN_INPUTS = ("actioninput", "toolinput", "input")
 _MAX_STARTS = 64
 _MAX_CALLS = 16
 _MAX_CHARS = 200_000
@@ -66,6 +69,7 @@ def written_calls(text: str, tools: Sequence[Mapping[str, Any]]) -> Written:
     """
     if not text or len(text) > _MAX_CHARS:
         return Written(text=text)
+    text = _unpacked(text)
     reader = _CallReader({str(t["function"]["name"]): dict(t["function"].get("parameters") or {}) for t in tools})
     asked = reader.before_observed(text)
     found = list(reader.found(asked))
@@ -77,7 +81,18 @@ def written_calls(text: str, tools: Sequence[Mapping[str, Any]]) -> Written:
         rest, at = f"{rest}{LEAD.sub('', asked[at : one.start])}\n", one.end
     rest += asked[at:]
     prose = re.sub(r"\n{3,}", "\n\n", NOISE.sub("", rest)).strip(" \n\t,;[]()`")
-    return Written(calls, "" if reader.looks_like_call(rest) or not re.search(r"\w", prose) else prose)
+    return Written(calls, "" if reader.looks_like_call(rest) or not re.search(r"[^\W\d]", prose) else prose)
+
+
+def _unpacked(text: str) -> str:
+    """Return a text without what hides its calls: signs of web pages in the place of brackets, or one whole JSON string around it."""
+    if "&lt;" in text and OPENING.search(plain := unescape(text)) and not OPENING.search(text):
+        return plain
+    if text.startswith('"') and text.endswith('"'):
+        inner, end = value_at(text, 0)
+        if end == len(text) and isinstance(inner, str) and inner.lstrip().startswith(("{", "[", "<")):
+            return inner
+    return text
 
 
 class _CallReader:
@@ -90,7 +105,7 @@ class _CallReader:
         names = self._names = "|".join(re.sub(r"(?:\\?[\W_])+", "[-_. ]?", re.escape(name)) for name in longest) or r"(?!)"
         exact = "|".join(map(re.escape, longest)) or r"(?!)"
         self._head = re.compile(
-            rf"(?i)(?:(?:^|\n)[ \t>@#`]*(?:\*\*)?(?:{_HINT}\b\W{{0,3}}:?\W{{0,4}})?|[>\]=:.])"
+            rf"(?i)(?:(?:^|\n)[ \t>@#/`]*(?:\*\*)?(?:{_HINT}\b\W{{0,3}}:?\W{{0,4}})?|[>\]=:.])"
             rf"\s*(?:functions?\.|default_api\.|tools?\.)?(?P<name>{names}){GAP}\Z"
         )
         self._call = re.compile(rf"(?mi)(?:^[ \t`]*(?:[-*] )?(?:{_HINT}\W{{1,3}})?|(?<=[>\]|])[ \t]*|\A){_PREFIX}(?P<name>{names})(?:\.call)?\(")
@@ -108,6 +123,8 @@ class _CallReader:
             rf"(?mi)(?:^|(?<=[>\]|]))[ \t`]*(?:functions?\.)?(?:{_PREFIX}(?P<name>{names})(?:\.call)?(?P<open>\()|(?:{names})\s*[(:=]?\s*\{{)"
             rf"|<(?:{names})>\s*[<{{]|</(?:{names})>|>\s*(?:{names})\s*</|(?:^|\n)\W{{0,4}}Action\W{{1,4}}(?:{names})\W*(?:\n|\Z)"
         )
+
+        self._begins = re.compile(rf"(?i)\A\W*(?:\w{{1,12}}\W{{1,4}})?(?P<name>{names})\b(?P<rest>.{{1,200}})", re.DOTALL)
 
     def before_observed(self, text: str) -> str:
         """Return a text up to the result of a call that the model made up itself."""
@@ -136,7 +153,13 @@ class _CallReader:
         argued = re.search(rf"(?:[\"']|[{{,]\s*)(?:{'|'.join(_ARGUMENT_KEYS)})[\"']?\s*:", shown)
         if self._named.search(shown) and (argued or shown.lstrip().startswith(("{", "["))):
             return True
-        return any(not self._is_mention(shown, begun) for begun in self._begun.finditer(shown))
+        return self._begins_with_call(shown) or any(not self._is_mention(shown, begun) for begun in self._begun.finditer(shown))
+
+    def _begins_with_call(self, text: str) -> bool:
+        """Whether a text begins with a tool's name, and one of its parameters is given a value, in whatever syntax."""
+        begun = self._begins.match(text)
+        own = [p for p in self._tools.get(self._own(begun["name"]), {}).get("properties", {}) if p not in _CONTROLS] if begun else []
+        return bool(begun and any(re.search(rf"(?:^|[\n{{(,\s]\W?){re.escape(p)}\W?\s*[:=](?!=)", begun["rest"]) for p in own))
 
     def _is_mention(self, text: str, begun: re.Match[str]) -> bool:
         """Whether a name and its bracket only say how a tool is called: its parameters without values, among other words."""
@@ -218,12 +241,13 @@ class _CallReader:
             return [call for calls in each for call in calls] if all(each) else []
         if not isinstance(value, dict):
             return []
-        fields = cast(dict[str, Any], value)
+        given = cast(dict[str, Any], value)
+        fields = {_letters(key): one for key, one in given.items()}
         for key in _WRAPPERS:
             if isinstance(fields.get(key), dict | list):
                 return self._shaped(fields[key], anything=anything)
-        if len(fields) == 1 and self._own(only := next(iter(fields))) and isinstance(fields[only], dict):
-            return [checked(self._own(only), fields[only])]
+        if len(given) == 1 and self._own(only := next(iter(given))) and isinstance(given[only], dict):
+            return [checked(self._own(only), given[only])]
         key = next((k for k in _NAME_KEYS if isinstance(fields.get(k), str)), "")
         if not key and isinstance(kind := fields.get(_KIND_KEY), str) and self._own(kind):
             key = _KIND_KEY
@@ -231,21 +255,23 @@ class _CallReader:
         name = self._own(given_name) or (given_name if anything else "")
         if not name:
             return []
-        arguments = self._arguments(name, fields, key)
+        arguments = self._arguments(name, fields, given, key)
         return [] if arguments is None else [checked(name, arguments)]
 
-    def _arguments(self, name: str, fields: Mapping[str, Any], name_key: str) -> dict[str, Any] | None:
+    def _arguments(self, name: str, fields: Mapping[str, Any], given: Mapping[str, Any], name_key: str) -> dict[str, Any] | None:
         key = next((k for k in _ARGUMENT_KEYS if k in fields), "")
-        given: Any = fields.get(key, {})
-        if isinstance(given, str):
-            read = cast("object", value_at(given.strip() or "{}", 0)[0])
+        if not key:
+            flat = {k: v for k, v in given.items() if _letters(k) not in {name_key, "type", "id"}}
+            return flat if self._fits(name, flat) else None
+        told: Any = fields[key]
+        if isinstance(told, str):
+            read = cast("object", value_at(told.strip() or "{}", 0)[0])
             if not isinstance(read, dict):
-                return self._alone(name, given.strip()) if key in _PLAIN_INPUTS else None
-            given = cast(Any, read)
-        if key:
-            return cast(dict[str, Any], given) if isinstance(given, dict) else None
-        flat = {k: v for k, v in fields.items() if k not in {name_key, "type", "id"}}
-        return flat if self._fits(name, flat) else None
+                return self._alone(name, told.strip()) if key in _PLAIN_INPUTS else None
+            told = cast(Any, read)
+        if isinstance(told, list):
+            told = _of_list(cast(list[Any], told))
+        return cast(dict[str, Any], told) if isinstance(told, dict) else None
 
     def _own(self, name: str) -> str:
         """Return the tool's own name, which models write in other capitals and signs, and behind a namespace; empty if it is none."""
@@ -273,6 +299,10 @@ class _CallReader:
             if calls and not re.sub(r"#.*|//.*", "", tail).strip(" \t)],;.`"):
                 closing = re.compile(r"[)\],; ]*").match(text, end)
                 yield _Found(match.start("name"), closing.end() if closing else end, calls)
+        for match in _MADE.finditer(hidden):
+            _, named, end = arguments_at(text, match.end() - 1)
+            if end > 0 and (calls := self._shaped(named, anything=False)):
+                yield _Found(match.start(), end, calls)
         for match in self._inline.finditer(hidden):
             places, named, end = arguments_at(text, match.end() - 1)
             call = self._python_call(match["name"], places, named) if end > 0 else None
@@ -299,6 +329,14 @@ class _CallReader:
         if len(places) == 1 and isinstance(places[0], dict) and not named:
             return checked(name, cast(dict[str, Any], places[0]))
         return checked(name, {**dict(zip(free, places, strict=False)), **named}) if len(places) <= len(free) else None
+
+
+def _of_list(parts: list[Any]) -> Any:
+    """Return the arguments that a list of them is: the only object, or pairs of names and values."""
+    pairs = [cast(dict[str, Any], part) for part in parts if isinstance(part, dict)]
+    if len(pairs) == len(parts) and all({"name", "value"} <= set(pair) for pair in pairs):
+        return {str(pair["name"]): pair["value"] for pair in pairs}
+    return pairs[0] if len(parts) == len(pairs) == 1 else None
 
 
 def _letters(name: str) -> str:

@@ -26,6 +26,7 @@ _PAIRS = re.compile(
 )
 _HTML = frozenset({"a", "b", "code", "data", "form", "i", "input", "link", "map", "meta", "p", "pre", "search", "table", "time", "title"})
 """Tags of web pages, which are no calls of tools that happen to have such a name."""
+_OBJECTS = ("arguments", "parameters", "args", "input", "params")
 _MOST_TAGS = 64
 """Calls that are looked for, and elements that one of them may have."""
 _CHILD = re.compile(r"<(?P<key>[A-Za-z][\w.-]*)>\n?(?P<value>.*?)\n?</(?P=key)>", re.DOTALL)
@@ -70,7 +71,7 @@ def elements(text: str, hidden: str, own: Callable[[str], str], alone: Callable[
             continue
         tried += 1
         whole = tag["closed"] or end < len(hidden)
-        arguments = _arguments(text[body:end], inner) or attributes or None
+        arguments = _arguments(text[body:end], inner) or _of_attributes(attributes)
         if arguments is None and whole and own(name):
             arguments = alone(name, "" if _GLM.fullmatch(inner) and own(inner) else text[body:end].strip())
         if arguments is not None:
@@ -91,6 +92,14 @@ def _attributes(told: str) -> dict[str, str]:
     return {key: one or other for key, one, other in _ATTRIBUTE.findall(told or "")}
 
 
+def _of_attributes(attributes: dict[str, str]) -> dict[str, Any] | None:
+    """Return the arguments that a tag's attributes are, each by itself or as one object."""
+    if len(attributes) == 1 and (told := next((attributes[key] for key in _OBJECTS if key in attributes), "")):
+        value, end = value_at(told, 0)
+        return cast(dict[str, Any], value) if end > 0 and isinstance(value, dict) else None
+    return dict(attributes) or None
+
+
 def _arguments(body: str, hidden: str) -> dict[str, Any] | None:
     """Return the arguments that stand in an element, as pairs, as an object, or as elements of their own."""
     if hidden.count("<") > 4 * _MOST_TAGS:
@@ -100,7 +109,7 @@ def _arguments(body: str, hidden: str) -> dict[str, Any] | None:
         spans = [("key", "value") if pair["key"] else ("k", "v") for pair in pairs]
         return {pair[key]: body[slice(*pair.span(value))] for pair, (key, value) in zip(pairs, spans, strict=True)}
     children = {child["key"]: body[slice(*child.span("value"))] for child in _CHILD.finditer(hidden)}
-    held = next((children[key] for key in ("arguments", "parameters", "args", "input", "params") if key in children), body)
+    held = next((children[key] for key in _OBJECTS if key in children), body)
     begin = re.search(r"\{", held)
     if begin and not re.search(r"[^\s<>\w/:`|]", held[: begin.start()]):
         value, end = value_at(held, begin.start())

@@ -24,17 +24,17 @@ OPENING = re.compile(
 )
 """Marks that begin a call."""
 NOISE = re.compile(
-    rf"{MARK}|```\w*|^[ \t>*]*(?:Action|Action Input|Tool|Function|Arguments)\W{{0,3}}:\W{{0,3}}|^[ \t]*print\(\w*\)[ \t]*$",
+    rf"{MARK}|```\w*|^[ \t>*]*(?:Action|Action Input|Tool|Function|Arguments)\W{{0,3}}:\W{{0,3}}|^[ \t]*print\(\w*\)[ \t]*$|<\?xml[^<>]*\?>",
     re.IGNORECASE | re.MULTILINE,
 )
 GAP = (
     rf"(?:\[CALL_ID\]\w+|{MARK}|[\s>:(=*`\"]|```\w*|\bAction Input|\b(?:with )?(?:the )?(?:arguments?|args|parameters?|params|input)\b"
-    r"|\bjson\b|\bcode\b|:\d+|#\d+)*"
+    r"|\bwith\b|\bjson\b|\bcode\b|:\d+|#\d+)*"
 )
 """What may stand between a name and its arguments."""
 LEAD = re.compile(
     rf"(?:{MARK}|[\s>:(=\[,;*`]|```\w*|Thought:[^\n]*\n|Action Input:?|(?<!\w)\w+\s*=(?=\s*\Z)|<function="
-    r"|\b(?:Action|Tool|Function|Call(?:ing)?|function|commentary|assistant|await|functions\.|to=functions\.|to=|default_api\.|call:|print\())*\Z",
+    r"|\b(?:Action|Tool|Function|Call(?:ing)?|function|commentary|assistant|await|tools?\.|tool_call|functions\.|to=functions\.|to=|default_api\.|call:|print\())*\Z",
     re.IGNORECASE,
 )
 """What stands before a call and belongs to it."""

@@ -10,8 +10,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\
 _SPACE = re.compile(r"(?:\s|#[^\n]*\n|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _NUMBER = re.compile(r"[+-]?(?:\d[\d_]*)(?:\.\d*)?(?:[eE][+-]?\d+)?(?!\w)")
-_QUOTES = ('"""', "'''", '<|"|>', "<escape>", '"', "'", "`")
+_QUOTES = ('"""', "'''", '<|"|>', "<escape>", '"', "'", "`", "“", "‘")
 """What encloses a text; Gemma's models use the marks."""
+_ENDS = {"“": "”", "‘": "’"}
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
 _MAX_DEPTH = 40
 
@@ -146,6 +147,7 @@ class _Literals:
     def _one_text(self) -> str:
         quote = next(q for q in _QUOTES if self._text.startswith(q, self.at))
         self.at += len(quote)
+        quote = _ENDS.get(quote, quote)
         told: list[str] = []
         while not self._text.startswith(quote, self.at):
             if self.at >= len(self._text):

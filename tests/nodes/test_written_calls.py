@@ -124,6 +124,15 @@ FORMS = {
     "the name in an invocation": "<function_calls><invoke><tool_name>send_message</tool_name><parameters><message>Hi</message></parame"
     "ters></invoke></function_calls>",
     "a recipient": '{"recipient_name": "functions.send_message", "parameters": {"message": "Hi"}}',
+    "signs of web pages": '&lt;tool_call&gt;{"name": "send_message", "arguments": {"message": "Hi"}}&lt;/tool_call&gt;',
+    "JSON in a JSON string": '"{\\"name\\": \\"send_message\\", \\"arguments\\": {\\"message\\": \\"Hi\\"}}"',
+    "curly quotes": "{“name”: “send_message”, “arguments”: {“message”: “Hi”}}",
+    "a constructor": "ToolCall(name='send_message', args={'message': 'Hi'})",
+    "capitals in keys": '{"Name": "send_message", "Arguments": {"message": "Hi"}}',
+    "Gemini's own": '{"functionCall": {"name": "send_message", "args": {"message": "Hi"}}}',
+    "a list of names and values": '{"name": "send_message", "arguments": [{"name": "message", "value": "Hi"}]}',
+    "a slash command": '/send_message {"message": "Hi"}',
+    "an object in an attribute": '<function name="send_message" arguments=\'{"message": "Hi"}\'></function>',
 }  # fmt: skip
 
 PROSE = [
@@ -157,6 +166,8 @@ PROSE = [
 ]
 
 UNREADABLE = [
+    "tool: send_message\nmessage: Hi",
+    "<tool>send_message</tool><tool_input>Hi</tool_input>",
     '<tool_call>{"name": "send_message", "arguments": {"message": "Hi</tool_call>',
     '{"name": "send_message", "arguments": {"message": "Hi"',
     '{"name": "send_message", "arguments": "not JSON"}',
@@ -183,7 +194,7 @@ UNREADABLE = [
 ALONE = {
     "the arguments alone", "with control arguments", "ReAct with a plain input", "ReAct with a result made up",
     "gpt-oss's channels without marks", "a thought whose beginning is missing",
-    "a command among thoughts",
+    "a command among thoughts", "JSON in a JSON string",
 }  # fmt: skip
 """Forms around which no more words can stand, or which hold some themselves."""
 
