@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from langgraph.store.base import BaseStore, SearchItem
+from langgraph.store.base import BaseStore
 from starlette.responses import Response
 
 from memgpt_agent.memory import namespaces
@@ -22,6 +22,7 @@ PAGE = 10
 KINDS = (("messages", "Messages"), ("passages", "Passages"), ("facts", "Facts"), ("files", "Files"))
 _WORD = re.compile(r"\w+")
 _SHOWN_CHARS = 600
+_CLOSEST = 100
 _CLOSE = 0.35
 """A cosine below this says nothing about the meaning."""
 
@@ -149,7 +150,7 @@ def messages(store: BaseStore, agent_id: str, wanted: SearchForm) -> list[PageHi
     condition: Filter = {**wanted.dates, **({"role": {"$in": list(wanted.roles)}} if wanted.roles else {"echo": False})}
     condition |= {"thread_id": wanted.thread} if wanted.thread else {}
     items = best_or_newest(store, place, wanted.query, filter=condition, limit=PAGE, page=wanted.page, near=DIALOGUE)
-    close = _closeness(store, place, wanted.query, items)
+    close = _closeness(store, place, wanted.query, condition)
     return [
         PageHit(
             "message",
@@ -170,7 +171,7 @@ def passages(store: BaseStore, agent_id: str, wanted: SearchForm, *, files: bool
     place = namespaces.of(agent_id, "archival")
     condition = {**passing(wanted.tags, "any", wanted.dates), "file": {"$gt": ""} if files else ""}
     items = best_or_newest(store, place, wanted.query, filter=condition, limit=PAGE, page=wanted.page)
-    close = _closeness(store, place, wanted.query, items)
+    close = _closeness(store, place, wanted.query, condition)
     return [
         PageHit(
             "file" if files else "passage",
@@ -216,13 +217,11 @@ def _within(fact: Fact, dates: Filter) -> bool:
     return bounds.get("$gte", "") <= fact.time <= bounds.get("$lte", "9999")
 
 
-def _closeness(store: BaseStore, place: tuple[str, ...], query: str, items: Sequence[SearchItem]) -> dict[str, float]:
-    """Return how close what was found is to the query by meaning: one search of these items alone."""
-    if not _WORD.search(query) or not items:
+def _closeness(store: BaseStore, place: tuple[str, ...], query: str, condition: Filter) -> dict[str, float]:
+    """Return how close the closest items are to the query by meaning. What is not among them was not found by its meaning."""
+    if not _WORD.search(query):
         return {}
-    found = find(
-        store, place, query, mode="meaning", filter={"id": {"$in": [item.key for item in items]}}, limit=len(items)
-    )
+    found = find(store, place, query, mode="meaning", filter=condition, limit=_CLOSEST)
     return {item.key: item.score for item in found if item.score is not None}
 
 
