@@ -157,31 +157,42 @@ def paths(agents: int) -> dict[str, list[str]]:
     }
 
 
-def measure(url: str, rounds: int, agents: int) -> None:
-    """Ask for every page and print its times in milliseconds."""
-    print(f"{'page':28} {'median':>8} {'p95':>8} {'most':>8}   load {os.getloadavg()[0]:.1f}")
+def measure(url: str, process_id: int, rounds: int, agents: int) -> None:
+    """Ask for every page and print its times in milliseconds, with the server's processor time, which other work does not change."""
+    print(f"{'page':32} {'median':>8} {'p95':>8} {'most':>8} {'cpu':>8}   load {os.getloadavg()[0]:.1f}")
     with httpx.Client(base_url=url, timeout=120) as client:
         for name, group in paths(agents).items():
-            times: list[float] = []
-            for number in range(rounds + 2):
+            for warm in group:
+                client.get(warm)
+            before, times = processor_seconds(process_id), list[float]()
+            for number in range(rounds):
                 began = time.perf_counter()
                 answer = client.get(group[number % len(group)])
-                if number >= 2:
-                    times.append(1_000 * (time.perf_counter() - began))
+                times.append(1_000 * (time.perf_counter() - began))
                 assert answer.status_code == 200, (answer.status_code, group, answer.text[-600:])
-            ordered = sorted(times)
-            print(
-                f"{name:28} {statistics.median(times):8.1f} {ordered[int(len(ordered) * 0.95) - 1]:8.1f} {ordered[-1]:8.1f}"
-            )
+            show(name, times, processor_seconds(process_id) - before)
         older = client.get(f"/page/a/{LARGE}/chat")
-        times = []
+        before, times = processor_seconds(process_id), list[float]()
         while len(times) < rounds and (found := re.search(r'href="([^"]+before=[^"]+)"', older.text)):
             began = time.perf_counter()
             older = client.get(found[1].replace("&amp;", "&"), headers={"hx-request": "true"})
             times.append(1_000 * (time.perf_counter() - began))
-        print(
-            f"{'chat, older and older':28} {statistics.median(times):8.1f} {sorted(times)[int(len(times) * 0.95) - 1]:8.1f} {max(times):8.1f}"
-        )
+        show("chat, older and older", times, processor_seconds(process_id) - before)
+
+
+def show(name: str, times: list[float], used_seconds: float) -> None:
+    """Print one line."""
+    late = sorted(times)[max(0, int(len(times) * 0.95) - 1)]
+    print(f"{name:32} {statistics.median(times):8.1f} {late:8.1f} {max(times):8.1f} {1_000 * used_seconds / len(times):8.1f}")
+
+
+def processor_seconds(process_id: int) -> float:
+    """Return how much processor time a process has used; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -215,7 +226,7 @@ def main() -> None:
         line = server.stderr.readline() if server.stderr else ""
         while not (found := re.search(r"http://[\w.:]+", line)):
             line = server.stderr.readline() if server.stderr else ""
-        measure(found.group().removesuffix("/docs"), given.rounds, given.agents)
+        measure(found.group().removesuffix("/docs"), server.pid, given.rounds, given.agents)
     finally:
         server.terminate()
         server.wait(60)
