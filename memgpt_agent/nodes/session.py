@@ -147,7 +147,7 @@ class Session:
     agent: str
     """Which agent of the conversation this is: its graph's name, or its place in a parent graph, and whose memory it uses."""
     cut_off_twice: bool
-    """Whether the process died twice in this very step: it is given up, with a word to the model or the user."""
+    """Whether the process died twice in this very step: it is given up, and the model or the user learns of it."""
 
     @classmethod
     def of(

@@ -104,7 +104,7 @@ class Forgetting:
 def rewrite_newest(saver: BaseCheckpointSaver[Any], thread_id: str, changes: ConversationChanges) -> None:
     """Put the changed newest state of a thread in the place of all its checkpoints, on a saver that can change none.
 
-    **Limits**: what was before it can no longer be gone back to; states of subgraphs start over.
+    **Limits**: earlier checkpoints are gone; states of subgraphs start over.
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
     found = saver.get_tuple(config)
