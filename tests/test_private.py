@@ -125,6 +125,16 @@ def test_a_memory_that_was_lost_is_not_made_anew(tmp_path: Path, left: bytes | N
     assert not (tmp_path / "copy").exists()
 
 
+def test_what_is_no_file_is_no_memory(tmp_path: Path) -> None:
+    """A folder or a pipe in its place is named, and nobody waits for what a pipe may bring."""
+    for make in (Path.mkdir, os.mkfifo):
+        home = tmp_path / make.__name__
+        home.mkdir()
+        make(home / "memory.db")
+        with pytest.raises(StoreCorrupt, match=r"memory\.db is no file.*Nothing was changed"):
+            agent_in(home)
+
+
 def test_what_was_not_lost_is_a_beginning_or_goes_on(tmp_path: Path) -> None:
     """An empty file alone is a new home; agents whose conversations' file is gone still remember every message."""
     fresh, home = tmp_path / "fresh", tmp_path / "home"

@@ -22,6 +22,8 @@ def lost_memory(settings: Settings) -> str:
     if not settings.memory_is_in_home:
         return ""
     memory = settings.home / MEMORY
+    if memory.exists() and not memory.is_file():
+        return f"{memory} is no file"
     if memory.exists() and not _stays_empty(memory):
         return ""
     beside = (settings.checkpoints_path, *(memory.with_name(memory.name + end) for end in _TRACES))

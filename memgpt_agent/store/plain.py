@@ -11,6 +11,7 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
+from memgpt_agent.store.operations import TEXTS_BESIDE_AGENTS
 from memgpt_agent.store.protocol import Dialogue, Guard, MemoryStore, SearchMode, Tally
 from memgpt_agent.text.never_stored import Redactor
 
@@ -199,7 +200,9 @@ class _Redacted(BaseStore):
         return await self._store.abatch(list(map(self._of, ops)))
 
     def _of(self, op: Op) -> Op:
-        return op._replace(value=self._redactor.in_value(op.value)) if isinstance(op, PutOp) and op.value is not None else op
+        if not isinstance(op, PutOp) or op.value is None or (len(op.namespace) == 1 and op.namespace[0] not in TEXTS_BESIDE_AGENTS):
+            return op
+        return op._replace(value=self._redactor.in_value(op.value))
 
 
 class _Guarded(BaseStore):

@@ -13,6 +13,13 @@ from memgpt_agent.errors import ConfigurationError
 SECRETS = "secrets"
 """The name of the set of patterns below."""
 INSTEAD = "[a secret was here; it is not stored]"
+_NO_TEXTS = frozenset({
+    "id", "ids", "agent_id", "thread_id", "thread", "threads", "turn", "role", "time", "created", "updated_at", "added", "checkpoint",
+    "call_id", "reply_id", "event_id", "user_id", "edited", "label", "cause", "causes", "act", "actor", "agent", "block", "kind",
+    "shared", "at", "redo", "parent", "children", "since", "until", "seen", "by", "level", "file", "sha256", "subject_id", "object_id",
+    "same_as", "sender", "recipient", "chain", "session", "replaced_by", "mime", "data", "status", "stop_reason", "secret",
+})  # fmt: skip
+"""Fields by which things are found, compared and ordered: a pattern that fits an agent's id must not unmake the agent."""
 _MAX_PATTERN_CHARS, _MAX_PATTERNS, _PATTERN_BYTES = 1_000, 100, 1 << 20
 _re2: Any = re2
 
@@ -104,11 +111,11 @@ class Redactor:
         return whole
 
     def in_value(self, value: Any) -> Any:
-        """Return a JSON value without it, in all its texts; names of fields stay as they are."""
+        """Return a JSON value without it, in all its texts; ids, times and names of fields stay as they are."""
         if isinstance(value, str):
             return self(value)
         if isinstance(value, Mapping):
-            return {name: self.in_value(one) for name, one in cast(Mapping[Any, Any], value).items()}
+            return {name: one if name in _NO_TEXTS else self.in_value(one) for name, one in cast(Mapping[Any, Any], value).items()}
         if isinstance(value, list | tuple):
             return [self.in_value(one) for one in cast(list[Any], value)]
         return value

@@ -62,8 +62,9 @@ def without(redactor: Redactor | None, given: dict[str, Any] | Command[Any]) -> 
     if isinstance(given, Command):
         return Command(resume=redactor.in_value(given.resume))
     messages = [m.model_copy(update={"content": redactor.in_value(m.content)}) for m in given.get("messages", ())]
-    rest = {name: redactor.in_value(one) for name, one in given.items() if name != "messages"}
-    return {**rest, **({"messages": messages} if messages else {})}
+    event = given.get("event")
+    told = {"event": {**event, "text": redactor(event.get("text", ""))}} if event else {}
+    return {**given, **told, **({"messages": messages} if messages else {})}
 
 
 def message_delivery(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()) -> Delivery:

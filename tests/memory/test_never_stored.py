@@ -13,6 +13,7 @@ from memgpt_agent import MemGPTAgent, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.stored_agents import list_agents
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.text.never_stored import INSTEAD
 
@@ -70,6 +71,17 @@ def test_without_the_setting_everything_is_stored(tmp_path: Path) -> None:
         with MemGPTAgent(model=ScriptedModel([say("Yes.")]), embedding=HashingEmbedder(), settings=settings) as agent:
             agent.step(f"Mine is {KEYS['user']}.")
         assert bool(files_with(home, KEYS["user"])) == held
+
+
+def test_a_pattern_that_fits_ids_unmakes_nothing(tmp_path: Path) -> None:
+    """An agent's id, its labels and times stay: by them everything is found."""
+    settings = Settings(home=tmp_path, never_store=r"\bann\b human \d+ user assistant")
+    for _ in range(2):
+        with MemGPTAgent(agent_id="ann", model=ScriptedModel([say("Hello 7.")]), embedding=HashingEmbedder(), settings=settings) as agent:
+            assert agent.step("I am ann, 42.", event_id="e1").message == f"Hello {INSTEAD}."
+            assert [m.text for m in agent.messages()] == [f"I am {INSTEAD}, {INSTEAD}.", f"Hello {INSTEAD}."]
+            assert set(agent.core_memory) == {"persona", "human"}
+    assert [known["agent_id"] for known in list_agents(settings)] == ["ann"]
 
 
 def test_a_pattern_that_cannot_be_one_opens_nothing(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_patterns_of_ones_own() -> None:
     """All that a pattern finds goes, or its group; in every text of a value, and names of fields stay."""
     redactor = Redactor.of(r"EMP-\d{6} room:\s?(\w+)")
     assert redactor is not None
+    assert redactor.in_value({"id": "EMP-123456", "text": "EMP-123456"}) == {"id": "EMP-123456", "text": INSTEAD}
     value = {"EMP-123456": ["EMP-123456 sits in room: B12", {"n": 1, "t": ("EMP-12345", None)}]}
     assert redactor.in_value(value) == {"EMP-123456": [f"{INSTEAD} sits in room: {INSTEAD}", {"n": 1, "t": ["EMP-12345", None]}]}
     again = Redactor(["secret", r"was\s\w+"])

@@ -14,7 +14,7 @@ from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.memory.forgetting.plan import ForgetPlan, ordered
 from memgpt_agent.memory.forgetting.staying import holding_elsewhere
 from memgpt_agent.memory.forgetting.stored_items import StoredItems, Value
-from memgpt_agent.memory.forgetting.words import Needles
+from memgpt_agent.memory.forgetting.words import Needles, normal
 from memgpt_agent.memory.recall import RecallMemory
 
 _SEARCHED = 5
@@ -51,7 +51,7 @@ class ForgetPlanner:
         held, literal = self._held(), list[str]()
         finder = Finder(held)
         for query in queries:
-            if not query.strip():
+            if not normal(query):
                 raise ConfigurationError("There is nothing to forget: give words that it holds, or an id.")
             if not finder.by_id(query.strip()):
                 literal.append(query)
