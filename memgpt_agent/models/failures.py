@@ -90,7 +90,8 @@ class BrokenAnswer(Exception):
 
 
 _BUSY_VALUE = re.compile(
-    r"(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b: |Unfinished stream|Can only parse array of JSON"
+    r"(?:ResponseError\()?(?:code=')?(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b(?:: |')"
+    r"|Unfinished stream|Can only parse array of JSON"
 )
 """So begins the ``ValueError`` in which langchain-openai gives an error event of the Responses API (its code and its message), and those in
 which Google's client gives a stream that breaks off or holds something else."""

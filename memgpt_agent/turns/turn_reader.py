@@ -74,8 +74,8 @@ class AgentResponse:
     """The questions that wait for a person's answer, an approval among them; the turn continues when they are answered."""
     structured: Any = None
     """The result beside the message, where the agent has a ``response_format``; ``None`` if the turn was played before."""
-    stopped: Literal["", "cut_off", "refused"] = ""
-    """Why the message is not a full answer: it reached the model's length limit, or the model or its provider refused."""
+    stopped: Literal["", "cut_off", "paused", "refused"] = ""
+    """Why the message is not a full answer: it reached the model's length limit, its provider paused it without end, or one of them refused."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class TurnReader:
         """Whether the turn waits for a person."""
         self.questions: list[Question] = []
         """The questions to the person, once they were read from the state."""
-        self._stopped: Literal["", "cut_off", "refused"] = ""
+        self._stopped: Literal["", "cut_off", "paused", "refused"] = ""
         self.began = False
         """Whether the model was asked, which is not the case if the event had been handled before."""
 

@@ -196,6 +196,15 @@ def test_a_limit_on_tokens_a_minute_is_no_refusal_of_the_length() -> None:
     assert not failures.is_busy(Refusal("You exceeded your current quota", 429, code="insufficient_quota"))
 
 
+def test_a_response_that_failed_is_asked_for_again() -> None:
+    """LangChain's client gives the error of the Responses API as the words of a ``ValueError``."""
+    from openai.types.responses import ResponseError
+
+    assert failures.is_busy(ValueError(str(ResponseError(code="server_error", message="Sorry."))))
+    assert failures.is_busy(ValueError("rate_limit_exceeded: Slow down."))
+    assert not failures.is_busy(ValueError(str(ResponseError(code="invalid_prompt", message="No."))))
+
+
 def result(model: ScriptedModel, nth: int = -1) -> str:
     """Return the last thing that the model was told in a call."""
     return str(json.loads(str(model.calls[nth][-1].content))["message"])
