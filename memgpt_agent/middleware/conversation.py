@@ -20,7 +20,8 @@ from memgpt_agent.events import Mark, digest_of, mark_of, merged_marks, with_mar
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
 from memgpt_agent.middleware.registers import MiddlewareRegisters
-from memgpt_agent.nodes.corrected import apply_edits
+from memgpt_agent.nodes.corrected import QueueEdits, apply_edits
+from memgpt_agent.nodes.past_messages import give_up_branch
 from memgpt_agent.nodes.receiving import no_turn, remember
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import AgentState, Turn
@@ -53,6 +54,20 @@ def noted(message: AnyMessage, mark: Mark, agent: str) -> AnyMessage:
 def is_summary_of_others(message: BaseMessage) -> bool:
     """Whether another middleware put the message in the place of what it took out."""
     return cast(dict[str, Any], message.additional_kwargs).get("lc_source") == _SUMMARIZED  # pyright: ignore[reportUnknownMemberType]
+
+
+def give_up_other_branch(
+    session: Session, registers: MiddlewareRegisters, messages: Sequence[AnyMessage], config: RunnableConfig
+) -> None:
+    """Take out of recall memory what was said after the place from which the conversation goes on, where a client went back to it.
+
+    **Limits**: a branch from before the first message is not told from a conversation that begins.
+    """
+    fresh = [m for m in messages if not own_mark(m, session.agent)]
+    if registers.get("turn") and any(isinstance(m, HumanMessage) and not is_summary_of_others(m) for m in fresh):
+        own = [with_mark(m, mark) for m in messages if (mark := own_mark(m, session.agent))]
+        state = cast(AgentState, {"messages": own, "turn": registers.get("turn")})
+        give_up_branch(fresh, QueueEdits(state), session, config)
 
 
 @dataclass
@@ -106,7 +121,7 @@ class MiddlewareConversation:
             own = made._noted(message, mark, name if names else "")
             due += [_as_authors(own, own_answer=message.id in unkept)] if wanted else []
         if begins:
-            made.turn = {**no_turn(), "id": event, "agent": session.agent}
+            made.turn = {**no_turn(), "id": event, "agent": session.agent, "received": session.checkpoint_id}
         made._keep(due)
         return made
 

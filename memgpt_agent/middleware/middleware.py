@@ -32,7 +32,12 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block
-from memgpt_agent.middleware.conversation import MiddlewareConversation, is_summary_of_others, update_of
+from memgpt_agent.middleware.conversation import (
+    MiddlewareConversation,
+    give_up_other_branch,
+    is_summary_of_others,
+    update_of,
+)
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.middleware.model_call import PreparedCall
 from memgpt_agent.middleware.opened_memory import OpenedMemory
@@ -254,6 +259,8 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         if session.memory.agent_id != session.thread_id:
             registers["agent_id"] = session.memory.agent_id
         messages = request.state["messages"]
+        if not _stateless(config):
+            give_up_other_branch(session, registers, messages, config)
         conversation = MiddlewareConversation.received(session, registers, messages, stateless=_stateless(config))
         conversation.apply_edits(messages, registers, config)
         return PreparedCall(session, config, request, conversation, registers, self._offers, self._instructions)

@@ -92,3 +92,18 @@ def test_a_message_that_comes_again_with_other_words_is_answered_anew() -> None:
     assert [text for role, text in recalled(store) if role == "user"] == ["I am Eve.", "Who am I?"]
     assert len(model.calls) == 2
     assert not any(isinstance(m, ToolMessage | AIMessage) and "Eve" in m.text for m in model.calls[-1])
+
+
+def test_what_was_said_in_a_branch_that_a_client_left_is_found_no_longer() -> None:
+    """Agent Chat UI edits a message so: a run from before it, with other words. A try that failed is no branch; its message comes again."""
+    agent, _, store = built(["One.", "Two.", "Other.", ValueError("no"), "Last."])
+    told(agent, "First")
+    told(agent, "Second")
+    before = next(s for s in agent.get_state_history(THREAD) if len(s.values.get("messages", [])) == 2 and not s.next)
+    agent.invoke({"messages": [HumanMessage("Instead")]}, before.config, durability="sync")
+    kept = [("user", "First"), ("assistant", "One."), ("user", "Instead"), ("assistant", "Other.")]
+    assert recalled(store) == kept
+    with pytest.raises(ValueError, match="no"):
+        told(agent, "Again")
+    told(agent, "Still there?")
+    assert recalled(store) == [*kept, ("user", "Again"), ("user", "Still there?"), ("assistant", "Last.")]
