@@ -263,6 +263,13 @@ class Settings(BaseModel):
     letter_wait_seconds: Annotated[float, Field(gt=0, le=86_400)] = 120.0
     """How long an agent that writes to another waits for its answer. ``MEMGPT_LETTER_WAIT_SECONDS``."""
 
+    @field_validator("database_url")
+    @classmethod
+    def _on_postgres(cls, url: str | None) -> str | None:
+        if url and not is_postgres(url):
+            raise ValueError("one database for both is on Postgres: postgresql://USER@HOST/DATABASE. A file is named by home")
+        return url
+
     @classmethod
     def load(cls, **arguments: Any) -> Self:
         """Return the settings, ignoring arguments that are ``None``. Reads the environment, creates no folder.

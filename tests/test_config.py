@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from memgpt_agent.config import Context, Settings
+from memgpt_agent.checkpoints import open_configured_checkpointer
+from memgpt_agent.config import Context, Settings, shown
 from memgpt_agent.errors import ConfigurationError
 
 
@@ -124,3 +125,20 @@ def test_what_langgraph_puts_beside_the_fields_is_left_out() -> None:
 def test_what_a_form_sends_for_an_empty_field_counts_as_not_given() -> None:
     """As text or as null; an emptied persona is one."""
     assert Context(agent_id="", max_steps=None, memory_scope="", persona="") == Context(persona="")
+
+
+def test_one_url_names_a_database_for_memory_and_conversations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each goes before it, and a password is not shown."""
+    one, other = "postgresql://me:se%40cret@host/db?schema=a", "postgres://host/other"
+    monkeypatch.setenv("MEMGPT_DATABASE_URL", one)
+    settings = Settings.load(home=tmp_path)
+    assert (settings.store_url, settings.checkpoints_url, settings.memory_is_in_home) == (one, one, False)
+    assert shown(one) == "postgresql://me:***@host/db?schema=a"
+    monkeypatch.setenv("MEMGPT_STORE_URL", other)
+    monkeypatch.setenv("MEMGPT_CHECKPOINT_URL", "sqlite:///talk.db")
+    settings = Settings.load(home=tmp_path)
+    assert (settings.store_url, settings.checkpoints_url) == (other, "sqlite:///talk.db")
+    with pytest.raises(ConfigurationError, match="Postgres"):
+        Settings.load(home=tmp_path, database_url="sqlite:///one.db")
+    with pytest.raises(ConfigurationError, match="mysql"):
+        open_configured_checkpointer(Settings.load(home=tmp_path, checkpoint_url="mysql://host/db"))

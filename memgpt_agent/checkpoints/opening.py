@@ -9,7 +9,7 @@ from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
 from memgpt_agent.checkpoints.sqlite_saver import SqliteCheckpointer
 from memgpt_agent.config import Settings, is_postgres
-from memgpt_agent.errors import MissingDependency, StoreCorrupt, install_command
+from memgpt_agent.errors import ConfigurationError, MissingDependency, StoreCorrupt, install_command
 from memgpt_agent.private import new_private_file, private_folder, tighten
 
 _WHOLE_CHECK_BYTES = (
@@ -66,7 +66,12 @@ def open_postgres_checkpointer(url: str) -> Checkpointer:
 def open_configured_checkpointer(settings: Settings) -> Checkpointer:
     """Open, or make, the checkpoints of these settings: on Postgres where a URL says so, else the file in the data folder."""
     url = settings.checkpoints_url
-    return open_postgres_checkpointer(url) if is_postgres(url) else open_checkpointer(url.removeprefix("sqlite:///"))
+    if is_postgres(url):
+        return open_postgres_checkpointer(url)
+    if "://" in url and not url.startswith(("sqlite:///", "memory://")):
+        kind = url.partition("://")[0]
+        raise ConfigurationError(f"No checkpoints answer to {kind}://. Use postgresql://HOST/DATABASE, sqlite:///FILE or a path.")
+    return open_checkpointer(":memory:" if url.startswith("memory://") else url.removeprefix("sqlite:///"))
 
 
 def _refuse_foreign(path: Path) -> None:

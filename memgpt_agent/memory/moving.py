@@ -108,6 +108,8 @@ def move(settings: Settings, to: str, *, tell: Tell = lambda _done, _total: None
 def _target(settings: Settings, to: str) -> Settings:
     if is_postgres(to):
         return settings.model_copy(update={"store": None, "checkpoint_url": None, "database_url": to})
+    if "://" in to and not to.startswith("sqlite:///"):
+        raise ConfigurationError(f"Nothing moves to {to.partition('://')[0]}://. Give postgresql://HOST/DATABASE or a folder.")
     file = Path(to.removeprefix("sqlite:///")).expanduser().absolute()
     if file.suffix != ".db":
         file = file / "memory.db"

@@ -96,6 +96,8 @@ def test_a_move_that_was_broken_off_goes_on_and_agents_take_no_turn_meanwhile(li
         move(other, url)
     with pytest.raises(ConfigurationError, match="already"):
         move(lived, str(lived.home))
+    with pytest.raises(ConfigurationError, match="mysql"):
+        move(lived, "mysql://host/database")
 
 
 def test_a_turn_that_is_being_taken_is_waited_for(lived: Settings, url: str) -> None:
