@@ -174,6 +174,7 @@ def test_other_owners_agents_are_not_there(serve: Callable[..., Any], visit: Cal
     other.goto(f"{server.url}/page/agents")
     assert other.get_by_text("No agents yet").is_visible()
     assert other.goto(f"{server.url}/page/tokens").status == 403
+    share_to_read(server, visit, hers, ann, other)
     other.goto(f"{server.url}/page/agents")
     cookie = next(one for one in other.context.cookies() if one["name"] == "memgpt_session")
     assert cookie["httpOnly"]
@@ -183,6 +184,26 @@ def test_other_owners_agents_are_not_there(serve: Callable[..., Any], visit: Cal
     page.get_by_text("The token is revoked.").wait_for()
     other.get_by_role("link", name="New agent").first.click()
     other.get_by_role("heading", name="Log in").wait_for()
+
+
+def share_to_read(server: Any, visit: Callable[..., Any], agent_id: str, token: str, other: Any) -> None:
+    """The owner shares her agent to be read: the other one sees it, without a form that changes it, and none is taken."""
+    owner = visit(f"{server.url}/page/a/{agent_id}/manage")
+    owner.get_by_label("Token", exact=True).fill(token)
+    owner.get_by_role("button", name="Log in").click()
+    owner.get_by_label("Share with").fill("bob")
+    owner.get_by_role("button", name="Share", exact=True).click()
+    owner.get_by_text("Sharing changed.").wait_for()
+    for path in PAGES[:3]:
+        other.goto(f"{server.url}/page/a/{agent_id}/{path}")
+        assert other.get_by_text("read only").first.is_visible()
+        assert other.locator("main form[method=post]").count() == 0, path
+    for path, form in (("say", {"text": "hello"}), ("block", {"label": "human", "version": "1", "value": "x"}), ("delete", {"name": "hers"})):
+        answer = other.request.post(f"{server.url}/page/a/{agent_id}/{path}", form=form, headers={"origin": server.url})
+        assert answer.status == 403, path
+    owner.get_by_role("button", name="Take back").click()
+    owner.get_by_text("Sharing changed.").wait_for()
+    assert other.goto(f"{server.url}/page/a/{agent_id}/chat").status == 404
 
 
 def test_light_and_dark_are_chosen_and_kept(server: Any, visit: Callable[..., Any]) -> None:
