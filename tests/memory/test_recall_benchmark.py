@@ -10,6 +10,7 @@ from benchmarks.embedding import Cached
 from benchmarks.locomo import read, turns_named
 from benchmarks.recall.agent import Turn, hear, searched, seconds
 from benchmarks.recall.baselines import TextbookBm25, indexed_texts
+from benchmarks.recall.measure_languages import pairs_of
 from benchmarks.recall.measure_locomo import heard
 from benchmarks.recall.measure_others import holding
 from memgpt_agent.store import FaissStore
@@ -74,3 +75,12 @@ def test_a_quote_is_placed_in_the_message_that_holds_most_of_it() -> None:
     turns = [Turn(key, "user", text, "t", moment) for key, text in said.items()]
     assert holding("...my counter is only 38 square feet.", turns) == {"b"}
     assert holding("nothing of this was ever said by anyone", turns) == frozenset()
+
+
+def test_each_language_has_sixty_different_facts_and_questions() -> None:
+    """A question is none of the facts, and no two facts are one."""
+    files = sorted(Path("benchmarks/recall/languages").glob("*.txt"))
+    assert [file.stem for file in files] == ["de", "en", "es", "fr", "it", "ja", "nl", "pt", "zh"]
+    for file in files:
+        texts = [text for pair in pairs_of(file) for text in pair]
+        assert (file.stem, len(set(texts))) == (file.stem, 120)
