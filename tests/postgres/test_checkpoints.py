@@ -14,7 +14,8 @@ from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreCorrupt, StoreError
 from memgpt_agent.leases import Leases
 from memgpt_agent.store import BaseMemoryStore
-from tests.test_checkpoints import (
+from tests.checkpoints.test_message_table import KINDS
+from tests.checkpoints.test_sqlite_saver import (
     counting_graph,
     say,
     test_a_turn_that_waits_survives_pruning,
@@ -26,7 +27,6 @@ from tests.test_checkpoints import (
     test_the_saver_can_be_used_while_its_list_is_read,
     thread,
 )
-from tests.test_message_table import KINDS
 
 __all__ = [
     "test_a_turn_that_waits_survives_pruning",

@@ -177,7 +177,7 @@ def test_many_threads_and_loops_write_at_once(saver: SqliteCheckpointer) -> None
 WRITER = """
 import sys
 sys.path.insert(0, {folder!r})
-from test_checkpoints import counting_graph, say, thread
+from test_sqlite_saver import counting_graph, say, thread
 from memgpt_agent.checkpoints import open_checkpointer
 with open_checkpointer({path!r}) as saver:
     graph = counting_graph(saver)
