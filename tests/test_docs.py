@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def provider() -> Iterator[StrictServer]:
 
 
 @contextmanager
-def arguments(*words: str) -> Iterator[None]:
+def arguments(*words: str) -> Generator[None]:
     """Run with this command line, whatever the tests were started with."""
     before, sys.argv = sys.argv, list(words)
     try:
