@@ -68,9 +68,11 @@ def stop_of(pieces: list[BaseMessage]) -> Stop:
 
 def tells_end(pieces: Sequence[BaseMessage]) -> bool:
     """Whether some piece says that the answer ended: why, with which status, or what it took in all, behind all that was said."""
-    return any(any(_reasons(piece)) or cast(Mapping[str, Any], piece.response_metadata).get("status") for piece in pieces) or bool(
-        pieces and getattr(pieces[-1], "usage_metadata", None) and not pieces[-1].content
-    )
+    if any(any(_reasons(piece)) or cast(Mapping[str, Any], piece.response_metadata).get("status") for piece in pieces):
+        return True
+    said = [bool(piece.content or getattr(piece, "tool_call_chunks", None)) for piece in pieces]
+    behind = len(said) - said[::-1].index(True) if any(said) else len(said)
+    return any(getattr(piece, "usage_metadata", None) for piece in pieces[behind:])
 
 
 def _reasons(piece: BaseMessage) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """OpenAI's clients, hearing what LangChain's leave out of a stream: a refusal's words, an error, the reasoning of compatible servers."""
 
+import json
 from typing import Any, Self, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -40,6 +41,7 @@ class _HearsRefusals(BaseChatOpenAI):
         if whole.get("object") == "error":
             code: Any = whole.get("code")
             raise BrokenAnswer(str(whole.get("message") or "an error event"), code if isinstance(code, int) else None)
+        _mend(cast(list[dict[str, Any]], whole.get("choices") or []))
         made = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
         choices = cast(list[dict[str, Any]], whole.get("choices") or [])
         if made is not None and choices:
@@ -50,6 +52,18 @@ class _HearsRefusals(BaseChatOpenAI):
         """Keep the refusal that came beside the text."""
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             message.additional_kwargs["refusal"] = delta["refusal"]
+
+
+def _mend(choices: list[dict[str, Any]]) -> None:
+    """Put pieces of looser servers into OpenAI's form: a last one without a delta, arguments as an object, a call of the older form."""
+    for choice in choices:
+        delta = choice["delta"] = cast(dict[str, Any], choice.get("delta") or {})
+        if isinstance(delta.get("function_call"), dict) and not delta.get("tool_calls"):
+            delta["tool_calls"] = [{"index": 0, "id": None, "type": "function", "function": delta.pop("function_call")}]
+        for call in cast(list[dict[str, Any]], delta.get("tool_calls") or []):
+            function = cast(dict[str, Any], call.get("function") or {})
+            if isinstance(function.get("arguments"), dict):
+                function["arguments"] = json.dumps(function["arguments"], ensure_ascii=False)
 
 
 class HearingChat(_HearsRefusals, ChatOpenAI):
