@@ -55,7 +55,7 @@ def export_agent_file(
     """
     settings = settings or Settings.load()
     with ExitStack() as opened:
-        store = store if store is not None else opened.enter_context(open_configured_store(settings))
+        store = store if store is not None else opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
         definition = definitions.existing(store, agent_id, Identity.of(settings.owner))
         done = Exported(agent_id)

@@ -29,6 +29,7 @@ from memgpt_agent.memory.tiers import TIERS
 from memgpt_agent.owners import Identity
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
 from memgpt_agent.store.transfer import embedding_of, put_all
+from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_from_data
@@ -156,6 +157,8 @@ def _check_owner(sources: list[Source], settings: Settings) -> None:
 
 def _sources(path: Path, agent_id: str | None, settings: Settings) -> list[Source]:
     data = read_json(path)
+    if (redactor := Redactor.of(settings.never_store)) is not None:
+        data = redactor.in_value(data)
     if data.get("format") == FORMAT:
         return [Source(validated(data, path.name))]
     from memgpt_agent.agent_file.af_agents import sources_of

@@ -131,7 +131,7 @@ class _Cells:
             if state["text"]:
                 parts.append(text)
 
-        if member := self._by_kind.get("sharedStrings"):
+        if (member := self._by_kind.get("sharedStrings")) in self._archive.names:
             read_xml(self._archive.stream(member), self._source, start, end, data)
         return found
 

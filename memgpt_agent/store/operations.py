@@ -21,7 +21,7 @@ AS_SAID = 0.4
 """The share of a query in the first person in the vector that is looked for, where it names one person (ADR 0221)."""
 
 
-TEXTS_BESIDE_AGENTS = frozenset({"blocks", "block_history"})
+TEXTS_BESIDE_AGENTS = frozenset({("blocks",), ("block_history",)})
 """Namespaces of one label that hold texts. The others hold what agents are made of, owners and leases: names, which are no secrets."""
 
 
@@ -195,7 +195,7 @@ class BatchPreparer:
     def _write(self, op: PutOp) -> Write:
         if op.value is None:
             return Write(op.namespace, op.key, None)
-        bears_text = len(op.namespace) > 1 or op.namespace[0] in TEXTS_BESIDE_AGENTS
+        bears_text = len(op.namespace) > 1 or op.namespace in TEXTS_BESIDE_AGENTS
         value: Mapping[str, Any] = self._redactor.in_value(op.value) if self._redactor and bears_text else op.value
         paths = () if op.index is False else self._fields if op.index is None else tuple(op.index)
         text = self._encode(value)

@@ -200,7 +200,7 @@ class _Redacted(BaseStore):
         return await self._store.abatch(list(map(self._of, ops)))
 
     def _of(self, op: Op) -> Op:
-        if not isinstance(op, PutOp) or op.value is None or (len(op.namespace) == 1 and op.namespace[0] not in TEXTS_BESIDE_AGENTS):
+        if not isinstance(op, PutOp) or op.value is None or (len(op.namespace) == 1 and op.namespace not in TEXTS_BESIDE_AGENTS):
             return op
         return op._replace(value=self._redactor.in_value(op.value))
 

@@ -18,6 +18,7 @@ _NO_TEXTS = frozenset({
     "call_id", "reply_id", "event_id", "user_id", "edited", "label", "cause", "causes", "act", "actor", "agent", "block", "kind",
     "shared", "at", "redo", "parent", "children", "since", "until", "seen", "by", "level", "file", "sha256", "subject_id", "object_id",
     "same_as", "sender", "recipient", "chain", "session", "replaced_by", "mime", "data", "status", "stop_reason", "secret",
+    "type", "tool", "tool_call_id",
 })  # fmt: skip
 """Fields by which things are found, compared and ordered: a pattern that fits an agent's id must not unmake the agent."""
 _MAX_PATTERN_CHARS, _MAX_PATTERNS, _PATTERN_BYTES = 1_000, 100, 1 << 20
@@ -115,7 +116,8 @@ class Redactor:
         if isinstance(value, str):
             return self(value)
         if isinstance(value, Mapping):
-            return {name: one if name in _NO_TEXTS else self.in_value(one) for name, one in cast(Mapping[Any, Any], value).items()}
+            fields = cast(Mapping[Any, Any], value).items()
+            return {name: one if name in _NO_TEXTS and not isinstance(one, Mapping) else self.in_value(one) for name, one in fields}
         if isinstance(value, list | tuple):
             return [self.in_value(one) for one in cast(list[Any], value)]
         return value

@@ -62,6 +62,8 @@ class Correcting:
         """
         if not text.strip():
             raise ToolError("The text is empty; nothing was changed. To take the message out, forget it.")
+        redactor = self._turns.never_store
+        text = redactor(text) if redactor else text
         record = self._message(message_id)
         corrections = self._corrections()
         self._change_message(record, lambda: corrections.edit({message_id: Change(text)}), lambda: text)

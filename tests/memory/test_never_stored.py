@@ -10,6 +10,7 @@ from langchain_core.tools import tool
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent import MemGPTAgent, Settings
+from memgpt_agent.agent_file import export_agent, import_agents
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
@@ -71,6 +72,20 @@ def test_without_the_setting_everything_is_stored(tmp_path: Path) -> None:
         with MemGPTAgent(model=ScriptedModel([say("Yes.")]), embedding=HashingEmbedder(), settings=settings) as agent:
             agent.step(f"Mine is {KEYS['user']}.")
         assert bool(files_with(home, KEYS["user"])) == held
+
+
+def test_it_is_neither_imported_nor_corrected_into_memory(tmp_path: Path) -> None:
+    """An export from where it was stored, and a message that is corrected to say it."""
+    there, here, key = Settings(home=tmp_path / "there"), Settings(home=tmp_path / "here", never_store="secrets"), KEYS["user"]
+    with MemGPTAgent(agent_id="ann", model=ScriptedModel([say("Yes.")]), embedding=HashingEmbedder(), settings=there) as agent:
+        agent.step(f"Mine is {key}.")
+    export_agent("ann", tmp_path / "ann.json", settings=there)
+    import_agents(tmp_path / "ann.json", settings=here)
+    with MemGPTAgent(agent_id="ann", model=ScriptedModel([say("Still here.")]), settings=here) as agent:
+        agent.edit_message(agent.messages()[1].id, f"Yes, {key}.")
+        assert agent.step("And now?").message == "Still here."
+        assert [m.text for m in agent.messages()][:2] == [f"Mine is {INSTEAD}.", f"Yes, {INSTEAD}."]
+    assert files_with(tmp_path / "here", key) == []
 
 
 def test_a_pattern_that_fits_ids_unmakes_nothing(tmp_path: Path) -> None:
