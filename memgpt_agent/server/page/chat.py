@@ -218,8 +218,16 @@ async def decide(
 async def answered(
     seen: Agent, question: Annotated[str, Form()], answer: Annotated[str, Form()], thread: Annotated[str, Form()] = ""
 ) -> Response:
-    """Answer what a tool asks."""
+    """Answer what a tool asks, or give the result of a call that a program was to carry out."""
     thread_id = thread_or_own(seen, thread)
+    waits = await asyncio.to_thread(waiting, seen, thread_id)
+    asked = next((one for one in waits if one["id"] == question), None)
+    if asked is None:
+        raise HTTPProblem(409, "This question waits no more.")
+    if isinstance(asked["question"], dict) and "client_tool" in asked["question"]:
+        result = {"type": "tool", "tool_call_id": asked["call_id"], "tool_return": plain(answer), "status": "success"}
+        body = {"messages": [{"type": "approval", "approvals": [result]}]}
+        return await begun(seen, await seen.served.speaker.send(seen.agent_id, thread_id, body))
     agent = await asyncio.to_thread(seen.agent, thread_id)
     live = await seen.served.runs.start(agent, lambda _: agent.aanswering({question: plain(answer)}), text="")
     return await begun(seen, live)

@@ -57,6 +57,21 @@ def test_a_call_is_approved_edited_and_rejected_with_a_reason(server: Any, visit
     assert "Not this one" in page.locator("#talk").text_content()
 
 
+def test_a_call_that_a_program_was_to_carry_out_is_answered(server: Any, visit: Callable[..., Any]) -> None:
+    """Its result can be typed; the turn goes on with it."""
+    agent_id = make(server)
+    tool = {"name": "look_outside", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
+    body = {"messages": [{"role": "user", "content": "call look_outside()"}], "client_tools": [tool]}
+    assert server.post(f"/v1/agents/{agent_id}/messages", body).status_code == 200
+    page = visit(f"{server.url}/page/a/{agent_id}/chat")
+    page.get_by_label("Your answer").fill("It <b>rains</b>")
+    page.get_by_role("button", name="Answer").click()
+    page.locator(".asked").wait_for(state="detached")
+    page.locator(".running").wait_for(state="detached")
+    page.locator(".call", has_text="look_outside").locator("summary").click()
+    assert "It <b>rains</b>" in page.locator(".call", has_text="look_outside").inner_text()
+
+
 def test_a_turn_tells_why_it_said_that(server: Any, visit: Callable[..., Any]) -> None:
     """From a reply one gets to its turn: the event, the thoughts, the calls, what was written, tokens and time."""
     agent_id = make(server, tools=["core_memory_append"])
