@@ -166,8 +166,8 @@ class MemoryServer(FastMCP):
         context = self.get_context().request_context
         request: Any = context.request
         who = cast("Identity | None", request.scope.get(_IDENTITY)) if request is not None else None
-        told = context.session.client_params
-        return Client(told.clientInfo.name if told else "", who)
+        params = context.session.client_params
+        return Client(params.clientInfo.name if params else "", who)
 
 
 class OwnTokens:
@@ -182,8 +182,8 @@ class OwnTokens:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             who = await asyncio.to_thread(self._identify, headers)
             if who is None:
-                told = {"error": "A bearer token is needed; memgpt tokens create makes one."}
-                answer = JSONResponse(told, 401, {"WWW-Authenticate": "Bearer"})
+                problem = {"error": "A bearer token is needed; memgpt tokens create makes one."}
+                answer = JSONResponse(problem, 401, {"WWW-Authenticate": "Bearer"})
                 await answer(scope, receive, send)
                 return
             scope = {**scope, _IDENTITY: who}

@@ -184,10 +184,10 @@ class TaskList:
         Raises:
             ToolError: there is no such open task, or the outcome is too long.
         """
-        now, told = stamp(self._memory.clock()), _note(outcome)
+        now, note = stamp(self._memory.clock()), _note(outcome)
 
         def leaves(tasks: _List) -> _List:
-            task = replace(_find(tasks, number), closed=now, how=how, outcome=told)
+            task = replace(_find(tasks, number), closed=now, how=how, outcome=note)
             return replace(
                 tasks, open=tuple(t for t in tasks.open if t.number != number), leaving=(*tasks.leaving, task)
             )

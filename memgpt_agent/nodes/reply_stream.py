@@ -46,7 +46,7 @@ class Speaker:
         protocol: Any = getattr(messages_mode, "StreamMessagesHandlerV2", ())  # LangGraph before 1.2 has none
         chunked = [h for h in readers if not isinstance(h, protocol)]
         self._write = write
-        self._told = [_Told(h, config) for h in readers if isinstance(h, protocol)]
+        self._clients = [_EventClient(h, config) for h in readers if isinstance(h, protocol)]
         self._context = copy_context() if chunked else None
         if self._context:
             self._context.run(var_child_runnable_config.set, cast(RunnableConfig, {**config, "callbacks": chunked}))
@@ -56,20 +56,20 @@ class Speaker:
         self._write(piece)
         if self._context:
             self._context.run(push_message, _chunk(piece), state_key=None)
-        for told in self._told:
-            told.piece(piece)
+        for client in self._clients:
+            client.piece(piece)
 
     def close(self) -> None:
         """End the messages of this step; what is written later of a reply is told with all of it."""
-        for told in self._told:
-            told.close()
+        for client in self._clients:
+            client.close()
 
 
 _TEXTS: WeakKeyDictionary[messages_mode.StreamMessagesHandler, dict[str, str]] = WeakKeyDictionary()
 """What was told of each reply to a reader of the event protocol: a later step goes on from there."""
 
 
-class _Told:
+class _EventClient:
     """Tells one reader of the event protocol of replies: each is begun, grows, and ends with the step."""
 
     def __init__(self, reader: messages_mode.StreamMessagesHandler, config: RunnableConfig) -> None:

@@ -263,15 +263,15 @@ class _CallReader:
         if not key:
             flat = {k: v for k, v in given.items() if _letters(k) not in {name_key, "type", "id"}}
             return flat if self._fits(name, flat) else None
-        told: Any = fields[key]
-        if isinstance(told, str):
-            read = cast("object", value_at(told.strip() or "{}", 0)[0])
+        value: Any = fields[key]
+        if isinstance(value, str):
+            read = cast("object", value_at(value.strip() or "{}", 0)[0])
             if not isinstance(read, dict):
-                return self._alone(name, told.strip()) if key in _PLAIN_INPUTS else None
-            told = cast(Any, read)
-        if isinstance(told, list):
-            told = _of_list(cast(list[Any], told))
-        return cast(dict[str, Any], told) if isinstance(told, dict) else None
+                return self._alone(name, value.strip()) if key in _PLAIN_INPUTS else None
+            value = cast(Any, read)
+        if isinstance(value, list):
+            value = _of_list(cast(list[Any], value))
+        return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
     def _own(self, name: str) -> str:
         """Return the tool's own name, which models write in other capitals and signs, and behind a namespace; empty if it is none."""

@@ -88,14 +88,14 @@ def _body(text: str, tag: re.Match[str]) -> tuple[int, int]:
     return tag.end(), closing.start() if closing else len(text)
 
 
-def _attributes(told: str) -> dict[str, str]:
-    return {key: one or other for key, one, other in _ATTRIBUTE.findall(told or "")}
+def _attributes(tag_text: str) -> dict[str, str]:
+    return {key: one or other for key, one, other in _ATTRIBUTE.findall(tag_text or "")}
 
 
 def _of_attributes(attributes: dict[str, str]) -> dict[str, Any] | None:
     """Return the arguments that a tag's attributes are, each by itself or as one object."""
-    if len(attributes) == 1 and (told := next((attributes[key] for key in _OBJECTS if key in attributes), "")):
-        value, end = value_at(told, 0)
+    if len(attributes) == 1 and (object_text := next((attributes[key] for key in _OBJECTS if key in attributes), "")):
+        value, end = value_at(object_text, 0)
         return cast(dict[str, Any], value) if end > 0 and isinstance(value, dict) else None
     return dict(attributes) or None
 

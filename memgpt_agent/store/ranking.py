@@ -154,9 +154,9 @@ def in_dialogue(
     known = np.isfinite(logarithm)
     length = np.where(known, logarithm, logarithm[known].mean() if known.any() else 0.0)
     raised = LONG * Spread.of(length).standard(length) + ASKS * asks[hits]
-    for weight, told in ((SPEAKS, speaks), (DATED, dated), (WITHIN, within)):
-        if told is not None:
-            raised = raised + weight * told[hits]
+    for weight, signal in ((SPEAKS, speaks), (DATED, dated), (WITHIN, within)):
+        if signal is not None:
+            raised = raised + weight * signal[hits]
     out = scores.copy()
     out[hits] = own + DEVIATION * own.std() * raised
     order = hits[np.argsort(sequences[hits], kind="stable")]

@@ -70,8 +70,8 @@ class _Literals:
             return self._texts()
         if number := _NUMBER.match(self._text, self.at):
             self.at = number.end()
-            told = number[0].replace("_", "")
-            return float(told) if re.search(r"[.eE]", told) else int(told[:400])
+            digits = number[0].replace("_", "")
+            return float(digits) if re.search(r"[.eE]", digits) else int(digits[:400])
         word = self._word()
         if word.lower() not in _WORDS:
             raise NoLiteral(word)
@@ -135,30 +135,30 @@ class _Literals:
 
     def _texts(self) -> str:
         """Read a text, or several that stand one behind the other, as Python joins them."""
-        told = self._one_text()
+        text = self._one_text()
         while True:
             end = self.at
             self._space()
             if not self._begins('"', "'"):
                 self.at = end
-                return told
-            told += self._one_text()
+                return text
+            text += self._one_text()
 
     def _one_text(self) -> str:
         quote = next(q for q in _QUOTES if self._text.startswith(q, self.at))
         self.at += len(quote)
         quote = _ENDS.get(quote, quote)
-        told: list[str] = []
+        characters: list[str] = []
         while not self._text.startswith(quote, self.at):
             if self.at >= len(self._text):
                 raise NoLiteral("a text without its end")
             if self._text[self.at] == "\\":
-                told.append(self._escaped())
+                characters.append(self._escaped())
             else:
-                told.append(self._text[self.at])
+                characters.append(self._text[self.at])
                 self.at += 1
         self.at += len(quote)
-        return "".join(told)
+        return "".join(characters)
 
     def _escaped(self) -> str:
         if code := re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8}))").match(self._text, self.at):

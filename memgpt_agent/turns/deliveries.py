@@ -63,8 +63,8 @@ def without(redactor: Redactor | None, given: dict[str, Any] | Command[Any]) -> 
         return Command(resume=redactor.in_value(given.resume))
     messages = [m.model_copy(update={"content": redactor.in_value(m.content)}) for m in given.get("messages", ())]
     event = given.get("event")
-    told = {"event": {**event, "text": redactor(event.get("text", ""))}} if event else {}
-    return {**given, **told, **({"messages": messages} if messages else {})}
+    redacted = {"event": {**event, "text": redactor(event.get("text", ""))}} if event else {}
+    return {**given, **redacted, **({"messages": messages} if messages else {})}
 
 
 def message_delivery(text: str, event_id: str | None, attachments: Sequence[Attachment] = ()) -> Delivery:

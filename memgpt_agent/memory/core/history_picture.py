@@ -69,14 +69,14 @@ def _dot(version: Version, x: float, y: float) -> str:
     colour = _COLOURS.get(version.actor, _OTHER)
     inside = colour if version.kind == "edit" else "#ffffff"
     time = version.time[:16].replace("T", " ")
-    told = f"{version.revision}: {version.label} version {version.version}, {time} UTC, {version.actor} {version.tool}"
-    told += f"\n{version.thinking}" if version.thinking else ""
-    told += "\n(deleted)" if version.deleted else f"\n{_short(version.value, 400)}"
+    tooltip = f"{version.revision}: {version.label} version {version.version}, {time} UTC, {version.actor} {version.tool}"
+    tooltip += f"\n{version.thinking}" if version.thinking else ""
+    tooltip += "\n(deleted)" if version.deleted else f"\n{_short(version.value, 400)}"
     if version.deleted:
         shape = f'<path d="M{x - 4:.1f} {y - 4:.1f} l8 8 m0 -8 l-8 8" stroke="{colour}" stroke-width="2">'
-        return f"{shape}<title>{escape(told)}</title></path>"
+        return f"{shape}<title>{escape(tooltip)}</title></path>"
     look = f'fill="{inside}" stroke="{colour}" stroke-width="1.5"'
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" {look}><title>{escape(told)}</title></circle>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" {look}><title>{escape(tooltip)}</title></circle>'
 
 
 def _dates(versions: Sequence[Version], across: dict[int, float], height: float) -> list[str]:

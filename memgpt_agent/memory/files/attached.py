@@ -120,7 +120,7 @@ class AttachedFiles:
         files: Sequence[DocumentFile],
         tags: tuple[str, ...],
         reader: DocumentReader,
-        told: Callable[[int], None],
+        on_passages: Callable[[int], None],
         on_progress: Callable[[LoadProgress], None],
     ) -> Iterator[FileLoad]:
         known = {record.id: record for record in every_record(self._store, self._agent_id)}
@@ -131,7 +131,7 @@ class AttachedFiles:
             old = known.get(identity)
             named = replace(file, name=name)
             try:
-                yield self._load(named, identity, old, tags, reader, told, on_progress)
+                yield self._load(named, identity, old, tags, reader, on_passages, on_progress)
             except (DocumentError, MissingDependency) as error:
                 if file.named:
                     raise
@@ -173,7 +173,7 @@ class AttachedFiles:
         old: FileRecord | None,
         tags: tuple[str, ...],
         reader: DocumentReader,
-        told: Callable[[int], None],
+        on_passages: Callable[[int], None],
         on_progress: Callable[[LoadProgress], None],
         path: str = "",
     ) -> FileLoad:
@@ -210,7 +210,7 @@ class AttachedFiles:
         for start in range(0, len(passages), BATCH_PASSAGES):
             batch = passages[start : start + BATCH_PASSAGES]
             self._store.batch(self._missing([self._put_passage(passage, done) for passage in batch]))
-            told(len(batch))
+            on_passages(len(batch))
             on_progress(LoadProgress(file.name, start + len(batch), len(passages), "passages"))
         if old is not None:
             self._drop_passages(identity, {passage.id for passage in passages})

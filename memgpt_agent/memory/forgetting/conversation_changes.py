@@ -215,5 +215,5 @@ def _is_blank(message: BaseMessage) -> bool:
 
 def _is_aside(message: BaseMessage) -> bool:
     """Whether a message only goes along with others: what the system told within a turn, a result such as ``Sent.``."""
-    told = isinstance(message, SystemMessage) and not begins_turn(message)
-    return told or isinstance(message, ToolMessage)
+    is_alert = isinstance(message, SystemMessage) and not begins_turn(message)
+    return is_alert or isinstance(message, ToolMessage)

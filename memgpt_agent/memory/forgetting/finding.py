@@ -66,26 +66,26 @@ class Finder:
         self.found: dict[tuple[str, str], ForgetCandidate] = {}
         self.lines = lines_of(holdings)
 
-    def add(self, tier: str, key: str, value: Value, why: str, *, ticked: bool = True, told: str | None = None) -> None:
+    def add(self, tier: str, key: str, value: Value, why: str, *, ticked: bool = True, quotable: str | None = None) -> None:
         """Gather an item; one that is ticked already stays so."""
         known = self.found.get((tier, key))
         if known is None or (ticked and not known.ticked):
             text = main_text(tier, value)
-            shown = excerpt(text, Needles(quoted=[told]) if told else Needles())
-            said = text if told is None else told
+            shown = excerpt(text, Needles(quoted=[quotable]) if quotable else Needles())
+            said = text if quotable is None else quotable
             time, thread = str(value.get("time", "")), str(value.get("thread_id", ""))
             self.found[tier, key] = ForgetCandidate(key, KINDS[tier], shown, why, ticked, time, tier, said, thread)
         if tier == "recall" and (before := self.holdings.tier("corrections").get(key)) is not None:
             self.add("corrections", key, before, "what a message said before", ticked=ticked)
 
-    def add_line(self, line: BlockLine, why: str, *, ticked: bool = True, told: str | None = None) -> None:
-        """Gather a line of a block; ``told`` is the part of it that goes, if it is not the whole line."""
+    def add_line(self, line: BlockLine, why: str, *, ticked: bool = True, quotable: str | None = None) -> None:
+        """Gather a line of a block; ``quotable`` is the part of it that goes, if it is not the whole line."""
         digest = blake2b(line.text.encode("utf-8", "replace"), digest_size=4).hexdigest()
         name = f"{line.label}:{line.now or f'old:{digest}'}"
         key = ("line", f"{line.label}\n{line.text}")
         known = self.found.get(key)
         if known is None or (ticked and not known.ticked):
-            said = line.text if told is None else told
+            said = line.text if quotable is None else quotable
             self.found[key] = ForgetCandidate(name, "line", line.text, why, ticked, tier="core", quotable=said, label=line.label)
 
     def items(self) -> Iterator[tuple[str, str, Value]]:
@@ -103,11 +103,11 @@ class Finder:
             texts = (*texts_of(value), *self.holdings.pieces(key).values()) if tier == "uploads" else texts_of(value)
             holding = [text for text in texts if needles.literally_in(text)]
             if holding:
-                told = "\n".join(_holding(text, needles) for text in holding)
-                self.add(tier, key, value, "holds the words", told="" if value.get("echo") or tier == "uploads" else told)
+                quotable = "\n".join(_holding(text, needles) for text in holding)
+                self.add(tier, key, value, "holds the words", quotable="" if value.get("echo") or tier == "uploads" else quotable)
         for line in self.lines:
             if needles.literally_in(line.text):
-                self.add_line(line, "holds the words", told=_holding(line.text, needles))
+                self.add_line(line, "holds the words", quotable=_holding(line.text, needles))
         return bool(self.found)
 
     def by_id(self, name: str) -> bool:
@@ -144,27 +144,27 @@ class Finder:
             if made and fits(main_text(tier, value), 1):
                 self.add(tier, key, value, "written in the same turn")
             elif value.get("turn") in turns and fits(main_text(tier, value), 2):
-                self.add(tier, key, value, "said in the same turn", told=_shared(main_text(tier, value), words))
+                self.add(tier, key, value, "said in the same turn", quotable=_shared(main_text(tier, value), words))
         for line in self.lines:
             if line.turns & turns and fits(line.text, 1):
                 self.add_line(line, "written in the same turn")
 
-    def quoting(self, told: Iterable[str], *, speech: bool) -> None:
+    def quoting(self, texts: Iterable[str], *, speech: bool) -> None:
         """Gather what quotes these texts; people say many a thing twice, so what was said only where ``speech`` is asked for."""
-        needles = Needles(quoted=told)
+        needles = Needles(quoted=texts)
         if not needles:
             return
         for tier, key, value in self.items():
             said = tier in SAID and value.get("role") != "tool"
             if (speech or not said) and (tier, key) not in self.found and any(needles.quoted_in(text) for text in texts_of(value)):
-                self.add(tier, key, value, "quotes it", told="")
+                self.add(tier, key, value, "quotes it", quotable="")
         for line in self.lines:
             if needles.quoted_in(line.text):
                 self.add_line(line, "quotes it")
 
-    def alike(self, told: Iterable[str]) -> None:
+    def alike(self, texts: Iterable[str]) -> None:
         """Gather what says the same as one of these texts, and, unticked, what says nearly that."""
-        roots = [words for text in told for words in [telling(text)] if words][:_ROOTS_COMPARED]
+        roots = [words for text in texts for words in [telling(text)] if words][:_ROOTS_COMPARED]
         near: list[tuple[float, Callable[[], None]]] = []
         for tier, key, value in self.items():
             if (tier, key) in self.found or value.get("echo") or tier == "uploads":
@@ -188,7 +188,7 @@ class Finder:
         """Gather the pictures and files that came with the messages that go."""
         for key, value in self.holdings.tier("uploads").items():
             if self._goes("recall", str(value.get("message", ""))):
-                self.add("uploads", key, value, "came with it", told="")
+                self.add("uploads", key, value, "came with it", quotable="")
 
     def orphans(self) -> None:
         """Gather the names that no fact mentions any more."""
@@ -199,7 +199,7 @@ class Finder:
         for name in {end for value in gone for end in (value["subject_id"], value["object_id"])} - used - {""}:
             entity = self.holdings.tier("entities").get(name)
             if entity is not None and not entity.get("names") and not entity.get("same_as"):
-                self.add("entities", name, entity, "no fact names it any more", told="")
+                self.add("entities", name, entity, "no fact names it any more", quotable="")
 
     def _goes(self, tier: str, key: str) -> bool:
         one = self.found.get((tier, key))
@@ -209,15 +209,15 @@ class Finder:
 def made_of(finder: Finder) -> None:
     """Gather what was made of the things that were found by name or by words."""
     roots = [one for one in finder.found.values() if one.ticked]
-    told = [one.quotable for one in roots if one.quotable]
-    words = {word for text in told for word in telling(text)}
+    quotable = [one.quotable for one in roots if one.quotable]
+    words = {word for text in quotable for word in telling(text)}
     said = [finder.holdings.messages[one.id] for one in roots if one.id in finder.holdings.messages]
     turns = {str(value.get("turn")) for value in said if not value.get("echo")}
     turns |= {turn for line in finder.lines if ("line", f"{line.label}\n{line.text}") in finder.found for turn in line.turns}
     turns |= {turn for one in roots for turn in _turns_of_causes(finder.holdings, one)}
     finder.of_turns(turns - {"", "None"}, words=words)
-    finder.quoting(told, speech=True)
-    finder.alike(told)
+    finder.quoting(quotable, speech=True)
+    finder.alike(quotable)
     finder.sent_along()
     finder.orphans()
 

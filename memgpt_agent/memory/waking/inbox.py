@@ -94,9 +94,9 @@ class Inbox:
         At most a hundred waiting letters, and those that this turn has read before; not the letter that the turn itself
         is about. Where nothing waits it is one round trip to the store.
         """
-        entered, told = self._entered(turn)
+        entered, has_read = self._entered(turn)
         self.read_in(turn, [letter for letter in entered if letter.id != turn])
-        return self.of_turn(turn) if entered or told else []
+        return self.of_turn(turn) if entered or has_read else []
 
     def read_in(self, turn: str, letters: Sequence[Letter]) -> None:
         """Note that letters are read in a turn; one that another turn has read stays that turn's."""
@@ -131,24 +131,24 @@ class Inbox:
             SearchOp(self._namespace, limit=1),
         ]
         found: list[Any] = self._store.batch(operations)
-        entered, told, is_sorted, any_letter = found
+        entered, read_before, is_sorted, any_letter = found
         if is_sorted is None and any_letter:
             self._sort()
             return self._entered(turn)
-        return [_letter(item.value) for item in _of(self._waiting, entered)], told is not None
+        return [_letter(item.value) for item in _of(self._waiting, entered)], read_before is not None
 
     def _sort(self) -> None:
         """Enter the letters of a store from before they were entered when they came. Once; done again it changes nothing."""
         offset = 0
-        told: dict[str, list[str]] = {}
+        by_turn: dict[str, list[str]] = {}
         while page := self._store.search(self._namespace, limit=_PAGE, offset=offset):
             offset += len(page)
             letters = [_letter(item.value) for item in _of(self._namespace, page)]
             for letter in letters:
                 if letter.handled and letter.turn != letter.id:
-                    told.setdefault(letter.turn, []).append(letter.id)
+                    by_turn.setdefault(letter.turn, []).append(letter.id)
             self._store.batch([PutOp(self._waiting, i.id, _value(i), index=False) for i in letters if not i.handled])
-        for turn, ids in told.items():
+        for turn, ids in by_turn.items():
             self._tell(turn, ids)
         self._store.put(self._notes, _SORTED, {"letters": offset}, index=False)
 

@@ -60,7 +60,7 @@ def upload(seen: Agent, files: Annotated[list[UploadFile] | None, File()] = None
     attached = seen.served.agents.files(seen.agent_id)
 
     def work(job: Job) -> str:
-        told: list[str] = []
+        reports: list[str] = []
         for name, mime, content in given:
 
             def progress(one: LoadProgress, name: str = name) -> None:
@@ -68,12 +68,12 @@ def upload(seen: Agent, files: Annotated[list[UploadFile] | None, File()] = None
 
             job.words = f"{name}: reading"
             load = attached.attach(name, content, mime, on_progress=progress)
-            told.append(
+            reports.append(
                 f"{load.record.name}: {load.record.passages:,} passages"
                 if load.state != "unchanged"
                 else f"{load.record.name} was there already"
             )
-        return "; ".join(told)
+        return "; ".join(reports)
 
     title = f"Loading {len(given)} files" if len(given) > 1 else f"Loading {given[0][0]}"
     return begun(seen, jobs_of(seen.request).start(seen.agent_id, title, of_agent(seen.agent_id, "documents"), work))

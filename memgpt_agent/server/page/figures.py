@@ -155,14 +155,14 @@ def chart(
     bars: list[Bar] = []
     for place, (day, (low, high)) in enumerate(zip(days, pairs, strict=True)):
         heights = [round(_HEIGHT * value / most, 1) if most else 0.0 for value in (low, high)]
-        told = ", ".join(f"{round(value, 4):,} {part}" for part, value in zip(parts, (low, high), strict=False))
+        range_text = ", ".join(f"{round(value, 4):,} {part}" for part, value in zip(parts, (low, high), strict=False))
         bars.append(
             Bar(
                 round(place * step + step * 0.12, 1),
                 round(step * 0.76, 1),
                 (_HEIGHT - heights[0], heights[0]),
                 (_HEIGHT - heights[0] - heights[1], heights[1]),
-                f"{day.day}: {told}",
+                f"{day.day}: {range_text}",
             )
         )
     return Chart(title, unit, parts, bars, round(most, 4))

@@ -136,10 +136,10 @@ def erase(
         return _shown(seen, made, what, by, new)
 
     def work(job: Job) -> str:
-        def told(words: str) -> None:
+        def on_step(words: str) -> None:
             job.words = words
 
-        return str(made.erase(tell=told))
+        return str(made.erase(tell=on_step))
 
     return begun(
         seen, jobs_of(seen.request).start(seen.agent_id, "Forgetting", of_agent(seen.agent_id, "search"), work)

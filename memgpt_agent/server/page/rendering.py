@@ -97,8 +97,8 @@ def ago(time: str) -> str:
     ):
         if abs(seconds) >= length:
             count = int(abs(seconds) // length)
-            told = f"{count} {unit}{'' if count == 1 else 's'}"
-            return f"{told} ago" if seconds > 0 else f"in {told}"
+            counted = f"{count} {unit}{'' if count == 1 else 's'}"
+            return f"{counted} ago" if seconds > 0 else f"in {counted}"
     return ""
 
 

@@ -197,7 +197,7 @@ def facts(store: BaseStore, agent_id: str, wanted: SearchForm) -> list[PageHit]:
     else:
         items = best_or_newest(store, place, "", filter=wanted.dates, limit=PAGE, page=wanted.page)
         found = [Fact.from_value(item.value) for item in items]
-    told = [(fact, f"{fact.subject} {fact.relation} {fact.object}") for fact in found]
+    sentences = [(fact, f"{fact.subject} {fact.relation} {fact.object}") for fact in found]
     return [
         PageHit(
             "fact",
@@ -208,7 +208,7 @@ def facts(store: BaseStore, agent_id: str, wanted: SearchForm) -> list[PageHit]:
             _why(wanted.query, text, "", None)
             or (["it is about what was named, or close to it"] if wanted.query else []),
         )
-        for fact, text in told
+        for fact, text in sentences
     ]
 
 

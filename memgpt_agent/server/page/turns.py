@@ -134,11 +134,11 @@ def writes(store: BaseStore, agent_id: str, turn: str, records: Sequence[Message
     core, archive, facts = (namespaces.of(agent_id, tier) for tier in ("core_history", "archival", "facts"))
     versions = newest(store, core, filter={"turn": turn, **when}, limit=_MOST)
     filed = newest(store, archive, filter={"cause": {"$in": acts}, **when}, limit=_MOST) if acts else []
-    told = find(store, facts, "", filter={"causes": {"$any": acts}}, limit=_MOST) if acts else []
+    stated = find(store, facts, "", filter={"causes": {"$any": acts}}, limit=_MOST) if acts else []
     return Writes(
         [Version.from_value(item.value) for item in reversed(versions)],
         [passage_of(item.value) for item in filed],
-        [Fact.from_value(item.value) for item in told],
+        [Fact.from_value(item.value) for item in stated],
     )
 
 
@@ -155,13 +155,13 @@ def used(state: Mapping[str, Any], turn: str) -> dict[str, Any]:
         return {}
     by_model: Mapping[str, Mapping[str, int]] = newest_turn.get("usage") or {}
     taken = list(by_model.values())
-    told = {
+    parts = {
         "prompt_tokens": "input",
         "completion_tokens": "output",
         "cached_input_tokens": "cached",
         "reasoning_tokens": "reasoning",
     }
-    return {name: sum(one.get(part, 0) for one in taken) for name, part in told.items()} if taken else {}
+    return {name: sum(one.get(part, 0) for one in taken) for name, part in parts.items()} if taken else {}
 
 
 def seconds(records: Sequence[Message], run: RunItem | None) -> float | None:

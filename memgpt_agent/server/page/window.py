@@ -87,8 +87,8 @@ def _queued(message: Any) -> Queued:
     role = {"human": "user", "ai": "assistant"}.get(kind, kind)
     calls = "\n".join(f"{call['name']}({call['args']})" for call in getattr(message, "tool_calls", ()))
     rides = mark_of(message).get("rides", {})
-    told = [rides.get("in_memory", ""), *rides.get("memories", ()), *rides.get("told", ())]
-    return Queued(role, message.text, calls, tuple(one for one in told if one))
+    notes = [rides.get("in_memory", ""), *rides.get("memories", ()), *rides.get("told", ())]
+    return Queued(role, message.text, calls, tuple(one for one in notes if one))
 
 
 def evicted(store: BaseStore, agent_id: str, thread_id: str) -> list[Evicted]:
