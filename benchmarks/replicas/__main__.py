@@ -141,7 +141,7 @@ class Cluster:
 
     def _disturb(self) -> None:
         if time.perf_counter() > self.next_fault:
-            self.next_fault = time.perf_counter() + self.dice.uniform(1, 3)
+            self.next_fault = time.perf_counter() + self.dice.uniform(6, 12)  # a process takes seconds to start
             victim = self.dice.choice(self.workers).process
             if self.dice.random() < 0.5:
                 self.counts["kills"] += 1
