@@ -195,7 +195,7 @@ def main() -> None:
                 each = given.turns
                 rows.append(
                     [processes, what, f"{each / found['seconds']:.1f}", f"{found['p50']:.0f}", f"{found['p99']:.0f}",
-                     "–" if faults else f"{found['ours'] / each * 1000:.0f}", f"{found['theirs'] / each * 1000:.0f}",
+                     *("–" if faults else f"{found[one] / each * 1000:.0f}" for one in ("ours", "theirs")),
                      found["missing"], found["doubled"], found["errors"]]
                 )  # fmt: skip
                 sys.stderr.write(f"{processes} processes{', faults' if faults else ''}: {found}\n")

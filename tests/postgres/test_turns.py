@@ -1,4 +1,4 @@
-"""Turns that are cut off, taken over, sent again or asked about: what holds on SQLite holds on Postgres."""
+"""Turns that are broken off, taken over, sent again or asked about: what holds on SQLite holds on Postgres."""
 
 from tests.test_exactly_once import (
     test_a_client_that_does_not_finish_a_pending_step_gets_its_call_answered,
@@ -12,7 +12,6 @@ from tests.test_exactly_once import (
     test_replaying_the_tools_writes_nothing_new,
 )
 from tests.turns.test_both_faces import *  # noqa: F403
-from tests.turns.test_cut_off_steps import *  # noqa: F403
 
 __all__ = [
     "test_a_client_that_does_not_finish_a_pending_step_gets_its_call_answered",
