@@ -59,7 +59,7 @@ def is_summary_of_others(message: BaseMessage) -> bool:
 def give_up_other_branch(
     session: Session, registers: MiddlewareRegisters, messages: Sequence[AnyMessage], config: RunnableConfig
 ) -> None:
-    """Take out of recall memory what was said after the place from which the conversation goes on, where a client went back to it.
+    """Take out of recall memory what was said after the place from which the conversation continues, where a client went back to it.
 
     **Limits**: a branch from before the first message is not told from a conversation that begins.
     """

@@ -66,7 +66,7 @@ class Speaker:
 
 
 _TEXTS: WeakKeyDictionary[messages_mode.StreamMessagesHandler, dict[str, str]] = WeakKeyDictionary()
-"""What was told of each reply to a reader of the event protocol: a later step goes on from there."""
+"""What was told of each reply to a reader of the event protocol: a later step continues from there."""
 
 
 class _EventClient:

@@ -187,7 +187,7 @@ class BaseMemoryStore(BaseStore):
         offset: int = 0,
         near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
-        """Do as :meth:`find` does, without blocking the loop."""
+        """Async form of :meth:`find`."""
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
         asked = await asyncio.to_thread(asked.in_their_words, self._engine.named)
         vectors = await self._outage.aqueries(self._engine.embedder, asked.texts)
@@ -214,7 +214,7 @@ class BaseMemoryStore(BaseStore):
         limit: int = 10,
         offset: int = 0,
     ) -> list[SearchItem]:
-        """Do as :meth:`newest` does, without blocking the loop."""
+        """Async form of :meth:`newest`."""
         return await asyncio.to_thread(self._engine.newest, Newest(namespace, by, filter, limit, offset).checked())
 
     def count(self, namespace: Namespace, filter: dict[str, Any] | None = None) -> int:
@@ -222,7 +222,7 @@ class BaseMemoryStore(BaseStore):
         return self._engine.count(*_counted(namespace, filter))
 
     async def acount(self, namespace: Namespace, filter: dict[str, Any] | None = None) -> int:
-        """Do as :meth:`count` does, without blocking the loop."""
+        """Async form of :meth:`count`."""
         return await asyncio.to_thread(self._engine.count, *_counted(namespace, filter))
 
     def tally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
@@ -230,7 +230,7 @@ class BaseMemoryStore(BaseStore):
         return self._engine.tally(*_tallied(namespace, limit))
 
     async def atally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
-        """Do as :meth:`tally` does, without blocking the loop."""
+        """Async form of :meth:`tally`."""
         return await asyncio.to_thread(self._engine.tally, *_tallied(namespace, limit))
 
     def put_if(
@@ -260,7 +260,7 @@ class BaseMemoryStore(BaseStore):
         durable: bool = True,
         embed_later: bool = False,
     ) -> bool:
-        """Do as :meth:`put_if` does, without blocking the loop."""
+        """Async form of :meth:`put_if`."""
         plan = await asyncio.to_thread(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
         vectors: Vectors = {} if embed_later else await self._outage.adocuments(self._engine.embedder, plan.texts)
         return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later))

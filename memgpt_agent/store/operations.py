@@ -66,7 +66,7 @@ class Find(NamedTuple):
     offset: int
     near: str | Dialogue | None = None
     as_said: str = ""
-    """The query as the person would say it whom it names; empty where it names nobody, or several."""
+    """The query as the person would say it whom it names; empty if it names nobody, or several."""
 
     def checked(self) -> "Find":
         """Return it if it can be answered.

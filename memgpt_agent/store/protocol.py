@@ -30,10 +30,10 @@ class EmbeddingIdentity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IndexedItem:
-    """One item, complete: what another store needs to hold it and to find it as this one does."""
+    """A complete item: everything another store needs to hold it and to find it as this one does."""
 
     namespace: Namespace
-    """Where it lies."""
+    """Its namespace."""
     key: str
     """Its key."""
     value: dict[str, Any]
@@ -48,7 +48,7 @@ class StoreSizes(NamedTuple):
     """How much a store holds."""
 
     items: int
-    """Items, expired ones that have not been swept included."""
+    """The number of items, including expired ones that have not been swept."""
     bytes: int
     """Bytes on disk: items, vectors and indexes."""
 
@@ -62,15 +62,15 @@ class Dialogue(NamedTuple):
     """
 
     sequence: str
-    """Equal values make a conversation."""
+    """Items with equal values form a conversation."""
     chars: str
-    """The length of what was said, in characters."""
+    """The length of the message, in characters."""
     asks: str
     """``True`` where it asks something."""
     speaker: str
-    """The name of who said it."""
+    """The speaker's name."""
     dated: str = ""
-    """``True`` where it names a time; of more weight where the query asks when something was. Empty where there is no such field."""
+    """``True`` where it names a time; of more weight where the query asks when something was. Empty if there is no such field."""
     within: Mapping[str, Any] | None = None
     """No field but a filter that what is meant is likely to pass, such as the time that the query names."""
 
@@ -86,11 +86,11 @@ class Tally(NamedTuple):
     items: int
     """How many items."""
     tags: list[tuple[str, int]]
-    """Tags with the number of items that have them, the most used first, of equals the first by name."""
+    """Tags with their number of items, the most frequent first; ties by name."""
 
 
 class Guard(NamedTuple):
-    """A condition on writes: one item's field ``number`` is what it was.
+    """A condition on writes: one item's field ``number`` is unchanged.
 
     The item is a lease. Its number rises whenever somebody takes it, so that writes of whoever held it before are refused.
     """
@@ -111,7 +111,7 @@ class Guard(NamedTuple):
 
 @runtime_checkable
 class ClockedStore(Protocol):
-    """A store with a clock that all who use it agree on, such as a database server's. Leases go by it."""
+    """A store with a clock that all its users share, such as a database server's. Leases use it."""
 
     def clock_seconds(self) -> float:
         """Return the time in seconds since 1970."""
@@ -120,7 +120,7 @@ class ClockedStore(Protocol):
 
 @runtime_checkable
 class MemoryStore(Protocol):
-    """The operations that a store adds to ``BaseStore`` to serve the memory tiers fully.
+    """The operations beyond ``BaseStore`` that the memory tiers use.
 
     A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.store.plain``. What a turn calls has an async
     face of the same signature, its name with an ``a`` before it, that does not block the loop; the rest is called from a
@@ -140,15 +140,15 @@ class MemoryStore(Protocol):
     """
 
     def put_then_embed(self, puts: Sequence[PutOp]) -> None:
-        """Write items at once or not at all, without waiting for their vectors, which follow in another thread.
+        """Write items in one transaction without waiting for their vectors, which another thread adds.
 
-        Words find them from then on, meaning as soon as the vectors are there; :meth:`finish_embedding` waits for that. After a
-        crash in between they count as :meth:`pending`. For what is written while somebody waits.
+        Searches find them by words at once, and by meaning once the vectors are there; :meth:`finish_embedding` waits for that. After a
+        crash in between they count as :meth:`pending`. Use it for writes while somebody waits.
         """
         ...
 
     def finish_embedding(self, timeout_seconds: float = 30) -> bool:
-        """Wait for the vectors of what :meth:`put_then_embed` has written; return whether they were tried within the timeout.
+        """Wait for the vectors of :meth:`put_then_embed`; return whether embedding them was attempted within the timeout.
 
         An embedding that fails is not an error here: what it left is :meth:`pending`.
         """
@@ -165,7 +165,7 @@ class MemoryStore(Protocol):
         offset: int = 0,
         near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
-        """Return the items of one namespace (exactly this one) that fit ``query`` best, best first.
+        """Return the items of exactly this namespace that match ``query`` best, best first.
 
         Any text is a valid query. ``filter`` takes the operators of ``BaseStore.search`` and, beside them,
         ``$in`` (the value is one of a list), ``$any`` and ``$all`` (the value, a list, holds one or all of a list);
@@ -260,7 +260,7 @@ class MemoryStore(Protocol):
         offset: int = 0,
         near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
-        """Do as :meth:`find` does, without blocking the loop."""
+        """Async form of :meth:`find`."""
         ...
 
     async def anewest(
@@ -272,11 +272,11 @@ class MemoryStore(Protocol):
         limit: int = 10,
         offset: int = 0,
     ) -> list[SearchItem]:
-        """Do as :meth:`newest` does, without blocking the loop."""
+        """Async form of :meth:`newest`."""
         ...
 
     async def acount(self, namespace: tuple[str, ...], filter: dict[str, Any] | None = None) -> int:
-        """Do as :meth:`count` does, without blocking the loop."""
+        """Async form of :meth:`count`."""
         ...
 
     async def aput_if(
@@ -289,17 +289,17 @@ class MemoryStore(Protocol):
         index: Literal[False] | list[str] | None = None,
         durable: bool = True,
     ) -> bool:
-        """Do as :meth:`put_if` does, without blocking the loop."""
+        """Async form of :meth:`put_if`."""
         ...
 
     async def atally(self, namespace: tuple[str, ...], *, limit: int = 10) -> Tally:
-        """Do as :meth:`tally` does, without blocking the loop."""
+        """Async form of :meth:`tally`."""
         ...
 
     # Moving items between stores
 
     def embedding(self) -> EmbeddingIdentity | None:
-        """Return the embedding that made the store's vectors; ``None`` if it holds none and makes none.
+        """Return the embedding that made the store's vectors; ``None`` if the store has no vectors and no embedding.
 
         It is the one in force: after a ``reindex``, also by another process, the new one. A store that was opened without
         an embedding still names the one that made what it holds.
@@ -325,7 +325,7 @@ class MemoryStore(Protocol):
         vectors_by: EmbeddingIdentity | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Put items in their order, and ``also`` after them, in one transaction: all of it or nothing.
+        """Put items in their order, and ``also`` after them, in one transaction.
 
         The vectors that the items carry are stored if ``vectors_by`` is the embedding with which this store was opened. Every
         other text is embedded before the transaction begins; ``progress`` counts these texts. The items get no TTL.
@@ -372,5 +372,5 @@ class MemoryStore(Protocol):
         ...
 
     def sizes(self) -> StoreSizes:
-        """Return how much the store holds. It may look at every item: for people and monitoring, not for a turn."""
+        """Return how much the store holds. It may read every item: use it for monitoring, not in a turn."""
         ...

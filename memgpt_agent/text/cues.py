@@ -23,7 +23,7 @@ class Cues(NamedTuple):
     last: Mapping[str, str]
     """The week, month or year before this one, by name: which of the three."""
     months: str
-    """The months' names from the first to the last, with spaces between; empty where they are numbers."""
+    """The months' names from the first to the last, with spaces between; empty if they are numbers."""
     weekdays: str
     """What the days of the week are named by."""
     me: str
@@ -194,9 +194,9 @@ def refers_back(text: str) -> bool:
 
 
 def asked_span(question: str, now: datetime) -> tuple[datetime, datetime] | None:
-    """Return the first and the last moment of the time that a question names, in the zone of ``now``; ``None`` where it names none.
+    """Return the first and the last moment of the time that a question names, in the zone of ``now``; ``None`` if it names none.
 
-    A month without a year is the last one of that name. A day that is no day of the calendar names nothing.
+    A month without a year is the last one of that name. A day that is not a day of the calendar names nothing.
     """
     text, today = question.lower(), now.date()
     for first, last in (*_named_days(text, today), *_dates(text, today)):

@@ -94,7 +94,7 @@ class Redactor:
 
     @classmethod
     def of(cls, given: "Iterable[str] | Redactor | str | None") -> "Self | None":
-        """Return the redactor of entries, of which a text may hold several with white space between; None where there is none."""
+        """Return the redactor of entries, of which a text may hold several with white space between; None if there is none."""
         if given is None or isinstance(given, cls):
             return given
         entries = given.split() if isinstance(given, str) else list(cast(Iterable[str], given))

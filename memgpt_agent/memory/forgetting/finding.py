@@ -38,7 +38,7 @@ class ForgetCandidate:
     time: str = ""
     """When it was said or stored."""
     tier: str = ""
-    """Where it lies."""
+    """Its namespace."""
     quotable: str = field(default="", repr=False)
     """The part of it that others may quote."""
     thread_id: str = ""

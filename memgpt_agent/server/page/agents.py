@@ -42,7 +42,7 @@ class AgentRow:
     sizes: tuple[tuple[str, int], ...]
     """How much it remembers, by kind."""
     waits: str
-    """The conversation in which a call waits for a person; empty where none does."""
+    """The conversation in which a call waits for a person; empty if none does."""
     running: bool
     """Whether a turn is being taken here."""
     error: str
@@ -104,9 +104,9 @@ def row(agents: OpenAgents, runs: Runs, definition: AgentDefinition) -> AgentRow
 
 
 def _waits(agents: OpenAgents, agent_id: str, last: dict[str, Any], run: dict[str, Any]) -> str:
-    """Return the conversation in which a call waits for a person; empty where none does.
+    """Return the conversation in which a call waits for a person; empty if none does.
 
-    Only where a turn may have stopped its conversation is read: where a run says so, or where the last thing said is no answer.
+    Only where a turn may have stopped its conversation is read: where a run says so, or where the last thing said is not an answer.
     """
     asked = str(run.get("thread_id", "")) if (run.get("request") or {}).get("pending") else ""
     open_end = str(last.get("thread_id", "")) if last.get("role") in ("user", "tool") else ""

@@ -179,7 +179,7 @@ _GET = f"""SELECT asked.at, {ITEM_COLUMNS} FROM unnest(%s::bytea[], %s::bytea[])
 
 
 def get_items(connection: Rows, ops: Sequence[GetOp], now: int | None) -> tuple[list[Result], list[int]]:
-    """Return items by their keys, in one statement, and the ids of those with a TTL that is to begin anew.
+    """Return items by their keys, in one statement, and the ids of those with a TTL that is to start over.
 
     Args:
         connection: in a transaction, or of its own.
