@@ -91,7 +91,8 @@ class Find(NamedTuple):
     def in_their_words(self, name: Callable[["Find"], str | None]) -> "Find":
         """Return it with the query in the first person, where it is about a dialogue and ``name`` gives the one person whom it names."""
         named = name(self) if isinstance(self.near, Dialogue) and self.texts else None
-        return self._replace(as_said=in_first_person(self.query, named)) if named else self
+        said = in_first_person(self.query, named) if named else self.query
+        return self if said == self.query else self._replace(as_said=said)
 
     def vector(self, vectors: Mapping[str, Floats]) -> Floats | None:
         """Return the unit vector that is looked for: the query's, drawn towards what the person would say whom it names."""

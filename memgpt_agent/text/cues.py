@@ -151,6 +151,8 @@ CUES: Mapping[str, Cues] = {
 """By language (ISO 639-1)."""
 
 _UNSPACED = {"zh", "ja", "ko"}
+_QUESTION_CHARS = 500
+"""So much of a question is looked at: what is longer is a text, not a question."""
 _MARKS = r"[?？؟;]"
 _NUMBERED = re.compile(
     r"\b(?P<y>(?:19|20)\d\d)-(?P<m>[01]?\d)(?:-(?P<d>[0-3]?\d))?\b"
@@ -178,7 +180,7 @@ def _any_of(field: str, *, first: bool = False) -> re.Pattern[str]:
 
 def asks_when(question: str) -> bool:
     """Whether a question is answered by a time."""
-    return bool(_any_of("asks_when", first=True).search(question))
+    return bool(_any_of("asks_when", first=True).search(question[:_QUESTION_CHARS]))
 
 
 def says_when(text: str) -> bool:
@@ -198,7 +200,7 @@ def asked_span(question: str, now: datetime) -> tuple[datetime, datetime] | None
 
     A month without a year is the last one of that name. A day that is not a day of the calendar names nothing.
     """
-    text, today = question.lower(), now.date()
+    text, today = question[:_QUESTION_CHARS].lower(), now.date()
     for first, last in (*_named_days(text, today), *_dates(text, today)):
         return tuple(datetime.combine(day, time, now.tzinfo or UTC) for day, time in ((first, datetime.min.time()), (last, datetime.max.time())))  # pyright: ignore[reportReturnType]
     return None
@@ -247,8 +249,10 @@ def _is_a_verb(month: re.Match[str]) -> bool:
 def in_first_person(question: str, name: str) -> str:
     """Return a question about a person as that person would ask it of themselves, which is nearer to what they said.
 
-    **Limits**: one pronoun for all cases; possessives only in English.
+    **Limits**: one pronoun for all cases; possessives only in English. A question of more than 500 characters stays as it is.
     """
+    if len(question) > _QUESTION_CHARS:
+        return question
     cues = CUES[next((one for one in languages_of(question, question.lower().split()) if one in CUES), _script_of(question))]
 
     def ours(found: re.Match[str]) -> str:
