@@ -36,8 +36,8 @@ DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="u
 SECRET = "secret"  # noqa: S105  a key, not a secret
 """The key of the secret by which the keys of erased messages are hashed, beside these hashes."""
 _ERASED_TOOL = "(erased)"
-_DATED_CHARS = 4_000
-"""So much of a message is read for a time that it names."""
+_DATED_CHARS = 1_000
+"""So much of a message is read for a time that it names: about 0.1 ms for a short one, 2 ms for so much."""
 _QUESTION_MARKS = "?？؟"
 _LINE_CHARS = 500
 _SPOKEN: tuple[Role, ...] = ("user", "assistant")
