@@ -400,7 +400,7 @@ def agent_for(user: str, **given: Any) -> MemGPTAgent:
 
 
 async def aagent_for(user: str, **given: Any) -> MemGPTAgent:
-    """The same as :func:`agent_for` in an asyncio loop."""
+    """Async form of :func:`agent_for`."""
     return await asyncio.to_thread(agent_for, user, **given)
 
 

@@ -142,5 +142,5 @@ def in_thread(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S,
 
     form.__name__ = f"a{method.__name__}"
     form.__qualname__ = method.__qualname__.replace(method.__name__, form.__name__)
-    form.__doc__ = f"The same as :meth:`{method.__name__}` in an asyncio loop."
+    form.__doc__ = f"Async form of :meth:`{method.__name__}`."
     return form

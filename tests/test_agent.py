@@ -264,7 +264,7 @@ def test_every_call_has_an_async_form() -> None:
         if name not in {*forms, *without} and inspect.isfunction(value):
             form: Any = public[f"a{name}"]
             assert list(inspect.signature(form).parameters) == list(inspect.signature(value).parameters)
-            assert (inspect.getdoc(form) or "").startswith(f"The same as :meth:`{name}`")
+            assert (inspect.getdoc(form) or "").startswith(f"Async form of :meth:`{name}`")
 
 
 def test_a_model_that_cannot_be_had_is_an_error_before_the_first_turn(store: FaissStore) -> None:

@@ -162,4 +162,4 @@ async def test_the_async_form_of_a_method_is_named_after_it() -> None:
 
     assert await Files().aread("a", times=2) == "aa False"
     assert Files.aread.__name__ == "aread"
-    assert Files.aread.__doc__ == "The same as :meth:`read` in an asyncio loop."
+    assert Files.aread.__doc__ == "Async form of :meth:`read`."

@@ -108,7 +108,7 @@ def response_of_turn(events: Generator[StreamEvent]) -> AgentResponse:
 
 
 async def aresponse_of_turn(events: AsyncGenerator[StreamEvent] | Unsuspended[StreamEvent]) -> AgentResponse:
-    """The same as :func:`last` in an asyncio loop."""
+    """Async form of :func:`last`."""
     async with aclosing(events):
         async for event in events:
             if event.response is not None:
