@@ -8,11 +8,12 @@ import pytest
 from langgraph.store.base import PutOp
 from psycopg import sql
 
-from memgpt_agent.errors import ConfigurationError, StoreClosed, StoreError
+from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreClosed, StoreError
 from memgpt_agent.store import open_store
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS
-from memgpt_agent.store.protocol import ClockedStore, Tally
+from memgpt_agent.store.postgres.schema import MIGRATIONS
+from memgpt_agent.store.protocol import ClockedStore, Guard, Tally
 from memgpt_agent.testing import HashingEmbedder
 from tests.store.servers import fresh_url
 
@@ -118,3 +119,29 @@ def test_a_large_namespace_is_searched_by_an_index_that_is_made_meanwhile() -> N
         again: Any = store
         assert again._engine.indexes.wait(60)
         assert store.search(NS, query="quite another thing", limit=1)[0].key == "new"
+
+
+def test_a_schema_of_the_version_before_is_brought_up_to_date() -> None:
+    """What stands there is counted and guarded as what is written from then on."""
+    url = fresh_url()
+    server, schema = url.split("schema=")
+    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(schema)))
+        connection.execute(MIGRATIONS[0].encode())
+        connection.execute("INSERT INTO meta (key, value) VALUES ('version', '1')")
+        connection.execute("INSERT INTO namespaces (path, items) VALUES ('agent.archival', 1)")
+        connection.execute(
+            "INSERT INTO items (ns, key, value, facets, place, created, updated)"
+            """ VALUES (1, 'a', '{"number":7,"tags":["x","y"]}', '{}', '', 1, 1)"""
+        )
+        connection.execute("INSERT INTO tag_counts (ns, tag, items) VALUES (1, 'x', 1), (1, 'y', 1)")
+    with open_store(url) as store:
+        guarded: Any = store.guarded(Guard(NS, "a", 7))
+        guarded.put(NS, "b", {"tags": ["x"]})
+        with pytest.raises(LeaseLost):
+            store.guarded(Guard(NS, "a", 8)).put(NS, "c", {})
+        assert store.tally(NS) == Tally(2, [("x", 2), ("y", 1)])
+        store.delete(NS, "a")
+        assert store.tally(NS) == Tally(1, [("x", 1)])
