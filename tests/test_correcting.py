@@ -160,6 +160,7 @@ def remembering() -> Any:
         ("core_memory_append", {"label": "human", "content": SECRET}),
         ("archival_memory_insert", {"content": f"It is {SECRET}."}),
         ("knowledge_insert", {"subject": "Alice", "relation": "lives in", "object": SECRET}),
+        ("knowledge_end", {"subject": "Alice", "relation": "likes", "object": "tea"}),
         ("send_mail", {"to": "bob"}),
         ("send_message", {"message": f"Noted {SECRET}"}),
     )
@@ -176,13 +177,14 @@ def test_a_turn_that_is_taken_back_was_never_said(opened: Open) -> None:
         agent.step("Hello", event_id="m1")
         facts = KnowledgeGraph(agent.memory.store, agent.agent_id)
         facts.insert("Alice", "lives in", "Oslo")
+        facts.insert("Alice", "likes", "tea")
         before = dict(agent.core_memory)
         agent.step(f"I live in {SECRET}.", event_id="m2")
         undone = agent.undo_turn()
         assert (undone.text, undone.blocks, len(undone.passages), len(undone.facts)) == (f"I live in {SECRET}.", ("human",), 1, 1)
         assert undone.stays == ('send_mail({"to": "bob"})',)
         assert dict(agent.core_memory) == before
-        assert [f.object for f in facts.every(past=False)] == ["Oslo"]
+        assert [f.object for f in facts.every(past=False)] == ["Oslo", "tea"]
         found = agent.tools.archival_memory_search("It is") + agent.tools.conversation_search("I live in")
         assert SECRET not in found + agent.transcript(tools=True)
         agent.step("Still there?")

@@ -32,7 +32,8 @@ def no_longer(memory: AgentMemory, fact: Fact) -> bool:
 
 
 def _over(memory: AgentMemory, found: list[Fact]) -> list[Fact]:
-    return [fact for fact in found if no_longer(memory, fact)][:_ENDED]
+    """Return what held once and has ended; what was taken back or corrected held at no time, and is no answer."""
+    return [fact for fact in found if no_longer(memory, fact) and fact.valid_from < fact.valid_until][:_ENDED]
 
 
 def knowledge_insert(
@@ -66,6 +67,21 @@ def knowledge_insert(
     lines = [f"{'Stored' if done.new else 'Known already'}: {_line(done.fact, memory.time_zone)}"]
     lines += [f"This ended: {_line(fact, memory.time_zone)}" for fact in graph.shown(done.closed)]
     return "\n".join(lines)
+
+
+def knowledge_end(memory: AgentMemory, subject: str, relation: str, object: str | None = None, since: str | None = None) -> str:
+    """Say that a fact no longer holds and that no other takes its place, such as a job that was lost. It stays known as a fact that has ended.
+
+    Args:
+        subject: Whom or what it is about.
+        relation: The relation, as it was stored.
+        object: What it no longer holds of; leave out for all objects of this relation.
+        since: The day on which it stopped, such as '2026-11-21'; leave out for now.
+    """
+    graph = graph_of(memory)
+    moment = beginning_of(since, "since", memory.time_zone)
+    ended = graph.shown(graph.end(subject, relation, object, moment=moment, cause=memory.cause.key))
+    return "\n".join(["No longer true:", *(f"- {_line(fact, memory.time_zone)}" for fact in ended)])
 
 
 def knowledge_search(
@@ -126,6 +142,7 @@ def when(fact: Fact, time_zone: str) -> str:
 
 TOOLS = (
     memory_tool(knowledge_insert),
+    memory_tool(knowledge_end),
     memory_tool(knowledge_search, reads_memory=True),
     memory_tool(knowledge_merge),
 )

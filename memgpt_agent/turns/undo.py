@@ -78,7 +78,7 @@ class TurnUndo:
         blocks, acts = self._blocks()
         passages = self._passages(calls)
         facts = self._facts(calls)
-        undone = {*acts, *passages.values(), *facts.values()}
+        undone = {*acts, *passages.values(), *facts.values(), *self._ended(calls)}
         stays = tuple(
             f"{m.tool}({m.arguments})" for m in records
             if m.tool and not (m.failed or m.echo or m.tool == SEND_MESSAGE or m.id in undone)
@@ -120,6 +120,15 @@ class TurnUndo:
         for key in found:
             corrections.withdraw(key)
         return {key: str(value["causes"][0]) for key, value in found.items()}
+
+    def _ended(self, calls: set[str]) -> set[str]:
+        """Let the facts hold again that the calls ended; return those calls."""
+        found = self._found(namespaces.of(self.memory.agent_id, "facts"), {"closed_by": "$in"}, calls)
+        acts = {str(value["closed_by"]) for value in found.values()}
+        corrections = FactCorrections(self.memory.store, self.memory.agent_id, self.memory.clock)
+        for act in acts:
+            corrections.reopen(act)
+        return acts
 
     def _found(self, place: namespaces.Namespace, by: Mapping[str, str], calls: set[str]) -> dict[str, dict[str, Any]]:
         keys = sorted(calls)

@@ -8,13 +8,16 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import BadDate, InvalidArguments
+from memgpt_agent.errors import BadDate, InvalidArguments, ToolError
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
+from memgpt_agent.memory.knowledge import KnowledgeGraph
+from memgpt_agent.memory.knowledge.correcting import FactCorrections
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools import knowledge
-from memgpt_agent.tools.knowledge import knowledge_insert, knowledge_merge, knowledge_search
+from memgpt_agent.tools.knowledge import knowledge_end, knowledge_insert, knowledge_merge, knowledge_search
 from memgpt_agent.tools.profiles import MEMGPT_TOOLS, Profile
+from memgpt_agent.tools.recall import recall
 
 PROFILE = Profile(
     "with_knowledge", (*MEMGPT_TOOLS, *(t for t in knowledge.TOOLS if t.name not in {m.name for m in MEMGPT_TOOLS}))
@@ -54,6 +57,35 @@ def test_the_model_is_shown_facts_and_other_names(memory: AgentMemory) -> None:
     assert knowledge_merge(memory, "Lisbon", "Lisboa") == "Known under one entity now: Lisbon, Lisboa."
 
 
+def test_a_fact_that_is_ended_with_nothing_in_its_place_is_no_longer_true(memory: AgentMemory) -> None:
+    """Asked about it, both searches say until when it held; in any wording of the relation, under any name; of one object or of all."""
+    knowledge_insert(memory, "Ann", "works at", "Cork Ltd", valid_from="2019")
+    for cat in ("Tom", "Mia"):
+        knowledge_insert(memory, "Ann", "owns", cat, valid_from="2020")
+    knowledge_insert(memory, "Ann", "also known as", "Annie")
+    ended = "- Ann - works at - Cork Ltd (since 2019-01-01, until 2026-01-01)"
+    assert knowledge_end(memory, "annie", "is employed by") == f"No longer true:\n{ended}"
+    knowledge_end(memory, "Ann", "owns", "tom", since="2025-03-02")
+    assert knowledge_search(memory, "Cork Ltd").split("\n") == [
+        "Nothing is known about 'Cork Ltd' that holds now.", "No longer true:", ended,
+    ]  # fmt: skip
+    found = recall(memory, "Ann", sources=["knowledge"])
+    assert "- knowledge [no longer true: since 2020-01-01, until 2025-03-02] Ann - owns - Tom" in found
+    assert "- knowledge [since 2020-01-01] Ann - owns - Mia" in found
+    for wrong in (("Ann", "owns", "Rex"), ("Bob", "owns"), ("Ann", "works at")):
+        with pytest.raises(ToolError, match="holds. Search for it again"):
+            knowledge_end(memory, *wrong)
+    assert knowledge_insert(memory, "Ann", "works at", "Cork Ltd", valid_from="2027").startswith("Stored: ")
+
+
+def test_what_held_at_no_time_is_not_called_no_longer_true(memory: AgentMemory) -> None:
+    """A slip that was corrected, and a fact that was taken back, were never true."""
+    slip = KnowledgeGraph(memory.store, "ann").insert("Ann", "likes", "tee").fact
+    corrections = FactCorrections(memory.store, "ann")
+    corrections.withdraw(corrections.correct(slip.id, object="tea").id)
+    assert knowledge_search(memory, "Ann") == "Nothing is known about 'Ann' that holds now."
+
+
 def test_arguments_out_of_range_are_refused(memory: AgentMemory) -> None:
     """With the range."""
     with pytest.raises(InvalidArguments, match="hops = 4: it goes from 1 to 3"):
@@ -70,6 +102,8 @@ def test_the_tools_know_the_cause_of_the_call(memory: AgentMemory) -> None:
     first = knowledge_insert(acting, "Ann", "likes", "tea")
     assert knowledge_insert(acting, "Ann", "likes", "tea") == first
     assert len(knowledge.search(memory, "Ann")) == 1
+    ending = memory.because(Cause("key-2", "agent", "knowledge_end"))
+    assert knowledge_end(ending, "Ann", "likes") == knowledge_end(ending, "Ann", "likes")
 
 
 def test_an_agent_keeps_facts_over_a_restart_and_closes_what_changed(tmp_path: Path) -> None:

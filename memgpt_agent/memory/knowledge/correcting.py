@@ -34,7 +34,7 @@ class FactCorrections:
         new = self._graph.insert(*names, valid_from=old.valid_from, valid_until=until, replaces=False, cause=cause).fact
         if new.id != old.id:
             self._end(old, new.id)
-        self._reopen(old.id)
+        self.reopen(old.id)
         if slot_of(new.relation)[1]:
             self._graph.close_contradicted(new, newest=True)
         return self._graph.read(new.id) or new
@@ -42,7 +42,7 @@ class FactCorrections:
     def withdraw(self, fact_id: str) -> Fact:
         """Let a fact have held at no time; what it had ended holds again. Done again, it changes nothing."""
         ended = self._end(self._known(fact_id), "")
-        self._reopen(fact_id)
+        self.reopen(fact_id)
         return ended
 
     def earlier(self, fact_id: str) -> list[Fact]:
@@ -78,9 +78,9 @@ class FactCorrections:
 
         return Fact.from_value(update(self._store, self._namespace, fact.id, ended, index=["text"]).after)
 
-    def _reopen(self, fact_id: str) -> None:
-        """Let hold again what a fact had ended that is ended itself."""
-        for ended in self._graph.where({"closed_by": fact_id}):
+    def reopen(self, by: str) -> None:
+        """Let hold again what was ended by a fact that is ended itself, or by an act."""
+        for ended in self._graph.where({"closed_by": by}):
             if ended.valid_until == ended.valid_from:
                 continue  # it was wrong, and is an earlier form of this fact
 

@@ -42,7 +42,7 @@ class Fact:
     time: str = ""
     """When it was inserted, ISO 8601, UTC."""
     closed_by: str = ""
-    """The id of the fact that contradicted it and ended it."""
+    """The id of the fact that contradicted it and ended it, or the act that ended it and put none in its place."""
     causes: tuple[str, ...] = ()
     """The acts that inserted it or said it again, oldest first."""
 

@@ -13,7 +13,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.knowledge.entities import Entities, Entity
 from memgpt_agent.memory.knowledge.facts import FOREVER, Fact, valid_at
-from memgpt_agent.memory.knowledge.words import MAX_RELATION_CHARS, is_value, normal_name, slot_of
+from memgpt_agent.memory.knowledge.words import MAX_RELATION_CHARS, entity_id, is_value, normal_name, slot_of
 from memgpt_agent.store.plain import Filter, find, put_if
 from memgpt_agent.store.update import until_written, update
 
@@ -178,12 +178,41 @@ class KnowledgeGraph:
 
     def close(self, key: str, by: Fact) -> Fact:
         """End a fact where another one begins; return it."""
-        def closed(value: dict[str, Any] | None) -> dict[str, Any]:
+        return self._end(key, by.valid_from, by.id)
+
+    def end(
+        self, subject: str, relation: str, object: str | None = None, *, moment: str | None = None, cause: str = ""
+    ) -> list[Fact]:
+        """End the facts of a subject and a relation, of one object or of all, and put none in their place; return them.
+
+        Args:
+            subject: whom or what they are about, under any name.
+            relation: how they are related, in any wording that is known for it.
+            object: the object; every one if ``None``.
+            moment: from when they no longer hold, ISO 8601, UTC; now, if omitted.
+            cause: the act; done again, it changes nothing and returns the same.
+
+        Raises:
+            ToolError: no such fact holds.
+        """
+        now = moment or stamp(self._clock())
+        ends = [entity_id(subject), "" if object is None or is_value(object) else entity_id(object)]
+        found: list[Fact] = []
+        if set(self.entities.resolve(filter(None, ends))) == set(filter(None, ends)):
+            wanted = Fact("", subject, relation, object or "", ends[0], ends[1], slot_of(relation)[0], now)
+            found = [f for f in self._rivals(wanted) if object is None or self._same_object(f, wanted)]
+        found = [f for f in found if f.valid_until > now or (cause and f.closed_by == cause)]
+        if not found:
+            raise ToolError(f"No fact {' - '.join(filter(None, (subject, relation, object)))} holds. Search for it again.")
+        return [self._end(fact.id, now, cause) for fact in found]
+
+    def _end(self, key: str, moment: str, closed_by: str = "") -> Fact:
+        def ended(value: dict[str, Any] | None) -> dict[str, Any]:
             assert value is not None, "facts are never deleted"  # noqa: S101  the tier offers no way to
             known = Fact.from_value(value)
-            return value if known.valid_until <= by.valid_from else known.ended(by.valid_from, by.id).as_value()
+            return value if known.valid_until <= moment else known.ended(moment, closed_by).as_value()
 
-        return Fact.from_value(update(self._store, self._namespace, key, closed, index=["text"]).after)
+        return Fact.from_value(update(self._store, self._namespace, key, ended, index=["text"]).after)
 
     def merge(self, kept: str, other: str) -> Entity:
         """Make two names mean one entity, shown by ``kept``; facts that contradict each other then are put in a row."""
