@@ -140,7 +140,7 @@ def build(resources: Resources, schemas: Schemas) -> StateGraph[AgentState, Cont
 
 
 def _sync(node: Callable[..., dict[str, Any]], resources: Resources) -> Callable[..., dict[str, Any]]:
-    """Return a node that has a sync face alone."""
+    """Return a node that has only a sync form."""
     if resources.never_store is None:
         return partial(node, resources=resources)
 
@@ -154,7 +154,7 @@ def _sync(node: Callable[..., dict[str, Any]], resources: Resources) -> Callable
 class _SyncAndAsync(Runnable[AgentState, dict[str, Any]]):
     """A node with sync and async forms, because a model or a tool may have only one of them.
 
-    Not a ``RunnableLambda``, which would stand in traces once more below the node and takes 0.14 ms of processor time.
+    Not a ``RunnableLambda``, which would appear in traces once more below the node and takes 0.14 ms of processor time.
     """
 
     def __init__(self, sync: Callable[..., Any], asynchronous: Callable[..., Any], resources: Resources) -> None:

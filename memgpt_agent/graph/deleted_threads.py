@@ -18,7 +18,7 @@ _THREAD = re.compile(r"/threads/([^/]+)/?")
 
 
 class ForgetDeletedThreads:
-    """ASGI middleware: where a request to delete a thread succeeds, and the settings say so, its memory is erased before the answer is sent."""
+    """ASGI middleware: if a request to delete a thread succeeds and the settings say so, erases its memory before the answer is sent."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class ForgetDeletedThreads:
 
 
 def _forget(thread_id: str, user: Any) -> None:
-    """Erase what the agents of who deleted the thread have of it; on a server that authenticates nobody, what all of them have."""
+    """Erase what the deleting user's agents have of the thread; on a server that authenticates nobody, what all agents have."""
     settings, who = Settings.load(), identity_of(user)
     if settings.deleted_threads == "forget" and (who is not None or not authenticates()):
         forget_thread(thread_id, settings, store=served_store.opened(), who=who)

@@ -8,7 +8,7 @@ from memgpt_agent.state import Registers
 def route_after_compile_context(state: Registers) -> Literal["call_llm", "summarize_overflow", "__end__"]:
     """To the model if the context fits; to make room if it does not; to the end if there is nothing to do.
 
-    Over budget means that something can leave: where nothing can, compiling has made it fit or has raised.
+    Over budget means that something can leave; if nothing can, compiling has made the context fit or has raised.
     """
     turn, usage = state.get("turn"), state.get("context_usage", {})
     if turn is None or turn["over"]:
@@ -25,7 +25,7 @@ def route_after_call_llm(state: Registers) -> Literal["execute_tools", "compile_
 
 
 def route_after_execute_tools(state: Registers) -> Literal["execute_tools", "compile_context", "__end__"]:
-    """Back for calls that are left and to hand over to the parent graph; on to another step if there is a reason; else to the end."""
+    """Back for remaining calls or to hand over to the parent graph; on to another step if there is a reason; else to the end."""
     turn = state.get("turn")
     if turn is not None and (turn.get("handoffs") or (turn.get("calls_left") and not turn["over"])):
         return "execute_tools"

@@ -55,7 +55,7 @@ def _extended(schema: Any, added: dict[str, Any]) -> Any:
 
 
 def check_injected_keys(tools: Iterable[BaseTool], keys: Iterable[str]) -> None:
-    """Look whether the keys that tools are to be given of the state are there.
+    """Check that the state has the keys that tools want from it.
 
     Raises:
         ConfigurationError: one is not; the message names the tool and the key.

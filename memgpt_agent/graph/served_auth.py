@@ -18,7 +18,7 @@ from memgpt_agent.owners.credentials import Credentials
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 
 OWNER = "memgpt_owner"
-"""The key of metadata under which a thread, an assistant or a cron has its owner's name. Whatever a client puts there is overwritten."""
+"""The key of metadata under which a thread, an assistant or a cron has its owner's name. The server overwrites what a client puts there."""
 _READS = frozenset({"read", "search", "get", "list_namespaces"})
 
 auth = Auth()
@@ -41,9 +41,9 @@ async def authenticate(headers: dict[bytes, bytes]) -> dict[str, Any]:
 
 @auth.on
 async def own_things_only(ctx: Any, value: dict[str, Any]) -> Any:
-    """Let a request through to what is its sender's: threads, their runs, assistants, crons.
+    """Let a request through to its sender's own things: threads, their runs, assistants, crons.
 
-    What is made gets its owner's name; everything else is filtered by it, so that what is foreign is not there.
+    New things get their owner's name; everything else is filtered by it, so that other owners' things seem not to exist.
     """
     who = _sender(ctx)
     if ctx.action == "create_run":
@@ -65,7 +65,7 @@ async def own_things_only(ctx: Any, value: dict[str, Any]) -> Any:
 
 @auth.on.store
 async def own_memory_only(ctx: Any, value: dict[str, Any]) -> None:
-    """Let a request through to the memory of an agent that its sender may use: its namespace begins with that agent's label."""
+    """Let a request through to the memory of an agent that its sender may use: the namespace begins with that agent's label."""
     who = _sender(ctx)
     if who.is_admin:
         return
@@ -82,7 +82,7 @@ async def own_memory_only(ctx: Any, value: dict[str, Any]) -> None:
 
 
 def _sender(ctx: Any) -> Identity:
-    """Return who sends a request, if their scopes allow what it does. Studio's own user, whom nobody authenticates, is nobody."""
+    """Return who sends a request, if their scopes allow what it does. Studio's own user, whom nobody authenticates, counts as nobody."""
     who = None if isinstance(ctx.user, Auth.types.StudioUser) else identity_of(ctx.user, ctx.permissions)
     wanted = "read" if ctx.action in _READS else "chat"
     if who is None or not (who.is_admin or wanted in who.scopes or (wanted == "read" and "chat" in who.scopes)):

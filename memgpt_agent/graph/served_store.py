@@ -24,7 +24,7 @@ def opened() -> BaseStore | None:
 
 
 def exposure(environ: Mapping[str, str]) -> str:
-    """Return what there is to say of a server that others than this machine may reach and that authenticates nobody; empty: nothing.
+    """Return a warning if other machines may reach the server and it authenticates nobody; otherwise an empty text.
 
     LangGraph's server says in its environment where it listens and whether it has an ``auth``.
     """

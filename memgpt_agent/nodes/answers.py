@@ -30,7 +30,7 @@ def spoken_text(text: str) -> str:
 
 
 def unstripped_text(text: str) -> str:
-    """The same with the space around it, where the text is to be joined to another one."""
+    """The same with the space around it, for joining the text to another one."""
     return clean(thought_and_said(text)[1])
 
 
@@ -49,7 +49,7 @@ def is_echo(text: str, system_prompt: str) -> bool:
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a text is empty, or no more than an empty piece of JSON, as weak models write it in the place of a call."""
+    """Whether a text is empty, or only an empty piece of JSON, as weak models write instead of a call."""
     return not text or bool(_NOTHING.fullmatch(text))
 
 
@@ -65,8 +65,8 @@ def identified(
 ) -> AIMessage:
     """Return the answer under ids of our own, which follow from the turn, the step and what it says.
 
-    A call whose arguments were no JSON is kept as a call without arguments, with the error noted, so that it gets a
-    result like any other. A name that providers would refuse in a history is changed to one that they take.
+    A call whose arguments were not JSON is kept as a call without arguments, with the error noted, so that it gets a
+    result like any other. A name that providers would refuse in a history is changed to one that they accept.
     """
     calls = list(calls)
     said = json.dumps([text, [(c.name, c.arguments, c.error) for c in calls]], sort_keys=True, default=str)
@@ -99,7 +99,7 @@ def identified(
 
 
 def _as_given(answer: AIMessage, ids: Sequence[str]) -> dict[str, Any]:
-    """Return the provider's ids of the calls, and where they stood among its content blocks: dialects put them back so."""
+    """Return the provider's ids of the calls and their places among its content blocks: dialects restore both."""
     given = [call["id"] or "" for call in answer.tool_calls]
     if answer.invalid_tool_calls or len(given) != len(ids):
         return {}
@@ -110,7 +110,7 @@ def _as_given(answer: AIMessage, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _content(answer: AIMessage, text: str) -> Any:
-    """Return the content as it is kept: without calls, and without what was read of them in its text."""
+    """Return the content to store: without calls, and without the text from which calls were read."""
     if isinstance(answer.content, str):
         return text
     blocks: list[Any] = [b for b in cast(list[Any], answer.content) if _kind(b) not in _CALL_BLOCKS]
@@ -120,7 +120,7 @@ def _content(answer: AIMessage, text: str) -> Any:
 
 
 def _cleaned(block: Any) -> Any:
-    """Return a block that can be stored; what its provider has signed is no longer so where that changed it."""
+    """Return a block that can be stored; if that changes the block, it loses the provider's signature."""
     cleaned = clean(block)
     if _kind(block) and cleaned != block:
         cast(dict[str, Any], cleaned).pop("signature", None)

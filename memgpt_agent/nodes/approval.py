@@ -12,12 +12,12 @@ from memgpt_agent.prompts import REJECTED
 
 DECISIONS = ("approve", "edit", "reject")
 MAX_ANSWERS = 20
-"""Of so many answers that are no decision, the last counts as a rejection."""
+"""After this many answers that are not decisions, the last counts as a rejection."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided on a call."""
+    """A person's decision on a call."""
 
     type: Literal["approve", "edit", "reject"]
     """To carry it out as it is, with other arguments, or not at all."""
@@ -64,7 +64,7 @@ def ask(
 
 
 def decision_of(answer: Any, name: str) -> Decision:
-    """Read a decision. One that was written as JSON into a field for text, or as a single word, is read as well.
+    """Read a decision. It may also be JSON in a text field, or a single word.
 
     Raises:
         ConfigurationError: it is none that we know.

@@ -16,13 +16,13 @@ _KEPT_CHOICES = 64
 
 
 class Caches:
-    """The caches of one graph. Everything in them can be made again; runs in several threads may use them."""
+    """The caches of one graph. Everything in them can be rebuilt; runs in several threads may use them."""
 
     def __init__(self) -> None:
         self.views = ViewCache()
-        """What the model was shown of messages before."""
+        """The views of messages that the model has been shown."""
         self.unedited = UneditedCache()
-        """Which messages say what they said."""
+        """Which messages are unchanged."""
         self._models: dict[str, BaseChatModel] = {}
         self._counters: dict[int, tuple[BaseChatModel, TokenCounter]] = {}
         self._schemas: dict[Any, tuple[ToolRegistry, list[dict[str, Any]]]] = {}
@@ -50,7 +50,7 @@ class Caches:
             return self._counters[id(model)][1]
 
     def tool_schemas(self, tools: ToolRegistry, *, thinking: bool, only: Sequence[str] | None) -> list[dict[str, Any]]:
-        """Return what the model is offered (OpenAI form); made once for each choice: at each step it was 40 % of compiling."""
+        """Return the schemas offered to the model (OpenAI form); made once per choice: at each step it was 40 % of compiling."""
         key = (id(tools), thinking, None if only is None else tuple(only))
         if key not in self._schemas:
             if len(self._schemas) >= _KEPT_CHOICES:

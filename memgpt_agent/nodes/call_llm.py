@@ -61,16 +61,16 @@ from memgpt_agent.tools.messages import SEND_MESSAGE
 
 _REASON_CHARS = 300
 MAX_REFUSALS = 3
-"""Times in one turn that the provider may refuse the prompt as too long."""
+"""How often in one turn the provider may refuse the prompt as too long."""
 
 
 def call_llm(
     state: AgentState, config: RunnableConfig, runtime: Runtime[Context], *, resources: Resources
 ) -> dict[str, Any]:
-    """Call the model once with the compiled prompt; return its answer, and what follows from it.
+    """Call the model once with the compiled prompt; return its answer and what follows from it.
 
     Raises:
-        ModelError: no model answered. The state is as it was before, so that the turn can go on later.
+        ModelError: no model answered. The state is unchanged, so that the turn can go on later.
     """
     return finished(_called(SYNC, state, config, runtime, resources))
 
@@ -109,7 +109,7 @@ async def _answered(face: Face, step: "_Step") -> dict[str, Any]:
 
 
 async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRefused) -> dict[str, Any]:
-    """Try smaller prompts; if none is taken, nothing is changed and the refusal is raised."""
+    """Try smaller prompts; if the provider accepts none, change nothing and raise the refusal."""
     if is_filtered(refused.refusal):
         return await face.call(step.filtered, refused)
     for marked in reductions(step.state["messages"], step.turn, refused.refusal):
@@ -125,7 +125,7 @@ async def _without_what_is_refused(face: Face, step: "_Step", refused: ContentRe
 
 @dataclass
 class _Step:
-    """One step of a turn: the call that it makes, and what becomes of the answer."""
+    """One step of a turn: its model call, and the handling of the answer."""
 
     session: Session
     state: AgentState
@@ -133,13 +133,13 @@ class _Step:
     call: ModelCall
     counted: int
     partial: AIMessage | None
-    """The reply whose rest this call is to bring."""
+    """The reply that this call should complete."""
     write: Callable[[Any], None]
-    """Writes to the stream of what is spoken."""
+    """Writes the reply to the stream."""
     speaker: Speaker
-    """What it writes by; ended with the step."""
+    """The writer of the stream; closed with the step."""
     left_out: tuple[AnyMessage, ...] = ()
-    """The marked messages of which the provider refused a part, with the notice to the user behind them."""
+    """The marked messages of which the provider refused a part, followed by the notice to the user."""
 
     @classmethod
     def of(cls, state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> "_Step":
@@ -166,7 +166,7 @@ class _Step:
         return {"messages": sorry, "turn": ended(self.session, self.turn), "prompt": None}
 
     def refused(self, refused: PromptTooLong) -> dict[str, Any]:
-        """Note what the refusal teaches about the window, and let the context be compiled again, smaller."""
+        """Note what the refusal says about the window, and have the context compiled again, smaller."""
         times = self.turn.get("shrunk", 0) + 1
         if times > MAX_REFUSALS:
             raise ModelError(
@@ -180,7 +180,7 @@ class _Step:
         }  # fmt: skip
 
     def without(self, marked: Sequence[AnyMessage], refused: ContentRefused) -> "_Step":
-        """Return this step with a prompt that leaves out what is marked."""
+        """Return this step with a prompt that leaves out the marked parts."""
         by_id = {m.id: m for m in marked}
         messages = [by_id.get(m.id, m) for m in self.state["messages"]]
         state: AgentState = {**self.state, "messages": messages}
@@ -198,7 +198,7 @@ class _Step:
         return replace(self, state=state, call=call, left_out=(*marked, *notice))
 
     def filtered(self, refused: ContentRefused) -> dict[str, Any]:
-        """Give the user a refusal by policy as what it is; what was asked is not sent again."""
+        """Show the user a refusal by policy as such; the request is not sent again."""
         turn: Turn = {**self.turn, "step": self.turn["step"] + 1}
         reason = REFUSED_REASON.format(reason=clean(str(refused.refusal)[:_REASON_CHARS]))
         message = AIMessage("", id=key_of("filtered", self.session.thread_id, turn_key(turn), turn["step"]))
@@ -207,7 +207,7 @@ class _Step:
         return {**ended, "prompt": None, "messages": [*held, *ended["messages"]]}
 
     def read(self, growing: StreamingAnswer) -> dict[str, Any]:
-        """Decide what an answer means, with what was left out to get it before what follows from it."""
+        """Decide what an answer means; put what was left out of the prompt before what follows."""
         update = self._read(growing)
         if self.left_out:
             remember(self.session, [m for m in self.left_out if mark_of(m).get("kind") == "reply"])
@@ -253,7 +253,7 @@ class _Step:
         return {**update, **(self._unusable(problem, turn) if problem else self._text(message, turn))}
 
     def _spoken_part(self, message: AIMessage, part: str, stop: Stop, turn: Turn) -> dict[str, Any]:
-        """Join a part of a reply to what came before; ask for the rest where it was cut again, else it is the reply."""
+        """Join a part of a reply to the earlier ones; ask for the rest if it was cut again, otherwise it is the reply."""
         before = self.partial.text if self.partial else ""
         whole = joined(before, part) if before else part.lstrip()
         if self.partial:
@@ -276,7 +276,7 @@ class _Step:
         return {**update, "messages": [*without_request(self.partial), *update["messages"]]}
 
     def _show(self, message: AIMessage, before: str, whole: str) -> None:
-        """Stream what a reply has beyond what was streamed of it; take that back where it is another one now, and stream the new one."""
+        """Stream the rest of a reply; if the reply has changed, withdraw what was streamed and stream the new one."""
         reply_id = str(message.id)
         if not whole.startswith(before):
             self.write({"reply_id": reply_id, "withdrawn": "the reply changed"})
@@ -284,11 +284,11 @@ class _Step:
         self.write({"reply_id": reply_id, "delta": whole[len(before) :]})
 
     def give_up_rest(self, partial: AIMessage) -> dict[str, Any]:
-        """Give the user what has come of a reply whose rest could not be had."""
+        """Give the user the part of a reply that arrived when its rest cannot be obtained."""
         return {"prompt": None, **self._stopped(partial, partial.text, cut_short(partial.text), "cut_off", self.turn)}
 
     def _closed(self) -> list[Any]:
-        """Return the reply whose rest did not come, as what it is, where the model does something else instead."""
+        """Return the incomplete reply, marked so, if the model does something else instead of completing it."""
         if self.partial is None:
             return []
         whole = cut_short(self.partial.text)
@@ -298,7 +298,7 @@ class _Step:
         return [*without_request(self.partial), closed]
 
     def _unseen(self, message: AIMessage) -> AIMessage:
-        """Return an answer that only speaks under an id that chat clients hide: they show the reply. A person who has to approve it sees it."""
+        """Return an answer that only speaks, under an id that chat clients hide: they show the reply. A person who must approve it sees it."""
         resources = self.session.resources
         only_speaks = all(speaks(resources.tools, call["name"]) for call in message.tool_calls)
         if not only_speaks or resources.rules.needs_approval(SEND_MESSAGE):
@@ -306,7 +306,7 @@ class _Step:
         return message.model_copy(update={"id": f"{HIDDEN}{message.id}"})
 
     def _refusal(self, message: AIMessage, text: str, stop: Stop, turn: Turn) -> dict[str, Any]:
-        """Give the user a refusal as what it is; nothing that was called beside it is carried out."""
+        """Show the user a refusal as such; calls beside it are not carried out."""
         self.call.speech.withdraw("the model refused")
         reason = stop.words.strip() or REFUSED_REASON.format(reason=stop.reason)
         before = self.partial.text if self.partial else ""
@@ -317,7 +317,7 @@ class _Step:
         return self._stopped(message, before, notice, "refused", turn)
 
     def _stopped(self, message: AIMessage, before: str, text: str, why: str, turn: Turn) -> dict[str, Any]:
-        """End the turn with a reply that is not the whole answer, marked so."""
+        """End the turn with an incomplete reply, marked so."""
         reply = kept(self.session, turn, text, message, stopped=why)
         spoken = turn["type"] == "user_message"
         if spoken:
@@ -346,7 +346,7 @@ class _Step:
         return {"messages": [message], "turn": ended(self.session, turn)}
 
     def _unusable(self, problem: str, turn: Turn, reply: str = NO_ANSWER_REPLY) -> dict[str, Any]:
-        """Tell the model what was wrong; after so many times the turn ends with an apology."""
+        """Tell the model what was wrong; after the allowed number of attempts, end the turn with an apology."""
         turn = {**turn, "unusable": turn["unusable"] + 1}
         if (
             turn["unusable"] <= self.session.context.max_unusable_answers

@@ -80,7 +80,7 @@ def _up_to_date(
     session: Session, state: AgentState, received: list[AnyMessage], messages: list[AnyMessage], blocks: Sequence[Block], turn: Turn,
     *, anew: bool = False,
 ) -> tuple[AgentState, list[AnyMessage], list[AnyMessage]]:  # fmt: skip
-    """Return the state, what is received, and the queue, with what of memory has changed riding with a message."""
+    """Return the state, the input received, and the queue, in which a message carries the changes to memory."""
     last = turn["step"] + 1 >= session.context.max_steps
     sent, riders = bring_up_to_date(session, state, messages, blocks, turn, anew=anew, last=last)
     by_id = {m.id: m for m in riders}
@@ -92,7 +92,7 @@ def _up_to_date(
 
 
 def _chosen(state: AgentState, session: Session) -> dict[str, Any]:
-    """Return the beginning of the update: whose memory the conversation uses, and how large its prompts are, where it does not know."""
+    """Return the beginning of the update: whose memory the conversation uses and how large its prompts are, if it does not know yet."""
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
     whose = session.memory.agent_id
     if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
@@ -103,7 +103,7 @@ def _chosen(state: AgentState, session: Session) -> dict[str, Any]:
 
 
 def _paged(session: Session, state: AgentState, received: list[AnyMessage], turn: Turn | None) -> list[AnyMessage]:
-    """Return what was received with the page noted on the event that begins the turn."""
+    """Return the input received, with the page noted on the event that begins the turn."""
     summary = state.get("summary")
     last = summary.get("pages", 0) if summary else 0
     size = int(session.budget_tokens * PAGE_SHARE)
@@ -120,7 +120,7 @@ def _paged(session: Session, state: AgentState, received: list[AnyMessage], turn
 def _warning(
     session: Session, state: AgentState, messages: Sequence[AnyMessage], usage: dict[str, int], turn: Turn
 ) -> AnyMessage | None:
-    """Return the alert that context is running out, where it is and the agent was not told since the last eviction."""
+    """Return the alert that context is running out, if it is and the agent has had none since the last eviction."""
     share = usage["total"] / usage["budget"]
     if state.get("memory_pressure_warned") or not session.context.memory_pressure_share < share <= 1:
         return None

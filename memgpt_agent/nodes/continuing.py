@@ -19,13 +19,13 @@ from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 MAX_CONTINUED = 6
-"""Times in one turn that the rest of a reply is asked for."""
+"""How often in one turn the rest of a reply is asked for."""
 _TAIL_CHARS = 60
 _LEAST_OVERLAP, _MOST_OVERLAP = 16, 400
 
 
 def partial_of(turn: Turn, queue: Sequence[AnyMessage]) -> AIMessage | None:
-    """Return the reply of a turn whose rest was asked for and has not come yet."""
+    """Return the turn's incomplete reply, whose rest was requested and has not arrived."""
     for message in reversed(queue):
         if isinstance(message, AIMessage):
             mark = mark_of(message)
@@ -34,9 +34,9 @@ def partial_of(turn: Turn, queue: Sequence[AnyMessage]) -> AIMessage | None:
 
 
 def spoken_in(text: str, calls: Sequence[ReadCall], growing: StreamingAnswer, *, going_on: bool) -> str | None:
-    """Return the part of a reply that an answer is; None if it is something else.
+    """Return an answer's part of a reply; None if the answer is something else.
 
-    Plain text, or a ``send_message`` that is the only call: one that broke off, or a whole one that goes on with a reply.
+    Plain text, or a ``send_message`` that is the only call: one that broke off, or a whole one that continues a reply.
     """
     if not calls:
         return text if text.strip() else None
@@ -51,7 +51,7 @@ def spoken_in(text: str, calls: Sequence[ReadCall], growing: StreamingAnswer, *,
 
 
 def joined(before: str, rest: str) -> str:
-    """Return a text and its rest as one; what the rest repeats of the end stands there once."""
+    """Join a text and its rest; words of the end that the rest repeats appear once."""
     for size in range(min(len(before), len(rest), _MOST_OVERLAP), _LEAST_OVERLAP - 1, -1):
         if before.endswith(rest[:size]):
             return before + rest[size:]
@@ -60,13 +60,13 @@ def joined(before: str, rest: str) -> str:
 
 
 def may_go_on(session: Session, turn: Turn, stop: Stop) -> bool:
-    """Whether the rest of a cut reply is asked for; not of one that ran on without end."""
+    """Whether to ask for the rest of a cut reply; not if it ran on without end."""
     bounded = turn.get("continued", 0) < MAX_CONTINUED and turn["step"] < session.context.max_steps
     return bounded and stop.kind in {"cut_off", "paused"} and stop.reason != "endless"
 
 
 def ask_for_rest(session: Session, turn: Turn, text: str, message: AIMessage) -> list[AnyMessage]:
-    """Return the part that has come, as it is kept meanwhile, and the alert by which the model is asked for the rest."""
+    """Return the part that has arrived, as it is kept meanwhile, and the alert that asks the model for the rest."""
     notice = alert(CUT_GO_ON.format(tail=text[-_TAIL_CHARS:]), session, turn, "cut")
     return [kept(session, turn, text, message, goes_on=str(notice.id)), notice]
 
@@ -81,11 +81,11 @@ def kept(session: Session, turn: Turn, text: str, message: AIMessage, **marked: 
 
 
 def cut_short(text: str, stop: Stop | None = None) -> str:
-    """Return a reply that is not whole, said so."""
+    """Return an incomplete reply, marked so."""
     note = PAUSED_NOTE if stop and stop.kind == "paused" else WINDOW_NOTE if stop and stop.reason == WINDOW_FULL else CUT_NOTE
     return f"{text}\n\n{note}"
 
 
 def without_request(partial: AIMessage | None) -> list[Any]:
-    """Return the removal of the alert by which the rest of a reply was asked for."""
+    """Return the removal of the alert that asked for the rest of a reply."""
     return [RemoveMessage(id=mark_of(partial).get("goes_on", ""))] if partial is not None else []

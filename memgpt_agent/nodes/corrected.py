@@ -21,18 +21,18 @@ from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 ACTOR = "client"
-"""Who corrects through the state of the graph."""
+"""The actor recorded for corrections through the graph's state."""
 _DIGEST_CHARS = 1_000
 _SESSIONS = 64
-"""A summary is made again of so many sessions of the conversation at most, the newest ones."""
+"""A summary is rebuilt from at most this many sessions of the conversation, the newest ones."""
 
 
 @dataclass
 class QueueEdits:
-    """What was changed in the queue from outside, and what follows for it."""
+    """Changes made to the queue from outside, and what follows from them."""
 
     state: AgentState
-    """The state with the changes taken in."""
+    """The state with the changes applied."""
     messages: list[Any] = field(default_factory=list[Any])
     """The updates to the queue."""
     update: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -40,13 +40,13 @@ class QueueEdits:
     edited_event: str = ""
     """The id of the newest message of a person that was edited; empty if none was."""
     others_turn: bool = False
-    """Whether the newest turn of the conversation is another agent's, so that where it stands is not known here."""
+    """Whether the newest turn of the conversation is another agent's, so that its progress is not known here."""
 
 
 def apply_edits(state: AgentState, session: Session, config: RunnableConfig) -> QueueEdits:
-    """Bring recall memory, the other places of the queue, and the summary to what the queue says now.
+    """Update recall memory, the other places of the queue, and the summary to what the queue says now.
 
-    A message is edited if it says something else than the agent noted on it. Doing it again changes nothing.
+    A message counts as edited if it differs from the agent's note on it. Repeating this changes nothing.
     """
     queue = state["messages"]
     edited = session.resources.caches.unedited.edited(queue)
@@ -75,13 +75,13 @@ def apply_edits(state: AgentState, session: Session, config: RunnableConfig) -> 
 
 
 def corrections_of(session: Session) -> Corrections:
-    """Return the corrections of what the run's agent keeps of its conversations."""
+    """Return the corrections to what the run's agent stores about its conversations."""
     memory = session.memory
     return Corrections(memory.journal, memory.store, memory.agent_id, memory.clock, memory.time_zone, session.thread_id)
 
 
 def renew_summary(edits: QueueEdits, session: Session, config: RunnableConfig, drew: Sequence[SummaryNode]) -> None:
-    """Make the summary of the conversation again if it drew on what was corrected, of what the hierarchy of summaries holds of it now."""
+    """Rebuild the conversation's summary, if it drew on corrected text, from the hierarchy of summaries."""
     summary = edits.state.get("summary")
     if not summary or not (summary.get("stale") or any(span.thread_id == session.thread_id for span in drew)):
         return
@@ -95,7 +95,7 @@ def renew_summary(edits: QueueEdits, session: Session, config: RunnableConfig, d
 
 
 def stale_summary(values: Mapping[str, Any], tree: SummaryTree, drew: Sequence[SummaryNode], thread_id: str) -> dict[str, Any]:
-    """Return the update by which a conversation's summary holds nothing of what was corrected until the next turn makes it again."""
+    """Return the update that keeps corrected text out of a conversation's summary until the next turn rebuilds it."""
     summary = cast(Summary | None, values.get("summary"))
     if not summary or not any(span.thread_id == thread_id for span in drew):
         return {}
@@ -104,7 +104,7 @@ def stale_summary(values: Mapping[str, Any], tree: SummaryTree, drew: Sequence[S
 
 
 def edits_of(queue: Sequence[AnyMessage], record_id: str, before: str, text: str) -> list[Any]:
-    """Return the updates to a queue that have a message of it, known by its id in recall memory, say something else."""
+    """Return the updates that change the text of a queue's message, found by its id in recall memory."""
     message, changes = next((m for m in queue if m.id == record_id), None), _Changes(queue)
     if isinstance(message, ToolMessage) and message.name == SEND_MESSAGE:
         changes.say(message.tool_call_id, text)
@@ -115,7 +115,7 @@ def edits_of(queue: Sequence[AnyMessage], record_id: str, before: str, text: str
 
 
 def without_memories(queue: Sequence[AnyMessage], texts: Sequence[str]) -> list[Any]:
-    """Return the updates to a queue by which no message brings along memories of these texts."""
+    """Return the updates that remove memories of these texts from a queue's messages."""
     changes = _Changes(queue)
     changes.forget_memories(texts)
     return changes.queue()
@@ -132,7 +132,7 @@ def is_nested(config: RunnableConfig) -> bool:
 
 
 class _Changes:
-    """What becomes of the queue, and of the records of its messages in recall memory."""
+    """The changes to the queue and to its messages' records in recall memory."""
 
     def __init__(self, queue: Sequence[AnyMessage]) -> None:
         self._there: dict[str, AnyMessage] = {str(m.id): m for m in queue}
@@ -141,9 +141,9 @@ class _Changes:
         self._replies = {mark_of(m).get("call_id"): str(m.id) for m in queue if mark_of(m).get("kind") == "reply"}
         self._updates: dict[str, Any] = {}
         self.records: dict[str, Change] = {}
-        """Records of recall memory with what they become."""
+        """Records of recall memory with their new form."""
         self.gone: list[str] = []
-        """The ids of records that go."""
+        """The ids of records to remove."""
         self.edited_event = ""
         """The newest message of a person among those that were edited."""
 
@@ -152,13 +152,13 @@ class _Changes:
         return list(self._updates.values())
 
     def remove_notes(self) -> None:
-        """Take the notes of removals off the messages, once these are taken in."""
+        """Delete the notes of removals from the messages once they are applied."""
         for key in [key for key, message in self._there.items() if mark_of(message).get("removed")]:
             if not isinstance(message := self._now(key), RemoveMessage):
                 self._updates[key] = with_mark(message, {**mark_of(message), "removed": []})
 
     def forget_memories(self, texts: Sequence[str]) -> None:
-        """Let no message bring along memories of texts that are no more: they ride with the events for which they were found."""
+        """Remove memories of deleted texts from the messages: they ride with the events for which they were found."""
         for key, message in self._there.items():
             notes = mark_of(message).get("rides")
             lines = notes.get("memories", []) if notes else []
@@ -167,7 +167,7 @@ class _Changes:
                 self._updates[key] = with_mark(message, {**mark_of(message), "rides": {**notes, "memories": kept}})
 
     def edit(self, message: AnyMessage) -> None:
-        """Take in a message that was edited."""
+        """Apply an edited message."""
         message = message.model_copy(update={"content": clean_content(message.content)})
         mark, text, key = mark_of(message), message.text, str(message.id)
         self._updates[key] = _noted(message)
@@ -184,7 +184,7 @@ class _Changes:
             self.edited_event = key
 
     def say(self, call_id: str, text: str) -> None:
-        """Have a ``send_message`` call, its reply and its record say these words."""
+        """Put these words into a ``send_message`` call, its reply and its record."""
         if call_id in self._results:
             self._record(str(self._results[call_id].id), text=text)
         if call_id in self._calls:
@@ -196,7 +196,7 @@ class _Changes:
             self._updates[str(reply.id)] = _noted(reply.model_copy(update={"content": text}))
 
     def _call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
-        """Have the record of a call hold these arguments."""
+        """Put these arguments into a call's record."""
         if name == SEND_MESSAGE and isinstance(arguments.get("message"), str) and call_id in self._replies:
             self.say(call_id, arguments["message"])
         elif call_id in self._results:
@@ -204,7 +204,7 @@ class _Changes:
             self._record(str(self._results[call_id].id), arguments=json.dumps(own, ensure_ascii=False, default=str))
 
     def remove(self, message_id: str) -> None:
-        """Take in that a message was removed; of a reply the id of its call, with which the call and its result go too."""
+        """Apply the removal of a message; for a reply, by the id of its call, so that the call and its result go too."""
         self.gone.append(message_id)
         if message_id not in self._calls:
             return
@@ -235,7 +235,7 @@ def _quotes(line: str, text: str) -> bool:
 
 
 def _noted(message: AnyMessage) -> AnyMessage:
-    """Return a message with the note that it says what it says; a part that a provider refused is sent again in its new form."""
+    """Return a message with a note of its present text; a part that a provider refused is sent again in its new form."""
     mark, now = mark_of(message), digest_of(message)
     if mark.get("said") == now:
         return message

@@ -28,8 +28,8 @@ def execute_tools(
 ) -> dict[str, Any] | Command[Any]:
     """Carry out the calls of the newest answer one after another; return their results and what follows.
 
-    A run of the node ends with a call in which a person may be asked, and the node runs again for the calls behind it. So no answer can
-    reach another call: LangGraph matches the answers of one run by the order of its questions.
+    A run of the node ends with a call that may ask a person, and the node runs again for the calls after it. So no
+    answer can reach another call: LangGraph matches the answers of one run by the order of its questions.
     """
     begun = _begin(state, config, runtime, resources)
     returned, failed = None, list[Outcome]()
@@ -53,7 +53,7 @@ async def aexecute_tools(
 
 @dataclass(frozen=True)
 class _Begun:
-    """One run of the node, up to the tool from elsewhere that it calls."""
+    """One run of the node, up to the foreign tool that it calls."""
 
     step: Step
     done: list[Done]
@@ -65,7 +65,7 @@ class _Begun:
 
 
 def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context], resources: Resources) -> _Begun:
-    """Carry out the calls up to the first in which a person may be asked; of a tool from elsewhere, prepare the call."""
+    """Carry out the calls up to the first that may ask a person; only prepare the call of a foreign tool."""
     session = Session.of(runtime, config, resources, state)
     seen, _ = view_of_agent(state, session)
     step = Step.of(seen, session, config, runtime)
@@ -87,7 +87,7 @@ def _begin(state: AgentState, config: RunnableConfig, runtime: Runtime[Context],
 
 
 def _finish(begun: _Begun, returned: Any, failed: list[Outcome]) -> dict[str, Any] | Command[Any]:
-    """Note what the tool from elsewhere returned, and return the state's update."""
+    """Note what the foreign tool returned, and return the state's update."""
     if begun.call is None or begun.update is not None:
         return begun.update if isinstance(begun.update, Command) else signed(begun.update or {}, begun.step.session)
     outcome = failed[0] if failed else read_returned(begun.step, begun.call, returned)

@@ -9,7 +9,7 @@ from memgpt_agent.prompts import BLOCK_CUT, BlockRow, render_blocks, render_summ
 from memgpt_agent.state import Summary
 
 _FIXED_SHARE = 0.85
-"""Core memory that was edited is shown cut where the system message and the tools would fill more of the budget."""
+"""If the system message and the tools would fill more of the budget, edited core memory is shown cut."""
 _MIN_BLOCK_TOKENS = 16
 _CUT_NOTE_TOKENS = 40
 MESSAGE_SHARE = 0.3
@@ -17,12 +17,12 @@ MESSAGE_SHARE = 0.3
 
 
 def row_of(block: Block) -> BlockRow:
-    """Return what is shown of a block."""
+    """Return a block as it is shown."""
     return block.label, block.description, block.value, block.limit_chars, block.read_only
 
 
 def system_sections(session: Session, memory: Mapping[str, str], summary: Summary | None) -> dict[str, str]:
-    """Return the parts of the system message by name: what changes least stands first, so that a provider's prompt cache holds."""
+    """Return the parts of the system message by name: what changes least comes first, so that a provider's prompt cache works."""
     return {**unchanging(session), **memory, "summary": _rendered_summary(summary)}
 
 
@@ -33,7 +33,7 @@ def unchanging(session: Session) -> dict[str, str]:
 
 
 def memory_sections(session: Session, blocks: Sequence[Block], summary: Summary | None) -> dict[str, str]:
-    """Return core memory and what stands behind it as they are now, smaller where a small window has no room for them."""
+    """Return core memory and the parts after it as they are now, smaller if a small window has no room for them."""
     sections = {"core_memory": _core_memory(session, blocks), **{s.name: s.render(session.memory) for s in session.resources.sections}}
     over = _give_way(session, sections, over_tokens(session, sections, summary))
     if over > 0 and (shorter := _shortened(session, blocks, over)):
@@ -49,7 +49,7 @@ def fixed_tokens(session: Session, memory: Mapping[str, str], summary: Summary |
 
 
 def over_tokens(session: Session, memory: Mapping[str, str], summary: Summary | None) -> int:
-    """Return by how much they are over the share of the budget that they may fill; negative while they are not."""
+    """Return by how many tokens they exceed their share of the budget; negative if they do not."""
     return fixed_tokens(session, memory, summary) - int(session.budget_tokens * _FIXED_SHARE)
 
 
@@ -60,7 +60,7 @@ def _rendered_summary(summary: Summary | None) -> str:
 
 
 def _give_way(session: Session, sections: dict[str, str], over_tokens: int) -> int:
-    """Have those sections smaller that can be, where a small window has no room for them; return what is still over."""
+    """Shrink the sections that allow it if a small window has no room for them; return the remaining excess."""
     for section in reversed(session.resources.sections):
         if over_tokens > 0 and section.share:
             tokens = session.counter.count_text(sections[section.name])
@@ -75,10 +75,10 @@ def _core_memory(session: Session, blocks: Sequence[Block]) -> str:
 
 
 def _shortened(session: Session, blocks: Sequence[Block], over_tokens: int) -> list[Block]:
-    """Return the blocks as they are shown where edits have made core memory too large for the window: the longest ones cut.
+    """Return the blocks as they are shown, the longest ones cut if edits have made core memory too large for the window.
 
-    A model's own edit must not end its conversation. Blocks that nobody has edited stay whole: they are what the agent
-    was made with, and whoever made it gets the error that says what to shrink.
+    A model's own edit must not end its conversation. Blocks that nobody has edited stay whole: the agent was made
+    with them, and its maker gets the error that says what to shrink.
     """
     if all(block.version <= 1 for block in blocks):
         return []

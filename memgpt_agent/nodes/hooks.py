@@ -23,7 +23,7 @@ _INSTEAD = {
     "after_model": "wrap_model_call, which sees each answer; for a person's approval, RequiresApprovalRule",
     "after_agent": "Profile(closing=...), or a node behind the agent in a graph of your own",
 }
-"""What to do instead of each hook that there is not."""
+"""What to do instead of each unsupported hook."""
 _OWN_KEYS = {"messages", "jump_to", "structured_response"}
 
 
@@ -60,13 +60,13 @@ class Hooks:
         return [tool for one in self.middleware for tool in getattr(one, "tools", ())]
 
     def around_tools(self) -> dict[str, Any]:
-        """Return what LangGraph's tool node is given so that they wrap its calls."""
+        """Return the wrappers for LangGraph's tool node."""
         wrapping = [one for one in self.middleware if _has(one, "wrap_tool_call")]
         faces = {name: [getattr(one, name) for one in wrapping] for name in ("wrap_tool_call", "awrap_tool_call")}
         return {name: _nested(hooks) for name, hooks in faces.items() if any(_overrides(one, name) for one in wrapping)}
 
     async def around(self, face: Face, call: "ModelCall") -> StreamingAnswer:
-        """Return the answer to a model call that the middleware may change, repeat or answer by itself."""
+        """Return the answer to a model call; the middleware may change the call, repeat it or answer it itself."""
         from langchain.agents.middleware.types import ModelRequest
 
         wrapping = [one for one in self.middleware if _has(one, "wrap_model_call")]
@@ -87,7 +87,7 @@ class Hooks:
 
 
 class _Asked:
-    """Carries out the requests of the innermost handler, and keeps what was heard of each answer."""
+    """Carries out the requests of the innermost handler, and keeps each answer with its metadata."""
 
     def __init__(self, call: "ModelCall") -> None:
         self._call = call
@@ -113,7 +113,7 @@ class _Asked:
         return ModelResponse([message])
 
     def _of(self, request: Any) -> "ModelCall":
-        """Return our own call for a request as the middleware left it.
+        """Return our own call for the request that the middleware leaves.
 
         Raises:
             ConfigurationError: it asks for what our graph decides itself.

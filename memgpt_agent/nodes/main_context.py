@@ -20,7 +20,7 @@ from memgpt_agent.state import AgentState, CompiledPrompt, Turn
 from memgpt_agent.tools.messages import SEND_MESSAGE
 
 _SMALLER_SHARES = (0.27, 0.24, 0.21, 0.18, 0.15, 0.12, 0.09, 0.07, 0.05, 0.03, 0.015)
-"""Tried one after another where the newest exchange alone is too long."""
+"""Tried one after another if the newest exchange alone is too long."""
 _LEAST_WITH_MEMORIES = 0.21
 """Before the texts of the exchange are cut to a smaller share, the memories that were offered with its event are left out."""
 
@@ -58,7 +58,7 @@ def assemble(
 
 
 def _corrected(session: Session, counted: Mapping[str, int]) -> dict[str, int]:
-    """Return our count in the provider's tokens, with ``total`` and ``budget``; the sections sum up to the total."""
+    """Return our count in the provider's tokens, with ``total`` and ``budget``; the sections add up to the total."""
     factor = session.facts["factor"]
     total = math.ceil(sum(counted.values()) * factor)
     usage = {name: int(tokens * factor) for name, tokens in counted.items()}
@@ -73,7 +73,7 @@ def squeeze(
     usage: Mapping[str, int],
     messages: Sequence[AnyMessage],
 ) -> tuple[CompiledPrompt, dict[str, int]]:
-    """Make the newest exchange fit where nothing is left to evict: shorter cuts, then without its oldest steps.
+    """Make the newest exchange fit when nothing is left to evict: with shorter cuts, then without its oldest steps.
 
     What rides with the steps that are left out is not shown: the state's memory is to be sent again before.
 
@@ -98,7 +98,7 @@ def squeeze(
 
 
 def _smaller(messages: Sequence[AnyMessage]) -> list[tuple[list[AnyMessage], float, bool]]:
-    """The queues to try, each with the share that one message may fill, and whether memories stand beside the event."""
+    """The queues to try, each with the share that one message may fill, and whether memories come with the event."""
     steps = split_steps(split_exchanges(messages)[-1]) if messages else []
     events = [m for step in steps for m in step if begins_turn(m)]
     fewer = [
@@ -113,7 +113,7 @@ def _smaller(messages: Sequence[AnyMessage]) -> list[tuple[list[AnyMessage], flo
 
 
 def _as_data(session: Session, blocks: Sequence[Block], state: AgentState) -> dict[str, Any]:
-    """The same as data and as it is now, for a local model that orders its prompt otherwise; providers are not sent it."""
+    """The same as data, in its present state, for a local model that orders its prompt differently; providers do not get it."""
     shown, summary = ("label", "description", "value", "limit_chars", "read_only"), state.get("summary")
     return {
         "blocks": [{name: getattr(block, name) for name in shown} for block in blocks],

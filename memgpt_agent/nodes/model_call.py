@@ -37,15 +37,15 @@ from memgpt_agent.state import CompiledPrompt
 _T = TypeVar("_T")
 
 NOSTREAM = "nostream"
-"""LangGraph's tag for a model whose raw tokens are no part of the messages stream."""
+"""LangGraph's tag for a model whose raw tokens are not part of the messages stream."""
 _UNSEEN = {"emit-messages": False, "emit-tool-calls": False}
 """The same for AG-UI's adapter, which reads the events of the model itself (ag-ui-langgraph 0.0.47)."""
 MAX_WAIT_SECONDS = 60.0
-"""A provider that asks for a longer wait is given up; what the turn has done is kept."""
+"""The agent gives up on a provider that asks for a longer wait; what the turn has done is kept."""
 
 
 class PromptTooLong(Exception):
-    """The provider refused the prompt; carries what it said of the window."""
+    """The provider refused the prompt as too long; carries what it said about the window."""
 
     def __init__(self, refusal: TooLong) -> None:
         super().__init__(str(refusal))
@@ -53,7 +53,7 @@ class PromptTooLong(Exception):
 
 
 class ContentRefused(Exception):
-    """The provider refused the prompt for good because of something in it; carries what is raised if no smaller one is taken."""
+    """The provider refused the prompt for good because of its content; carries the error to raise if it accepts no smaller one."""
 
     def __init__(self, failure: Exception, refusal: Exception) -> None:
         super().__init__(str(failure))
@@ -62,7 +62,7 @@ class ContentRefused(Exception):
 
 @dataclass
 class ModelCall:
-    """What one step's model call is made of."""
+    """The inputs of one step's model call."""
 
     session: Session
     prompt: CompiledPrompt
@@ -70,16 +70,16 @@ class ModelCall:
     config: RunnableConfig
     limit_tokens: int
     tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The agent's own names of tools that the answering model was offered under another one."""
+    """The agent's own names of tools that the answering model knows under another name."""
     state: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The state, for middleware to look at."""
     updates: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What middleware wants changed in the state."""
+    """The changes that middleware makes to the state."""
     fallback: str = ""
-    """The name of the model that answered, where it is not the chat model."""
+    """The name of the model that answered, if it is not the chat model."""
 
     async def answer(self, face: Face) -> StreamingAnswer:
-        """Return the answer, as the middleware around the call leaves it.
+        """Return the answer that the middleware around the call leaves.
 
         Raises:
             PromptTooLong, ContentRefused, ModelError: see :meth:`asked`.
@@ -113,7 +113,7 @@ class ModelCall:
 
     @property
     def _attached(self) -> bool:
-        """Whether the prompt holds something of others' making that may be what the provider refuses."""
+        """Whether the prompt holds foreign content that may be the reason for a refusal."""
         messages = self.prompt["messages"]
         return isinstance(messages[-1], ToolMessage) or any(m.type == "human" and isinstance(m.content, list) for m in messages)
 
@@ -127,13 +127,13 @@ class ModelCall:
         return self.session.resources.caches.chat_model(given, None) if isinstance(given, str) else given
 
     def _spoken(self, model: Any) -> Spoken:
-        """Return the call in the model's dialect; it is noted under which names tools are offered there."""
+        """Return the call in the model's dialect, and note the names of its tools there."""
         spoken = speak(model, self.prompt["messages"], self.prompt["tools"], self.session.wanted)
         self.tool_names = spoken.names
         return spoken
 
     def _note(self, failures: list[tuple[Any, Exception]], given: Any, error: Exception) -> None:
-        """Keep a provider's failure; a mistake of the program's own, or a question to a person, is no such thing."""
+        """Keep a provider's failure; the program's own mistakes and questions to a person pass through."""
         if isinstance(error, AssertionError | GraphBubbleUp):
             raise error
         refusal = too_long(error)
@@ -173,7 +173,7 @@ def tagged(config: RunnableConfig) -> RunnableConfig:
 
 
 def within(seconds: float, begin: Callable[[], Iterator[_T]]) -> Generator[_T]:
-    """Yield what an iterator gives, which runs in a thread of its own, so that it can be left when its time is over.
+    """Yield an iterator's items; it runs in a thread of its own, so that the caller can leave it when its time is over.
 
     Raises:
         ModelError: it took longer altogether. Its thread ends at its next item, or when its own connection gives up.
@@ -209,7 +209,7 @@ def within(seconds: float, begin: Callable[[], Iterator[_T]]) -> Generator[_T]:
 
 
 async def awithin(seconds: float, begin: Callable[[], AsyncIterator[_T]]) -> AsyncGenerator[_T]:
-    """Yield what an async iterator gives; it ends when it is left.
+    """Yield an async iterator's items; it ends when the caller leaves it.
 
     Raises:
         ModelError: it took longer altogether.
@@ -250,7 +250,7 @@ def _slow(seconds: float) -> ModelError:
 
 
 def retry_policy(context: Context) -> dict[str, Any]:
-    """How often and how far apart a call is tried; tenacity's arguments, the same for both faces."""
+    """How often a call is tried and how far apart; tenacity's arguments, the same for sync and async."""
     jittered = wait_random_exponential(multiplier=context.retry_wait_seconds, max=MAX_WAIT_SECONDS)
 
     def wait(state: RetryCallState) -> float:
@@ -270,12 +270,12 @@ def _worth_another_try(error: BaseException) -> bool:
 
 
 def name_in_words(given: Any) -> str:
-    """Return how a model, or a model's name, is called in a message."""
+    """Return the name of a model, or of a model's name, for a message."""
     return given if isinstance(given, str) else name_of(given)
 
 
 def _failure(failures: list[tuple[Any, Exception]]) -> Exception:
-    """Return one error for all that was tried; what this package itself said of a single model stands as it is."""
+    """Return one error for all attempts; this package's own error about a single model stays as it is."""
     _, last = failures[-1]
     if len(failures) == 1 and isinstance(last, MemGPTError):
         return last

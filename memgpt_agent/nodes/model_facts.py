@@ -11,17 +11,17 @@ from memgpt_agent.tokens.resolve import ModelTokenCounter
 
 _MAX_FACTOR = 3.0
 _PLAUSIBLE = (0.25, 4.0)
-"""A figure outside of this share of our count is about something else, such as the tokens that were not in a cache."""
+"""A figure outside this range of our count means something else, such as the tokens that were not in a cache."""
 _FORGETTING = 0.2
 _FORGETTING_UNSEEN = 0.05
-"""What a refusal taught of our count fades where the provider gives no figures."""
+"""A correction learned from a refusal fades if the provider gives no figures."""
 _ROOM = 1.3
 """However low our count, a refusal leaves the conversation some room: the fixed part times this fits the budget."""
 _FIRST_CUT, _SECOND_CUT = 2, 8
 """A refusal without figures leaves this part of what was sent; so the third call of a turn fits in an eighth of the window."""
 _NEARLY_FULL, _GROWTH, _BELOW_REFUSED = 0.7, 1.1, 0.9
 _FADING = 1.001
-"""A refusal that was wrong must not hold forever: what it refused counts for a tenth more after some 95 answers."""
+"""A wrong refusal must not hold forever: the refused size grows by a tenth after some 95 answers."""
 _MAX_MODELS = 8
 _MIN_WINDOW = 512
 
@@ -70,7 +70,7 @@ def after_refusal(session: Session, state: AgentState, refusal: TooLong, counted
 
 
 def _grown(session: Session, state: AgentState) -> ModelFacts:
-    """Return the facts after an answer: what is assumed to fit grows towards what was refused, and that fades."""
+    """Return the facts after an answer: the size assumed to fit grows towards the refused one, which fades."""
     facts, sent = session.facts, state.get("context_usage", {}).get("total", 0)
     fits, refused = facts.get("fits", 0), facts.get("refused", 0)
     if not fits:

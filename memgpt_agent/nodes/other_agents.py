@@ -10,7 +10,7 @@ from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import AgentState
 
 Others = Mapping[str, Mark]
-"""What other agents noted on the messages that are new to this one, by the messages' ids."""
+"""Other agents' notes on messages that are new to this one, by the messages' ids."""
 
 
 def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Others]:
@@ -91,7 +91,7 @@ def _own(mark: Mark, agent: str) -> Mark:
 
 
 def _vouched(messages: list[AnyMessage], own: list[Mark], session: Session) -> bool:
-    """Whether notes in this agent's name are its own, where no turn of its own says so: its recall memory then knows the events."""
+    """Whether notes in this agent's name are its own if no turn of its own says so: its recall memory then knows the events."""
     events = [str(m.id) for m, mark in zip(messages, own, strict=True) if mark.get("kind") == "event" and m.text]
     return not events or bool(session.memory.journal.get(events))
 

@@ -14,16 +14,16 @@ from memgpt_agent.text.cues import refers_back
 from memgpt_agent.text.words import telling_words
 
 MAX_TOKENS = 1_000
-"""The memories of one event fill so much at most, also where the share of the budget is more."""
+"""The memories of one event fill at most this much, even if the share of the budget is larger."""
 _RECALL_HITS = 12
 _ARCHIVAL_HITS = 4
 _LEAST_TOKENS = 24
-"""A memory of which less would fit is left out."""
+"""If less than this of a memory would fit, it is left out."""
 _ITEM_SHARE = 0.35
 """One memory may fill this share of the room."""
 _QUERY_CHARS = 2_000
 _MAX_TAGS = 10
-"""How many tags of archival memory are named, the most frequent."""
+"""How many of archival memory's most frequent tags are named."""
 _TYPES = {"user_message", "agent_message"}
 
 
@@ -58,14 +58,14 @@ def notes_for(session: Session, messages: Sequence[AnyMessage], turn: Turn, in_s
 
 
 def _kept(messages: Sequence[AnyMessage]) -> set[str]:
-    """The ids under which recall memory holds what is in view."""
+    """The ids in recall memory of the messages in view."""
     return {
         str(m.id) for m in messages if m.type in {"human", "tool"} or (m.text and mark_of(m).get("kind") != "reply")
     }
 
 
 def _found(session: Session, text: str, in_view: set[str], *, archival: bool) -> Iterator[tuple[str, str]]:
-    """Yield what the search finds beyond what is in view: as it is shown, and what it says."""
+    """Yield the search's hits that are not in view: as shown, and their text."""
     memory, zone = session.memory, session.context.time_zone
     said = [m for m in memory.recall.search(text, limit=_RECALL_HITS) if m.id not in in_view and m.role != "system"]
     filed = memory.archival.search(text, limit=_ARCHIVAL_HITS) if archival else []
@@ -80,7 +80,7 @@ def _found(session: Session, text: str, in_view: set[str], *, archival: bool) ->
 
 
 def _fitting(session: Session, lines: Iterator[str], event: str, in_sight: Collection[str]) -> list[str]:
-    """Return as many memories as the room takes, none twice, a long one cut."""
+    """Return as many memories as fit, none twice, a long one cut."""
     room = min(MAX_TOKENS, int(session.budget_tokens * session.context.page_fault_share))
     item = int(room * _ITEM_SHARE)
     kept: list[str] = []

@@ -18,27 +18,27 @@ from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import AgentState, Turn
 
 KEPT_EVENT_IDS = 256
-"""Of events without a text, which recall memory does not keep, this many ids are kept for each thread."""
+"""How many ids of events without a text, which recall memory does not keep, are kept for each thread."""
 _BRANCH_MESSAGES = 500
 """How many messages of abandoned branches are looked up at once."""
 
 
 @dataclass
 class SiftedInput:
-    """What a run brings, sifted."""
+    """A run's input, sifted."""
 
     messages: list[BaseMessage]
     """What is new here."""
     wakers: list[BaseMessage]
-    """The events among it."""
+    """The events among the new messages."""
     known: dict[str, Message]
-    """What recall memory holds of it already, by id."""
+    """Its messages that recall memory already holds, by id."""
     gone: list[Any]
-    """Removals from the queue: what was handled before, and the answer to what is asked again."""
+    """Removals from the queue: messages handled before, and the answer to a message that is asked again."""
 
 
 def sift_input(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Session, config: RunnableConfig) -> SiftedInput:
-    """Tell what is new from what was received before, and take in a person's messages that come again with other words.
+    """Separate new messages from known ones, and take in a person's messages that come again with other words.
 
     Such a message is asked again where the run brings nothing else: the answer that it had leaves the conversation, and it goes to
     the end. Else it is only corrected.
@@ -155,7 +155,7 @@ def _ids_without_text(session: Session) -> dict[str, str]:
 
 
 def remember_ids(session: Session, ids: Sequence[str]) -> None:
-    """Keep the ids of events without a text."""
+    """Store the ids of events without a text."""
     if ids:
         kept = [*_ids_without_text(session).items(), *((i, session.checkpoint_id) for i in ids)][-KEPT_EVENT_IDS:]
         place = namespaces.of(session.memory.agent_id, "events")

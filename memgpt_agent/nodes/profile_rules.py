@@ -14,9 +14,9 @@ from memgpt_agent.tools.messages import SEND_MESSAGE
 
 
 def reminders(session: Session, turn: Turn | None) -> list[AnyMessage]:
-    """Return the alerts by which the profile's reminders tell the agent something as a turn begins.
+    """Return the profile's reminders as alerts at the beginning of a turn.
 
-    Before the first step is played again they are the same, under the same ids.
+    If the first step is repeated, they are the same, under the same ids.
     """
     if turn is None or turn["step"] or turn["over"]:
         return []
@@ -26,7 +26,7 @@ def reminders(session: Session, turn: Turn | None) -> list[AnyMessage]:
 
 
 def ended(session: Session, turn: Turn) -> Turn:
-    """Return the registers of a turn that is over, once what the profile does at a turn's end is done."""
+    """Do what the profile does at a turn's end, and return the finished turn's registers."""
     profile = session.resources.profile
     memory = session.memory.because(Cause(actor=profile.actor, tool="end", turn=turn["id"]))
     for close in profile.closing:
@@ -36,9 +36,9 @@ def ended(session: Session, turn: Turn) -> Turn:
 
 
 def is_draft(session: Session, turn: Turn, name: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether a call is an answer that is to be checked by the model before it is sent: the first of a user's turn.
+    """Whether a call is an answer that the model should check before it is sent: the first of a user's turn.
 
-    Never in the last step, which may only speak; so an answer costs one step more at most.
+    Never in the last step, which may only speak; so an answer costs at most one more step.
     """
     if name != SEND_MESSAGE or not str(arguments.get("message") or "").strip():
         return False
@@ -46,13 +46,13 @@ def is_draft(session: Session, turn: Turn, name: str, arguments: Mapping[str, An
 
 
 def drafts(session: Session, turn: Turn, step: int) -> bool:
-    """Whether what is spoken in the step of this number (from 1) of a turn is a draft."""
+    """Whether the reply in a turn's step of this number (from 1) is a draft."""
     wanted = session.resources.profile.checks_answers and turn["type"] == "user_message"
     return wanted and not turn.get("checked", False) and step < session.context.max_steps
 
 
 def speech_writer(session: Session, turn: Turn, write: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return what streams speech in the coming step; a draft is not streamed, as the user is not to see it."""
+    """Return the streamer of the coming step's reply; a draft is not streamed, since the user does not see it."""
     return unheard if drafts(session, turn, turn["step"] + 1) else write
 
 

@@ -16,7 +16,7 @@ from memgpt_agent.nodes.view_cache import Results, Seen
 from memgpt_agent.prompts import CLEARED, CUT, LEFT_OUT, READ_CUT
 
 _ESCAPED = 1.1
-"""A text is counted as JSON where that makes it so much longer."""
+"""A text is counted as JSON if that makes it this many times longer."""
 _TRIES = 4
 _THOUGHTS_LIMITS = 2
 
@@ -26,7 +26,7 @@ def seen_messages(
 ) -> tuple[list[BaseMessage], int]:
     """Return the queue as the model sees it, each message cut to a limit, and its tokens.
 
-    It begins with an event. What was shown before and has not changed is not made again.
+    It begins with an event. The view of a message that has not changed is reused.
 
     Args:
         session: the agent's session.
@@ -56,7 +56,7 @@ def _call_ids(message: AnyMessage) -> list[str]:
 
 
 def _seen(session: Session, message: AnyMessage, results: Results, limit: int, beside: Beside) -> Seen:
-    """What the model sees of one message and of the results of its calls."""
+    """The model's view of one message and of its calls' results."""
     message = with_uploads(without_refused(message))
     wanted = {i: _without_old(session, without_refused(results[i])) for i in _call_ids(message) if i in results}
     own = {i: cast(ToolMessage, _lighter(session, result, limit)) for i, result in wanted.items()}
@@ -69,7 +69,7 @@ def _seen(session: Session, message: AnyMessage, results: Results, limit: int, b
 
 
 def _without_old(session: Session, message: AnyMessage) -> AnyMessage:
-    """Return a result with a note in the place of its text where it was cleared."""
+    """Return a result; if it was cleared, with a note in place of its text."""
     if not mark_of(message).get("cleared"):
         return message
     how = READ_CUT.format(id=message.id, start=0) if "read_message" in session.resources.tools.names else ""
@@ -84,7 +84,7 @@ def _beside_tokens(session: Session, message: BaseMessage) -> int:
 
 
 def _cutter(session: Session, limit_tokens: int) -> Callable[[str, str], str]:
-    """Return a function that cuts a text longer than the limit, and says where the rest is found by the message's id."""
+    """Return a function that cuts a text at the limit, and says by the message's id where to find the rest."""
     reads = "read_message" in session.resources.tools.names
 
     def cut(text: str, message_id: str) -> str:
@@ -125,9 +125,9 @@ def _beside(session: Session, fold: int, memories: bool) -> Beside:
 
 
 def _lighter(session: Session, message: AnyMessage, limit_tokens: int) -> AnyMessage:
-    """Return the message without attachments beyond the limit, said so; an answer's blocks far beyond it become plain text.
+    """Return the message without attachments beyond the limit, and with a note; an answer's blocks far beyond it become plain text.
 
-    Thoughts among these blocks are signed, and are shown whole or not at all: up to twice the limit they stay.
+    Thoughts among these blocks are signed, so they are shown whole or not at all: up to twice the limit they stay.
     """
     if message.type == "ai" and _beside_tokens(session, message) > _THOUGHTS_LIMITS * limit_tokens:
         message = message.model_copy(update={"additional_kwargs": {k: v for k, v in _kwargs(message).items() if k != REASONING}})

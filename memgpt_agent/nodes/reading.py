@@ -32,12 +32,12 @@ def read_call(name: str, given: str) -> ReadCall:
 
 
 def no_number(name: str) -> Any:
-    """Refuse what Python's reader takes for a number and JSON does not."""
+    """Refuse what Python reads as a number although JSON does not."""
     raise ValueError(f"{name} is no JSON number")
 
 
 def checked(name: str, arguments: Mapping[str, Any]) -> ReadCall:
-    """Return a call with arguments that every store and provider takes."""
+    """Return a call with arguments that every store and provider accepts."""
     try:
         return ReadCall(name, cast(dict[str, Any], clean(dict(arguments))))
     except ValueError as error:

@@ -44,10 +44,10 @@ from memgpt_agent.tools.messages import SENT
 
 
 def receive(edits: QueueEdits, session: Session, others: Others, config: RunnableConfig) -> tuple[list[AnyMessage], Turn | None]:
-    """Return the updates to the queue that take in what is new, and the turn that is to go on; ``None`` if there is none.
+    """Return the queue's updates for new messages, and the turn to continue; ``None`` if there is none.
 
-    Every new message is marked and kept in recall memory. An event that was handled before, here or in an earlier part of
-    the conversation, is taken out again. Calls that were left open get their results before what is new: the true one
+    Every new message is marked and kept in recall memory. An event handled before, here or in an earlier part of the
+    conversation, is removed again. Calls that were left open get their results before what is new: the true one
     where they had been carried out, else that they were interrupted.
 
     A run that brings nothing new but a person's edited message is asked that message again.
@@ -110,7 +110,7 @@ def _received_of(
 
 
 def no_turn() -> Turn:
-    """Return the registers before anything happened."""
+    """Return the registers of a new turn."""
     return Turn(id="", type="user_message", step=0, answered=False, reminded=False, unusable=0, over=False)
 
 
@@ -159,16 +159,16 @@ def call_key(thread_id: str, turn: Turn, ordinal: int, call: ToolCall) -> str:
 
 
 def done_calls(journal: RecallMemory, keys: Iterable[str]) -> dict[str, Message]:
-    """Return what recall memory keeps of calls, by their keys."""
+    """Return recall memory's records of calls, by their keys."""
     wanted = [name for key in keys for name in (key, HIDDEN + key)]
     return {i.removeprefix(HIDDEN): record for i, record in journal.get(wanted).items()} if wanted else {}
 
 
 def close_open_calls(state: AgentState, session: Session) -> list[AnyMessage]:
-    """Return a result for every call of the queue that has none, with the replies that were spoken.
+    """Return a result for every call of the queue that has none, with the replies already sent.
 
     A call of the running turn may have been carried out without its result having been stored: new input came before the
-    pending step was finished. What recall memory keeps of it is its result.
+    pending step was finished. Its result is then the one in recall memory.
     """
     results = {m.tool_call_id for m in state["messages"] if isinstance(m, ToolMessage)}
     turn = state.get("turn") or no_turn()
@@ -211,8 +211,8 @@ def _closing_messages(
 def remember(session: Session, messages: Sequence[BaseMessage], earlier: Sequence[AnyMessage] = ()) -> None:
     """Keep messages of the conversation in recall memory, each indexed with the two things said before it.
 
-    Where several people speak to one agent, a message's own ``name`` says who did; else it is the run's user. What was said
-    before a pause of six hours is not of the same talk.
+    Where several people speak to one agent, a message's own ``name`` says who did; else it is the run's user.
+    Messages before a pause of six hours belong to another talk.
     """
     user = session.context.user_id or ""
     spoken = [m for m in earlier if mark_of(m)]
@@ -245,7 +245,7 @@ def _utc(time: str, session: Session) -> str:
 
 
 def spoken_lines(messages: Sequence[BaseMessage], user: str = "", until: str = "") -> list[str]:
-    """Return what was said last by both sides, one line each with its speaker, shortened; nothing from before a pause.
+    """Return the last words of both sides, shortened, one line each with its speaker; nothing from before a pause.
 
     Args:
         messages: oldest first.
@@ -277,14 +277,14 @@ def _role(message: BaseMessage) -> Role | None:
 
 
 def alert(text: str, session: Session, turn: Turn, why: str) -> Any:
-    """Return the message by which the system tells the agent something within a turn; the user does not see it."""
+    """Return a system message to the agent within a turn; the user does not see it."""
     event = Event(type="system_alert", text=text)
     event_id = HIDDEN + key_of(session.thread_id, turn_key(turn), turn["step"], why)
     return event_message(event, event_id=event_id, now=session.resources.clock(), turn=turn["id"])
 
 
 def apology(text: str, session: Session, turn: Turn) -> list[AIMessage]:
-    """Return the reply that ends a user's turn which the model left without one; none if the user has been answered."""
+    """Return the reply to end a user's turn if the model gave none; nothing if the user has been answered."""
     if turn["type"] != "user_message" or turn["answered"]:
         return []
     mark = Mark(kind="action", time=stamp(session.resources.clock()), turn=turn["id"], fallback="system")

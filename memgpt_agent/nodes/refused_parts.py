@@ -54,7 +54,7 @@ def _has_own_parts(message: AIMessage) -> bool:
 
 
 def without_refused(message: AnyMessage) -> AnyMessage:
-    """Return a message with a sentence in the place of each part that was refused."""
+    """Return a message with a sentence in place of each refused part."""
     places = mark_of(message).get("left_out", [])
     if not places:
         return message
@@ -69,7 +69,7 @@ def without_refused(message: AnyMessage) -> AnyMessage:
 
 
 def withheld_event(queue: Sequence[AnyMessage], turn: Turn) -> list[AnyMessage]:
-    """Return the turn's event, marked to be left out of what is sent from now on."""
+    """Return the turn's event, marked so that no later prompt contains it."""
     return [_marked(m, [WHOLE]) for m in queue if m.id == turn["id"] and begins_turn(m)]
 
 
@@ -93,7 +93,7 @@ def _marked(message: AnyMessage, places: list[int]) -> Any:
 
 
 def _attachments(message: AnyMessage) -> list[int]:
-    """Return the places of a user's attachments that are still sent."""
+    """Return the places of a user's attachments that prompts still contain."""
     if not isinstance(message, HumanMessage) or isinstance(message.content, str):
         return []
     loaded = [note["place"] for note in mark_of(message).get("uploads", []) if note.get("shown")]

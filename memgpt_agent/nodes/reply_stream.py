@@ -23,7 +23,7 @@ class Withdrawal(AIMessageChunk):
     type: Literal["remove"] = "remove"  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __radd__(self, other: Any) -> AIMessageChunk:
-        """Return an empty chunk: nothing is left of what came before (Python asks a subclass's ``__radd__`` first)."""
+        """Return an empty chunk: nothing remains of the earlier pieces (Python asks a subclass's ``__radd__`` first)."""
         return AIMessageChunk(content="", id=self.id)
 
     def __add__(self, other: Any) -> Any:
@@ -60,17 +60,17 @@ class Speaker:
             client.piece(piece)
 
     def close(self) -> None:
-        """End the messages of this step; what is written later of a reply is told with all of it."""
+        """End the messages of this step; a later piece of a reply comes with the whole reply."""
         for client in self._clients:
             client.close()
 
 
 _TEXTS: WeakKeyDictionary[messages_mode.StreamMessagesHandler, dict[str, str]] = WeakKeyDictionary()
-"""What was told of each reply to a reader of the event protocol: a later step continues from there."""
+"""The part of each reply that a reader of the event protocol has had: a later step continues from there."""
 
 
 class _EventClient:
-    """Tells one reader of the event protocol of replies: each is begun, grows, and ends with the step."""
+    """Sends replies to one reader of the event protocol: each begins, grows, and ends with the step."""
 
     def __init__(self, reader: messages_mode.StreamMessagesHandler, config: RunnableConfig) -> None:
         self._reader = reader
@@ -81,7 +81,7 @@ class _EventClient:
         self._open: list[str] = []
 
     def piece(self, piece: dict[str, str]) -> None:
-        """Tell a piece, or that a reply is withdrawn."""
+        """Send a piece, or the withdrawal of a reply."""
         reply_id = piece["reply_id"]
         if "withdrawn" in piece:
             self._end(reply_id)

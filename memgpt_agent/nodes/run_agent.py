@@ -15,9 +15,9 @@ from memgpt_agent.state import AgentState
 
 
 def acting_identity(server: ServerInfo | None, given: Identity | None) -> Identity | None:
-    """Return who acts in a run: the user whom the server authenticated, else whom the graph was built for.
+    """Return who acts in a run: the user whom the server authenticated, else the owner for whom the graph was built.
 
-    Neither a context nor a state nor metadata is looked at: a client writes those.
+    Context, state and metadata do not count: a client writes those.
 
     Raises:
         NotAllowed: the server authenticates its users, and this run has none.

@@ -24,9 +24,9 @@ from memgpt_agent.prompts import (
 from memgpt_agent.state import AgentState, SentMemory, Summary, Turn
 
 SIDE_NOTES_SHARE = 0.2
-"""New texts of memory that ride with messages may fill this share of the queue's room; then all is put where it belongs."""
+"""New texts of memory that ride with messages may fill this share of the queue's room; beyond it, all move to the system message."""
 _LIMIT_CHANGED = 2.0
-"""The model's window has changed so much that older messages are cut again."""
+"""If the model's window has changed by more than this, older messages are cut again."""
 _MAX_AGENTS = 8
 _LAST = "last step"
 UNNAMED = ""
@@ -37,7 +37,7 @@ _COUNT_AGAIN_FROM = 1.25
 
 @dataclass(frozen=True)
 class _MemorySections:
-    """Memory as it is now, in the parts of which each can be told by itself."""
+    """Memory as it is now, in parts that can each be sent separately."""
 
     session: Session
     blocks: Mapping[str, Block]
@@ -50,7 +50,7 @@ class _MemorySections:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """What tells one text of a part from another."""
+        """A digest that distinguishes the texts of a part."""
         rows = {key: repr(row_of(block)) for key, block in self.blocks.items()}
         return {key: hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16] for key, text in {**rows, **self.sections}.items()}
 
@@ -68,13 +68,13 @@ class _MemorySections:
 
 
 def sent_memory(state: AgentState, session: Session) -> SentMemory | None:
-    """Return what of memory stands in the system message of the session's agent; ``None`` if that is to be made."""
+    """Return the part of memory in the system message of the session's agent; ``None`` if that message must be made."""
     known = state.get("sent_memory") or {}
     return known.get(session.agent) or known.get(UNNAMED)
 
 
 def with_sent(state: AgentState, session: Session, sent: SentMemory | None) -> dict[str, SentMemory]:
-    """Return the state's register with this in the place of what it holds for the session's agent."""
+    """Return the state's register with this entry for the session's agent."""
     others = {agent: known for agent, known in (state.get("sent_memory") or {}).items() if agent not in {session.agent, UNNAMED}}
     return {**dict(list(others.items())[1 - _MAX_AGENTS :]), **({session.agent: sent} if sent else {})}
 
@@ -120,7 +120,7 @@ def _message_tokens(session: Session) -> int:
 
 
 def _still_fits(session: Session, state: AgentState, blocks: Sequence[Block], sent: SentMemory) -> bool:
-    """Whether what was sent suits the window as it is known now."""
+    """Whether the memory that was sent suits the window as known now."""
     before, now = sent["message_tokens"], _message_tokens(session)
     if max(before, now) > _LIMIT_CHANGED * min(before, now):
         return False
@@ -139,7 +139,7 @@ def _with_new_notes(
     session: Session, messages: Sequence[AnyMessage], parts: _MemorySections, sent: SentMemory, known: Mapping[str, str], turn: Turn,
     summary: Summary | None, *, last: bool,
 ) -> list[AnyMessage] | None:  # fmt: skip
-    """Return the messages with what newly rides with them; ``None`` if that would be too much."""
+    """Return the messages with the new texts that ride with them; ``None`` if those are too large."""
     changed: dict[str, SideNotes] = {}
     event = next((m for m in messages if m.id == turn["id"]), None)
     if event is not None and (noted := _notes(session, messages, event, sent, turn)) is not None:
@@ -161,7 +161,7 @@ def _with_new_notes(
 
 
 def _news(parts: _MemorySections, known: Mapping[str, str]) -> dict[str, str]:
-    """Return what the model is to be told of what it was sent otherwise, by the part that it is about."""
+    """Return the notes to the model about changes since memory was sent, by part."""
     now = parts.digests
     news = {key: parts.change_text(key, new=not known.get(key)) for key, digest in now.items() if known.get(key) != digest}
     return news | {key: parts.change_text(key, new=False) for key, digest in known.items() if digest and key not in now and key != _LAST}
@@ -176,7 +176,7 @@ def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
 
 
 def side_notes_of(message: AnyMessage, fold: int) -> SideNotes:
-    """Return what rides with a message behind the system message of this number; empty if nothing does."""
+    """Return what rides with a message after the system message of this number; empty if nothing does."""
     notes = mark_of(message).get("rides")
     return notes if notes and notes.get("fold") == fold else SideNotes()
 
@@ -223,6 +223,6 @@ def _notes(
 
 
 def _as_before(before: SideNotes, now: SideNotes) -> bool:
-    """Whether the counts of what lies outside main context are nearly those that the model knows."""
+    """Whether the counts of items outside main context are close to those that the model knows."""
     same = before.get("in_memory", "").partition(" ")[2] == now.get("in_memory", "").partition(" ")[2]
     return same and now.get("counted", 0) < _COUNT_AGAIN_FROM * before.get("counted", 0)
