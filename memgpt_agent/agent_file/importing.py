@@ -62,7 +62,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise AgentFileError(
             f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
         ) from error
-    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
+    except RecursionError as error:
+        raise AgentFileError(f"{path.name} is nested too deeply. Nothing was imported.") from error
+    except ValueError as error:  # also a number of more digits than Python reads
         raise AgentFileError(f"{path.name} is no JSON: {error}. Nothing was imported.") from error
     if not isinstance(data, dict):
         raise AgentFileError(f"{path.name} holds a JSON {type(data).__name__}, not an object. Nothing was imported.")

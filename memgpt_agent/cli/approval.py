@@ -69,10 +69,10 @@ def arguments_from(text: str) -> dict[str, Any]:
     """
     try:
         given: Any = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{text!r} is no JSON: {error}. Give all arguments as an object.") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{text[:200]!r} is no JSON: {error}. Give all arguments as an object.") from error
     if not isinstance(given, dict):
-        raise ConfigurationError(f"{text!r} is no JSON object. Give all arguments as an object.")
+        raise ConfigurationError(f"{text[:200]!r} is no JSON object. Give all arguments as an object.")
     return cast(dict[str, Any], given)
 
 

@@ -184,9 +184,10 @@ def _show_made(context: typer.Context, made: "list[Version]", *, as_json: bool) 
         terminal.print_json([asdict(version) for version in made])
         return
     for version in made:
-        state = "is not there now" if version.deleted else f"has {len(version.value):,} characters now:"
-        terminal.out.print(plain(f"{version.label} {version.version}", "bold"), plain(f"  {state}", "dim"), sep="")
-        if not version.deleted:
+        length = f"has {len(version.value):,} characters now:" if version.value else "is empty now"
+        state = "is not there now" if version.deleted else length
+        terminal.out.print(plain(version.label, "bold"), plain(f" (version {version.version}) {state}", "dim"), sep="")
+        if version.value and not version.deleted:
             terminal.out.print(plain(version.value))
     if not made:
         terminal.out.print(plain("It is so already; nothing was changed.", "dim"))

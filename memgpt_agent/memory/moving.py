@@ -113,7 +113,10 @@ def _target(settings: Settings, to: str) -> Settings:
     file = Path(to.removeprefix("sqlite:///")).expanduser().absolute()
     if file.suffix != ".db":
         file = file / "memory.db"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(f"{file.parent} cannot be a folder: {error.strerror}. Name another folder.") from error
     beside = f"sqlite:///{file.with_name('checkpoints.db')}"
     return settings.model_copy(update={"store": f"sqlite:///{file}", "checkpoint_url": beside, "database_url": None})
 

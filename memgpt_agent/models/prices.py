@@ -61,7 +61,7 @@ class Prices:
         """
         try:
             table = _Table.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:  # pydantic's error is a ValueError
+        except (OSError, ValueError, RecursionError) as error:  # pydantic's error is a ValueError
             raise ConfigurationError(
                 f"The price table {path} cannot be read: {_in_words(error)}. It is JSON of the form "
                 '{"currency": "USD", "models": {"gpt-4.1-mini": {"input": 0.4, "cached": 0.1, "output": 1.6}}}, prices of a million tokens.'

@@ -41,6 +41,11 @@ class Identity:
         return cls(given) if isinstance(given, str) else given
 
     @property
+    def may_change(self) -> bool:
+        """Whether it may do more than look."""
+        return bool(self.scopes & {"chat", "admin"})
+
+    @property
     def is_admin(self) -> bool:
         """Whether it may do everything with everybody's agents."""
         return "admin" in self.scopes

@@ -19,6 +19,7 @@ from memgpt_agent.private import new_private_file, tighten
 PREFIX = "memgpt_"
 """Begins every token, so that scanners of repositories know one."""
 _ID_CHARS = 8
+_MAX_NAME_CHARS = 500
 _MAX_CHARS = 200
 """A longer text is not a token and is not hashed."""
 
@@ -61,8 +62,11 @@ class Tokens:
         """Make a token; return it, which nobody can look up later, and what is kept of it.
 
         Raises:
-            ConfigurationError: the owner has no name, there is no such scope, or the date is past or has no zone.
+            ConfigurationError: the owner has no name or one of more than 500 characters, there is no such scope, or the date is past or
+                has no zone.
         """
+        if len(owner) > _MAX_NAME_CHARS:
+            raise ConfigurationError(f"An owner's name has {_MAX_NAME_CHARS} characters at most; got one of {len(owner):,}.")
         given = set(scopes)
         wanted: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope in given)
         if not wanted or given - set(SCOPES):
@@ -132,7 +136,7 @@ class Tokens:
                 else:
                     made = Token(**entry)
                     known[made.id] = replace(made, scopes=tuple(made.scopes))
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise ConfigurationError(f"Line {number} of {self._path} is damaged: {error}. Nobody is let in until it is mended.") from error
         self._known, self._read_at = known, now
 

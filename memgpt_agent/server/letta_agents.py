@@ -1,6 +1,6 @@
 """Agents in Letta's schema: showing, creating and changing them."""
 
-import json
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from fastapi import UploadFile
+
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.agent_file.af_rules import read_rules, written_rules
+from memgpt_agent.agent_file.importing import read_json
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, MIN_CONTEXT_WINDOW_TOKENS, Context
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory import definitions
@@ -148,8 +151,7 @@ def _with_model(agents: OpenAgents, definition: AgentDefinition, given: Mapping[
     if not named:
         return definition
     agents.check_model(named)
-    ours = named.replace("llamacpp/", "local/", 1) if named.startswith("llamacpp/") else named
-    return replace(definition, model=ours, served={**definition.served, "model": named})
+    return replace(definition, model=letta_models.our_name(named), served={**definition.served, "model": named})
 
 
 def _context(given: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -232,12 +234,12 @@ def detach(agents: OpenAgents, agent_id: str, block_id: str) -> None:
     core.detach(found[0])
 
 
-def import_file(agents: OpenAgents, raw: bytes, name: str, suffix: str = "") -> tuple[list[str], list[str]]:
+def import_file(agents: OpenAgents, file: UploadFile, name: str, suffix: str = "") -> tuple[list[str], list[str]]:
     """Make the agents that a file holds, each under an id of its own; return their ids, and what was not carried over.
 
     Args:
         agents: the agents.
-        raw: the file: an Agent File, or this package's own export.
+        file: an Agent File, or this package's own export.
         name: what a single agent is called, in place of its name in the file.
         suffix: stands behind the name in the file.
 
@@ -245,9 +247,10 @@ def import_file(agents: OpenAgents, raw: bytes, name: str, suffix: str = "") -> 
         AgentFileError: it cannot be read; nothing was made.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "agent.af"
-        path.write_bytes(raw)
-        title, new = _name_in(raw), f"agent-{uuid.uuid4()}"
+        path = Path(folder) / _file_name(file.filename or "")  # errors name it
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file.file, copy)
+        title, new = _name_in(path), f"agent-{uuid.uuid4()}"
         agents.claim(new)
         made = import_agents(path, agent_id=new, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer)
     called = name or f"{title or 'agent'}{suffix}"
@@ -256,11 +259,15 @@ def import_file(agents: OpenAgents, raw: bytes, name: str, suffix: str = "") -> 
     return [one.agent_id for one in made], [note for one in made for note in one.not_carried]
 
 
-def _name_in(raw: bytes) -> str:
-    try:
-        data: Any = json.loads(raw)
-    except ValueError:
-        return ""
-    read = cast(dict[str, Any], data) if isinstance(data, dict) else {}
-    first = next(iter(cast(list[Any], read.get("agents") or ())), read)
-    return str(first.get("name") or "")
+def _file_name(given: str) -> str:
+    """Return the name of an uploaded file without folders, signs that nobody sees, and what is longer than a name may be."""
+    last = given.replace("\\", "/").rpartition("/")[2][-60:]
+    shown = "".join(sign if sign.isprintable() else "_" for sign in last)
+    return shown if shown.strip(". ") else "agent.af"
+
+
+def _name_in(path: Path) -> str:
+    read = read_json(path)
+    listed: Any = read.get("agents")
+    first: Any = next(iter(cast(list[Any], listed)), read) if isinstance(listed, list) else read
+    return str(cast(dict[str, Any], first).get("name") or "") if isinstance(first, dict) else ""

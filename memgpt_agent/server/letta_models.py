@@ -37,6 +37,11 @@ def handle_of(model: str) -> str:
     return f"{_NAMES.get(provider, provider)}/{name}"
 
 
+def our_name(handle: str) -> str:
+    """Return the name here of a model as clients name it."""
+    return handle.replace("llamacpp/", "local/", 1) if handle.startswith("llamacpp/") else handle
+
+
 def provider_of(handle: str) -> str:
     """Return the provider of a handle as clients know it; a server of one's own speaks OpenAI's protocol."""
     provider = handle.partition("/")[0]

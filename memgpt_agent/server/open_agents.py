@@ -29,8 +29,10 @@ from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models import resolve_chat_model
+from memgpt_agent.models.advice import try_out
 from memgpt_agent.owners import Identity, Walls, check, claim, right
 from memgpt_agent.owners.choices import check_model
+from memgpt_agent.server import letta_models
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.tool_source import ServedTools
 from memgpt_agent.store.base import BaseMemoryStore
@@ -140,6 +142,19 @@ class OpenAgents:
         """
         if self.who is not None:
             check_model(self.who, [name if ":" in name else name.replace("/", ":", 1)], self.settings, unset="*")
+
+    def answering_model(self, name: str) -> str:
+        """Return a model's name as it is stored, after the model has answered a short question.
+
+        Raises:
+            NotAllowed: as :meth:`check_model`.
+            ConfigurationError: the name cannot be used; MissingCredential and its like say what is missing.
+            ModelError: the model did not answer. The message says what would help.
+        """
+        self.check_model(name)
+        ours = letta_models.our_name(name)
+        try_out(resolve_chat_model(ours, settings=self.settings), ours)
+        return name
 
     def writable(self, agent_id: str) -> AgentDefinition:
         """Return the definition of an agent that is about to be talked to or changed.

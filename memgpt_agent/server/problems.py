@@ -24,14 +24,17 @@ from memgpt_agent.errors import (
     ModelError,
     NotAllowed,
     NothingToDecide,
+    TokenNotFound,
     ToolError,
     UnknownBlock,
     UnknownPassage,
     UnknownTool,
+    UnknownVersion,
 )
 
 _STATUS: Sequence[tuple[type[Exception], int]] = (
-    (AgentNotFound, 404), (UnknownBlock, 404), (UnknownPassage, 404), (UnknownTool, 404), (FileNotAttached, 404), (NotAllowed, 403),
+    (AgentNotFound, 404), (UnknownBlock, 404), (UnknownPassage, 404), (UnknownTool, 404), (UnknownVersion, 404), (FileNotAttached, 404),
+    (TokenNotFound, 404), (NotAllowed, 403),
     (AgentExists, 409), (BlockExists, 409), (BlockInUse, 409), (ConversationBusy, 409), (NothingToDecide, 400),
     (CoreMemoryFull, 422), (AgentFileError, 422), (DocumentError, 422), (ToolError, 422),
     (MissingCredential, 400), (MissingDependency, 400), (ModelError, 502), (ConfigurationError, 400),

@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, GetOp, Item
 
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.events import utc_now
@@ -104,6 +104,12 @@ class Runs:
         if found is None:
             raise not_found("run", run_id)
         return agent_id, _read(found.value)
+
+    def of_turns(self, agent_id: str, turns: Iterable[str]) -> dict[str, RunItem]:
+        """Return the runs of an agent's turns, by turn; without those that were not taken through a server."""
+        wanted = [GetOp(namespaces.of(agent_id, "runs"), turn) for turn in dict.fromkeys(turns) if turn.startswith("run-")]
+        found = cast("list[Item | None]", self._store.batch(wanted)) if wanted else []
+        return {item.key: _read(item.value) for item in found if item is not None}
 
     def of(self, agent_id: str) -> list[RunItem]:
         """Return an agent's runs, oldest first."""

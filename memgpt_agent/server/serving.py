@@ -55,12 +55,13 @@ class Authentication:
         """Whether a request must say who sends it."""
         return bool(self._settings.oidc_issuer) or self._settings.tokens_path.exists()
 
-    def identity(self, request: Request, session_token: str | None = None) -> Identity | None:
+    def identity(self, request: Request, session_token: str | None = None, *, reading: bool = False) -> Identity | None:
         """Return who asks; ``None`` for the one person at this machine.
 
         Args:
             request: what is asked for.
             session_token: the token that whoever asks logged in with; of the page only, which looks at no header instead.
+            reading: whether nothing is changed, whatever the request's method says.
 
         Raises:
             HTTPProblem: 401 if nobody known asks, 403 where they may not do it.
@@ -71,8 +72,8 @@ class Authentication:
         who = self._credentials.identity({name.lower(): value for name, value in sent.items()})
         if who is None:
             raise HTTPProblem(401, "This server needs a token: `memgpt tokens create OWNER` makes one. Send it as `Authorization: Bearer ...`.")
-        wanted = "read" if request.method in _READING else "chat"
-        if not who.scopes & {wanted, "admin", *(("chat",) if wanted == "read" else ())}:
+        wanted = "read" if reading or request.method in _READING else "chat"
+        if not (who.may_change or wanted in who.scopes):
             raise HTTPProblem(403, f"This token is not good for that; it needs the scope {wanted!r}.")
         return who
 

@@ -142,8 +142,9 @@ def _compiled(pattern: str, limit_chars: int = _MAX_PATTERN_CHARS) -> Any:
     try:
         compiled = _re2.compile(pattern, options)
     except (_re2.error, UnicodeEncodeError) as error:
+        why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
         raise ConfigurationError(
-            f"never_store={pattern[:60]!r} is neither {SECRETS!r} nor a pattern in RE2's syntax: {error.args[0]!r}."
+            f"never_store={pattern[:60]!r} is neither {SECRETS!r} nor a pattern in RE2's syntax: {why}."
         ) from error
     if compiled.search(""):
         raise ConfigurationError(f"never_store={pattern[:60]!r} finds an empty text too, and so all of them. Make it narrower.")

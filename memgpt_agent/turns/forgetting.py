@@ -59,6 +59,10 @@ class Forgetful:
         **Limits**: another agent's memory, shared blocks, letters, exports, backups and an ``archival_store`` stay; the plan's ``stays``
         names them. On checkpoints that are not in our own file only the newest state of a conversation is kept.
         """
+        texts: tuple[Any, ...] = (*what, thread_id, user_id, before)
+        for one in texts:
+            if not isinstance(one, str | None):
+                raise ConfigurationError(f"forget() takes texts, not a {type(one).__name__}; of a list of words or ids, forget(*list).")
         given = [name for name, one in (("what", what), ("thread_id", thread_id), ("user_id", user_id), ("before", before)) if one]
         if len(given) != 1:
             raise ConfigurationError(f"forget() takes words or ids, thread_id, user_id or before, one of them; it was given {given or 'none'}.")

@@ -68,7 +68,7 @@ def test_two_states_must_be_named_in_one_way(taught, options: list[str]) -> None
 
 def test_edits_are_taken_back_done_again_and_restored(taught) -> None:
     """Each prints what the block is now."""
-    assert taught.ok("memory", "undo") == "human 4  has 11 characters now:\nCity: Porto\n"
+    assert taught.ok("memory", "undo") == "human (version 4) has 11 characters now:\nCity: Porto\n"
     assert json.loads(taught.ok("memory", "undo", "human", "--json"))[0]["kind"] == "undo"
     assert human(taught) == ""
     taught.ok("memory", "redo")

@@ -16,7 +16,7 @@ from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.stored_agents import list_agents
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
-from memgpt_agent.text.never_stored import INSTEAD
+from memgpt_agent.text.never_stored import INSTEAD, Redactor
 
 NAMES = ("user", "model", "edit", "passage", "result", "facade", "block", "alert", "reply", "rules", "fact")
 KEYS = {name: f"sk-{name}-" + "q7Xw_2" * 5 for name in NAMES}
@@ -113,3 +113,10 @@ def test_a_graph_keeps_it_out_of_memory_and_prompts() -> None:
     assert [m.text for m in final["messages"] if m.type == "human"] == [f"I am {INSTEAD}."]
     assert sorted(m.text for m in RecallMemory(store, "ann").search("")) == [f"Hello {INSTEAD}.", f"I am {INSTEAD}."]
     assert "EMP-1" not in str(model.calls)
+
+
+def test_a_broken_pattern_is_explained_in_words() -> None:
+    """What RE2 says of it, as text."""
+    with pytest.raises(ConfigurationError) as raised:
+        Redactor(["((("])
+    assert str(raised.value).endswith("syntax: missing ): (((.")

@@ -285,7 +285,7 @@ class CoreMemory(Mapping[str, str]):
         a turn (the state when it ended) by its id or a prefix of it; write ``turn:ID`` if it could be read as something else.
 
         Raises:
-            UnknownVersion: it names no turn. UnknownBlock: there is and was no such block.
+            UnknownVersion: it names no turn, or a version that the block does not have. UnknownBlock: there is and was no such block.
         """
         texts = self._undoing.texts(point, label)
         return {name: text for name, text in texts.items() if text is not None}

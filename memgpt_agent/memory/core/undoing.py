@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from memgpt_agent.errors import NothingToUndo, StoreError
+from memgpt_agent.errors import NothingToUndo, StoreError, UnknownVersion
 from memgpt_agent.memory.core.block_store import BlockStore, StoredBlock, check_size
 from memgpt_agent.memory.core.blocks import Cause
 from memgpt_agent.memory.core.history import BlockHistory, EditId, Point, Trail, Version
@@ -15,10 +15,16 @@ class Undoing:
         self._agent_id, self._blocks, self._history = agent_id, blocks, history
 
     def texts(self, point: Point | None, label: str | None) -> dict[str, str | None]:
-        """Return the text of each block at a point or now; ``None`` if it was not there."""
+        """Return the text of each block at a point or now; ``None`` if it was not there.
+
+        Raises:
+            UnknownVersion: the point names no turn, or a version that the block does not have yet.
+        """
         stored = self._blocks.named(label)
         if point is None:
             return {s.label: s.trail.last.text for s in stored}
+        if label and isinstance(point, int) and point > (newest := max(s.trail.last.version for s in stored)):
+            raise UnknownVersion(f"There is no version {point} of the block {label!r}; its newest is {newest}.")
         test = self._history.test_of(point, one_block=label is not None)
         found = {s.label: self._history.last_that(test, s.trail) for s in stored}
         return {name: version.text if version else None for name, version in found.items()}

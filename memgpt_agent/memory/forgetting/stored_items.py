@@ -103,7 +103,7 @@ def _arguments(text: str) -> dict[str, Any]:
     """Return a call's arguments by name; nothing if the text is not JSON object."""
     try:
         read: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast(dict[str, Any], read) if isinstance(read, dict) else {}
 

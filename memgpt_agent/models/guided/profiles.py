@@ -84,7 +84,7 @@ def reflection_arguments(text: str, view: View) -> dict[str, Any]:
     """Return the arguments of ``reflect`` that the model wrote; an item none of whose words was said is dropped."""
     try:
         written: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         written = {}
     given = cast(dict[str, Any], written) if isinstance(written, dict) else {}
     heard = content_words(" ".join([view.user or "", *(f"{said} {answer}" for said, answer in view.exchanges)]))

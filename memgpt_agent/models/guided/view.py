@@ -180,7 +180,7 @@ def event_of(message: HumanMessage) -> tuple[str, str]:
         return str(mark.get("type", "user_message")), str(mark["text"])
     try:
         packed: Any = json.loads(message.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "user_message", message.text
     if isinstance(packed, dict) and "message" in packed:
         given = cast(dict[str, Any], packed)
@@ -191,7 +191,7 @@ def event_of(message: HumanMessage) -> tuple[str, str]:
 def _result(message: ToolMessage) -> ToolOutcome:
     try:
         packed: Any = json.loads(message.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         packed = None
     if isinstance(packed, dict) and "message" in packed:
         given = cast(dict[str, Any], packed)

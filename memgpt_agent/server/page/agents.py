@@ -133,7 +133,7 @@ def make(
     seen: Viewing, name: Annotated[str, Form()] = "", model: Annotated[str, Form()] = "", persona: Annotated[str, Form()] = "",
     human: Annotated[str, Form()] = "",
 ) -> Response:  # fmt: skip
-    """Make an agent."""
+    """Make an agent, once the model that was named for it has answered."""
     name, model = name.strip(), model.strip()
     if len(name) > namespaces.MAX_ID_CHARS or not name.isprintable():
         raise HTTPProblem(422, f"A name has {namespaces.MAX_ID_CHARS} characters at most, in one line.")
@@ -148,8 +148,9 @@ def make(
         "memory_blocks": blocks,
         "agent_type": "memgpt_v2_agent",
         **({"name": name} if name else {}),
+        **({"model": seen.served.agents.answering_model(model)} if model else {}),
     }
-    made = letta_agents.create(seen.served.agents, {**given, **({"model": model} if model else {})})
+    made = letta_agents.create(seen.served.agents, given)
     return seen.go(of_agent(made.agent_id, "chat"))
 
 

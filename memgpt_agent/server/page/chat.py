@@ -11,6 +11,7 @@ from fastapi import File, Form, UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from memgpt_agent.memory.recall import Message
+from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.page import rendering, transcripts
 from memgpt_agent.server.page.live import LiveStep, steps_of, stream
 from memgpt_agent.server.page.transcripts import Cursor, Part
@@ -91,24 +92,31 @@ def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") 
     thread_id = thread_or_own(seen, thread)
     cursor = Cursor.of(before)
     part = part or transcripts.part(store, seen.agent_id, thread_id, cursor)
-    groups = transcripts.by_turn(part.messages)
     if seen.by_htmx and before:
-        return seen.page("messages.html", groups=groups, part=part, thread=thread_id, at="")
+        groups = transcripts.by_turn(part.messages)
+        return seen.page("messages.html", groups=groups, runs=_runs_of(seen, groups), part=part, thread=thread_id, at="")
     threads = list(dict.fromkeys([seen.agent_id, *reversed(seen.definition.threads)]))
     return seen.page(
-        "chat.html", **_shown(seen, thread_id, part), at=at, threads=threads[:THREADS], older_page=bool(before)
+        "chat.html", **_shown(seen, thread_id, part, newest=not at and not before), at=at, threads=threads[:THREADS], older_page=bool(before)
     )
 
 
-def _shown(seen: AgentView, thread_id: str, part: Part) -> dict[str, Any]:
+def _shown(seen: AgentView, thread_id: str, part: Part, *, newest: bool) -> dict[str, Any]:
     """Return what the templates of a conversation need. The records of the running turn stand in its own place."""
     running_now = [(one, steps_of(one.events)) for one in running(seen, thread_id)]
     turns = {one.item.id for one, _ in running_now}
-    messages = [one for one in part.messages if one.turn not in turns]
+    groups = transcripts.by_turn(one for one in part.messages if one.turn not in turns)
+    last = seen.served.runs.newest(seen.agent_id, thread_id) if newest and not running_now else None
+    unrecorded = last and all(one.turn != last.id and one.time <= last.created for one in part.messages)
     return {
-        "tab": "chat", "groups": transcripts.by_turn(messages), "part": part, "thread": thread_id, "running": running_now,
-        "asked": waiting(seen, thread_id),
+        "tab": "chat", "groups": groups, "runs": _runs_of(seen, groups), "part": part, "thread": thread_id, "running": running_now,
+        "unrecorded": last if unrecorded else None, "asked": waiting(seen, thread_id),
     }  # fmt: skip
+
+
+def _runs_of(seen: AgentView, groups: Sequence[Sequence[Message]]) -> dict[str, RunItem]:
+    """Return the runs behind groups of messages, each by its turn, of which the last group there shows how it ended."""
+    return seen.served.runs.of_turns(seen.agent_id, [group[-1].turn for group in groups])
 
 
 @router.post("/a/{agent}/say")
@@ -168,11 +176,12 @@ async def followed(seen: Agent, run_id: str) -> Response:
 def _ended(seen: AgentView, run_id: str, live: LiveRun | None) -> Response:
     """Return the outcome of a turn: its records, why it failed, and what it waits for."""
     found = seen.served.runs.get(run_id)[1] if live is None else live.item
-    records: Sequence[Message] = seen.served.agents.recall(seen.agent_id).of_turn(run_id)
+    groups = transcripts.by_turn(seen.served.agents.recall(seen.agent_id).of_turn(run_id))
     return seen.page(
         "turn_ended.html",
-        groups=transcripts.by_turn(records),
-        run=found,
+        groups=groups,
+        runs={run_id: found},
+        unrecorded=None if groups else found,
         thread=found.thread_id,
         at="",
         asked=waiting(seen, found.thread_id),
@@ -236,7 +245,7 @@ async def answered(
 def _arguments(text: str) -> dict[str, Any]:
     try:
         given: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HTTPProblem(422, f"The arguments are no JSON: {error}. The call still waits.") from error
     if not isinstance(given, dict):
         raise HTTPProblem(422, 'The arguments are a JSON object, such as {"city": "Ulm"}. The call still waits.')

@@ -48,7 +48,7 @@ def log_in(request: Request, token: Annotated[str, Form()] = "", next: Annotated
     try:
         if not doors.guarded:
             return _outside(request).go(address("agents"))
-        doors.identity(request, token.strip() or "-")
+        doors.identity(request, token.strip() or "-", reading=True)
     except HTTPProblem as problem:
         if problem.status != 401:
             raise

@@ -52,12 +52,12 @@ def settings(
     model: Annotated[str, Form()] = "",
     tags: Annotated[str, Form()] = "",
 ) -> Response:
-    """Change an agent's name, its model and its tags."""
+    """Change an agent's name, its tags, and its model once the new one has answered."""
     agents = seen.served.agents
     agents.writable(seen.agent_id)
     given: dict[str, Any] = {"tags": tags.split(), "name": name.strip()}
     if model.strip() and model.strip() != seen.definition.model:
-        given["model"] = model.strip()
+        given["model"] = agents.answering_model(model.strip())
     rename_agent(seen.agent_id, name.strip(), agents.settings.model_copy(update={"owner": None}), store=agents.store)
     letta_agents.modify(agents, seen.agent_id, given)
     return seen.back("manage", note="saved")
@@ -135,7 +135,7 @@ def ask(seen: Viewing) -> Response:
 @router.post("/import")
 def import_file(seen: Viewing, file: Annotated[UploadFile, File()], name: Annotated[str, Form()] = "") -> Response:
     """Make the agents that a file holds, each under an id of its own."""
-    made, notes = letta_agents.import_file(seen.served.agents, file.file.read(), name.strip())
+    made, notes = letta_agents.import_file(seen.served.agents, file, name.strip())
     if len(made) == 1 and not notes:
         return seen.go(of_agent(made[0], "blocks", note="imported"))
     return seen.page("import.html", made=made, notes=notes)
@@ -170,7 +170,7 @@ def make_token(
         raise HTTPProblem(
             422, "The first token needs the scope admin: from then on everybody has to log in, you as well."
         )
-    given: Any = tuple(scope or ("chat", "read"))
+    given: Any = tuple(scope or ())
     made, _ = known.create(
         owner.strip(), given, datetime.now(UTC) + timedelta(days=int(days)) if days.strip() else None
     )

@@ -131,9 +131,8 @@ def short(text: str, limit_chars: int = 160) -> str:
 
 def pretty(value: Any) -> str:
     """Return data, or JSON as text, as JSON that people can read; the text itself where it is none."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return str(value)
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    try:
+        read = json.loads(value) if isinstance(value, str) else value
+        return json.dumps(read, ensure_ascii=False, indent=2, default=str)
+    except (ValueError, RecursionError):
+        return str(value)

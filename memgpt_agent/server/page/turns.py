@@ -18,8 +18,7 @@ from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.page.blocks import BlockChange, core_of, difference
 from memgpt_agent.server.page.transcripts import Cursor
 from memgpt_agent.server.page.view import Agent, pages
-from memgpt_agent.server.problems import HTTPProblem, not_found
-from memgpt_agent.server.runs import Runs
+from memgpt_agent.server.problems import not_found
 from memgpt_agent.store.plain import find, newest
 
 router = pages()
@@ -56,16 +55,8 @@ def listed(seen: Agent, before: str = "", thread: str = "") -> Response:
         further = str(
             Cursor(time, sum(one.time == time for one in events) + (cursor.shown if time == cursor.time else 0))
         )
-    runs = {event.turn: run_of(seen.served.runs, event.turn) for event in events}
+    runs = seen.served.runs.of_turns(seen.agent_id, [event.turn for event in events])
     return seen.page("turns.html", tab="turns", events=events, runs=runs, further=further, thread=thread)
-
-
-def run_of(runs: Runs, turn: str) -> RunItem | None:
-    """Return the run of a turn that was taken through this server; ``None`` for others."""
-    try:
-        return runs.get(turn)[1] if turn.startswith("run-") else None
-    except HTTPProblem:
-        return None
 
 
 @router.get("/a/{agent}/turn")
@@ -84,7 +75,7 @@ def one(seen: Agent, id: str) -> Response:
         BlockChange(one, difference(change.before, change.after)) for one in wrote.versions for change in [core.change(one)]
     ]
     state = seen.served.agents.state(thread) if thread in {seen.agent_id, *seen.definition.threads} else {}
-    run = run_of(seen.served.runs, turn)
+    run = seen.served.runs.of_turns(seen.agent_id, [turn]).get(turn)
     return seen.page(
         "turn.html",
         tab="turns",

@@ -170,7 +170,8 @@ Viewing = Annotated[PageView, Depends(_view)]
 def _agent_view(seen: Viewing, agent: str) -> AgentView:
     definition = seen.served.agents.definition(text_of(agent))
     may = right(seen.served.agents.store, seen.who, definition.agent_id)
-    return AgentView(seen.request, seen.served, seen.guarded, definition, may in ("write", "own"), may == "own")
+    changes = seen.who is None or seen.who.may_change
+    return AgentView(seen.request, seen.served, seen.guarded, definition, changes and may in ("write", "own"), changes and may == "own")
 
 
 Agent = Annotated[AgentView, Depends(_agent_view)]

@@ -103,10 +103,12 @@ def rhythm(
     if not seen.writable:
         raise HTTPProblem(403, "This agent is shared with you to be read only.")
     every, quiet = every.strip(), quiet.strip()
+    if quiet and not every:
+        raise HTTPProblem(422, "Quiet hours keep a beating heart still: say how often it beats as well.")
     if every:
         Rhythm.of(every, quiet=quiet or None, time_zone=seen.zone)
     known: dict[str, Any] = seen.definition.served.get("metadata") or {}
     kept = {name: value for name, value in known.items() if name not in (EVERY, QUIET)}
-    chosen = {**({EVERY: every} if every else {}), **({QUIET: quiet} if every and quiet else {})}
+    chosen = {**({EVERY: every} if every else {}), **({QUIET: quiet} if quiet else {})}
     seen.served.agents.serve(seen.agent_id, metadata={**kept, **chosen}, enable_sleeptime=bool(sleeps))
     return seen.back("waking", note="saved")

@@ -69,7 +69,7 @@ def import_file(
     name: Annotated[str | None, Form(title="Name", description="What the agent is called, in place of its name in the file.")] = None,
 ) -> Any:
     """Make the agents that a file holds, each under an id of its own."""
-    ids, notes = letta_agents.import_file(served.agents, file.file.read(), name or "", "_copy" if append_copy_suffix else "")
+    ids, notes = letta_agents.import_file(served.agents, file, name or "", "_copy" if append_copy_suffix else "")
     return {"agent_ids": ids, "not_carried": notes}
 
 

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.testing import call, say
 from tests.memory.forgetting.conftest import Left, Opened
 
@@ -88,3 +91,13 @@ def test_what_is_older_than_a_date_goes(opened: Opened, left: Left) -> None:
         assert [m.text for m in agent.messages() if m.role != "tool"] == ["I like pears", "Noted."]
         assert [p.text for p in agent.memory.archival.search("", limit=9)] == ["Filed: pears"]
         assert agent.step("Go on").message == "Fine."
+
+
+def test_what_is_no_text_is_refused_in_words(opened: Opened) -> None:
+    """A list in the place of its words, also by the other names."""
+    with opened([]) as agent:
+        for given in ({"what": ["tea"]}, {"thread_id": ["talk-1"]}, {"user_id": 7}, {"before": datetime(2026, 4, 1, tzinfo=UTC)}):
+            words: Any = [given.pop("what")] if "what" in given else []
+            options: Any = given
+            with pytest.raises(ConfigurationError, match="takes texts, not a"):
+                agent.forget(*words, **options)
