@@ -63,7 +63,7 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
         ) from error
     except RecursionError as error:
-        raise AgentFileError(f"{path.name} is nested too deeply. Nothing was imported.") from error
+        raise AgentFileError(f"{path.name} is no JSON that can be read: it is nested too deeply. Nothing was imported.") from error
     except ValueError as error:  # also a number of more digits than Python reads
         raise AgentFileError(f"{path.name} is no JSON: {error}. Nothing was imported.") from error
     if not isinstance(data, dict):

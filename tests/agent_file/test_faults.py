@@ -75,7 +75,6 @@ def test_a_damaged_export_is_an_error_that_names_the_place(
         (b'{"agents": [{"name": "a", "messages": [{"content": "x"}]}]}', "message 0 has no role"),
         (b'{"core_memory": [], "messages": [7]}', "'messages' is no list of objects"),
         (b'{"agents": [{"name": "a"}, {"name": "A"}]}', "two agents of one name"),
-        (b"[" * 100_000, "is nested too deeply"),
     ],
 )  # fmt: skip
 def test_what_is_no_agent_is_an_error(home: Callable[[str], Any], tmp_path: Path, content: bytes, message: str) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from memgpt_agent.owners.identity import Scope
 from memgpt_agent.owners.tokens import Tokens
 from tests.server.page.agents import make
 
+SCOPES_ALONE: list[list[Scope]] = [["chat"], ["read"], ["admin"]]
 DEEP = b"[" * 100_000
 
 
@@ -86,7 +88,7 @@ def test_a_token_to_read_shows_pages_without_forms(serve: Any, tmp_path: Path) -
     home = tmp_path / "home"
     home.mkdir()
     tokens = Tokens(home / "tokens.jsonl")
-    (writes, _), (reads, _), (admin, _) = (tokens.create("ann", scope) for scope in (["chat"], ["read"], ["admin"]))
+    (writes, _), (reads, _), (admin, _) = (tokens.create("ann", scope) for scope in SCOPES_ALONE)
     server = serve(home=home)
     headers = {"authorization": f"Bearer {writes}"}
     agent_id = server.post("/v1/agents", {"name": "hers", "agent_type": "memgpt_v2_agent"}, headers=headers).json()["id"]
