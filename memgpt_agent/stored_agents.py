@@ -55,6 +55,19 @@ def _with_memory(store: BaseStore) -> list[str]:
     return sorted(found)
 
 
+def check_name(name: str) -> None:
+    """Refuse what cannot be an agent's name.
+
+    Raises:
+        ConfigurationError: it is too long, or has characters that nobody would see or that move others (line breaks, directions).
+    """
+    if len(name) > MAX_ID_CHARS:
+        raise ConfigurationError(f"The name {name[:60]!r} has {len(name)} characters; give one of {MAX_ID_CHARS} at most.")
+    unseen = sorted({char for char in name if not char.isprintable()})
+    if unseen:
+        raise ConfigurationError(f"The name {name[:60]!r} has characters that cannot be seen ({', '.join(map(repr, unseen[:3]))}); leave them out.")
+
+
 def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, store: BaseStore | None = None) -> AgentDefinition:
     """Give an agent a name that the command line accepts; an empty one removes the name. Return its definition.
 
@@ -62,7 +75,7 @@ def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, 
 
     Args:
         agent_id: the agent, by its id.
-        name: 1 to 200 characters in one line.
+        name: at most 200 visible characters in one line.
         settings: where it is stored; the process's own if omitted.
         store: the store, where it is open already.
 
@@ -72,8 +85,7 @@ def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, 
         ConfigurationError: it cannot be a name.
     """
     settings, name = settings or Settings.load(), name.strip()
-    if len(name) > MAX_ID_CHARS or not name.isprintable():
-        raise ConfigurationError(f"The name {name[:60]!r} has {len(name)} characters; give one of {MAX_ID_CHARS} at most, in one line.")
+    check_name(name)
     with ExitStack() as opened:
         store = store if store is not None else opened.enter_context(open_configured_store(settings, searches=False))
         check(store, Identity.of(settings.owner), agent_id, "write")

@@ -16,7 +16,7 @@ from memgpt_agent.server import letta_agents
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.page.addresses import of_agent
 from memgpt_agent.server.page.view import Agent, Place, Viewing, pages, plain, title_of
-from memgpt_agent.server.problems import HTTPProblem
+from memgpt_agent.stored_agents import check_name
 from memgpt_agent.server.runs import Runs
 from memgpt_agent.store.plain import count, newest
 
@@ -135,8 +135,7 @@ def make(
 ) -> Response:  # fmt: skip
     """Make an agent, once the model that was named for it has answered."""
     name, model = name.strip(), model.strip()
-    if len(name) > namespaces.MAX_ID_CHARS or not name.isprintable():
-        raise HTTPProblem(422, f"A name has {namespaces.MAX_ID_CHARS} characters at most, in one line.")
+    check_name(name)
     blocks = [
         {"label": label, "value": plain(text), "description": about}
         for label, text, about in (

@@ -21,6 +21,8 @@ from memgpt_agent.server.page import (
     window,
 )  # fmt: skip
 from memgpt_agent.server.page.addresses import address
+from memgpt_agent.server.page.view import pages
+from memgpt_agent.server.problems import HTTPProblem
 
 router = APIRouter(include_in_schema=False)
 """The page."""
@@ -41,6 +43,17 @@ for _part in (
     jobs,
 ):
     router.include_router(_part.router)
+
+_elsewhere = pages()
+
+
+@_elsewhere.get("/{path:path}")
+def elsewhere(path: str) -> Response:
+    """Say that nothing is at this address below the page's."""
+    raise HTTPProblem(404, f"There is no page {path[:80]!r}.")
+
+
+router.include_router(_elsewhere)
 
 root = APIRouter(include_in_schema=False)
 """The way to the page from the server's address."""

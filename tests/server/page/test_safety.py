@@ -231,3 +231,14 @@ def test_long_conversations_are_loaded_piece_by_piece_and_back_leads_back(server
     page.get_by_role("heading", name="Core memory").wait_for()
     page.go_back()
     page.get_by_text("message number 23", exact=True).wait_for()
+
+
+def test_an_address_without_a_page_is_answered_by_a_page(server: Any) -> None:
+    """It says so, with the way back; a name with signs that nobody sees is refused for just that."""
+    missing = httpx.get(f"{server.url}/page/nowhere/at/all")
+    assert missing.status_code == 404
+    assert "There is no page" in missing.text
+    assert "/page/agents" in missing.text
+    refused = httpx.post(f"{server.url}/page/agents", data={"name": "b\u202eob"}, headers={"origin": server.url})
+    assert refused.status_code == 400
+    assert "cannot be seen" in refused.text
