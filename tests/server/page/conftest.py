@@ -13,9 +13,9 @@ CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chro
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium without a window."""
+    """Chromium without a window; ended with each module, since Playwright keeps an event loop that tests in asyncio would meet."""
     if not CHROMIUM:
         pytest.skip("no Chromium here (Debian: apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api")
