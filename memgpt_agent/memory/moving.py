@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import ChannelVersions, CheckpointTuple
 from langgraph.store.base import PutOp
 from typing_extensions import override
 
@@ -202,7 +202,7 @@ class _Move:
         """Copy a conversation where it differs; return its number of checkpoints, and whether it did."""
         where: RunnableConfig = {"configurable": {"thread_id": thread}}
         saver, copy = self._savers
-        wanted = sorted(saver.list(where), key=_name)
+        wanted = _without_retired(sorted(saver.list(where), key=_name))
         self._progress(1)
         if [_content(one) for one in sorted(copy.list(where), key=_name)] == [_content(one) for one in wanted]:
             return len(wanted), False
@@ -246,6 +246,22 @@ def _digest(items: Iterable[IndexedItem]) -> tuple[int, bytes]:
 def _name(one: CheckpointTuple) -> tuple[str, str]:
     where = one.config.get("configurable", {})
     return str(where["checkpoint_ns"]), str(where["checkpoint_id"])
+
+
+def _without_retired(conversation: list[CheckpointTuple]) -> list[CheckpointTuple]:
+    """Leave the versions of channels out that a checkpoint has no value for, though another one has for the same version.
+
+    A graph that no longer has a channel hands its version on without its value. Postgres keeps values by channel and version, and would
+    give the old value back.
+    """
+    valued = {pair for one in conversation for pair in one.checkpoint["channel_versions"].items() if pair[0] in one.checkpoint["channel_values"]}
+
+    def kept(one: CheckpointTuple) -> CheckpointTuple:
+        values, versions = one.checkpoint["channel_values"], one.checkpoint["channel_versions"]
+        left: ChannelVersions = {name: version for name, version in versions.items() if name in values or (name, version) not in valued}
+        return one if len(left) == len(versions) else one._replace(checkpoint={**one.checkpoint, "channel_versions": left})
+
+    return [kept(one) for one in conversation]
 
 
 def _content(one: CheckpointTuple) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 VERSIONS = sorted(folder.name for folder in HERE.iterdir() if folder.name.startswith("landed_"))
 
 
-def _unpacked(version: str, target: Path) -> Path:
+def unpacked(version: str, target: Path) -> Path:
     target.mkdir()
     for packed in (HERE / version).glob("*.gz"):
         with gzip.open(packed) as source, (target / packed.stem).open("wb") as out:
@@ -25,7 +25,7 @@ def _unpacked(version: str, target: Path) -> Path:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_older_home_goes_on(version: str, tmp_path: Path) -> None:
     """The agent comes back with every tier, its conversation is in view, and it keeps new things."""
-    home = _unpacked(version, tmp_path / "home")
+    home = unpacked(version, tmp_path / "home")
     model = ScriptedModel([call("archival_memory_insert", content="The mooring is number 12."), say("Hello again.")])
     with MemGPTAgent(
         llm_client=model, agent_id="alice", settings=Settings(home=home), embedding=HashingEmbedder(), clock=Clock("2026-12-01T09:00:00+00:00")
@@ -47,7 +47,7 @@ def test_an_older_home_goes_on(version: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_call_that_waited_for_approval_still_waits(version: str, tmp_path: Path) -> None:
     """An interrupt that an earlier version left is decided in this one."""
-    home = _unpacked(version, tmp_path / "home")
+    home = unpacked(version, tmp_path / "home")
     settings, model = Settings(home=home), ScriptedModel([say("Kept.")])
     with MemGPTAgent(llm_client=model, agent_id="bob", settings=settings, embedding=HashingEmbedder()) as agent:
         assert agent.approval is not None
@@ -58,7 +58,7 @@ def test_a_call_that_waited_for_approval_still_waits(version: str, tmp_path: Pat
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_older_export_is_imported(version: str, tmp_path: Path) -> None:
     """Its blocks, passages, facts and messages are there, and the conversation goes on."""
-    home = _unpacked(version, tmp_path / "exported")
+    home = unpacked(version, tmp_path / "exported")
     settings = Settings(home=tmp_path / "new")
     (imported,) = import_agents(home / "alice.json", settings=settings)
     assert imported.not_carried == []

@@ -37,7 +37,7 @@ BOMBS = {
     "wide.xlsx": (lambda: workbook(b"<row>" + b'<c r="XFD1"><v>5</v></c>' * 90_000 + b"</row>"), "unpacks to more than"),
     "laughs.xlsx": (lambda: workbook(b"", head=b'<!DOCTYPE x [<!ENTITY a "ha">]>'), "declares entities"),
     "texts.xlsx": (
-        lambda: workbook(b'<row><c t="s"><v>0</v></c></row>', members={"xl/sharedStrings.xml": b"<si><t>all work</t></si>" * 200_000}),
+        lambda: workbook(b'<row><c t="s"><v>0</v></c></row>', members={"xl/sharedStrings.xml": b"<sst>" + b"<si><t>all work</t></si>" * 200_000 + b"</sst>"}),
         "unpacks to more than",
     ),
     "repeated.ods": (

@@ -13,6 +13,7 @@ from memgpt_agent.memory.moving import move
 from memgpt_agent.store import open_store
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, calls, say
 from tests.cli.conftest import ScriptedCommandLine
+from tests.compat.test_older_files import VERSIONS, unpacked
 
 
 def agent_in(settings: Settings, *lines: Any, agent_id: str = "ann") -> MemGPTAgent:
@@ -111,3 +112,17 @@ def test_the_command_tells_what_it_moved(lived: Settings, url: str) -> None:
     memgpt = ScriptedCommandLine(lived.home)
     assert "2 conversations" in memgpt.ok("move", "--to", url)
     assert '"conversations": 2' in memgpt.ok("move", "--to", str(lived.home / "copy"), "--json")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_older_home_that_went_on_in_this_version_moves(version: str, url: str, tmp_path: Path) -> None:
+    """Also where the old graph had channels that this one has not."""
+    settings = Settings(home=unpacked(version, tmp_path / "home"), turn_wait_seconds=1)
+    with agent_in(settings, say("Hello again."), agent_id="alice") as agent:
+        agent.step("I am back.")
+    moved = move(settings, url)
+    assert moved.conversations >= 1
+    with agent_in(Settings.load(home=tmp_path / "other", database_url=url), say("Yes."), agent_id="alice") as agent:
+        state: Any = agent.graph.get_state({"configurable": {"thread_id": "alice"}})
+        assert "I am back." in [message.content for message in state.values["messages"]]
+        assert agent.step("Still there?").message == "Yes."
