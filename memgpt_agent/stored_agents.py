@@ -65,7 +65,8 @@ def check_name(name: str) -> None:
         raise ConfigurationError(f"The name {name[:60]!r} has {len(name)} characters; give one of {MAX_ID_CHARS} at most.")
     unseen = sorted({char for char in name if not char.isprintable()})
     if unseen:
-        raise ConfigurationError(f"The name {name[:60]!r} has characters that cannot be seen ({', '.join(map(repr, unseen[:3]))}); leave them out.")
+        shown = ", ".join(map(repr, unseen[:3]))
+        raise ConfigurationError(f"The name {name[:60]!r} has characters that cannot be seen ({shown}); leave them out.")
 
 
 def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, store: BaseStore | None = None) -> AgentDefinition:

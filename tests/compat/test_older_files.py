@@ -15,6 +15,7 @@ VERSIONS = sorted(folder.name for folder in HERE.iterdir() if folder.name.starts
 
 
 def unpacked(version: str, target: Path) -> Path:
+    """Unpack a version's files into a new folder and return it."""
     target.mkdir()
     for packed in (HERE / version).glob("*.gz"):
         with gzip.open(packed) as source, (target / packed.stem).open("wb") as out:

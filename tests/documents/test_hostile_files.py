@@ -21,6 +21,7 @@ PARAGRAPHS = b"<w:p><w:r><w:t>all work</w:t></w:r></w:p>" * 60_000
 MAIL = b'From: a@example.org\nContent-Type: multipart/mixed; boundary="x"\n\n--x\nContent-Type: text/plain\n\nhello there\n'
 ATTACHED = b'--x\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename="a.docx"\n\n'
 
+SHARED_TEXTS = b"<sst>" + b"<si><t>all work</t></si>" * 200_000 + b"</sst>"
 BOMBS = {
     "bomb.docx": (lambda: word(PARAGRAPHS), "unpacks to more than 2,000,000 bytes"),
     "laughs.docx": (lambda: archive({"word/document.xml": b'<!DOCTYPE x [<!ENTITY a "ha">]><x>&a;</x>'}), "declares entities"),
@@ -37,7 +38,7 @@ BOMBS = {
     "wide.xlsx": (lambda: workbook(b"<row>" + b'<c r="XFD1"><v>5</v></c>' * 90_000 + b"</row>"), "unpacks to more than"),
     "laughs.xlsx": (lambda: workbook(b"", head=b'<!DOCTYPE x [<!ENTITY a "ha">]>'), "declares entities"),
     "texts.xlsx": (
-        lambda: workbook(b'<row><c t="s"><v>0</v></c></row>', members={"xl/sharedStrings.xml": b"<sst>" + b"<si><t>all work</t></si>" * 200_000 + b"</sst>"}),
+        lambda: workbook(b'<row><c t="s"><v>0</v></c></row>', members={"xl/sharedStrings.xml": SHARED_TEXTS}),
         "unpacks to more than",
     ),
     "repeated.ods": (
