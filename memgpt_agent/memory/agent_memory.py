@@ -18,13 +18,13 @@ from memgpt_agent.owners import Identity, Walls
 
 
 def _about(text: str) -> int:
-    """Return about how many tokens a text has: one for three bytes of UTF-8, a little more than most texts have."""
+    """Estimate a text's tokens: one for three bytes of UTF-8, a little more than most texts have."""
     return -(-len(text.encode("utf-8", "replace")) // 3)
 
 
 @dataclass(frozen=True)
 class AgentMemory:
-    """What a memory tool is given: the tiers, the clock and the cause of the call."""
+    """The first argument of a memory tool: the tiers, the clock and the cause of the call."""
 
     store: BaseStore
     """Where the tiers live."""
@@ -33,25 +33,25 @@ class AgentMemory:
     clock: Clock = utc_now
     """Gives the time."""
     time_zone: str = "UTC"
-    """The zone in which days are meant."""
+    """The time zone of days."""
     cause: Cause = field(default_factory=Cause)
-    """Who acts, and the key by which the same act is recognised."""
+    """Who acts, and the key that identifies the act."""
     archive: ArchivalMemory | None = None
     """Another place for archival memory; the store if ``None``."""
     budget_tokens: int = 28_672
-    """What the model may be sent, where a tool shows as much as fits into a share of it."""
+    """The budget of the model's prompt, for tools that show as much as fits into a share of it."""
     count_tokens: Callable[[str], int] = _about
-    """Counts a text's tokens; exactly, as the model's are, within a run."""
+    """Counts a text's tokens; within a run, exactly as the model does."""
     post: Post | None = None
     """Brings letters to other agents; ``None`` if they read them when they wake next."""
     in_background: bool = False
-    """Whether nobody said what this run says: its messages are kept in a journal apart."""
+    """Whether this run is in the background, so that its messages go to a separate journal."""
     queue: QueueView | None = None
-    """The queue of the turn that is running; ``None`` if a tool is called outside of one."""
+    """The queue of the running turn; ``None`` if a tool is called outside a turn."""
     rerank: BaseDocumentCompressor | None = None
-    """Puts what a search of recall memory and of the archive finds into its own order; ``None``: the store's order stands."""
+    """Reorders the results of searches in recall and archival memory; ``None`` keeps the store's order."""
     who: Identity | None = None
-    """Who acts; ``None`` if no owners are configured. Whoever makes this has checked that they may use the agent."""
+    """Who acts; ``None`` if no owners are configured. The caller has checked that they may use the agent."""
 
     @property
     def walls(self) -> Walls:
@@ -70,7 +70,7 @@ class AgentMemory:
 
     @property
     def journal(self) -> RecallMemory:
-        """Where this run's own messages are kept: recall memory, but for a run in the background, which nobody said."""
+        """Where this run's own messages are kept: recall memory, or for a run in the background its journal."""
         return Journal(self.store, self.agent_id) if self.in_background else self.recall
 
     @property
@@ -89,5 +89,5 @@ class AgentMemory:
         return AttachedFiles(self.store, self.agent_id, self.clock)
 
     def because(self, cause: Cause) -> "AgentMemory":
-        """Return the same memory, acted on for this cause."""
+        """Return the same memory with this cause for its writes."""
         return replace(self, cause=cause)

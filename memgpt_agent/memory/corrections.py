@@ -15,17 +15,17 @@ from memgpt_agent.memory.recall import ForgottenMessage, Message, RecallMemory, 
 from memgpt_agent.store.plain import newest
 
 How = Literal["edited", "removed", "replaced", "taken back", "restored"]
-"""What became of a message: its words were changed; it was removed from the conversation; the conversation went on from before it
-with other words; its turn was taken back; it is what it was before again."""
+"""What happened to a message: its words changed; it was removed from the conversation; the conversation continued
+from before it with other words; its turn was undone; it was restored."""
 MAX_ENTRIES = 100
 """How many earlier states of one message are kept."""
 
 
 class Change(NamedTuple):
-    """What a message becomes."""
+    """The new form of a message."""
 
     text: str | None = None
-    """What it says; ``None`` leaves it."""
+    """Its text; ``None`` leaves it."""
     arguments: str | None = None
     """Of a tool call: its arguments, JSON; ``None`` leaves them."""
 
@@ -39,7 +39,7 @@ class Correction:
     arguments: str
     """The arguments of its call until then, JSON."""
     how: How
-    """What became of it."""
+    """What happened to it."""
     time: str
     """When, ISO 8601, UTC."""
     actor: str
@@ -48,7 +48,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class CorrectedMessage:
-    """What is kept of a message that was corrected."""
+    """The record of a corrected message."""
 
     id: str
     """The message's key in recall memory."""
@@ -57,19 +57,19 @@ class CorrectedMessage:
     user_id: str
     """Who said it, where that was a user."""
     text: str
-    """What it said before the newest correction."""
+    """Its text before the newest correction."""
     time: str
     """The time of the newest correction, ISO 8601, UTC."""
     entries: tuple[Correction, ...]
     """Its earlier states, oldest first."""
     gone: dict[str, Any] | None
-    """The whole message, where it is not in recall memory any more."""
+    """The whole message, if it is no longer in recall memory."""
     undo: tuple[int, ...]
     """The places in ``entries`` that undo leads back to, the next one last."""
 
     @property
     def how(self) -> How:
-        """The newest thing that became of it."""
+        """The last thing that happened to it."""
         return self.entries[-1].how
 
     def as_value(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class CorrectedMessage:
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "CorrectedMessage":
-        """Return what was stored."""
+        """Return the stored record."""
         known: dict[str, Any] = {**value, "entries": tuple(Correction(**entry) for entry in value["entries"]), "undo": tuple(value["undo"])}
         return cls(**known)
 
@@ -91,10 +91,10 @@ class CorrectedMessage:
 
 
 class Corrected(NamedTuple):
-    """What a correction changed."""
+    """The effect of a correction."""
 
     messages: dict[str, Message]
-    """The messages as they were before, by their ids."""
+    """The earlier form of the messages, by their ids."""
     spans: list[SummaryNode]
     """The summaries at the bottom of the hierarchy that drew on them, as they were before."""
 
@@ -112,13 +112,13 @@ class Corrections:
         self, recall: RecallMemory, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC",
         thread_id: str | None = None,
     ) -> None:  # fmt: skip
-        """Correct messages of one conversation, or of all if ``thread_id`` is ``None``: others' are left as they are."""
+        """Correct messages of one conversation, or of all if ``thread_id`` is ``None``; messages of others stay as they are."""
         self._recall, self._store, self._clock, self._thread_id = recall, store, clock, thread_id
         self._namespace = namespaces.of(agent_id, "corrections")
         self._tree = SummaryTree(store, agent_id, clock, time_zone)
 
     def edit(self, changes: Mapping[str, Change], *, actor: str = "user", how: How = "edited") -> Corrected:
-        """Give messages other words; one that is to say nothing is taken out. Done again, it changes nothing."""
+        """Change the words of messages; one with an empty text is taken out. Repeating it changes nothing."""
         known = self._known(changes)
         now = stamp(self._clock())
         changed: dict[str, Message | None] = {}
@@ -129,7 +129,7 @@ class Corrections:
         return self._write(known, changed, now, how, actor)
 
     def remove(self, ids: Iterable[str], *, actor: str = "user", how: How = "removed") -> Corrected:
-        """Take messages out of recall memory. Done again, it changes nothing. :meth:`undo` brings them back."""
+        """Take messages out of recall memory. Repeating it changes nothing. :meth:`undo` brings them back."""
         known = self._known(ids)
         return self._write(known, dict.fromkeys(known), stamp(self._clock()), how, actor)
 
@@ -138,7 +138,7 @@ class Corrections:
         return {k: m for k, m in found.items() if self._thread_id in (None, m.thread_id) and not isinstance(m, ForgottenMessage)}
 
     def undo(self, message_id: str, *, actor: str = "user") -> Message:
-        """Make a message what it was before its newest correction, and return it; again for the one before that.
+        """Undo a message's newest correction and return the message; a second call undoes the one before.
 
         Raises:
             NothingToUndo: it was not corrected, or all of it was undone.
@@ -161,12 +161,12 @@ class Corrections:
         return new
 
     def of(self, ids: Sequence[str]) -> dict[str, CorrectedMessage]:
-        """Return what is kept of messages that were corrected, by their ids."""
+        """Return the records of corrected messages, by their ids."""
         found = self._store.batch([GetOp(self._namespace, key) for key in ids]) if ids else []
         return {i.key: CorrectedMessage.from_value(i.value) for i in cast(list[Item | None], found) if i is not None}
 
     def newest(self, limit: int = 20) -> list[CorrectedMessage]:
-        """Return the messages that were corrected last, the newest first."""
+        """Return the most recently corrected messages, newest first."""
         return [CorrectedMessage.from_value(item.value) for item in newest(self._store, self._namespace, limit=limit)]
 
     def _write(

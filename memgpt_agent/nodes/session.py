@@ -38,23 +38,23 @@ from memgpt_agent.tools.rules import Rulebook
 from memgpt_agent.tools.structured import Structured
 
 UNKNOWN_WINDOW_TOKENS = 32_768
-"""Assumed of a model that does not say how much it can be sent."""
+"""The window assumed for a model that does not state one."""
 
 CUT_OFF_STEP = "__memgpt_cut_off_step"
-"""The key of a config's ``configurable`` for the checkpoint whose step is given up: the process died in it twice."""
+"""The key of a config's ``configurable`` for the checkpoint whose step to give up: the process died in it twice."""
 
 _NAMESPACE = uuid.UUID("6f0b4b0e-6d6c-4a0f-9a6e-0d6b2f1f5c11")
 
 
 def name_of(model: BaseChatModel) -> str:
-    """Return a model's name, for what is learned of it and for what is said of it."""
+    """Return a model's name, for the facts learned about it and for messages."""
     fields = unwrapped(model).__dict__  # not getattr: where a pydantic model has no such field, that is slow, and this is asked at every node
     name = fields.get("model_name") or fields.get("model") or type(unwrapped(model)).__name__
     return str(name)[:200]
 
 
 def key_of(*parts: object) -> str:
-    """Return the id that follows from its parts: the same parts give the same id, in every process."""
+    """Return an id made from its parts: the same parts give the same id in every process."""
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
 
 
@@ -69,51 +69,51 @@ class Resources:
     """What a graph was built with; shared by all its runs."""
 
     tools: ToolRegistry
-    """The tools of its profile and those that were added."""
+    """The profile's tools and the added ones."""
     system_prompt: str
     """The profile's system prompt."""
     name: str | None = None
-    """The graph's own name, where it was given one: it tells its agent from others in one conversation."""
+    """The graph's own name, if it has one: it distinguishes its agent from others in one conversation."""
     model: BaseChatModel | str | None = None
-    """The chat model where a run names none."""
+    """The chat model if a run names none."""
     summarizer: BaseChatModel | str | None = None
-    """The model that writes summaries where a run names none; the chat model if ``None``."""
+    """The model that writes summaries if a run names none; the chat model if ``None``."""
     sections: tuple[Section, ...] = ()
-    """What else stands in main context behind core memory."""
+    """Further sections of main context, after core memory."""
     post: Post | None = None
     """Brings letters to other agents."""
     rules: Rulebook = field(default_factory=Rulebook)
     """Rules on tool calls."""
     packing: Packing = AS_EVENTS
-    """In which form the queue is put to the model."""
+    """The form in which the model gets the queue."""
     profile: Profile = MEMGPT
     """What kind of agent it is: whether its blocks' lines are numbered, its answers checked, its reminders."""
     clock: Clock = utc_now
     """Gives the time."""
     archive: Callable[[str], ArchivalMemory] | None = None
-    """Makes the archival memory of an agent id, where that is not the store."""
+    """Makes the archival memory of an agent id, if the store does not hold it."""
     rerank: BaseDocumentCompressor | None = None
-    """Puts what searches of recall memory and of the archive find into its own order."""
+    """Reorders the results of searches in recall and archival memory."""
     blocks: tuple[Block, ...] = ()
     """The blocks of a new agent beside persona and human."""
     memory_scope: MemoryScope = "thread"
-    """Whose memory a run uses where neither it nor its conversation names an agent."""
+    """Whose memory a run uses if neither it nor its conversation names an agent."""
     state_keys: frozenset[str] = frozenset()
     """The keys that the user's state schema adds."""
     never_store: Redactor | None = None
-    """Keeps out of conversation and memory what is never to be stored."""
+    """Keeps out of conversation and memory what must never be stored."""
     owner: Identity | None = None
-    """Who acts, where no server tells; ``None``: nobody in particular, who may use every agent."""
+    """Who acts if no server says so; ``None``: nobody in particular, who may use every agent."""
     hooks: Hooks | None = None
     """LangChain's middleware around model calls and tools."""
     structured: Structured | None = None
-    """The form in which a user's turn gives a result beside the reply."""
+    """The form of the structured result of a user's turn."""
     store: BaseStore | None = None
     """Where memory lives; ``None`` if the run or the parent graph gives the store."""
     fallback_store: BaseStore = field(default_factory=InMemoryStore)
     """Where memory lives if nobody gives a store: in this process only."""
     caches: Caches = field(default_factory=Caches)
-    """What its runs share so as not to make it again."""
+    """The caches that its runs share."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Session:
     thread_id: str
     """The conversation."""
     checkpoint_id: str
-    """The checkpoint that the node runs from; the same again means that it is tried again."""
+    """The checkpoint that the node runs from; the same one again means a retry."""
     memory: AgentMemory
     """The agent's memory."""
     model: BaseChatModel
@@ -135,19 +135,19 @@ class Session:
     counter: TokenCounter
     """Counts the model's tokens."""
     facts: ModelFacts
-    """What was learned of the model by using it."""
+    """Facts learned about the model by using it."""
     window_tokens: int
-    """What the model may be sent and answer together: what it says or its provider's refusal taught, or less where prompts are kept smaller."""
+    """The most tokens of a prompt and its answer: the model's stated window, one learned from a refusal, or less if prompts are smaller."""
     answer_tokens: int
-    """The room that is kept free for the answer."""
+    """The tokens reserved for the answer."""
     provider_budget_tokens: int
-    """What the model may be sent, in its provider's count: the window without the room for its answer."""
+    """The most tokens of a prompt, in the provider's count: the window without the tokens reserved for the answer."""
     budget_tokens: int
     """The same in our count of its tokens."""
     agent: str
     """Which agent of the conversation this is: its graph's name, or its place in a parent graph, and whose memory it uses."""
     cut_off_twice: bool
-    """Whether the process died twice in this very step: it is given up, and the model or the user learns of it."""
+    """Whether the process died twice in this very step: then the step is given up, and the model or the user learns of it."""
 
     @classmethod
     def of(
@@ -164,7 +164,7 @@ class Session:
 
         In an agent that is not our graph, the run's context is the user's own, and the model is that of the call: both are given.
 
-        Whose memory it opens, and whether who acts may, is decided here and nowhere else.
+        Only this function decides whose memory the run opens, and whether the actor may.
 
         Raises:
             AgentNotFound: the agent, or the one whose conversation this is, is not there for who acts.
@@ -211,7 +211,7 @@ class Session:
 
     @property
     def wanted(self) -> Wanted:
-        """What a model call is to do beside answering."""
+        """What a model call should do beside answering."""
         conversation = key_of("conversation", self.memory.agent_id, self.thread_id)
         return Wanted(self.context.reasoning == "native", self.window_tokens, conversation, self.facts.get("answer", 0))
 
@@ -231,7 +231,7 @@ def _agent_of(resources: Resources, context: Context, config: RunnableConfig, st
 
 
 def default_prompt_tokens(state: AgentState) -> int | None:
-    """Return the most tokens of a prompt where a run chooses nothing; ``None``, the whole window, in what earlier versions began."""
+    """Return the most tokens of a prompt if a run chooses nothing; ``None``, the whole window, in conversations from earlier versions."""
     return state.get("prompt_tokens") or (None if state.get("turn") else DEFAULT_PROMPT_TOKENS)
 
 

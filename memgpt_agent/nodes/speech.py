@@ -19,7 +19,7 @@ def reply_id(thread_id: str, turn_id: str, step: int, ordinal: int) -> str:
 
 
 def reply_message(text: str, message_id: str, mark: Mark, thoughts: str) -> AIMessage:
-    """Return what was spoken, as the plain message that chat clients, chains and protocols expect.
+    """Return the reply as the plain message that chat clients, chains and protocols expect.
 
     The thoughts of the call stand where LangChain's ``content_blocks`` look for reasoning; the model is not sent this message.
     """
@@ -28,16 +28,16 @@ def reply_message(text: str, message_id: str, mark: Mark, thoughts: str) -> AIMe
 
 
 def speaks(tools: ToolRegistry, name: str) -> bool:
-    """Whether a call speaks to the user: of the agent's own ``send_message``, not of a tool from elsewhere with that name."""
+    """Whether a call speaks to the user: a call of the agent's own ``send_message``, not of a foreign tool with that name."""
     return name == SEND_MESSAGE and name in tools.names and tools.get(name).act is not None
 
 
 class GrowingCalls(Protocol):
-    """An answer as far as it has come: LangChain's chunk, or what gathers chunks."""
+    """The part of an answer that has arrived: LangChain's chunk, or an object that gathers chunks."""
 
     @property
     def tool_call_chunks(self) -> Sequence[Mapping[str, Any]]:
-        """Name and arguments of each call as far as they have come."""
+        """The parts of each call's name and arguments that have arrived."""
         ...
 
 
@@ -60,7 +60,7 @@ class SpeechStream:
         self._looked: dict[int, int] = {}
 
     def watch(self, grown: GrowingCalls) -> None:
-        """Write what is new in the answer as it is now."""
+        """Write the new part of the answer."""
         for ordinal, chunk in enumerate(grown.tool_call_chunks):
             arguments: str = chunk["args"] or ""
             if (
@@ -79,14 +79,14 @@ class SpeechStream:
             self._write({"reply_id": self._id_of(ordinal), "delta": whole[len(sent) :]})
 
     def keep_partial(self, text: str) -> str:
-        """Bring what is streamed of the first call up to a text that is not the whole message; return its reply's id, empty if none is."""
+        """Stream the first call's text up to this part of the message; return its reply's id, empty if there is none."""
         if 0 not in self._sent:
             return ""
         self._advance(0, text)
         return self._id_of(0)
 
     def finish(self, message: AIMessage) -> None:
-        """Write what the complete message holds beyond what was streamed; withdraw what it does not hold."""
+        """Write the rest of the complete message; withdraw streamed text that it does not hold."""
         for ordinal, call in enumerate(message.tool_calls):
             text = call["args"].get("message")
             spoken = text if call["name"] == SEND_MESSAGE and isinstance(text, str) else ""
@@ -108,7 +108,7 @@ class SpeechStream:
 
 
 def message_so_far(arguments: str) -> str:
-    """Return what the arguments of a ``send_message`` call say, as far as they have come; a text never ends in half a character."""
+    """Return the text in the arguments of a ``send_message`` call that has arrived; it never ends in half a character."""
     for end in range(len(arguments), max(0, len(arguments) - _ESCAPE_CHARS), -1):  # it may have been cut within an escape
         try:
             parsed = parse_partial_json(arguments[:end])

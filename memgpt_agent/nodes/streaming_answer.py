@@ -11,13 +11,13 @@ from memgpt_agent.models.stops import Stop, stop_of, tells_end
 from memgpt_agent.nodes.reading import ReadCall, checked, read_call
 
 _CHARS_A_TOKEN = 8
-"""No tokenizer's tokens are longer on average: an answer of more characters has more tokens than it may have."""
+"""No tokenizer's tokens are longer on average: an answer of more characters exceeds its token limit."""
 _SAID = ("text", "thinking", "reasoning", "refusal")
-"""Keys of content blocks under which a model's own words stand; signatures, ids and encrypted contents are no part of its answer."""
+"""Keys of content blocks that hold a model's own words; signatures, ids and encrypted contents are not part of its answer."""
 
 
 class StreamingAnswer:
-    """An answer while it comes; what has come so far is put together in time by its length."""
+    """An answer while it arrives; assembling it takes time linear in its length."""
 
     def __init__(self, limit_tokens: int) -> None:
         self._chunks: list[AIMessageChunk] = []
@@ -27,15 +27,15 @@ class StreamingAnswer:
         self._limit_chars = limit_tokens * _CHARS_A_TOKEN
         self._chars = 0
         self.tool_call_chunks: list[dict[str, Any]] = []
-        """Name, arguments and id of each call as far as they have come."""
+        """The parts of each call's name, arguments and id that have arrived."""
 
     @property
     def endless(self) -> bool:
-        """Whether the answer grew beyond what it may take, and was left."""
+        """Whether the answer grew beyond its limit and was abandoned."""
         return self._chars > self._limit_chars
 
     def add(self, piece: Any) -> bool:
-        """Take in a piece of the stream; return whether there may be more: not if the answer has grown beyond its limit."""
+        """Add a piece of the stream; return whether more may follow: not if the answer has grown beyond its limit."""
         if not isinstance(piece, AIMessageChunk):  # a model that cannot stream gives its whole answer
             self._whole = cast(AIMessage, piece)
             whole = [{"name": c["name"], "args": json.dumps(c["args"], default=str)} for c in self._whole.tool_calls]
@@ -69,7 +69,7 @@ class StreamingAnswer:
         known["args"] += arguments
 
     def message(self) -> AIMessage:
-        """Return the answer as far as it has come."""
+        """Return the part of the answer that has arrived."""
         if self._whole is not None:
             return self._whole
         if not self._chunks:
@@ -87,7 +87,7 @@ class StreamingAnswer:
         return Stop("cut_off", "endless") if self.endless and stop.kind != "refused" else stop
 
     def check_whole(self) -> None:
-        """Check that an answer is whole that came from a provider which always says why one ended.
+        """Check that an answer is whole, if its provider always says why an answer ended.
 
         Raises:
             BrokenAnswer: its stream ended without that, or the server says that it failed.
@@ -111,7 +111,7 @@ class StreamingAnswer:
 
 
 def _said_chars(piece: AIMessageChunk) -> int:
-    """Return the length of what a piece says, without the wrapping in which it comes."""
+    """Return the length of a piece's text, without its wrapping."""
     kwargs = cast(dict[str, Any], piece.additional_kwargs)  # pyright: ignore[reportUnknownMemberType]
     chars = len(str(kwargs.get("reasoning_content") or ""))
     if isinstance(piece.content, str):

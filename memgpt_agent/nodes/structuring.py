@@ -18,19 +18,19 @@ _WHY = "structuring"
 
 
 def is_due(session: Session, turn: Turn) -> bool:
-    """Whether a turn that could end has to give its result first."""
+    """Whether a turn that could end must give its result first."""
     structured = session.resources.structured
     wanted = bool(structured and structured.native) and turn["type"] == "user_message"
     return wanted and not turn.get("structuring") and turn["step"] < session.context.max_steps
 
 
 def begin(session: Session, turn: Turn) -> tuple[Turn, AnyMessage]:
-    """Return the registers of the turn whose next step gives the result, and the notice to the model."""
+    """Return the registers for a next step that gives the result, and the notice to the model."""
     return {**turn, "structuring": True}, alert(NATIVE_RESULT, session, turn, _WHY)
 
 
 def in_its_format(session: Session) -> Session:
-    """Return the session whose model answers in the format of the result."""
+    """Return the session with a model that answers in the result's format."""
     structured = session.resources.structured
     return replace(session, model=session.model.bind(**structured.native)) if structured else session  # pyright: ignore[reportArgumentType]
 

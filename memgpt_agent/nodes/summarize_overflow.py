@@ -48,11 +48,11 @@ def roll_up(session: Session, evicted: Sequence[AnyMessage], ask: Callable[[str]
 
 _FIXED_SHARE = 0.5
 _EXCHANGES_KEPT_WHOLE = 2
-"""In so many of the newest exchanges the results of tools stay as they are."""
+"""In this many of the newest exchanges, tool results stay as they are."""
 _LONG_RESULT_TOKENS = 120
-"""A shorter result costs little more than the note that would stand in its place."""
+"""A shorter result costs little more than the note that would replace it."""
 _CLEARING_BUDGET_TOKENS = 8_192
-"""In a smaller prompt results are not cleared: little would be left to go on with, and small models do not read them again."""
+"""In a smaller prompt, results are not cleared: too little would remain, and small models do not read them again."""
 
 
 def summarize_overflow(
@@ -60,7 +60,7 @@ def summarize_overflow(
 ) -> dict[str, Any]:
     """Evict the oldest exchanges until the target share of the budget is left, and fold them into the summary.
 
-    They are in recall memory already. Where the model cannot summarise, a plain digest stands in.
+    They are in recall memory already. If the model cannot summarise, a plain digest replaces its summary.
     """
     session = Session.of(runtime, config, resources, state)
     state, _ = view_of_agent(state, session)
@@ -68,7 +68,7 @@ def summarize_overflow(
 
 
 def make_room(session: Session, config: RunnableConfig, state: AgentState) -> dict[str, Any]:
-    """Return the state's update by which the oldest exchanges leave: their removal, and the summary with them in it.
+    """Return the state's update that evicts the oldest exchanges: their removal, and the summary that covers them.
 
     The system message is to be made again with memory as it is then, what rode with messages falls away, and long results of tools in all but
     the newest exchanges are cleared: where that is enough, nothing leaves.
@@ -107,7 +107,7 @@ def _old_results(messages: Sequence[AnyMessage], session: Session) -> list[AnyMe
 
 
 def _put_out(session: Session, config: RunnableConfig, state: AgentState, evicted: Sequence[AnyMessage]) -> dict[str, Any]:
-    """Return the update by which these messages leave the queue and go into the summary."""
+    """Return the update that moves these messages from the queue into the summary."""
     old = state.get("summary")
     summarizer = Summarizer(session, config)
     text = summarizer.fold(old["text"] if old else "", as_lines(evicted))
@@ -127,7 +127,7 @@ def _put_out(session: Session, config: RunnableConfig, state: AgentState, evicte
 def _target(usage: Mapping[str, int], share: float) -> int:
     """Return the tokens to come down to: the share of the budget, or of what the conversation has of it in a small window.
 
-    Where the system message and the tools alone fill most of the share, all but the newest exchange would leave every time.
+    If the system message and the tools alone fill most of the share, all but the newest exchange would leave every time.
     """
     fixed = usage["total"] - usage["messages"] - usage.get("summary", 0)
     target = usage["budget"] * share
@@ -135,6 +135,6 @@ def _target(usage: Mapping[str, int], share: float) -> int:
 
 
 def _leaving(messages: Sequence[AnyMessage], evicted: Sequence[AnyMessage]) -> dict[int, list[AnyMessage]]:
-    """Return the pages of which something leaves, whole."""
+    """Return all pages from which a message leaves, as a whole."""
     gone = {m.id for m in evicted}
     return {number: page for number, page in pages_of(messages).items() if any(m.id in gone for m in page)}

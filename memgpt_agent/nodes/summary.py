@@ -24,9 +24,9 @@ SUMMARY_SHARE = 0.1
 """The summary may fill this share of the budget."""
 _WORDS_PER_TOKEN = 0.5
 _MAX_CALLS = 48
-"""Answers of the summarizer in one eviction; what is left over then is digested plainly."""
+"""The most answers of the summarizer in one eviction; a plain digest covers the rest."""
 _ATTEMPTS = 2
-"""Answers that are asked for one text, where the first cannot be used."""
+"""How many answers to ask for one text if the first cannot be used."""
 _REFUSAL = re.compile(
     r"\A\W*(?:i['’]?m|i am)? ?(?:really |very )?(?:sorry|unable to|not able to|i (?:can ?not|can['’]t|won['’]t))\b",
     re.IGNORECASE,
@@ -43,11 +43,11 @@ class Summarizer:
     config: RunnableConfig
     """The node's configuration."""
     calls_left: int = _MAX_CALLS
-    """Answers that may still be asked for."""
+    """How many answers may still be asked for."""
     model: BaseChatModel = field(init=False)
     """The model that writes."""
     used: list[TokenUsage] = field(default_factory=list[TokenUsage])
-    """What its answers took."""
+    """The tokens of its answers."""
 
     def __post_init__(self) -> None:
         resources, context = self.session.resources, self.session.context
@@ -59,7 +59,7 @@ class Summarizer:
     def fold(self, summary: str, lines: Sequence[str]) -> str:
         """Return the summary with the lines folded in, within its limit.
 
-        What one prompt can hold is folded in at once. More is summarised piece by piece, and then the summaries are.
+        Lines that fit one prompt are folded in at once. More are summarised piece by piece, and then the summaries are.
         """
         pieces = self._pieces(lines)
         while len(pieces) > 1:
@@ -67,7 +67,7 @@ class Summarizer:
         return self._written(summary, pieces[0]) if pieces else summary
 
     def ask(self, prompt: str) -> str:
-        """Return what the model writes, tried again where the provider is busy; nothing if it fails, refuses or has written enough."""
+        """Return the model's text, retrying while the provider is busy; nothing if it fails, refuses or has written enough."""
         if self.calls_left <= 0 or self.session.cut_off_twice:
             return ""
         self.calls_left -= 1
@@ -103,7 +103,7 @@ class Summarizer:
         return self._digest(summary, piece)
 
     def _digest(self, summary: str, piece: str) -> str:
-        """Half of the room for what was known, half for the beginnings of the lines."""
+        """Half of the room for the old summary, half for the beginnings of the lines."""
         limit = self.limit_tokens
         kept = self.session.counter.truncate(summary, limit // 2)
         digest = plain_digest(piece.split("\n"), limit * 2 if kept else limit * 3)
@@ -113,7 +113,7 @@ class Summarizer:
         return self.session.counter.truncate(text, self.input_tokens)
 
     def _pieces(self, lines: Sequence[str]) -> list[str]:
-        """Join lines to pieces that the summarizer can take; a line that is too long by itself is shortened."""
+        """Join lines into pieces that fit the summarizer; a line that is too long by itself is shortened."""
         pieces: list[str] = []
         room = 0
         for line in filter(None, lines):

@@ -12,11 +12,11 @@ _NOTHING: Mapping[str, int] = {}
 _CHARS_A_TOKEN = 4
 """Of an answer without the provider's figures."""
 _WRITTEN = ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
-"""What LangChain's clients call the tokens that were put into a cache: in all, or by how long they stay, and then the first is 0."""
+"""LangChain's names for the tokens written to a cache: in total, or by how long they stay, in which case the first is 0."""
 
 
 def usage_of(answer: AIMessage, sent_tokens: int) -> TokenUsage:
-    """Return what one call took.
+    """Return the usage of one call.
 
     Args:
         answer: what the model answered, with its usage metadata where the provider gave figures.
@@ -38,7 +38,7 @@ def usage_of(answer: AIMessage, sent_tokens: int) -> TokenUsage:
 
 
 def with_usage(turn: Turn, model: str, calls: Sequence[TokenUsage]) -> Turn:
-    """Return the registers of a turn with what further calls of a model took."""
+    """Return the registers of a turn with the usage of further calls of a model."""
     if not calls:
         return turn
     before = turn.get("usage", {})
@@ -46,13 +46,13 @@ def with_usage(turn: Turn, model: str, calls: Sequence[TokenUsage]) -> Turn:
 
 
 def total(calls: Sequence[TokenUsage] | Sequence[Mapping[str, int]]) -> TokenUsage:
-    """Return the sum of what calls took."""
+    """Return the sum of the usage of calls."""
     names = TokenUsage.__annotations__
     return cast(TokenUsage, {name: sum(int(cast(Mapping[str, int], one).get(name, 0)) for one in calls) for name in names})
 
 
 def since(before: Mapping[str, TokenUsage], after: Mapping[str, TokenUsage]) -> dict[str, TokenUsage]:
-    """Return what was taken between two notes of a turn, by model."""
+    """Return the usage between two notes of a turn, by model."""
     known = cast(Mapping[str, Mapping[str, int]], before)
     spent = {
         model: cast(TokenUsage, {name: value - known.get(model, _NOTHING).get(name, 0) for name, value in cast(dict[str, int], used).items()})

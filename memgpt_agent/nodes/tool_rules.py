@@ -39,7 +39,7 @@ def refusal(session: Session, name: str, called: Sequence[Called]) -> str:
 
 
 def still_required(session: Session, turn: Turn, called: Sequence[Called]) -> list[str]:
-    """Return the tools that must still be called before the turn may end: by a rule, or to give its result."""
+    """Return the tools that must still be called before the turn may end, because of a rule or to give its result."""
     structured = session.resources.structured
     result = structured.missing(called) if structured and turn["type"] == "user_message" else []
     return [*session.resources.rules.missing(called), *result]

@@ -32,13 +32,13 @@ _WHOLE_CHARS = 4_000
 _BEGINNING_CHARS = 1_200
 _MOST_LINK_CHARS = 300
 _MOST_PARTS = 20
-"""Parts of one message that are taken in; what is beyond is left to the model's provider."""
+"""How many parts of one message are processed; the rest is left to the model's provider."""
 
 
 def keep_attachments(messages: Sequence[AnyMessage], session: Session) -> tuple[list[AnyMessage], list[AnyMessage]]:
     """Return the messages with their attachments noted, and the notices to the user.
 
-    Taken in again, after a crash, everything is the same.
+    Repeating this after a crash gives the same result.
     """
     kept: list[AnyMessage] = []
     notices: list[AnyMessage] = []
@@ -58,7 +58,7 @@ def keep_attachments(messages: Sequence[AnyMessage], session: Session) -> tuple[
 
 
 def with_uploads(message: AnyMessage) -> AnyMessage:
-    """Return a message with a text in the place of each file that was loaded; pictures and what is not loaded stay."""
+    """Return a message with a text in place of each loaded file; pictures and files that were not loaded stay."""
     shown = {note["place"]: text for note in mark_of(message).get("uploads", []) if (text := note.get("shown"))}
     if not shown or isinstance(message.content, str):
         return message
@@ -123,7 +123,7 @@ def _lines(count: int) -> str:
 
 
 def _shown(session: Session, load: FileLoad) -> str:
-    """Return what the model is shown in the place of a file: what it is, how to read it, and its text or its beginning."""
+    """Return the text that the model sees in place of a file: what it is, how to read it, and its text or its beginning."""
     record, names = load.record, session.resources.tools.names
     parts = [UPLOAD_IN_FILES.format(name=record.name, lines=_lines(record.lines))]
     if "open_file" in names:

@@ -11,7 +11,7 @@ from memgpt_agent.events import is_edited
 
 _KEPT_VIEWS = 2_048
 _KEPT_CHARS = 16_384
-"""Of longer messages nothing is kept: they are few, and would fill the memory."""
+"""Views of longer messages are not kept: they are few, and would fill the memory."""
 
 Results = Mapping[str, ToolMessage]
 """Results of tool calls by the calls' ids."""
@@ -19,7 +19,7 @@ Results = Mapping[str, ToolMessage]
 
 @dataclass(frozen=True)
 class Seen:
-    """What stands in the prompt for one message of the queue."""
+    """The view of one message of the queue in the prompt."""
 
     messages: tuple[BaseMessage, ...]
     """As the model sees it: nothing, the message, or a call with its results."""
@@ -46,7 +46,7 @@ class ViewCache:
         self._lock = threading.Lock()
 
     def find(self, how: Hashable, message: AnyMessage, results: Results) -> Seen | None:
-        """Return what was seen of a message before, ``how`` being all else that it depends on."""
+        """Return the earlier view of a message, ``how`` being everything else that it depends on."""
         view = self._views.get((message.id, how))
         if view is None or not _same(view.message, message):
             return None
@@ -58,7 +58,7 @@ class ViewCache:
     def keep(
         self, how: Hashable, message: AnyMessage, results: Results, calls: Sequence[str], seen: Seen
     ) -> None:
-        """Remember what is seen of a message whose calls have these ids."""
+        """Remember the view of a message whose calls have these ids."""
         if sum(len(m.content) for m in (message, *seen.messages)) > _KEPT_CHARS:
             return
         view = _View(message, tuple((call_id, results.get(call_id)) for call_id in calls), seen)
@@ -69,14 +69,14 @@ class ViewCache:
 
 
 class UneditedCache:
-    """Remembers messages that say what the agent noted on them: comparing a message with itself costs a tenth of its digest."""
+    """Remembers messages that match the agent's note on them: comparing a message with itself costs a tenth of its digest."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, BaseMessage] = OrderedDict()
         self._lock = threading.Lock()
 
     def edited(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-        """Return the messages that say something else than was noted on them."""
+        """Return the messages that differ from the note on them."""
         return [m for m in messages if not _same(m, self._known.get(str(m.id))) and self._is_edited(m)]
 
     def _is_edited(self, message: AnyMessage) -> bool:

@@ -13,19 +13,19 @@ from memgpt_agent.text.literals import arguments_at, value_at
 
 _NAME_KEYS = ("name", "function", "tool", "toolname", "functionname", "action", "recipientname", "call")
 _KIND_KEY = "type"
-"""Where a weak model puts a tool's name in the place of the word ``function``."""
+"""The key in which a weak model puts a tool's name instead of the word ``function``."""
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "toolinput", "actioninput", "params", "kwargs")
 _WRAPPERS = (
     "toolcalls", "functioncall", "function", "toolcall", "tooluses", "command", "action", "actions", "calls", "functions", "tools", "tool",
 )  # fmt: skip
-"""Keys of a call, by their letters: models write them in other capitals and signs."""
+"""Keys of a call, by their letters: models vary their capitals and signs."""
 _CONTROLS = ("thinking", "request_heartbeat")
 _PLACEHOLDER = re.compile(r"\.\.\.|…|<[\w ]+>")
-"""What stands for a text in an example."""
+"""The placeholder for a text in an example."""
 _PREFIX = r"(?:\w+\s*=\s*)?(?:await\s+)?\[?(?:print\()?(?:\w+\.){0,2}"
 _HINT = r"(?:Action|Tool|Function|Call(?:ing)?|Tool call|Function call|Using|Use|Invok(?:e|ing)|Execut(?:e|ing)|Name)"
 _INTENT = r"(?:[.!?:…]\s+|(?:\bI'll|\bI will|\bI(?:'m| am) (?:going to|now)|\b[Ll]et me|\b[Ll]et's|\b[Nn]ow|\b[Cc]alling)\b[^.!?\n]{0,60}?\s)"
-"""What stands before a call within a line that is meant to be made."""
+"""The words before a call within a line that show that it should be made."""
 _MADE = re.compile(r"(?m)^\W{0,3}[A-Za-z]\w*\((?=\s*(?:name|tool|function)\s*=)")
 _OBSERVED = re.compile(r"\n\W{0,3}Observation\W{0,3}:")
 _PLAIN_INPUTS = ("actioninput", "toolinput", "input")
@@ -36,7 +36,7 @@ _MAX_CHARS = 200_000
 
 @dataclass(frozen=True)
 class Written:
-    """What an answer's text holds of calls."""
+    """The calls in an answer's text."""
 
     calls: list[ReadCall] = field(default_factory=list[ReadCall])
     """Those that could be read, in order."""
@@ -127,13 +127,13 @@ class _CallReader:
         self._begins = re.compile(rf"(?i)\A\W*(?:\w{{1,12}}\W{{1,4}})?(?P<name>{names})\b(?P<rest>.{{1,200}})", re.DOTALL)
 
     def before_observed(self, text: str) -> str:
-        """Return a text up to the result of a call that the model made up itself."""
+        """Return a text up to an invented result of a call."""
         observed = _OBSERVED.search(text)
         acts = observed and re.search(r"(?m)^\W{0,4}Action\W{0,3}:", text[: observed.start()])
         return text[: observed.start()] if observed and acts else text
 
     def found(self, text: str) -> Iterator[_Found]:
-        """Yield what can be read, in order, nothing twice."""
+        """Yield the readable calls in order, none twice."""
         hidden = masked(text, self._names)
         elements = [*self._elements(text, hidden), *self._reacted(text, hidden)]
         at = 0
@@ -143,7 +143,7 @@ class _CallReader:
                 at = one.end
 
     def looks_like_call(self, rest: str) -> bool:
-        """Whether what is left names a tool in call syntax, or bears a mark that begins a call."""
+        """Whether the rest names a tool in call syntax, or has a mark that begins a call."""
         shown = masked(rest, self._names)
         if OPENING.search(shown):
             return True
@@ -311,7 +311,7 @@ class _CallReader:
                 yield _Found(match.start("name"), end, [call])
 
     def _chain(self, text: str, hidden: str, first: re.Match[str]) -> tuple[list[ReadCall], int]:
-        """Return the calls that stand one behind the other, and where they end; one that cannot be read among others fails by itself."""
+        """Return consecutive calls and where they end; an unreadable one among others fails by itself."""
         calls: list[ReadCall] = []
         match, end = first, -1
         while match and len(calls) < _MAX_CALLS:
@@ -340,7 +340,7 @@ def _of_list(parts: list[Any]) -> Any:
 
 
 def _letters(name: str) -> str:
-    """Return a name's letters and digits alone, in small ones."""
+    """Return a name's letters and digits in lower case."""
     return re.sub(r"[\W_]", "", name).lower()
 
 

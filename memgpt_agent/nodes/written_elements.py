@@ -28,7 +28,7 @@ _HTML = frozenset({"a", "b", "code", "data", "form", "i", "input", "link", "map"
 """Tags of web pages, which are no calls of tools that happen to have such a name."""
 _OBJECTS = ("arguments", "parameters", "args", "input", "params")
 _MOST_TAGS = 64
-"""Calls that are looked for, and elements that one of them may have."""
+"""The most calls that are looked for, and the most elements of one of them."""
 _CHILD = re.compile(r"<(?P<key>[A-Za-z][\w.-]*)>\n?(?P<value>.*?)\n?</(?P=key)>", re.DOTALL)
 
 
@@ -81,7 +81,7 @@ def elements(text: str, hidden: str, own: Callable[[str], str], alone: Callable[
 
 
 def _body(text: str, tag: re.Match[str]) -> tuple[int, int]:
-    """Return where an element's content begins and ends; at the text's end where it is not closed."""
+    """Return where an element's content begins and ends; an unclosed one ends with the text."""
     if tag["closed"]:
         return tag.end(), tag.end()
     closing = re.compile(rf"</\s*{NAMESPACE}{re.escape(tag['tag'])}\s*>").search(text, tag.end())

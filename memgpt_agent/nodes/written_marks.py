@@ -37,7 +37,7 @@ LEAD = re.compile(
     r"|\b(?:Action|Tool|Function|Call(?:ing)?|function|commentary|assistant|await|tools?\.|tool_call|functions\.|to=functions\.|to=|default_api\.|call:|print\())*\Z",
     re.IGNORECASE,
 )
-"""What stands before a call and belongs to it."""
+"""Text before a call that belongs to it."""
 _INLINE = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
 _FENCED = re.compile(r"^[ \t]{0,8}```(?P<language>[\w+-]*)[^\n]*\n(?P<code>.*?)(?:```|\Z)", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(?m)^\s*(?:def|import|from|class|for|while|if|try|with|return|const|let|var|function|#include|<\?php)\b|^\s*\w+\s*=[^=]")
@@ -47,7 +47,7 @@ _SHOWN = re.compile(
     r"|(?:the|some|your) code)\b",
     re.IGNORECASE,
 )
-"""Words with which a text shows code to a person."""
+"""Words that introduce code shown to a person."""
 _BEFORE_CHARS = 300
 
 

@@ -23,9 +23,9 @@ from memgpt_agent.text.words import tokens
 TagMatch = Literal["any", "all"]
 MAX_PASSAGE_CHARS = 50_000
 CLOSE = 1.05
-"""Two passages are close from this sum on: the cosine of their vectors and the share of their words that both hold (ADR 0053)."""
+"""Two passages are close from this sum on: the cosine of their vectors plus the share of their words that both hold (ADR 0053)."""
 CLOSE_BY_WORDS = 0.5
-"""Where there are no vectors, from this share of words on."""
+"""Without vectors, from this share of words on."""
 _LOOKED_AT = 10
 
 
@@ -40,17 +40,17 @@ class Passage:
     tags: tuple[str, ...] = ()
     """The labels it was filed under."""
     time: str = ""
-    """When it was inserted, ISO 8601, UTC."""
+    """When it was inserted; ISO 8601, UTC."""
     source: str = ""
-    """The document it comes from, with page or lines; empty for what the agent wrote."""
+    """The document it comes from, with page or lines; empty for the agent's own text."""
     cause: str = ""
     """The act that inserted it first."""
     file: str = ""
-    """The id of the attached file that it was cut from; empty for what the agent wrote."""
+    """The id of the attached file that it was cut from; empty for the agent's own text."""
 
 
 class ArchivalMemory(Protocol):
-    """What the tools ask of archival memory, whatever holds it."""
+    """The archival memory that tools expect, whatever holds it."""
 
     def insert(self, text: str, tags: Sequence[str] = (), *, cause: str = "", source: str = "") -> tuple[Passage, bool]:
         """Keep a passage; return it and whether it is new. The same text is kept once, with the tags of both."""
@@ -66,11 +66,11 @@ class ArchivalMemory(Protocol):
         limit: int = 10,
         page: int = 0,
     ) -> list[Passage]:
-        """Return the passages that fit best among those that pass the filters; the newest where the query is empty."""
+        """Return the best-fitting passages among those that pass the filters; the newest if the query is empty."""
         ...
 
     def close_to(self, passage: Passage, limit: int = 3) -> list[Passage]:
-        """Return earlier passages that say nearly what this one says, the closest first. They may differ in what matters."""
+        """Return earlier passages that say nearly the same as this one, the closest first. They may differ in what matters."""
         ...
 
 
@@ -175,7 +175,7 @@ class StoreArchive:
 
 
 def passing(tags: Sequence[str], match: TagMatch, dates: Filter | None) -> Filter:
-    """Return the filter that passages with any or all of these tags and of these dates pass; no tags, no word of them."""
+    """Return a filter for passages with any or all of these tags and of these dates; without tags, for dates only."""
     return {**(dates or {}), **({"tags": {f"${match}": list(tags)}} if tags else {})}
 
 
@@ -206,7 +206,7 @@ def check_text(text: str) -> None:
 
 
 def index_of_passage(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what of a stored passage is searched: its text, or the parts of a long one."""
+    """Return the searched parts of a stored passage: its text, or the chunks of a long one."""
     parts = value.get("parts")
     return ("parts[*]", *(("words:text",) if len(parts) == MAX_CHUNKS else ())) if parts else ("text",)
 
@@ -225,7 +225,7 @@ _FIELDS = frozenset(field.name for field in fields(Passage))
 
 
 def passage_of(value: dict[str, Any]) -> Passage:
-    """Return the passage that was stored; what else the item holds is left out."""
+    """Return the stored passage, without the item's other fields."""
     known: dict[str, Any] = {key: one for key, one in value.items() if key in _FIELDS}
     known["tags"] = tuple(value.get("tags", ()))
     return Passage(**known)

@@ -14,12 +14,12 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.store.plain import newest
 
 _CORRECTED_TO_ONE = 100
-"""How many passages that one replaced are searched for the correction."""
+"""How many of the passages that one replaced are searched for the correction."""
 
 
 @dataclass(frozen=True)
 class Retired:
-    """A passage that is no longer found."""
+    """A passage that searches no longer find."""
 
     id: str
     """Its id in archival memory."""
@@ -28,7 +28,7 @@ class Retired:
     reason: str
     """Why it was taken out."""
     replaced_by: str
-    """The id of the passage that says it now; empty if none does."""
+    """The id of the passage that replaces it; empty if none does."""
     time: str
     """When it was taken out, ISO 8601, UTC."""
     cause: str
@@ -49,7 +49,7 @@ class RetiredPassages:
         self._clock = clock
 
     def retire(self, passage_id: str, reason: str, *, replaced_by: str = "", cause: str = "") -> Retired:
-        """Take a passage out of search; done again for the same cause, it changes nothing.
+        """Take a passage out of search; repeating it for the same cause changes nothing.
 
         Raises:
             UnknownPassage: there is no such passage, or none that could replace it.
@@ -137,7 +137,7 @@ class RetiredPassages:
         return passage_of(known.passage)
 
     def newest(self, limit: int = 50) -> list[Retired]:
-        """Return what was taken out, the newest first."""
+        """Return the retired passages, newest first."""
         return [Retired(**item.value) for item in newest(self._store, self._namespace, limit=limit)]
 
     def restore(self, passage_id: str) -> None:

@@ -18,7 +18,7 @@ Point = int | str | datetime
 
 _MAX_REDO = 100
 _PREFIX_SCAN = 2_000
-"""A turn named by the beginning of its id is looked for among this many newest entries."""
+"""A turn given by the beginning of its id is looked for among this many newest entries."""
 MIN_PREFIX_CHARS = 4
 
 
@@ -28,14 +28,14 @@ class EditId(NamedTuple):
     version: int
     """The version that it made; 0: before the block was there."""
     revision: int
-    """The number of core memory as a whole that it made."""
+    """The revision of core memory as a whole that it made."""
     act: str
     """The act; edits of several blocks by one act are undone together."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One entry of the log: what a block was made, by whom and why."""
+    """One entry of the log: how a block was changed, by whom and why."""
 
     label: str
     """The block."""
@@ -50,7 +50,7 @@ class Version:
     tool: str = ""
     """The tool or method that did it."""
     thinking: str = ""
-    """The inner thoughts that came with the call."""
+    """The call's inner thoughts."""
     turn: str = ""
     """The id of the event in whose turn it happened."""
     act: str = ""
@@ -58,7 +58,7 @@ class Version:
     revision: int = 0
     """Its number among the writes of core memory as a whole."""
     deleted: bool = False
-    """Whether the block is not there from then on."""
+    """Whether the block does not exist from then on."""
     parent: int | None = None
     """The version that undo goes back to; 0: the block is not there; ``None``: nothing to undo."""
     kind: Literal["edit", "undo", "redo"] = "edit"
@@ -74,12 +74,12 @@ class Version:
         return None if self.deleted else self.value
 
     def as_value(self) -> dict[str, Any]:
-        """Return the version as data; of a block of the agent's own without what is said of shared ones only."""
+        """Return the version as data; for the agent's own block, without the fields of shared ones."""
         return {name: value for name, value in asdict(self).items() if value or name not in {"agent", "block"}}
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Version":
-        """Return the version that was stored; one from before there was undo has the version before it as its parent."""
+        """Return the stored version; one from before undo existed has the previous version as its parent."""
         known: dict[str, Any] = {field.name: value[field.name] for field in fields(cls) if field.name in value}
         known.setdefault("parent", value["version"] - 1 or None)
         return cls(**known)
@@ -87,25 +87,25 @@ class Version:
 
 @dataclass(frozen=True)
 class Trail:
-    """Where a block stands in its history, kept with the block."""
+    """A block's place in its history, stored with the block."""
 
     last: Version
     """Its newest version."""
     at: EditId
     """The edit whose result it holds: after an undo an older one than ``last``."""
     redo: tuple[EditId, ...] = ()
-    """The edits that were undone and can be done again, the next one last."""
+    """The undone edits that can be redone, the next one last."""
     edited: int = 0
-    """The revision of its last edit; an undo is none."""
+    """The revision of its last edit; an undo does not count."""
 
     def as_value(self) -> dict[str, Any]:
-        """Return what is stored beside the block; its label, text, version and time are the block's."""
+        """Return the data stored with the block, which itself has the label, text, version and time."""
         last = {k: v for k, v in self.last.as_value().items() if k not in {"label", "value", "version", "time"}}
         return {"last": last, "at": list(self.at), "redo": [list(edit) for edit in self.redo], "edited": self.edited}
 
     @classmethod
     def from_value(cls, stored: Mapping[str, Any]) -> "Trail":
-        """Return the trail of a stored block; one from before there was undo stands at its newest version."""
+        """Return the trail of a stored block; one from before undo existed is at its newest version."""
         given = cast(dict[str, Any], stored.get("trail") or {})
         block = {
             "label": stored["label"],
@@ -118,38 +118,38 @@ class Trail:
         return cls(last, at, tuple(EditId(*edit) for edit in given.get("redo", ())), given.get("edited", 0))
 
     def edit(self, made: Version) -> "Trail":
-        """Return the trail after an edit: undo leads back to where the block stood, and there is nothing to redo."""
+        """Return the trail after an edit: undo leads back to the block's earlier place, and there is nothing to redo."""
         made = replace(made, parent=self.at.version)
         return Trail(made, EditId(made.version, made.revision, made.act), (), made.revision)
 
     def undo(self, made: Version, target: Version) -> "Trail":
-        """Return the trail after ``made`` went back to ``target``; what was undone can be done again."""
+        """Return the trail after ``made`` went back to ``target``; the undone edit can be redone."""
         at = EditId(target.version, target.revision, target.act)
         made = replace(made, parent=target.parent, kind="undo")
         return replace(self, last=made, at=at, redo=(*self.redo, self.at)[-_MAX_REDO:])
 
     def forward(self, made: Version, target: Version) -> "Trail":
-        """Return the trail after ``made`` did again what the last undo had undone."""
+        """Return the trail after ``made`` redid the last undone edit."""
         made = replace(made, parent=target.parent, kind="redo")
         return replace(self, last=made, at=self.redo[-1], redo=self.redo[:-1])
 
 
 def first_trail(made: Version, *, undoable: bool) -> Trail:
-    """Return the trail of a new block; undoing its creation takes it away, unless its history begins with it."""
+    """Return the trail of a new block; undoing its creation removes it, unless its history begins with it."""
     made = replace(made, parent=0 if undoable else None)
     return Trail(made, EditId(made.version, made.revision, made.act), (), made.revision)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What became of one block between two points."""
+    """The change of one block between two points."""
 
     label: str
     """The block."""
     before: str | None
-    """Its text at the first point; ``None`` if it was not there."""
+    """Its text at the first point; ``None`` if it did not exist."""
     after: str | None
-    """Its text at the second point; ``None`` if it was not there."""
+    """Its text at the second point; ``None`` if it did not exist."""
 
     def __str__(self) -> str:
         """Return it in unified form."""
@@ -171,11 +171,11 @@ class BlockHistory:
         self._zone = time_zone
 
     def record(self, version: Version) -> None:
-        """Keep a version; keeping it again changes nothing."""
+        """Store a version; storing it again changes nothing."""
         self.record_all([version])
 
     def record_all(self, versions: Sequence[Version]) -> None:
-        """Keep versions; keeping them again changes nothing."""
+        """Store versions; storing them again changes nothing."""
         self._store.batch([self._put(version) for version in versions])
 
     def _put(self, version: Version) -> PutOp:
@@ -223,7 +223,7 @@ class BlockHistory:
         return found[:limit] + [version for version in found[limit:] if version.revision == last]
 
     def test_of(self, point: Point, *, one_block: bool) -> Callable[[Version], bool]:
-        """Return what tells whether a version was there already at a point.
+        """Return a test of whether a version existed at a point.
 
         Raises:
             UnknownVersion: the point names no turn of this agent.
@@ -241,7 +241,7 @@ class BlockHistory:
         return lambda v: v.time <= until
 
     def _turn_test(self, turn: str) -> Callable[[Version], bool]:
-        """The end of a turn is its last edit; where it made none, the last thing said in it."""
+        """The end of a turn is its last edit, or without edits the last thing said in it."""
         edits = newest(self._store, self._namespace, filter={"turn": turn}, limit=1) if turn else []
         if not edits and len(turn) >= MIN_PREFIX_CHARS:
             recent = newest(self._store, self._namespace, limit=_PREFIX_SCAN)

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 from memgpt_agent.memory.core.history import Version
 
 MAX_DRAWN = 1_000
-"""The most versions that are drawn, the newest."""
+"""How many versions are drawn, the newest."""
 _WIDTH, _LEFT, _RIGHT, _TOP, _LANE, _FOOT = 1_000, 150, 24, 48, 76, 62
 _COLOURS = {"agent": "#1f6fb2", "user": "#6b7680", "sleeptime": "#7b4bb3", "import": "#2f8f5b"}
 _OTHER = "#c46a1b"
@@ -23,7 +23,7 @@ _STYLE = """\
 def log_svg(versions: Sequence[Version], title: str = "Core memory") -> str:
     """Return the picture of versions as an SVG document; what each was, and why, is in the title of its dot.
 
-    Edits stand one behind the other in their order, since they come in bursts; days are marked below.
+    Edits are spaced evenly in their order, since they come in bursts; days are marked below.
 
     **Limits**: the newest 1,000 versions.
     """
@@ -80,7 +80,7 @@ def _dot(version: Version, x: float, y: float) -> str:
 
 
 def _dates(versions: Sequence[Version], across: dict[int, float], height: float) -> list[str]:
-    """Mark where a new day begins, no more of them than can be read."""
+    """Mark where a new day begins, only as many days as can be read."""
     first: dict[str, float] = {}
     for version in versions:
         first.setdefault(version.time[:10], across[version.revision])

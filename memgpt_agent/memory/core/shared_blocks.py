@@ -28,7 +28,7 @@ from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import until_written, update
 
 MAX_ATTACHED = 500
-"""A shared block is attached to this many agents at most: who has it is written with it at each edit."""
+"""A shared block is attached to at most this many agents: each edit writes the list of them with it."""
 _PAGE = 500
 
 
@@ -39,7 +39,7 @@ class Attachment:
     agent_id: str
     """The agent."""
     label: str
-    """What the block is called in it."""
+    """The block's label in it."""
     read_only: bool = False
     """Whether this agent may only read it."""
 
@@ -49,9 +49,9 @@ class SharedBlock:
     """A block that agents can attach."""
 
     id: str
-    """By which it is attached."""
+    """The id with which agents attach it."""
     block: Block
-    """The block as it is now, under the label that it had where it was shared."""
+    """The block as it is now, under its original label."""
     attached: tuple[Attachment, ...]
     """The agents that have it."""
 
@@ -64,7 +64,7 @@ class SharedBlocks:
         self._history = BlockHistory(store, "-")  # of shared blocks only, which lie under no agent
 
     def all(self) -> list[SharedBlock]:
-        """Return all shared blocks with those who have them, by id."""
+        """Return all shared blocks with their agents, by id."""
         found: list[Item] = []
         while page := self._store.search(namespaces.BLOCKS, limit=_PAGE, offset=len(found)):
             found += page
@@ -83,7 +83,7 @@ class SharedBlocks:
         return found
 
     def create(self, block: Block, block_id: str | None = None) -> SharedBlock:
-        """Store a new shared block that nobody has yet.
+        """Store a new shared block that no agent has yet.
 
         Raises:
             BlockExists: there is a shared block of this id. CoreMemoryFull: its text is longer than its limit.
@@ -164,7 +164,7 @@ class SharedBlocks:
         _forget(self._store, block_id)
 
     def _seen(self, block_id: str, value: Mapping[str, Any]) -> SharedBlock | None:
-        """Return a block with those of its holders that whoever acts may see; ``None`` if it is others'."""
+        """Return a block with those of its agents that the actor may see; ``None`` if it belongs to others."""
         holders = self._may_see(self._holders(block_id, value))
         if not holders and self._who is not None and not (self._who.is_admin or self._who.has(block_id)):
             return None
@@ -175,7 +175,7 @@ class SharedBlocks:
         return [one for one in holders if one.agent_id in seen]
 
     def _holders(self, block_id: str, value: Mapping[str, Any]) -> list[Attachment]:
-        """An agent that was deleted is still in the block's list; it no longer has the block."""
+        """The block's list may still name a deleted agent, which no longer has the block."""
         listed = cast(Mapping[str, Mapping[str, Any]], value["attached"])
         reads = [GetOp(namespaces.of(agent, "core"), str(entry["label"])) for agent, entry in listed.items()]
         found = cast(list[Item | None], self._store.batch(reads)) if reads else []
@@ -219,7 +219,7 @@ class Sharing:
         return until_written(f"block {label!r}", attempt)
 
     def _publish(self, old: StoredBlock, block_id: str) -> None:
-        """Store a shared block with the history of an agent's own, all of whose versions were made through this agent."""
+        """Store a shared block with the history of an agent's own block, whose versions all came from this agent."""
         last = replace(old.trail.last, agent=self._agent_id, block=block_id)
         value = {name: item for name, item in old.value.items() if name != "order"}
         value |= {
@@ -247,7 +247,7 @@ class Sharing:
         return self._blocks.get(name).block
 
     def _check_giving(self, block_id: str, attached: Mapping[str, Mapping[str, Any]], *, read_only: bool) -> None:
-        """Refuse a block that who acts may use in no agent, or may only read there. Nobody's identity may give any block to any agent."""
+        """Refuse a block that the actor may use in no agent, or may only read. Without owners, any block may go to any agent."""
         who = self._walls.who
         giving = Walls(self._store, who, "")
         if giving.unlimited or (who is not None and who.has(block_id)):
@@ -257,7 +257,7 @@ class Sharing:
             raise _unknown(block_id)
 
     def _prepared(self, block_id: str, label: str, cause: Cause) -> bool:
-        """Make the agent's item of a label name a shared block; return whether it does."""
+        """Have the agent's item of a label name a shared block; return whether it does."""
         if not label or len(label) > namespaces.MAX_ID_CHARS:
             raise ToolError(f"A block needs a label of 1 to {namespaces.MAX_ID_CHARS} characters; got {label[:60]!r}.")
         stored = self._blocks.read()
@@ -278,19 +278,19 @@ class Sharing:
         return self._stand_aside(label, order, old, block_id, cause)
 
     def _stand_aside(self, label: str, order: int, old: StoredBlock | None, block_id: str, cause: Cause) -> bool:
-        """Let the agent's own block end, if there is one, and name the shared one in its place."""
+        """End the agent's own block, if there is one, and name the shared one in its place."""
         block = replace(old.block, value="") if old else Block(label)
         return self._blocks.write(block, self._next(label, old, None, cause), order, old, shared=block_id)
 
     def _next(self, label: str, old: StoredBlock | None, text: str | None, cause: Cause) -> Trail:
-        """The agent's own history goes on at its own numbers; what was before cannot be undone to."""
+        """The agent's own history continues with its own numbers; undo cannot go back before this point."""
         cause = replace(cause, key=cause.key or uuid.uuid4().hex)
         revision = 1 + newest_revision(self._blocks.read())
         made = self._blocks.version(old.trail.last if old else None, label, text or "", cause, revision)
         return first_trail(replace(made, deleted=text is None), undoable=False)
 
     def _enter(self, block_id: str, entry: dict[str, Any] | None) -> None:
-        """Write into a shared block's list how this agent has it, or that it does not."""
+        """Record in a shared block's list how this agent has it, or that it does not."""
 
         def entered(value: dict[str, Any] | None) -> dict[str, Any]:
             known = _listed(self._store, block_id, value)
@@ -333,7 +333,7 @@ class Sharing:
 def as_own(store: BaseStore, agent_id: str, item: Item) -> dict[str, Any]:
     """Return the value of an agent's core memory item as it is without any sharing: a shared block's text as its own.
 
-    It says the same each time, so that an export can be repeated.
+    The result is the same each time, so that an export can be repeated.
     """
     block_id = item.value.get("shared")
     if block_id is None:
@@ -363,7 +363,7 @@ def _known(store: BaseStore, block_id: str, who: Identity | None = None) -> dict
 
 
 def _listed(store: BaseStore, block_id: str, value: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the value of a shared block; refuse what is none."""
+    """Return the value of a shared block; refuse anything else."""
     if value is None or "attached" not in value:
         known = ", ".join(repr(found.key) for found in store.search(namespaces.BLOCKS, limit=20)) or "none"
         raise UnknownBlock(f"There is no shared block {block_id!r}. The shared blocks are: {known}.")

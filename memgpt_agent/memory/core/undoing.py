@@ -9,13 +9,13 @@ from memgpt_agent.memory.core.history import BlockHistory, EditId, Point, Trail,
 
 
 class Undoing:
-    """How one agent's core memory goes back, and forth again, in its history; see ``CoreMemory``, which offers it."""
+    """Moves one agent's core memory back and forth in its history; see ``CoreMemory``, which offers it."""
 
     def __init__(self, agent_id: str, blocks: BlockStore, history: BlockHistory) -> None:
         self._agent_id, self._blocks, self._history = agent_id, blocks, history
 
     def texts(self, point: Point | None, label: str | None) -> dict[str, str | None]:
-        """Return the text of each block at a point or now; ``None`` if it was not there.
+        """Return the text of each block at a point or now; ``None`` if it did not exist.
 
         Raises:
             UnknownVersion: the point names no turn, or a version that the block does not have yet.
@@ -39,7 +39,7 @@ class Undoing:
         return self._blocks.change_together([s.label for s in able if s.trail.at.act == act], self._undone, cause)
 
     def redo(self, label: str | None, cause: Cause) -> list[Version]:
-        """Do again what the last undo took back; return the versions that this made."""
+        """Redo what the last undo reversed; return the versions that this made."""
         stored = self._blocks.named(label)
         edited = max((s.trail.edited for s in stored if not s.shared), default=0)
         able = [s for s in stored if s.trail.redo and (label or s.trail.last.revision > edited)]
@@ -50,7 +50,7 @@ class Undoing:
         return self._blocks.change_together([s.label for s in able if s.trail.redo[-1].act == act], self._redone, cause)
 
     def restore(self, at: Point, label: str | None, cause: Cause) -> list[Version]:
-        """Make a block, or all, what it was at a point; return the versions that this made."""
+        """Restore a block, or all, as at a point; return the versions that this made."""
         wanted = self.texts(at, label)
         stored = {s.label: s for s in self._blocks.named(label) if label or not s.shared}
         changed = [name for name in wanted if name in stored and stored[name].trail.last.text != wanted[name]]
@@ -87,7 +87,7 @@ class Undoing:
         return found[0]
 
     def _made_here(self, stored: StoredBlock, edit: EditId) -> bool:
-        """Whether this agent made an edit; of its own blocks it made them all."""
+        """Whether this agent made an edit; it made all edits of its own blocks."""
         return not stored.shared or [v.agent for v in self._history.get(stored.trail.last, [edit.version])] == [
             self._agent_id
         ]

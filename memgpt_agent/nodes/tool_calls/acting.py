@@ -26,17 +26,17 @@ from memgpt_agent.tools.registry import validated
 
 _RUNTIME = "__pregel_runtime"
 _ENDS_RUN = (KeyboardInterrupt, asyncio.CancelledError)
-"""Whoever waits for the run ends it by these; they are nothing of a tool's."""
+"""The caller ends a run with these; they are not a tool's exceptions."""
 _ERRORS, _ERROR_CHARS = 5, 20_000
-"""Of a group of errors so many are told, and of one error's words so many characters."""
+"""How many errors of a group are shown, and how many characters of one error's words."""
 _MISTAKES = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NotImplementedError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-"""What a memory tool that stumbles over its arguments raises. Any other exception comes from the store: the turn ends and can go on later."""
+"""Raised by a memory tool for bad arguments. Any other exception comes from the store: the turn ends and can go on later."""
 
 
 def act(step: Step, call: Call) -> Outcome | ToolNode:
-    """Carry out a memory tool and return its outcome; of a tool from elsewhere, return the node that carries it out."""
+    """Carry out a memory tool and return its outcome; for a foreign tool, return the node that carries it out."""
     session = step.session
     try:
         tool = session.resources.tools.get(call.name)
@@ -59,21 +59,21 @@ def act(step: Step, call: Call) -> Outcome | ToolNode:
 
 
 def change_queue_again(step: Step, call: Call, outcome: Outcome) -> None:
-    """Repeat what a call that was carried out before did to the queue: the queue is not in the store."""
+    """Repeat the effect on the queue of a call carried out earlier: the queue is not in the store."""
     tools = step.session.resources.tools
     if outcome.done_before and not outcome.failed and call.name in tools.names and tools.get(call.name).edits_queue:
         act(step, call)
 
 
 def request(state: AgentState, step: Step, call: Call) -> dict[str, Any]:
-    """Return what LangGraph's tool node is invoked with: the state, in which the answer makes this call alone."""
+    """Return the input of LangGraph's tool node: the state, with an answer that makes only this call."""
     only = step.answer.model_copy(update={"tool_calls": [{**call.given, "args": call.parsed.arguments}]})
     before = [m for m in state["messages"] if m.id != step.answer.id]
     return {**state, "messages": [*before, only]}
 
 
 def for_tools(config: RunnableConfig, runtime: Runtime[Context], session: Session) -> RunnableConfig:
-    """Return the config under which tools run: they are given the store in which the agent's memory lives."""
+    """Return the config under which tools run: it gives them the store that holds the agent's memory."""
     if runtime.store is session.memory.store:
         return config
     given: dict[str, Any] = config.get("configurable", {})
@@ -82,7 +82,7 @@ def for_tools(config: RunnableConfig, runtime: Runtime[Context], session: Sessio
 
 @contextmanager
 def failures_as_results(failed: list[Outcome]) -> Generator[None]:
-    """Turn whatever a tool raises into its result, put into ``failed``; what ends the run goes on."""
+    """Turn whatever a tool raises into its result, added to ``failed``; exceptions that end the run pass through."""
     try:
         yield
     except (*_ENDS_RUN, GraphBubbleUp):
@@ -94,7 +94,7 @@ def failures_as_results(failed: list[Outcome]) -> Generator[None]:
 
 
 def _enduring(tool: BaseTool) -> BaseTool:
-    """Return a tool that raises as an error of its own what would end the loop, the thread or the process.
+    """Return a tool that raises an ordinary error instead of one that would end the loop, the thread or the process.
 
     It has to be where the tool itself runs: LangChain runs an async tool in a task of its own, out of which asyncio raises SystemExit at once,
     and StopIteration never comes out of a future.
@@ -134,11 +134,11 @@ def _held() -> Generator[None]:
 
 
 class _ToolEnded(Exception):
-    """A tool raised what is no ``Exception``; the cause is what it raised."""
+    """A tool raised something that is not an ``Exception``; the cause is what it raised."""
 
 
 def _explain(error: BaseException) -> str:
-    """Return an error in words, those within a group as well; what has no words, or too many, is said so."""
+    """Return an error in words, including those within a group; an error without words, or with too many, is described as such."""
     if isinstance(error, _ToolEnded) and error.__cause__ is not None:
         error = error.__cause__
     shown: Any = error

@@ -30,13 +30,13 @@ from memgpt_agent.state import HeartbeatReason, Turn
 from memgpt_agent.tools.structured import STRUCTURED
 
 GIVE_UP_AFTER = 5
-"""The turn ends when the same call has failed so often in it."""
+"""The turn ends when the same call has failed this often in it."""
 
 
 def follow(step: Step, done: Sequence[Done]) -> dict[str, Any]:
-    """Return the state's update: results and replies in order, and why the agent goes on, or that the turn is over.
+    """Return the state's update: results and replies in order, and why the agent continues, or that the turn is over.
 
-    ``done`` are the calls that were carried out in this run of the node. While others are left, the node runs again for them.
+    ``done`` are the calls that were carried out in this run of the node. While calls remain, the node runs again for them.
     """
     messages: list[Any] = []
     turn: Turn = {**step.turn, "calls_left": len(done) < len(step.calls), "over": False}
@@ -60,7 +60,7 @@ def follow(step: Step, done: Sequence[Done]) -> dict[str, Any]:
 
 
 def _structured(step: Step, done: Done) -> dict[str, Any]:
-    """Return the turn's result in its form, where this call has given it."""
+    """Return the turn's structured result, if this call gave it."""
     structured = step.session.resources.structured
     if structured is None or done.outcome.failed or done.call.name not in structured.names:
         return {}
@@ -115,7 +115,7 @@ def _still_owed(step: Step, done: Sequence[Done], turn: Turn) -> tuple[Heartbeat
 
 
 def _farewell(step: Step, done: Sequence[Done], reason: HeartbeatReason | None) -> str:
-    """Return the notice to an unanswered user if the turn ends here; else nothing."""
+    """Return the notice to an unanswered user if the turn ends here; otherwise nothing."""
     failed = [(call, outcome) for call, outcome in done if outcome.failed]
     stuck = max((outcome.times_failed or times_failed(step, call) for call, outcome in failed), default=0)
     if stuck >= GIVE_UP_AFTER:
@@ -143,7 +143,7 @@ def _reply(step: Step, done: Done) -> AIMessage:
 
 
 def _reply_last(step: Step, messages: list[Any]) -> list[Any]:
-    """Move the turn's last reply behind everything else, so that it is ``messages[-1]``."""
+    """Move the turn's last reply to the end, so that it is ``messages[-1]``."""
     new = [m for m in messages if mark_of(m).get("kind") == "reply"]
     old = [m for m in step.queue if _is_reply(m) and mark_of(m).get("turn") == step.turn["id"]]
     if new:
@@ -152,13 +152,13 @@ def _reply_last(step: Step, messages: list[Any]) -> list[Any]:
 
 
 def _is_reply(message: BaseMessage) -> bool:
-    """Whether a message repeats what was sent, or is a reply in plain text, behind which the turn went on."""
+    """Whether a message repeats a reply already sent, or is a plain-text reply after which the turn continued."""
     plain = isinstance(message, AIMessage) and not message.tool_calls and not str(message.id).startswith(HIDDEN)
     return mark_of(message).get("kind") == "reply" or (plain and mark_of(message).get("kind") == "action")
 
 
 def hand_over(step: Step) -> Command[Any]:
-    """Return the command by which the parent graph goes on, once the turn's own state is stored.
+    """Return the command with which the parent graph continues, once the turn's own state is stored.
 
     The parent gets what the tools gave for it. Where that has a tool's message, its call stands before it, and what was said to the user
     behind it: a result without its call is refused by providers, and a reply would be lost.

@@ -17,10 +17,10 @@ from memgpt_agent.tools.registry import validated
 
 
 def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome | None]:
-    """Return the call, with its arguments as a person may have edited them, and its outcome where it is not to be carried out.
+    """Return the call, with the arguments as a person may have edited them, and its outcome if it must not be carried out.
 
-    It stops the graph where a person has to decide. ``done`` are the calls of this run of the node before it. Behind a call that was given
-    up, in this run or an earlier one, no call is begun.
+    It stops the graph if a person has to decide. ``done`` are the calls of this run of the node before it. After a
+    call that was given up, in this run or an earlier one, no call begins.
     """
     key = call.key.removeprefix(HIDDEN)
     if known := done_calls(step.session.memory.journal, [key]).get(key):

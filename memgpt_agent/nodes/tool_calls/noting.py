@@ -20,9 +20,9 @@ HINT_AFTER_FAILURES = 3
 
 
 def note(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> Done:
-    """Keep the call and its result in recall memory; return it with the result as the model is to see it.
+    """Keep the call and its result in recall memory; return it with the result as the model will see it.
 
-    What was spoken is kept as the assistant's words. A send that failed is withdrawn from the stream.
+    A reply is kept as the assistant's words. A send that failed is withdrawn from the stream.
     """
     if call.edited and not outcome.done_before:
         arguments = json.dumps(call.parsed.arguments, ensure_ascii=False, default=str)
@@ -63,7 +63,7 @@ def _counted(step: Step, call: Call, outcome: Outcome, done: Sequence[Done]) -> 
 
 
 def times_failed(step: Step, call: Call, done: Sequence[Done] = ()) -> int:
-    """Return how often this very call has failed in this turn, by the queue and by what was done in this run of the node."""
+    """Return how often this very call has failed in this turn, in the queue and in this run of the node."""
     unread = unread_calls(step.answer)
     wanted = same_call(call.given, unread)
     past = {c["id"]: same_call(c, unread_calls(m)) for m in step.queue if isinstance(m, AIMessage) for c in m.tool_calls}

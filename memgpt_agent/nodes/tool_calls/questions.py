@@ -46,7 +46,7 @@ def _questions(writes: list[tuple[str, Any]]) -> set[str]:
 
 
 def _stored_writes(given: dict[str, Any], run: ExecutionInfo) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]] | None:
-    """Return what is stored of the running task, and at the outermost graph, which is the one that was resumed; ``None`` if unreadable."""
+    """Return the stored state of the running task and of the outermost graph, which was the one resumed; ``None`` if unreadable."""
     saver, ancestors = given.get(_CHECKPOINTER), cast(dict[str, str], given.get(_ANCESTORS, {}))
     places = [(ns, checkpoint) for ns, checkpoint in ancestors.items() if checkpoint == run.checkpoint_id]
     if not isinstance(saver, BaseCheckpointSaver) or not places:
@@ -66,4 +66,4 @@ def _stored_writes(given: dict[str, Any], run: ExecutionInfo) -> tuple[list[tupl
 
 
 def _nothing(consume: bool = False) -> None:
-    """Stand for a plain value that is the answer to another question."""
+    """Stands for a plain value that answers another question."""

@@ -26,13 +26,13 @@ from memgpt_agent.prompts import WITHOUT_TEXT
 from memgpt_agent.text.cleaning import clean_content
 
 _EVENT_TYPES: dict[type[BaseMessage], EventType] = {HumanMessage: "user_message", SystemMessage: "system_alert"}
-"""The messages that a tool may add as events of the turn, and the type of event that each is."""
+"""The messages that a tool may add as events of the turn, and each one's type of event."""
 
 
 def read_returned(step: Step, call: Call, returned: Any) -> Outcome:
-    """Return the outcome of a call by what LangGraph's tool node returned.
+    """Return the outcome of a call from the result of LangGraph's tool node.
 
-    What cannot be honoured is left out and named in the outcome's ``refused``, for the developer: the call itself was carried out.
+    Parts that cannot be honoured are left out and named in the outcome's ``refused``, for the developer: the call itself was carried out.
     """
     reader = _ReturnReader(step, call)
     for item in cast(list[Any], returned if isinstance(returned, list) else [returned]):
@@ -41,7 +41,7 @@ def read_returned(step: Step, call: Call, returned: Any) -> Outcome:
 
 
 class _ReturnReader:
-    """Gathers what the items of a result say."""
+    """Gathers the items of a result."""
 
     def __init__(self, step: Step, call: Call) -> None:
         self._step, self._call = step, call
@@ -51,7 +51,7 @@ class _ReturnReader:
         self._refused: list[str] = []
 
     def read(self, item: Any) -> None:
-        """Take in an update of the messages, or a command."""
+        """Add an update of the messages, or a command."""
         if not isinstance(item, Command):
             self._messages(cast(dict[str, Any], item)["messages"])
             return
@@ -71,7 +71,7 @@ class _ReturnReader:
                 )
 
     def outcome(self) -> Outcome:
-        """Return what was gathered."""
+        """Return the gathered outcome."""
         text = "\n".join(text for text in self._texts if text)
         try:
             self._beyond.encoded()
@@ -87,7 +87,7 @@ class _ReturnReader:
         )
 
     def _update(self, given: Any) -> None:
-        """Take in the update of a command for this graph."""
+        """Add the update of a command for this graph."""
         if given is not None and not isinstance(given, dict):
             self._refuse(f"Command(update={type(given).__name__}); give a dict")
             return
@@ -143,7 +143,7 @@ class _ReturnReader:
         self._beyond.messages.append(with_mark(cleaned, mark))
 
     def _hand_off(self, goto: Sequence[Any], update: Any) -> None:
-        """Take in a command for the parent graph: its tool message is the result, all of its update is the parent's."""
+        """Add a command for the parent graph: its tool message is the result, all of its update goes to the parent."""
         messages: Any = cast(dict[str, Any], update).get("messages", []) if isinstance(update, dict) else []
         for message in convert_to_messages(cast(list[Any], messages) if isinstance(messages, list) else [messages]):
             if isinstance(message, ToolMessage) and message.tool_call_id == self._call.id:
@@ -160,7 +160,7 @@ class _ReturnReader:
 
 
 def refuse(call: Call, outcome: Outcome) -> None:
-    """Tell the developer what of a tool's result cannot be honoured.
+    """Report to the developer the parts of a tool's result that cannot be honoured.
 
     Raises:
         ConfigurationError: there is such a thing.

@@ -17,7 +17,7 @@ class Returned:
     blocks: list[Any] = field(default_factory=list[Any])
     """Images and other content blocks of the result."""
     artifact: Any = None
-    """What the tool keeps for the program; the model is not sent it."""
+    """What the tool returns for the program only; the model does not get it."""
     messages: list[BaseMessage] = field(default_factory=list[BaseMessage])
     """Other messages for the queue."""
     update: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -25,7 +25,7 @@ class Returned:
     ends: bool = False
     """Whether the turn ends here."""
     handoffs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """Where in the parent graph to go on: each with ``goto`` and ``update``."""
+    """Where the parent graph continues: each with ``goto`` and ``update``."""
 
     def encoded(self) -> str:
         """Return all of it as text, for the store; empty if there is nothing.

@@ -25,9 +25,9 @@ from memgpt_agent.tools.registry import ParsedCall, parse_call
 from memgpt_agent.tools.rules import Called
 
 MAX_WHY_CHARS = 2_000
-"""Of native thoughts, which may run to many pages, this much is kept as the reason for a call."""
+"""How much of native thoughts, which may run to many pages, is kept as the reason for a call."""
 PIECE_SHARE = 0.2
-"""A tool that reads on in a text shows this share of the budget at once: less than what one result may fill."""
+"""A tool that pages through a text shows this share of the budget at a time: less than one result may fill."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Call:
     parsed: ParsedCall
     """Its arguments, as the model gave them or as a person edited them, without the control arguments."""
     key: str
-    """Names the call in recall memory: the same in every process and replay."""
+    """The call's key in recall memory: the same in every process and replay."""
     ordinal: int
     """Its place in the answer."""
     unread: str = ""
@@ -54,26 +54,26 @@ class Call:
 
     @property
     def id(self) -> str:
-        """The id under which its result stands in the queue."""
+        """The id of its result in the queue."""
         return self.given["id"] or ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a call."""
+    """The outcome of a call."""
 
     text: str
     """The result, for the model."""
     failed: bool = False
     """Whether it failed."""
     done_before: bool = False
-    """Whether it was carried out earlier: the process died since, or the step is replayed."""
+    """Whether it was carried out earlier, because the process died since or the step is replayed."""
     said: str = ""
     """What it says to the user: the text of a sent message."""
     beyond: Returned | None = None
     """What it returned beyond its text."""
     refused: str = ""
-    """What of its result cannot be honoured, for the developer."""
+    """The parts of its result that cannot be honoured, for the developer."""
     times_failed: int = 0
     """How often this very call has failed in the turn, this time included."""
 
@@ -94,7 +94,7 @@ class Step:
     turn: Turn
     """The registers of the running turn."""
     queue: Sequence[AnyMessage]
-    """The queue as the step found it."""
+    """The queue at the beginning of the step."""
     answer: AIMessage
     """The model's answer."""
     calls: tuple[Call, ...]
@@ -104,7 +104,7 @@ class Step:
     view: QueueView
     """The queue as tools see and change it."""
     write: Callable[[Any], None]
-    """Writes to the streams of what is spoken."""
+    """Writes replies to the streams."""
     nested: bool
     """Whether the agent runs in a parent graph."""
 
@@ -133,7 +133,7 @@ class Step:
         return cls(session, turn, state["messages"], answer, left, earlier, view, write, nested)
 
     def may_ask(self, call: Call) -> bool:
-        """Whether a person may be asked in the middle of a call: by a tool from elsewhere, or because a rule wants an approval."""
+        """Whether a call may ask a person: a foreign tool's call, or one for which a rule requires approval."""
         tools, rules = self.session.resources.tools, self.session.resources.rules
         return (call.name in tools.names and tools.get(call.name).act is None) or rules.needs_approval(call.name)
 
@@ -158,7 +158,7 @@ def _outcome_in(result: ToolMessage) -> Outcome:
 
 
 def _with_why(parsed: ParsedCall, answer: AIMessage) -> ParsedCall:
-    """Return a call with why it was made: its own thoughts, else those that the model had natively."""
+    """Return a call with the reason for it: its own thoughts, else the model's native ones."""
     return parsed if parsed.thinking else replace(parsed, thinking="\n\n".join(thoughts_of(answer))[:MAX_WHY_CHARS])
 
 
@@ -168,6 +168,6 @@ def unread_calls(answer: AIMessage) -> dict[str, str]:
 
 
 def same_call(call: ToolCall, unread: dict[str, str]) -> tuple[str, str]:
-    """Return what makes two calls the same one: the tool and its arguments, also those that could not be read."""
+    """Return what identifies equal calls: the tool and its arguments, even unreadable ones."""
     own = {k: v for k, v in call["args"].items() if k not in CONTROL_ARGUMENTS}
     return call["name"], unread.get(call["id"] or "", json.dumps(own, sort_keys=True, default=str))
