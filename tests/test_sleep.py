@@ -9,11 +9,13 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
 from memgpt_agent import MemGPTAgent, create_graph
+from memgpt_agent.agent_file import export_agent, import_agents
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import NothingToDecide
 from memgpt_agent.memory.archival import RetiredPassages
 from memgpt_agent.memory.waking import SleepDiary
-from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, say
+from memgpt_agent.tools.recall import recall
 from memgpt_agent.tools.rules import RequiresApprovalRule
 from memgpt_agent.turns.sleeper import SleepRule
 from memgpt_agent.turns.turn_reader import AgentResponse
@@ -109,6 +111,54 @@ def test_duplicates_are_listed_merged_and_retired(tmp_path: Path) -> None:
         assert {p.text for p in ann.memory.archival.search("")} == {new.text, "Swallows nest under the roof."}
         (kept,) = RetiredPassages(ann.memory.store, "ann").newest()
         assert (kept.id, kept.reason, kept.replaced_by) == (old.id, "said twice", new.id)
+
+
+def test_what_is_observed_asleep_is_dated_added_once_and_never_written_over(tmp_path: Path) -> None:
+    """It bears the day of the event, the day on which it was said and who said it; no tool changes it.
+
+    The agent awake finds it, also after an export, and forgetting the message forgets it.
+    """
+    seen: list[str] = []
+
+    def observe(text: str, source: int, event_date: str | None = None) -> AIMessage:
+        return call("observe", text=text, source=source, event_date=event_date, request_heartbeat=True)
+
+    def first(messages: list[BaseMessage]) -> AIMessage:
+        seen.extend(message.text for message in messages)
+        return observe("Ida moved to Faro.", 3, "2026-05")
+
+    def retire(messages: list[BaseMessage]) -> AIMessage:
+        (passage,) = ida.memory.archival.search("", limit=5)
+        return call("archival_memory_retire", passage_id=passage.id, reason="no longer true", request_heartbeat=True)
+
+    sleeping = [
+        first, observe("Ida moved to Faro.", 3, "2026-05"), retire, observe("Ida left.", 9), observe("Ida left.", 3, "in May"),
+        observe("Ida has a dog.", 1), call("memory_finish_edits"),
+    ]  # fmt: skip
+    clock = Clock("2026-06-02T10:00:00+00:00")
+    with agent(tmp_path, [say("A dog!"), say("Noted."), say("Yes."), say("Yes.")], sleeping, clock=clock, user_id="ida") as ida:
+        ida.step("I have a dog.", event_id="m1")
+        ida.step("I moved to Faro last month.", event_id="m2")
+        done = ida.sleep().tool_calls
+        assert "line 3] ida: I moved to Faro last month." in "\n".join(seen)
+        assert [c["result"].split(",")[0] for c in done[:2]] == ["Observed", "Observed already"]
+        assert "is an observation, and stays" in done[2]["result"]
+        assert "the record has 4 lines" in done[3]["result"]
+        assert "'in May' is not a date" in done[4]["result"]
+        moved, dog = "2026-05: Ida moved to Faro. (said 2026-06-02 by ida)", "Ida has a dog. (said 2026-06-02 by ida)"
+        assert {p.text: (p.message, p.tags) for p in ida.memory.archival.search("")} == {
+            moved: ("m2", ("observation",)), dog: ("m1", ("observation",)),
+        }  # fmt: skip
+        assert moved in recall(ida.memory, "Where did Ida move?")
+    export_agent("ann", tmp_path / "ann.json", settings=Settings(home=tmp_path))
+    there = Settings(home=tmp_path / "there")
+    import_agents(tmp_path / "ann.json", settings=there)
+    with MemGPTAgent(llm_client=ScriptedModel([]), agent_id="ann", settings=there) as ida:
+        assert {p.message for p in ida.memory.archival.search("Ida")} == {"m1", "m2"}
+        plan = ida.forget("m2")
+        assert {one.text for one in plan.ticked if one.kind == "passage"} == {moved}
+        plan.erase()
+        assert [p.text for p in ida.memory.archival.search("")] == [dog]
 
 
 def test_what_was_read_counts_as_read_however_the_turn_ends(tmp_path: Path) -> None:

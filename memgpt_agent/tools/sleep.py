@@ -2,8 +2,10 @@
 
 from memgpt_agent.errors import InvalidArguments
 from memgpt_agent.events import EventType, local_time
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.archival import RetiredPassages
+from memgpt_agent.memory.archival import RetiredPassages, StoreArchive
+from memgpt_agent.memory.knowledge.facts import beginning_of
 from memgpt_agent.memory.waking import SleepDiary
 from memgpt_agent.prompts import NOTHING_TO_READ, WHILE_AWAKE, as_data
 from memgpt_agent.tools.definition import memory_tool
@@ -11,6 +13,8 @@ from memgpt_agent.tools.recall_memory import check_page, shorten
 
 PORTION_SHARE = 0.3
 """What is read in one sleep may fill this share of the budget."""
+OBSERVATION = "observation"
+"""The tag of observations."""
 _CHARS_PER_TOKEN = 3
 _MESSAGE_CHARS = 2_000
 _LEAST_SHARED = 0.3
@@ -50,9 +54,36 @@ def archival_memory_retire(memory: AgentMemory, passage_id: str, reason: str, re
     """
     if not reason.strip():
         raise InvalidArguments("The reason is empty; say in a few words why the passage is no longer needed.")
+    filed = memory.store.get(namespaces.of(memory.agent_id, "archival"), passage_id)
+    if filed is not None and filed.value.get("message"):
+        raise InvalidArguments(f"{passage_id} is an observation, and stays. If it no longer holds, observe what holds now.")
     shelf = RetiredPassages(memory.store, memory.agent_id, memory.clock)
     retired = shelf.retire(passage_id, reason, replaced_by=replaced_by or "", cause=memory.cause.key)
     return f"{retired.id} is retired."
+
+
+def observe(memory: AgentMemory, text: str, source: int, event_date: str | None = None) -> str:
+    """Add an observation: what happened, or how something is, as somebody said it. It is never changed; if it changes, observe again.
+
+    Args:
+        text: The observation in one sentence, with names, understandable on its own.
+        source: The number of the line of the record in which it was said.
+        event_date: The day, month or year in which it happened or began, such as '2026-11-21' or '2026-11'; leave out if unknown.
+    """
+    record = SleepDiary(memory.store, memory.agent_id).reading(memory.cause.turn)
+    if not 1 <= source <= len(record):
+        raise InvalidArguments(f"source = {source}: the record has {len(record)} lines. Give the number of the line that says it.")
+    if not text.strip():
+        raise InvalidArguments("The text is empty; say in one sentence what you observed.")
+    beginning_of(event_date, "event_date", memory.time_zone)
+    said, when = record[source - 1], (event_date or "").strip()
+    dated = f"{f'{when}: ' if when else ''}{text.strip()} (said {local_time(said.time, memory.time_zone)[:10]} by {said.user_id or said.role})"
+    archive = memory.archival
+    if isinstance(archive, StoreArchive):
+        passage, new = archive.insert(dated, [OBSERVATION], cause=memory.cause.key, message=said.id)
+    else:
+        passage, new = archive.insert(dated, [OBSERVATION], cause=memory.cause.key)
+    return f"{'Observed' if new else 'Observed already'}, as {passage.id}: {dated}"
 
 
 def memory_finish_edits(memory: AgentMemory) -> str:
@@ -73,7 +104,8 @@ def read_while_awake(memory: AgentMemory, event: EventType) -> str:
     if not portion.messages:
         return NOTHING_TO_READ
     lines = [
-        f"[{local_time(m.time, memory.time_zone)}] {m.user_id or m.role}: {_cut(m.whole)}" for m in portion.messages
+        f"[{local_time(m.time, memory.time_zone)}, line {number}] {m.user_id or m.role}: {_cut(m.whole)}"
+        for number, m in enumerate(portion.messages, start=1)
     ]
     return WHILE_AWAKE.format(messages=as_data("\n".join(lines), "record"), left=portion.left)
 
@@ -91,5 +123,6 @@ def _shared(one: str, other: str) -> float:
 TOOLS = (
     memory_tool(archival_memory_review, reads_memory=True),
     memory_tool(archival_memory_retire),
+    memory_tool(observe),
     memory_tool(memory_finish_edits, ends_turn=True),
 )

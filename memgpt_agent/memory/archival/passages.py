@@ -47,6 +47,8 @@ class Passage:
     """The act that inserted it first."""
     file: str = ""
     """The id of the attached file that it was cut from; empty for the agent's own text."""
+    message: str = ""
+    """The id of the message that it was observed in; empty for what is no observation."""
 
 
 class ArchivalMemory(Protocol):
@@ -84,14 +86,16 @@ class StoreArchive:
         self._namespace = namespaces.of(agent_id, "archival")
         self._clock = clock
 
-    def insert(self, text: str, tags: Sequence[str] = (), *, cause: str = "", source: str = "") -> tuple[Passage, bool]:
-        """Keep a passage; see :class:`ArchivalMemory`.
+    def insert(
+        self, text: str, tags: Sequence[str] = (), *, cause: str = "", source: str = "", message: str = ""
+    ) -> tuple[Passage, bool]:
+        """Keep a passage; see :class:`ArchivalMemory`. ``message`` is the id of the message that it was observed in.
 
         Raises:
             ToolError: the text is empty or longer than 50,000 characters.
             WriteConflict: others wrote the passage before each attempt.
         """
-        passage = Passage(passage_id(text), text, tuple(dict.fromkeys(tags)), stamp(self._clock()), source, cause)
+        passage = Passage(passage_id(text), text, tuple(dict.fromkeys(tags)), stamp(self._clock()), source, cause, message=message)
         check_text(text)
 
         def merged(value: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -218,7 +222,8 @@ def _index(value: Mapping[str, Any]) -> list[str]:
 def value_of(passage: Passage) -> dict[str, Any]:
     """Return a passage as it is stored."""
     chunks = embedded_chunks(passage.text)
-    return {**asdict(passage), "tags": list(passage.tags), **({"parts": chunks} if len(chunks) > 1 else {})}
+    written = {name: one for name, one in asdict(passage).items() if one or name != "message"}
+    return {**written, "tags": list(passage.tags), **({"parts": chunks} if len(chunks) > 1 else {})}
 
 
 _FIELDS = frozenset(field.name for field in fields(Passage))

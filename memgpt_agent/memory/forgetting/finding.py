@@ -141,7 +141,8 @@ class Finder:
 
         for tier, key, value in self.items():
             made = {value.get("cause"), *(value.get("causes") or ())} & calls
-            if made and fits(main_text(tier, value), 1):
+            observed = tier == "archival" and self.holdings.messages.get(str(value.get("message")), {}).get("turn") in turns
+            if (made or observed) and fits(main_text(tier, value), 1):
                 self.add(tier, key, value, "written in the same turn")
             elif value.get("turn") in turns and fits(main_text(tier, value), 2):
                 self.add(tier, key, value, "said in the same turn", quotable=_shared(main_text(tier, value), words))

@@ -74,6 +74,12 @@ class SleepDiary:
         update(self._store, self._namespace, _KEY, begun)
         return portion
 
+    def reading(self, turn: str) -> tuple[Message, ...]:
+        """Return what is being read in this turn, oldest first; nothing once it has been finished."""
+        item = self._store.get(self._namespace, _KEY)
+        reading = item.value["reading"] if item else None
+        return self._portion(item.value, reading).messages if item and reading and reading["turn"] == turn else ()
+
     def finish(self, turn: str) -> bool:
         """Count what was read in this turn as read; return whether there was such a turn."""
 
