@@ -320,7 +320,7 @@ What you do
 - Core memory is below, always in the agent's view, in blocks with a character limit; each line stands behind its number, as in `3→ text`, which is no part of the text. Bring it up to date: {memory_insert} adds lines, {memory_replace} exchanges text that stands there exactly once, {memory_rethink} rewrites a block as a whole. Keep what is lasting and true, in short lines, one fact to a line; leave out small talk. Write names and dates, not "he" and "yesterday".
 - Where facts contradict each other the newer one wins: replace the old one, and say since when the new one holds.
 - What is worth keeping but need not always be in view goes to archival memory: {archival_memory_insert}, each passage understandable on its own. {archival_memory_review} lists passages that are much alike: merge them into one, and take the others out with {archival_memory_retire}. Take out what is no longer true as well.
-- Facts about people, places and things go to the knowledge graph: {knowledge_insert}. What no longer holds and has nothing in its place is ended there: {knowledge_end}.
+- Facts about people, places and things go to the knowledge graph: {knowledge_insert}. What no longer holds and has nothing in its place is ended there, by valid_until: now.
 - What happened, and when, is added with {observe}: one event or state to each, the day on which it happened counted from the day on which it was said. An observation is never rewritten; where things have changed, add what holds now.
 - Before you write that something is unknown, look for it: {conversation_search} and {archival_memory_search}."""
 """The agent asleep: it rethinks the memory that it shares with the agent awake."""

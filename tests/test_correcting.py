@@ -160,7 +160,7 @@ def remembering() -> Any:
         ("core_memory_append", {"label": "human", "content": SECRET}),
         ("archival_memory_insert", {"content": f"It is {SECRET}."}),
         ("knowledge_insert", {"subject": "Alice", "relation": "lives in", "object": SECRET}),
-        ("knowledge_end", {"subject": "Alice", "relation": "likes", "object": "tea"}),
+        ("knowledge_insert", {"subject": "Alice", "relation": "likes", "object": "tea", "valid_until": "now"}),
         ("send_mail", {"to": "bob"}),
         ("send_message", {"message": f"Noted {SECRET}"}),
     )

@@ -52,7 +52,7 @@ def knowledge_insert(
         relation: A short verb phrase. 'also known as' says that subject and object are two names of one.
         object: Another person, place or thing, or a value such as a date or a number.
         valid_from: Since when it holds, such as '2026', '2026-11' or '2026-11-21'; leave out if unknown.
-        valid_until: Until when it held; ends a fact that is known.
+        valid_until: Until when it held, or 'now'; ends a fact that is known.
         replaces: True if the subject can have only one object of this relation, false if several; leave out if unsure.
     """
     graph = graph_of(memory)
@@ -60,6 +60,9 @@ def knowledge_insert(
         entity = graph.merge(subject, object)
         return f"Known under one entity now: {', '.join(graph.entities.names(entity))}."
     begins = beginning_of(valid_from, "valid_from", memory.time_zone)
+    if (valid_until or "").strip().lower() == "now":
+        ended = graph.shown(graph.end(subject, relation, object, cause=memory.cause.key))
+        return "\n".join(["No longer true:", *(f"- {_line(fact, memory.time_zone)}" for fact in ended)])
     ends = end_of(valid_until, "valid_until", memory.time_zone)
     done = graph.insert(
         subject, relation, object, valid_from=begins, valid_until=ends, replaces=replaces, cause=memory.cause.key
@@ -67,21 +70,6 @@ def knowledge_insert(
     lines = [f"{'Stored' if done.new else 'Known already'}: {_line(done.fact, memory.time_zone)}"]
     lines += [f"This ended: {_line(fact, memory.time_zone)}" for fact in graph.shown(done.closed)]
     return "\n".join(lines)
-
-
-def knowledge_end(memory: AgentMemory, subject: str, relation: str, object: str | None = None, since: str | None = None) -> str:
-    """Say that a fact no longer holds and that no other takes its place, such as a job that was lost. It stays known as a fact that has ended.
-
-    Args:
-        subject: Whom or what it is about.
-        relation: The relation, as it was stored.
-        object: What it no longer holds of; leave out for all objects of this relation.
-        since: The day on which it stopped, such as '2026-11-21'; leave out for now.
-    """
-    graph = graph_of(memory)
-    moment = beginning_of(since, "since", memory.time_zone)
-    ended = graph.shown(graph.end(subject, relation, object, moment=moment, cause=memory.cause.key))
-    return "\n".join(["No longer true:", *(f"- {_line(fact, memory.time_zone)}" for fact in ended)])
 
 
 def knowledge_search(
@@ -142,7 +130,6 @@ def when(fact: Fact, time_zone: str) -> str:
 
 TOOLS = (
     memory_tool(knowledge_insert),
-    memory_tool(knowledge_end),
     memory_tool(knowledge_search, reads_memory=True),
     memory_tool(knowledge_merge),
 )

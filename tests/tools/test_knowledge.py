@@ -15,7 +15,7 @@ from memgpt_agent.memory.knowledge import KnowledgeGraph
 from memgpt_agent.memory.knowledge.correcting import FactCorrections
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.tools import knowledge
-from memgpt_agent.tools.knowledge import knowledge_end, knowledge_insert, knowledge_merge, knowledge_search
+from memgpt_agent.tools.knowledge import knowledge_insert, knowledge_merge, knowledge_search
 from memgpt_agent.tools.profiles import MEMGPT_TOOLS, Profile
 from memgpt_agent.tools.recall import recall
 
@@ -58,23 +58,23 @@ def test_the_model_is_shown_facts_and_other_names(memory: AgentMemory) -> None:
 
 
 def test_a_fact_that_is_ended_with_nothing_in_its_place_is_no_longer_true(memory: AgentMemory) -> None:
-    """Asked about it, both searches say until when it held; in any wording of the relation, under any name; of one object or of all."""
+    """Asked about it, both searches say until when it held; in any wording of the relation, under any name."""
     knowledge_insert(memory, "Ann", "works at", "Cork Ltd", valid_from="2019")
     for cat in ("Tom", "Mia"):
         knowledge_insert(memory, "Ann", "owns", cat, valid_from="2020")
     knowledge_insert(memory, "Ann", "also known as", "Annie")
     ended = "- Ann - works at - Cork Ltd (since 2019-01-01, until 2026-01-01)"
-    assert knowledge_end(memory, "annie", "is employed by") == f"No longer true:\n{ended}"
-    knowledge_end(memory, "Ann", "owns", "tom", since="2025-03-02")
+    assert knowledge_insert(memory, "annie", "is employed by", "cork ltd", valid_until="now") == f"No longer true:\n{ended}"
+    knowledge_insert(memory, "Ann", "owns", "tom", valid_until="Now")
     assert knowledge_search(memory, "Cork Ltd").split("\n") == [
         "Nothing is known about 'Cork Ltd' that holds now.", "No longer true:", ended,
     ]  # fmt: skip
     found = recall(memory, "Ann", sources=["knowledge"])
-    assert "- knowledge [no longer true: since 2020-01-01, until 2025-03-02] Ann - owns - Tom" in found
+    assert "- knowledge [no longer true: since 2020-01-01, until 2026-01-01] Ann - owns - Tom" in found
     assert "- knowledge [since 2020-01-01] Ann - owns - Mia" in found
-    for wrong in (("Ann", "owns", "Rex"), ("Bob", "owns"), ("Ann", "works at")):
+    for wrong in (("Ann", "owns", "Rex"), ("Bob", "owns", "Mia"), ("Ann", "works at", "Cork Ltd"), ("Ann", "owns", "7")):
         with pytest.raises(ToolError, match="holds. Search for it again"):
-            knowledge_end(memory, *wrong)
+            knowledge_insert(memory, *wrong, valid_until="now")
     assert knowledge_insert(memory, "Ann", "works at", "Cork Ltd", valid_from="2027").startswith("Stored: ")
 
 
@@ -102,8 +102,9 @@ def test_the_tools_know_the_cause_of_the_call(memory: AgentMemory) -> None:
     first = knowledge_insert(acting, "Ann", "likes", "tea")
     assert knowledge_insert(acting, "Ann", "likes", "tea") == first
     assert len(knowledge.search(memory, "Ann")) == 1
-    ending = memory.because(Cause("key-2", "agent", "knowledge_end"))
-    assert knowledge_end(ending, "Ann", "likes") == knowledge_end(ending, "Ann", "likes")
+    ending = memory.because(Cause("key-2", "agent", "knowledge_insert"))
+    ended = [knowledge_insert(ending, "Ann", "likes", "tea", valid_until="now") for _ in range(2)]
+    assert ended[0] == ended[1]
 
 
 def test_an_agent_keeps_facts_over_a_restart_and_closes_what_changed(tmp_path: Path) -> None:

@@ -180,30 +180,27 @@ class KnowledgeGraph:
         """End a fact where another one begins; return it."""
         return self._end(key, by.valid_from, by.id)
 
-    def end(
-        self, subject: str, relation: str, object: str | None = None, *, moment: str | None = None, cause: str = ""
-    ) -> list[Fact]:
-        """End the facts of a subject and a relation, of one object or of all, and put none in their place; return them.
+    def end(self, subject: str, relation: str, object: str, *, cause: str = "") -> list[Fact]:
+        """End a fact now and put none in its place; return its periods that held. The same cause done again returns the same.
 
         Args:
-            subject: whom or what they are about, under any name.
+            subject: whom or what it is about, under any name.
             relation: how they are related, in any wording that is known for it.
-            object: the object; every one if ``None``.
-            moment: from when they no longer hold, ISO 8601, UTC; now, if omitted.
-            cause: the act; done again, it changes nothing and returns the same.
+            object: the other entity, or the value.
+            cause: the act.
 
         Raises:
             ToolError: no such fact holds.
         """
-        now = moment or stamp(self._clock())
-        ends = [entity_id(subject), "" if object is None or is_value(object) else entity_id(object)]
+        now = stamp(self._clock())
+        ends = [entity_id(subject), "" if is_value(object) else entity_id(object)]
         found: list[Fact] = []
         if set(self.entities.resolve(filter(None, ends))) == set(filter(None, ends)):
-            wanted = Fact("", subject, relation, object or "", ends[0], ends[1], slot_of(relation)[0], now)
-            found = [f for f in self._rivals(wanted) if object is None or self._same_object(f, wanted)]
+            wanted = Fact("", subject, relation, object, ends[0], ends[1], slot_of(relation)[0], now)
+            found = [f for f in self._rivals(wanted) if self._same_object(f, wanted)]
         found = [f for f in found if f.valid_until > now or (cause and f.closed_by == cause)]
         if not found:
-            raise ToolError(f"No fact {' - '.join(filter(None, (subject, relation, object)))} holds. Search for it again.")
+            raise ToolError(f"No fact {subject} - {relation} - {object} holds. Search for it again.")
         return [self._end(fact.id, now, cause) for fact in found]
 
     def _end(self, key: str, moment: str, closed_by: str = "") -> Fact:

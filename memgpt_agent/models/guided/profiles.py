@@ -13,7 +13,7 @@ REFLECT = "reflect"
 LATER_TOOLS = frozenset(
     {
         "memory_insert", "memory_replace", "memory_rethink", "memory_finish_edits", "recall", "task_update", "task_drop", REFLECT,
-        "knowledge_insert", "knowledge_end", "knowledge_search", "knowledge_merge", "open_summary",
+        "knowledge_insert", "knowledge_search", "knowledge_merge", "open_summary",
     }
 )  # fmt: skip
 """Tools that no message asks for by itself; ``task_add`` and ``task_complete`` are asked for, and so are not among them."""
