@@ -19,7 +19,7 @@ settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 UNWANTED = ("MEMGPT_", "OPENAI_", "ANTHROPIC_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")
 """Variables with these beginnings would let the developer's own settings decide a test; those about the tests stay."""
-SLOW = ("serving", "server", "mcp_server", "middleware", "providers", "nodes")
+SLOW = ("serving", "server", "postgres", "mcp_server", "middleware", "providers", "nodes")
 """Folders whose tests start servers and processes or play whole lives."""
 KEPT = ("MEMGPT_SHARED_DATA", "MEMGPT_TEST_")
 
