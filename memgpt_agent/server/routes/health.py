@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from memgpt_agent.memory import namespaces
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.serving import Open
 from memgpt_agent.server.shapes.base import ResponseBody
@@ -32,7 +33,7 @@ def ready(served: Open) -> Any:
     """Return that the store can be read and that the server is not going down; 503 otherwise."""
     if served.runs.draining:
         raise HTTPProblem(503, "The server is going down.")
-    served.agents.every()
+    served.agents.store.search(namespaces.AGENTS, limit=1)  # one item: a balancer asks every few seconds
     return {"status": "ok", "runs": len(served.runs.live)}
 
 
