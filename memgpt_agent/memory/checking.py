@@ -12,16 +12,16 @@ from pydantic_core import ErrorDetails
 from memgpt_agent.errors import AgentFileError
 
 MAX_TEXT_CHARS = 1_000_000
-"""Of a text for which nothing else is said."""
+"""The most characters of a text without a bound of its own."""
 MAX_LONG_CHARS = 30_000_000
-"""Of what was said or attached: a message is kept whole, however long it is."""
+"""The most characters of a message or attachment: a message is kept whole, however long it is."""
 MAX_NAME_CHARS = 200
-"""Of what a prompt shows as a name: a label, a tag, a tool."""
+"""The most characters of a name in a prompt: a label, a tag, a tool."""
 _SHOWN_CHARS = 40
 
 
 def one_line(text: str) -> str:
-    """Return a text in which nothing ends a line or steers a terminal.
+    """Return a text if nothing in it ends a line or steers a terminal.
 
     Raises:
         ValueError: there is such a character in it; the message gives its number.
@@ -35,7 +35,7 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValid
 """A label, a tag, the name of a tool."""
 Names = Annotated[tuple[Name, ...], Field(max_length=1_000)]
 Long = Annotated[str, Field(max_length=MAX_LONG_CHARS)]
-"""What was said or attached."""
+"""A message or an attachment."""
 
 
 def check_as(kind: Any, value: Any, place: str) -> None:
@@ -52,12 +52,12 @@ def check_as(kind: Any, value: Any, place: str) -> None:
 
 
 def damaged(place: str, fault: str) -> AgentFileError:
-    """Return the error that something in a file is not as it must be."""
+    """Return the error for an invalid value in a file."""
     return AgentFileError(f"{place}: {fault.rstrip('.')}. Nothing was imported.")
 
 
 def _fault(found: ErrorDetails) -> str:
-    """Return what is wrong in words, with how long the value is, or the value where it is short."""
+    """Describe what is wrong, with the length of the value, or the value itself if it is short."""
     value, said = found["input"], found["msg"].removeprefix("Value error, ")
     if isinstance(value, str) and len(value) > _SHOWN_CHARS:
         return f"{said}; it has {len(value):,} ({value[:_SHOWN_CHARS]!r} ...)"

@@ -17,7 +17,7 @@ _LISTED = ("tools", "threads", "groups", "rules", "tags", "without")
 
 @dataclass(frozen=True)
 class AgentDefinition:
-    """What an agent is made of; its blocks and memories are stored apart."""
+    """An agent's definition; its blocks and memories are stored separately."""
 
     agent_id: str
     """Its id."""
@@ -26,27 +26,27 @@ class AgentDefinition:
     profile: str = "memgpt"
     """Prompt, tools and rules."""
     model: str | None = None
-    """The name of its chat model, also while it runs on one that was given as an object; ``None``: none was ever named."""
+    """The name of its chat model, even while it runs on a model object; ``None``: none was ever named."""
     embedding: str | None = None
-    """The name of the embedding that its memory was made with; ``None``: none was ever named."""
+    """The name of the embedding that made its memory's vectors; ``None``: none was ever named."""
     tools: tuple[str, ...] = ()
     """The names of its tools."""
     context: dict[str, Any] | None = None
-    """The other choices that were made for it (see ``Context``)."""
+    """Its other settings (see ``Context``)."""
     threads: tuple[str, ...] = ()
     """Its conversations."""
     groups: tuple[str, ...] = ()
-    """The groups of tools that it was given by name."""
+    """The names of its groups of tools."""
     rules: tuple[dict[str, Any], ...] = ()
     """The rules on its tool calls, as data."""
     tags: tuple[str, ...] = ()
-    """By which other agents find it."""
+    """The tags by which other agents find it."""
     without: tuple[str, ...] = ()
-    """The tools of its profile and its groups that were taken from it."""
+    """The removed tools of its profile and its groups."""
     system: str = ""
-    """The system prompt that it was given in place of its profile's."""
+    """Its own system prompt, in place of its profile's."""
     served: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What a client of the server gave it that changes nothing here: its name and description, for example."""
+    """Data from a client of the server that changes nothing here, such as a name and description."""
     name: str = ""
     """What people call it, beside its id, which never changes; empty if it has no name of its own."""
 
@@ -100,7 +100,7 @@ def save(store: BaseStore, definition: AgentDefinition) -> AgentDefinition:
 
 
 def keep_model(store: BaseStore, agent_id: str, model: str) -> None:
-    """Store the name of an agent's chat model, which has answered; an agent that is gone stays gone.
+    """Store the name of an agent's chat model, which has answered; a deleted agent stays deleted.
 
     Raises:
         WriteConflict: others wrote the definition before each attempt.

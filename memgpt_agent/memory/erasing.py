@@ -18,15 +18,15 @@ from memgpt_agent.memory.forgetting.note import ForgetNote
 from memgpt_agent.store.base import BaseMemoryStore
 
 Tell = Callable[[str], None]
-"""Called before each part of the work with what it is and about how long it takes."""
+"""Called before each part of the work with its description and about how long it takes."""
 REWRITTEN_BYTES_PER_SECOND = 60_000_000
 """Used to estimate the time beforehand: about half of what was measured (ADR 0135)."""
 _LEASE = "~erasing".ljust(1_001, "~")
-"""The lease of whoever erases: one at a time. It is longer than any conversation's name, so that none can bear it and wait for itself."""
+"""The lease for erasing, one at a time. It is longer than any conversation's name, so that none can have this name and wait for itself."""
 _AGENT = "agent:"
 """Before an agent's id: the key of the note that its memory is deleted, and its conversations perhaps not yet."""
 _REWRITE = "rewrite"
-"""The key of the note that nothing is left to be deleted, but perhaps bytes of it in the store's files."""
+"""The key of the note that everything is deleted, but that bytes of it may be left in the store's files."""
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +76,7 @@ def forget(forgetting: Forgetting, note: ForgetNote, wait_seconds: float, tell: 
 
 
 def forget_requested(forgetting: Forgetting, wait_seconds: float) -> None:
-    """Erase what was asked for within turns, now that they are over; what hinders it is logged, and the next opening tries again."""
+    """Erase what finished turns asked for; an error is logged, and the next opening tries again."""
     if not _noted(forgetting.store):
         return
     try:
@@ -93,7 +93,7 @@ def forget_requested(forgetting: Forgetting, wait_seconds: float) -> None:
 def before_opening(
     store: BaseStore, checkpointer: BaseCheckpointSaver[Any], agent_id: str, *, home: Path | None
 ) -> None:
-    """Finish what a kill cut off, if nobody else is about it; what hinders it is logged.
+    """Finish an erasing that a kill cut off, if nobody else is doing so; an error is logged.
 
     Args:
         store: the store that an agent is opened on.
@@ -121,7 +121,7 @@ def before_opening(
 
 
 def _forget_noted(forgetting: Forgetting, notes: Sequence[ForgetNote], wait_seconds: float, tell: Tell) -> None:
-    """Carry out notes of which a kill, or nobody before, has left something to do."""
+    """Carry out notes that a kill left unfinished or that nobody has begun."""
     for note in notes:
         with ExitStack() as held:
             forgetting.carry_out(note, forgetting.fence(note, wait_seconds, held), tell)
@@ -139,7 +139,7 @@ def _end(forgetting: Forgetting, notes: Sequence[ForgetNote], tell: Tell) -> Non
 
 
 def _finish(store: BaseMemoryStore, checkpointer: Checkpointer, tell: Tell) -> None:
-    """Do what the notes on deleted agents say, in an order in which every part may be done again."""
+    """Carry out the notes on deleted agents, in an order in which every part can be repeated."""
     noted = _noted(store)
     agents = [key.removeprefix(_AGENT) for key in noted if key.startswith(_AGENT)]
     threads = [thread for key in noted if key.startswith(_AGENT) for thread in noted[key] if thread not in _threads_of_others(store, "")]
@@ -158,7 +158,7 @@ def _finish(store: BaseMemoryStore, checkpointer: Checkpointer, tell: Tell) -> N
 
 
 def _rewrite(store: BaseStore, tell: Tell) -> None:
-    """Rewrite the store's files, where it has files of ours, and note that nothing is left to be done."""
+    """Rewrite the store's files, if it has files of ours, and note that nothing is left to do."""
     if isinstance(store, BaseMemoryStore):
         tell(_rewriting("the memory", store.sizes().bytes))
         store.compact()
@@ -177,7 +177,7 @@ def _rewriting(what: str, size_bytes: int) -> str:
 
 
 def _noted(store: BaseStore) -> dict[str, list[str]]:
-    """Return the notes of what is to be done: keys, with the conversations of each."""
+    """Return the keys of the pending notes, each with its conversations."""
     return {item.key: item.value.get("threads", []) for item in store.search(namespaces.ERASURES, limit=1_000)}
 
 

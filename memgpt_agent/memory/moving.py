@@ -25,11 +25,11 @@ from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespac
 from memgpt_agent.store.texts import texts_at
 
 MOVING: Namespace = ("moving",)
-"""The namespace of the target that says where a move comes from; it goes with the move's end."""
+"""The target's namespace that says where a move comes from; it is deleted at the move's end."""
 _AT_ONCE = 500
 _EVERY = 1 << 31
 _PASSES = 5
-"""Times that what has changed meanwhile is copied again."""
+"""How often changes made meanwhile are copied again."""
 Tell = Callable[[int, int], None]
 """Called with how many items and conversations are done, of how many."""
 
@@ -139,7 +139,7 @@ def _begin(copy: BaseMemoryStore, source: BaseMemoryStore, name: str) -> None:
 
 @contextmanager
 def _still(source: BaseMemoryStore, saver: Checkpointer, wait_seconds: float) -> Generator[None]:
-    """Let nobody take a turn in any conversation."""
+    """Keep everybody from taking a turn in any conversation."""
     leases = Leases(source)
     threads = {thread for one in definitions.every(source) for thread in one.threads} | set(saver.threads())
     with ExitStack() as held:
@@ -149,7 +149,7 @@ def _still(source: BaseMemoryStore, saver: Checkpointer, wait_seconds: float) ->
 
 
 class _Move:
-    """Copies what differs until nothing does."""
+    """Copies differences until there are none."""
 
     def __init__(
         self, source: BaseMemoryStore, copy: BaseMemoryStore, saver: Checkpointer, saver_copy: Checkpointer,

@@ -18,22 +18,22 @@ from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import until_written, update
 
 MAX_BLOCKS = 100
-"""An agent has this many blocks at once at most."""
+"""The most blocks that an agent may have at once."""
 MAX_LABELS = 500
-"""Labels that may ever be used by an agent: a deleted block keeps its place in the history."""
+"""The most labels that an agent may ever use: a deleted block keeps its place in the history."""
 _KEPT_CAUSES = 64
-"""A block remembers this many of the causes of its last edits, so that an edit done again is recognised."""
-"""Times that an edit is tried again because somebody else edited the block in between."""
+"""A block remembers this many causes of its last edits, so that a repeated edit is recognised."""
+"""How often an edit is retried because somebody else edited the block in between."""
 
 
 @dataclass(frozen=True)
 class StoredBlock:
-    """A block as it lies in the store, also one that was deleted."""
+    """A block in the store, even a deleted one."""
 
     block: Block
-    """The block as it is now; of a deleted one the text is empty."""
+    """The block as it is now; a deleted one has an empty text."""
     trail: Trail
-    """Where it stands in its history."""
+    """Its place in its history."""
     value: dict[str, Any]
     """The whole value of the item that holds the text: what a compare-and-set expects."""
     order: int = 0
@@ -41,7 +41,7 @@ class StoredBlock:
     shared: str = ""
     """The id of the shared block that is attached here; empty for a block of the agent's own."""
     locked: bool = False
-    """Whether it is attached for reading only."""
+    """Whether it is attached read-only."""
 
     @property
     def label(self) -> str:
@@ -50,7 +50,7 @@ class StoredBlock:
 
     @property
     def deleted(self) -> bool:
-        """Whether it is in the history only."""
+        """Whether it exists only in the history."""
         return self.trail.last.deleted
 
 
@@ -73,13 +73,13 @@ class BlockStore:
         self._history = history
 
     def read(self) -> list[StoredBlock]:
-        """Return all blocks, the deleted ones too, in the order in which they were made: one round trip, two if some are shared."""
+        """Return all blocks, deleted ones too, in order of creation: one round trip, two if some are shared."""
         # not by created_at alone: InMemoryStore sets it again at each write
         found = cast(list[Item], self._store.batch([SearchOp(self._namespace, limit=MAX_LABELS)])[0])
         return self._resolved(sorted(found, key=lambda item: (item.value["order"], item.created_at)))
 
     def own(self, label: str) -> StoredBlock | None:
-        """Return what the agent itself keeps under a label: deleted where a shared block is attached there."""
+        """Return the agent's own block under a label: a deleted one if a shared block is attached there."""
         item = self._store.get(self._namespace, label)
         return _stored(item) if item else None
 
@@ -134,7 +134,7 @@ class BlockStore:
             )
 
     def change(self, label: str, make: Make, cause: Cause, revision: int = 0) -> Block:
-        """Write what ``make`` makes of a block, trying as often as it takes; an act done before is not repeated."""
+        """Write the block that ``make`` returns, retrying as needed; an act done before is not repeated."""
         return self._changed(label, make, cause, revision).block
 
     def _changed(self, label: str, make: Make, cause: Cause, revision: int) -> StoredBlock:
@@ -158,7 +158,7 @@ class BlockStore:
         return until_written(f"block {label!r}", attempt)
 
     def _of_shared(self, old: StoredBlock, trail: Trail) -> Trail:
-        """Return the trail of a shared block with who wrote it; refuse what an agent may not do to one."""
+        """Return the trail of a shared block with its writer; refuse what an agent may not do to one."""
         if old.locked:
             raise BlockReadOnly(
                 f"The shared block {old.label!r} is read-only for this agent: others edit it. Note it in another block."
@@ -181,7 +181,7 @@ class BlockStore:
         return made
 
     def describe(self, label: str, **changed: Any) -> Block:
-        """Change fields of a block other than its text; ``None`` leaves one as it is. The history has no entry of it.
+        """Change fields of a block other than its text; ``None`` leaves one as it is. The history gets no entry.
 
         Raises:
             UnknownBlock: there is none with this label. CoreMemoryFull: its text is longer than the new limit.

@@ -49,28 +49,28 @@ _SCAN = 500
 
 @dataclass(frozen=True)
 class FileLoad:
-    """What came of loading one file."""
+    """The result of loading one file."""
 
     record: FileRecord
-    """The file as it is kept now."""
+    """The file as stored now."""
     state: Literal["new", "changed", "unchanged", "empty", "unreadable"]
-    """Whether it was stored, stored again, left as it was, holds no text, or cannot be read."""
+    """Whether it was stored, stored again, unchanged, without text, or unreadable."""
     reason: str = ""
     """Why it cannot be read."""
     notes: tuple[str, ...] = ()
-    """What to know of how it was read: pages without text, a guessed encoding."""
+    """Notes on how it was read: pages without text, a guessed encoding."""
 
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """How far the loading of one file is."""
+    """The progress of loading one file."""
 
     name: str
     """The file's name."""
     done: int
-    """What was read or stored so far."""
+    """How many were read or stored so far."""
     total: int | None
-    """Of how many; None while it is being read."""
+    """How many there are; None while the file is being read."""
     unit: str
     """What is counted: ``pages``, ``parts`` or ``passages``."""
 
@@ -95,9 +95,9 @@ class AttachedFiles:
         on_passages: Callable[[int], None] | None = None,
         on_progress: Callable[[LoadProgress], None] | None = None,
     ) -> Iterator[FileLoad]:
-        """Yield each file when all of it is stored; one whose bytes and tags are as before is left alone.
+        """Yield each file when all of it is stored; one with unchanged bytes and tags is left alone.
 
-        It may be stopped at any time and begun again: what is complete is not done twice, what was begun is finished.
+        It may be stopped at any time and started again: complete files are not loaded twice, and a partial one is finished.
 
         Args:
             files: what :func:`memgpt_agent.documents.find_files` found.
@@ -229,7 +229,7 @@ class AttachedFiles:
         return PutOp(self._archive, passage.id, value, ["text"])
 
     def _missing(self, puts: Sequence[PutOp]) -> list[PutOp]:
-        """Leave out what is stored already: an interrupted load is gone on with."""
+        """Leave out passages that are already stored, to continue an interrupted load."""
         stored: list[Any] = self._store.batch([GetOp(self._archive, put.key) for put in puts])
         shown = ("text", "tags", "source", "file")
         new: list[PutOp] = []
@@ -277,7 +277,7 @@ class AttachedFiles:
         )
 
     def unload(self, source: str | Path) -> list[FileRecord]:
-        """Take out a file by name or path, or all files of a folder; return what was taken out.
+        """Remove a file by name or path, or all files of a folder; return the removed files.
 
         Raises:
             FileNotAttached: nothing was loaded from there.
@@ -320,7 +320,7 @@ def _untold(_about: object) -> None:
 
 
 def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:
-    """Return the name by which the agent calls a file; where another file has it, with the folders above it."""
+    """Return the agent's name for a file; if another file has it, with the folders above it."""
     name, above = bare_name(file.name), (file.folder or file.path.parent).resolve()
     while names.setdefault(name, identity) != identity and above.name:
         name, above = bare_name(f"{above.name}/{name}"), above.parent

@@ -21,7 +21,7 @@ _SUFFIXES = {
 
 
 def kind_of_document(name: str, mime: str) -> str:
-    """Return the suffix by which a document is loaded; empty if it is none that can be read."""
+    """Return the suffix that chooses a document's loader; empty if it cannot be read."""
     mime = mime.partition(";")[0].strip().lower()
     if mime == "application/pdf":
         return ".pdf"  # its first bytes say so
@@ -43,7 +43,7 @@ def plain_name(name: str) -> str:
 
 
 def called(name: str, suffix: str, used: Collection[str]) -> str:
-    """Return the name by which the agent calls a file that came as bytes, unlike those that are taken."""
+    """Return the agent's name for a file that came as bytes, different from the names already taken."""
     bare = plain_name(name) or f"attachment{suffix}"
     path = PurePosixPath(bare)
     number, free = 1, bare

@@ -20,13 +20,13 @@ from memgpt_agent.store.update import update
 _KEY = "views"
 MAX_OPEN = 10
 LINE_CHARS = 400
-"""A longer line is shown cut."""
+"""Longer lines are shown cut."""
 _TAGS = ("open_files", "file")
 
 
 @dataclass(frozen=True)
 class FileView:
-    """A part of a file that is open."""
+    """The view of an open file."""
 
     id: str
     """The file's id."""
@@ -55,11 +55,11 @@ class OpenFiles:
         self._room_tokens = room_tokens - count_tokens(_around([], MAX_OPEN))
 
     def views(self) -> list[FileView]:
-        """Return what is open. A file that was taken out is no longer open."""
+        """Return the open views. A removed file is no longer open."""
         return [view for view, _ in self._opened(self._stored())]
 
     def open(self, record: FileRecord, first: int = 1, last: int | None = None) -> tuple[FileView, list[FileView]]:
-        """Open a file at some lines, or move the view of one that is open; return the view and what was closed for it.
+        """Open a file at some lines, or move the view of an open one; return the view and the files closed for it.
 
         Where the lines asked for take more than the room there is, fewer of them are shown.
 
@@ -84,7 +84,7 @@ class OpenFiles:
         return view, closed
 
     def close(self, name: str) -> FileView:
-        """Close a file; of several whose names end alike, the one that has just this name.
+        """Close a file; if several names end alike, the one with exactly this name.
 
         Raises:
             FileNotAttached: it is not open.
@@ -140,7 +140,7 @@ class OpenFiles:
         return item.value if item else None
 
     def _opened(self, stored: Any) -> list[tuple[FileView, FileRecord]]:
-        """Return the views, each with its file as it is now."""
+        """Return the views, each with the current state of its file."""
         if not stored:
             return []
         known = {field.name for field in fields(FileView)}

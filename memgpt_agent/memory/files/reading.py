@@ -15,14 +15,14 @@ MAX_PATTERN_CHARS = 1_000
 SEARCHED_LINE_CHARS = 50_000
 """Of a longer line only the beginning is searched. The slowest pattern of 1,000 characters that we found took 26 µs a character."""
 _re2: Any = re2
-"""It has no types."""
+"""The package has no types."""
 _PATTERN_BYTES = 1 << 20
-"""What a compiled pattern may take; one that needs more is refused before it is built."""
+"""The memory limit of a compiled pattern; one that needs more is refused before it is built."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A line that matches, or stands beside one that does."""
+    """A line that matches, or one near it."""
 
     name: str
     """The file."""
@@ -31,12 +31,12 @@ class Match:
     text: str
     """The line."""
     matches: bool
-    """Whether it matches, or is shown for its context."""
+    """Whether it matches, rather than giving context."""
 
 
 @dataclass
 class Grep:
-    """What a search by regular expression found."""
+    """The result of a search by regular expression."""
 
     lines: list[Match] = field(default_factory=list[Match])
     """The lines, by file and number."""
@@ -113,7 +113,7 @@ def _in_file(
     limit: int,
     end: float,
 ) -> bool:
-    """Add a file's lines to what is found; return whether it was read to its end."""
+    """Add a file's matching lines; return whether it was read to its end."""
     before: list[Match] = []
     after = 0
     for number, text in read_lines(store, agent_id, record, 1, record.lines):

@@ -21,15 +21,15 @@ class FileRecord:
     """One attached file."""
 
     id: str
-    """Made from its path: the same file loaded again has the same."""
+    """Made from its path, so the same file gets the same id when loaded again."""
     name: str
-    """By which the agent calls it; unlike any other of the agent's files."""
+    """The agent's name for it, unique among its files."""
     path: str
     """Where it was loaded from."""
     folder: str = ""
-    """The folder that was loaded and held it; empty if it was loaded by itself."""
+    """The loaded folder that holds it; empty if it was loaded by itself."""
     sha256: str = ""
-    """Of its bytes when it was loaded; empty while it is being loaded."""
+    """The digest of its bytes when it was loaded; empty while it is being loaded."""
     size_bytes: int = 0
     """How large it was."""
     lines: int = 0
@@ -43,7 +43,7 @@ class FileRecord:
 
 
 def file_id(path: Path) -> str:
-    """Return the id of a file, made from where it really is."""
+    """Return the id of a file, made from its real path."""
     return f"file-{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
 
 
@@ -63,7 +63,7 @@ def value_of(record: FileRecord) -> dict[str, Any]:
 
 
 def record_of(value: dict[str, Any]) -> FileRecord:
-    """Return a stored record; what a later version added is left out."""
+    """Return a stored record, without fields that a later version added."""
     known = {field.name for field in fields(FileRecord)}
     read: dict[str, Any] = {**{k: v for k, v in value.items() if k in known}, "tags": tuple(value.get("tags", ()))}
     return FileRecord(**read)
@@ -78,7 +78,7 @@ def every_record(store: BaseStore, agent_id: str) -> Iterator[FileRecord]:
 
 
 def text_operations(agent_id: str, record_id: str, lines: Sequence[str]) -> list[PutOp]:
-    """Return the operations that keep a file's lines."""
+    """Return the operations that store a file's lines."""
     namespace = namespaces.of(agent_id, "file_text")
     pages = range(0, len(lines), PAGE_LINES)
     return [

@@ -13,24 +13,24 @@ KINDS: dict[str, Kind] = {
     "recall": "message", "journal": "journal", "archival": "passage", "retired": "retired passage", "facts": "fact", "entities": "name",
     "uploads": "upload", "corrections": "correction",
 }  # fmt: skip
-"""What the items of each tier are called that can be forgotten as a whole."""
+"""The names of the items of each tier that can be forgotten as a whole."""
 NEAR = 0.6
-"""What shares this much of its telling words is listed, unticked: a person decides."""
+"""An item that shares this much of its significant words is listed, unticked: a person decides."""
 _NEAR_LISTED = 20
 _ROOTS_COMPARED = 50
-"""Of so many of the things found it is looked what says the same, or nearly."""
+"""For this many of the things found, the search looks for others that say the same, or nearly."""
 
 
 @dataclass(frozen=True)
 class ForgetCandidate:
-    """One thing that was found."""
+    """One item found."""
 
     id: str
     """By which it is ticked: a message's, passage's or fact's own; of a line of a block its label and number."""
     kind: Kind
     """What it is."""
     text: str
-    """What it says, shortened."""
+    """Its text, shortened."""
     why: str
     """Why it is listed."""
     ticked: bool = True
@@ -48,7 +48,7 @@ class ForgetCandidate:
 
 
 class BlockLine(NamedTuple):
-    """A line of a block, in whatever versions it stands."""
+    """A line of a block, in whatever versions it appears."""
 
     label: str
     text: str
@@ -59,7 +59,7 @@ class BlockLine(NamedTuple):
 
 
 class Finder:
-    """Looks through one agent's holdings, and gathers what it finds."""
+    """Searches one agent's memory and gathers what it finds."""
 
     def __init__(self, holdings: StoredItems) -> None:
         self.holdings = holdings
@@ -97,7 +97,7 @@ class Finder:
     # What is meant
 
     def by_words(self, query: str) -> bool:
-        """Gather what holds these very words; return whether anything does."""
+        """Gather items with these very words; return whether there are any."""
         needles = Needles([query])
         for tier, key, value in self.items():
             texts = (*texts_of(value), *self.holdings.pieces(key).values()) if tier == "uploads" else texts_of(value)
@@ -192,7 +192,7 @@ class Finder:
                 self.add("uploads", key, value, "came with it", quotable="")
 
     def orphans(self) -> None:
-        """Gather the names that no fact mentions any more."""
+        """Gather names that no fact mentions any more."""
         facts = self.holdings.tier("facts")
         gone = [facts[key] for (tier, key), one in self.found.items() if tier == "facts" and one.ticked]
         left = [value for key, value in facts.items() if not self._goes("facts", key)]
@@ -208,7 +208,7 @@ class Finder:
 
 
 def made_of(finder: Finder) -> None:
-    """Gather what was made of the things that were found by name or by words."""
+    """Gather what was derived from the items found by name or by words."""
     roots = [one for one in finder.found.values() if one.ticked]
     quotable = [one.quotable for one in roots if one.quotable]
     words = {word for text in quotable for word in telling(text)}

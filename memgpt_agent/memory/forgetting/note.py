@@ -18,10 +18,10 @@ Reference = tuple[str, str]
 
 @dataclass(frozen=True)
 class ForgetNote:
-    """One act of forgetting. It holds what is looked for, so it goes when the act is done."""
+    """One act of forgetting. It holds the words to search for, so it is deleted when the act is done."""
 
     id: str
-    """Its own."""
+    """The note's id."""
     agent_id: str
     """Whose memory it is about."""
     items: tuple[Reference, ...] = ()
@@ -29,23 +29,23 @@ class ForgetNote:
     said: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     """The messages that go, by their ids, each with its conversation and time: also out of conversations."""
     literal: tuple[str, ...] = ()
-    """Words that may stand nowhere any more."""
+    """Words that must not remain anywhere."""
     quoted: tuple[str, ...] = ()
-    """What was said in what goes; others may quote it."""
+    """Texts of erased items, which others may quote."""
     lines: tuple[str, ...] = ()
     """Lines of blocks that go as a whole, each behind its block's label and a line break."""
     kept: tuple[str, ...] = ()
     """Ids of messages, and texts in their normal form, that hold the words and stay all the same."""
     names: tuple[str, ...] = ()
-    """Names of users who are forgotten."""
+    """The names of forgotten users."""
     threads: tuple[str, ...] = ()
-    """The conversations of which something may go."""
+    """The conversations from which something may go."""
     gone_threads: tuple[str, ...] = ()
     """The conversations that go as a whole."""
     versions_before: str = ""
     """Older versions of blocks than this moment go, but for the newest of each."""
     place: str = ""
-    """Where the checkpoints lie that this is about."""
+    """Where the checkpoints concerned are stored."""
     log: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What is kept of it in the end: when, who, how much of what."""
 
@@ -68,12 +68,12 @@ class ForgetNote:
         return "\n".join(line for line in text.split("\n") if f"{label}\n{line}" not in self.lines) if self.lines else text
 
     def needles(self) -> Needles:
-        """Return what is looked for in texts."""
+        """Return what to search for in texts."""
         return Needles(self.literal, self.quoted)
 
 
 def _as_json(value: Any) -> Any:
-    """Return a value with lists in the place of tuples."""
+    """Return a value with lists in place of tuples."""
     if isinstance(value, dict):
         return {name: _as_json(part) for name, part in cast(dict[str, Any], value).items()}
     return [_as_json(part) for part in cast(list[Any], value)] if isinstance(value, list | tuple) else value

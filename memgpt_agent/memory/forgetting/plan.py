@@ -42,11 +42,11 @@ class ForgetPlan:
     """
 
     found: tuple[ForgetCandidate, ...]
-    """What was found, what is ticked first."""
+    """What was found, ticked items first."""
     stays: tuple[str, ...]
-    """What is not erased although it may hold the words, each with what to do about it."""
+    """Places that are not erased although they may hold the words, each with what to do about it."""
     draft: ForgetNote
-    """What goes beside the things that were found."""
+    """What is erased beside the items found."""
     forgetting: Forgetting
     """Where it goes from."""
     wait_seconds: float = 600.0
@@ -56,7 +56,7 @@ class ForgetPlan:
     clock: Clock = utc_now
     """Gives the time."""
     replan: Callable[[Iterable[str]], "ForgetPlan"] | None = field(default=None, repr=False)
-    """Makes the plan again for things that were named."""
+    """Makes the plan again for named items."""
 
     @property
     def ticked(self) -> tuple[ForgetCandidate, ...]:
@@ -69,7 +69,7 @@ class ForgetPlan:
         return bool(self.draft.literal or self.draft.gone_threads or self.draft.names or self.draft.versions_before)
 
     def tick(self, *ids: str) -> "ForgetPlan":
-        """Return the plan with these things ticked as well, and with what was made of them.
+        """Return the plan with these items ticked as well, and with what was derived from them.
 
         Raises:
             ConfigurationError: nothing of this id was found.
@@ -85,7 +85,7 @@ class ForgetPlan:
         return replace(self, found=ordered(found.values()))
 
     def untick(self, *ids: str) -> "ForgetPlan":
-        """Return the plan in which these things stay, also where they hold the words.
+        """Return the plan in which these items stay, even if they hold the words.
 
         Raises:
             ConfigurationError: nothing of this id was found.
@@ -146,13 +146,13 @@ class ForgetPlan:
             raise ConfigurationError(f"Nothing of the id {unknown[0]!r} was found. Found were: {', '.join(sorted(known)[:20]) or 'nothing'}.")
 
     def __str__(self) -> str:
-        """Return the list as people read it: what is ticked with a cross."""
+        """Return the list for people to read, ticked items marked with a cross."""
         lines = [f"[{'x' if one.ticked else ' '}] {one.kind} {one.id} ({one.why}): {one.text}" for one in self.found]
         return "\n".join([*(lines or ["Nothing was found."]), *(f"Stays: {what}" for what in self.stays)])
 
 
 def ordered(found: Iterable[ForgetCandidate]) -> tuple[ForgetCandidate, ...]:
-    """Return things with those that are ticked first."""
+    """Return the items, ticked ones first."""
     return tuple(sorted(found, key=lambda one: not one.ticked))
 
 

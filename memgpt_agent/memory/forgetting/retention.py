@@ -10,13 +10,13 @@ from memgpt_agent.memory.forgetting.planning import ForgetPlanner
 from memgpt_agent.store.plain import count
 
 CHECKED = "retention"
-"""The key of the note of when it was last looked for."""
+"""The key of the note that says when this was last done."""
 _EVERY = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
 def keep_to_retention(planner: ForgetPlanner, days: int) -> None:
-    """Forget what is older than so many days, unless that was done within a day; what hinders it is logged."""
+    """Forget what is older than this many days, unless that was done within a day; an error is logged."""
     store, now = planner.forgetting.store, planner.clock()
     place, until = namespaces.of(planner.agent_id, "forgotten"), stamp(now - timedelta(days=days))
     checked = store.get(place, CHECKED)

@@ -23,7 +23,7 @@ STRUCTURE = frozenset(
         "slot", "subject_id", "thread", "thread_id", "time", "tool", "turn", "until", "updated_at", "user_id", "valid_from", "valid_until",
     }
 )  # fmt: skip
-"""Fields that say where a thing belongs and when it was, or repeat others for the search: not what it says."""
+"""Fields that say where an item belongs and when it was made, or repeat others for the search; they are not its text."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StoredItems:
 
     @classmethod
     def of(cls, store: BaseStore, agent_id: str) -> "StoredItems":
-        """Read everything that lies under an agent."""
+        """Read everything that is stored under an agent."""
         tiers: dict[str, dict[str, Value]] = {}
         for namespace in store.list_namespaces(prefix=namespaces.under(agent_id), limit=_NAMESPACES):
             tiers["/".join(namespace[1:])] = items_in(store, namespace)
@@ -54,7 +54,7 @@ class StoredItems:
 
     @cached_property
     def threads(self) -> list[str]:
-        """The conversations of which something was kept."""
+        """The conversations of which something was stored."""
         return list(dict.fromkeys(str(m.get("thread_id", "")) for m in self.messages.values() if m.get("thread_id")))
 
     def calls_of(self, turns: set[str]) -> set[str]:
@@ -109,7 +109,7 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 def main_text(tier: str, value: Value) -> str:
-    """Return what an item says, in one text, for people."""
+    """Return an item's text in one piece, for people."""
     if tier in SAID:
         called = f"{value.get('tool')}({value.get('arguments', '')}): " if value.get("tool") else ""
         return f"{called}{value.get('text', '')}"

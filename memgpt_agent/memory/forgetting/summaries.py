@@ -16,7 +16,7 @@ _DIGEST_CHARS = 2_000
 
 
 def rebuilt(held: StoredItems, note: ForgetNote, needles: Needles) -> Iterator[PutOp]:
-    """Yield the writes that make the hierarchy of summaries one of the messages that remain, from the lowest level up."""
+    """Yield the writes that rebuild the hierarchy of summaries from the remaining messages, from the lowest level up."""
     namespace = namespaces.of(note.agent_id, "summaries")
     nodes = {key: SummaryNode.from_value(value) for key, value in held.tier("summaries").items()}
     changed: dict[str, SummaryNode | None] = {}

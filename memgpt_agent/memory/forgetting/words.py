@@ -10,11 +10,11 @@ from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
 
 WHOLE_WORD_CHARS = 6
-"""Words shorter than this are meant whole: ``ann`` is not in ``planned``. Longer ones are found within words too."""
+"""Shorter words match only whole words: ``ann`` is not in ``planned``. Longer ones match within words too."""
 _QUOTED_WORDS = 8
 """A text that holds the first eight words of a longer sentence in a row quotes it: digests and excerpts cut what they quote."""
 _TELLING_WORDS = 2
-"""What has fewer telling words, such as ``Thank you!``, is not a quotation wherever it is said again."""
+"""A text with fewer significant words, such as ``Thank you!``, is not a quotation when it is said again."""
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/])|[bfnrt])')
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；])\s+|\n+")
 _WORD = re.compile(r"\w+")
@@ -45,12 +45,12 @@ def _hyphenated(form: str) -> Iterator[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text; each line is one at least."""
+    """Return the sentences of a text; each line is at least one."""
     return [part.strip() for part in _SENTENCE.split(text) if part.strip()]
 
 
 def telling(text: str) -> set[str]:
-    """Return the words of a text that say something: no articles, pronouns and the like; verbs and plurals by their stem."""
+    """Return the significant words of a text: no articles, pronouns and the like; verbs and plurals by their stem."""
     return {_stem(word) for word in tokens(text if text.isascii() else _UNSEEN.sub("", text)) if word not in FUNCTION_WORDS}
 
 

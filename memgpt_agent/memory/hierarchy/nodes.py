@@ -21,11 +21,11 @@ class SummaryNode:
     """One summary."""
 
     id: str
-    """Its key; it follows from what it stands for, so that the same is never summarised twice."""
+    """Its key, made from what it covers, so that nothing is summarised twice."""
     level: Level
-    """How much it stands for."""
+    """Its level."""
     text: str
-    """What it says."""
+    """Its text."""
     since: str
     """The time of the first message beneath it, ISO 8601, UTC."""
     until: str
@@ -35,11 +35,11 @@ class SummaryNode:
     parent: str = ""
     """The id of the summary above it; empty for a year."""
     messages: int = 0
-    """How many messages it stands for."""
+    """How many messages it covers."""
     thread_id: str = ""
     """The conversation of a span or session; weeks and longer are of all conversations."""
     by: Literal["digest", "model"] = "digest"
-    """Whether a model wrote the text, or it is the beginnings of what is beneath it."""
+    """Whether a model wrote the text; otherwise it is the beginnings of the texts beneath it."""
 
     def as_value(self) -> dict[str, Any]:
         """Return the node as it is stored, with the text that searches see."""
@@ -63,12 +63,12 @@ class Period(NamedTuple):
 
 
 def key_of(level: Level, *parts: str) -> str:
-    """Return the id of a span or session that follows from its parts."""
+    """Return the id of a span or session, made from its parts."""
     return f"{level}-{hashlib.sha256(chr(31).join(parts).encode()).hexdigest()[:16]}"
 
 
 def moment_of(time: str) -> datetime:
-    """Return a stored time; one without a zone is UTC's, one that cannot be read the beginning of time."""
+    """Return a stored time; one without a zone counts as UTC, an unreadable one as the beginning of time."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:

@@ -23,17 +23,17 @@ from memgpt_agent.store.update import update
 SESSION_GAP_HOURS = 4
 """A pause of this length between two messages of a conversation begins a new session."""
 MAX_CHILDREN = 64
-"""A summary has this many children at most; then a second one is begun beside it."""
+"""A summary has at most this many children; then a second one begins beside it."""
 _DIGEST_CHARS = 2_000
 _PARTS = 1_000
 _ASKED_AT_ONCE = 50
 """How many values one filter holds."""
 _DUE_LOOKED_AT = 200
 _WRITTEN_AT_ONCE = 2
-"""Summaries that are put to a model at one eviction; one session mostly leaves at a time, so that none wait forever."""
+"""How many summaries a model writes at one eviction; mostly one session leaves at a time, so that none wait forever."""
 
 Write = Callable[[str, Sequence[str]], str]
-"""Writes one summary of some texts, given what they are; empty text where it cannot."""
+"""Writes one summary of some texts, given what they are; an empty text if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class SummaryTree:
     """
 
     store: BaseStore
-    """Where the summaries lie."""
+    """Where the summaries are stored."""
     agent_id: str
     """Whose they are."""
     clock: Clock = utc_now
     """Gives the time."""
     time_zone: str = "UTC"
-    """The zone in which days and weeks are meant."""
+    """The time zone of days and weeks."""
 
     def add(self, thread_id: str, messages: Sequence[AnyMessage]) -> list[SummaryNode]:
         """Keep messages that leave main context together as spans, one for each session; return the spans."""
@@ -85,7 +85,7 @@ class SummaryTree:
         return self.get([key]).get(key, span)
 
     def _session_of(self, span: SummaryNode) -> str:
-        """The running session of the conversation, or a new one after a pause or where the running one is full."""
+        """The running session of the conversation, or a new one after a pause or if the running one is full."""
         heads = namespaces.of(self.agent_id, "summary_heads")
         head_key = span.thread_id
         head = self.store.get(heads, head_key)
@@ -146,7 +146,7 @@ class SummaryTree:
         return list(spans.values())
 
     def _remake(self, node_id: str) -> None:
-        """Make a summary and those above it again of what is beneath them."""
+        """Rebuild a summary and those above it from what is beneath them."""
         while node_id:
             known = self.get([node_id]).get(node_id)
             if known is None:
@@ -158,7 +158,7 @@ class SummaryTree:
             node_id = known.parent
 
     def _remade(self, node_id: str, change: Callable[[SummaryNode], SummaryNode]) -> None:
-        """Change a summary; one without a text goes."""
+        """Change a summary; one without a text is deleted."""
 
         def changed(value: dict[str, Any] | None) -> dict[str, Any] | None:
             return change(SummaryNode.from_value(value)).as_value() if value else None
@@ -240,7 +240,7 @@ class SummaryTree:
         limit: int = 10,
         page: int = 0,
     ) -> list[SummaryNode]:
-        """Return the summaries that fit ``query`` best; the newest where it is empty."""
+        """Return the summaries that fit ``query`` best; the newest if it is empty."""
         condition: Filter = {**(dates or {}), **({"level": {"$in": list(levels)}} if levels else {})}
         items = best_or_newest(self.store, self._namespace, query, filter=condition, limit=limit, page=page)
         return [SummaryNode.from_value(item.value) for item in items]
@@ -260,7 +260,7 @@ class SummaryTree:
 
 
 def keep_evicted(tree: SummaryTree, thread_id: str, evicted: Sequence[AnyMessage], write: Write | None = None) -> None:
-    """Keep what leaves main context in the hierarchy; where a model is given, let it write two that are due."""
+    """Keep evicted messages in the hierarchy; with a model, have it write two summaries that are due."""
     tree.add(thread_id, evicted)
     if write is not None:
         tree.roll_up(write, limit=_WRITTEN_AT_ONCE)

@@ -40,7 +40,7 @@ class FactCorrections:
         return self._graph.read(new.id) or new
 
     def withdraw(self, fact_id: str) -> Fact:
-        """Let a fact have held at no time; what it had ended holds again. Done again, it changes nothing."""
+        """Mark a fact as never true; facts that it had ended hold again. Repeating this changes nothing."""
         ended = self._end(self._known(fact_id), "")
         self.reopen(fact_id)
         return ended
@@ -54,7 +54,7 @@ class FactCorrections:
         return found[::-1]
 
     def undo(self, fact_id: str, *, cause: str = "") -> Fact:
-        """Correct a fact back to what it was corrected from.
+        """Undo the correction of a fact.
 
         Raises:
             NothingToUndo: it was not corrected.
@@ -79,7 +79,7 @@ class FactCorrections:
         return Fact.from_value(update(self._store, self._namespace, fact.id, ended, index=["text"]).after)
 
     def reopen(self, by: str) -> None:
-        """Let hold again what was ended by a fact that is ended itself, or by an act."""
+        """Let facts hold again that were ended by an act, or by a fact that has ended itself."""
         for ended in self._graph.where({"closed_by": by}):
             if ended.valid_until == ended.valid_from:
                 continue  # it was wrong, and is an earlier form of this fact

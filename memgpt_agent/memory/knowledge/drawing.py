@@ -9,19 +9,19 @@ from memgpt_agent.memory.knowledge.facts import Fact
 
 @dataclass(frozen=True)
 class Node:
-    """What stands at the end of a line."""
+    """The end of a line: an entity or a value."""
 
     key: str
     """An entity's id, or the text of a value."""
     label: str
-    """What is written in it."""
+    """Its label."""
     value: bool
     """Whether it is a value: a number, a date; it is drawn apart from entities."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """What leads from one node to another."""
+    """A line from one node to another."""
 
     start: int
     """The place of the subject among the nodes."""
@@ -46,7 +46,7 @@ class Drawing:
 
 
 def drawing_of(facts: Sequence[Fact], limit: int = 60) -> Drawing:
-    """Return what is drawn of facts: ``limit`` of them at most, those of the best connected entities first."""
+    """Return the drawing of at most ``limit`` facts, those of the best connected entities first."""
     count = Counter(key for fact in facts for key in _ends(fact))
     chosen = sorted(facts, key=lambda f: (not f.open, -sum(count[key] for key in _ends(f)), f.order))[:limit]
     labels: dict[str, Node] = {}

@@ -14,9 +14,9 @@ from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import until_written
 
 MAX_NAMES = 200
-"""One entity may have this many names."""
+"""The most names of one entity."""
 _MAX_LINKS = 64
-"""Names are followed over this many links at most; each link leads to a smaller id, so there is no circle."""
+"""Names are followed over at most this many links; each link leads to a smaller id, so there is no circle."""
 _MENTION_WORDS = 4
 """A name of up to this many words is recognised within a question."""
 _MAX_QUESTION_WORDS = 40
@@ -37,7 +37,7 @@ class Entity:
     names: tuple[str, ...] = ()
     """For the record that stands for all: the ids of the other names."""
     time: str = ""
-    """When it was first heard of, ISO 8601, UTC."""
+    """When it was first mentioned, ISO 8601, UTC."""
 
     @property
     def label(self) -> str:
@@ -88,7 +88,7 @@ class Entities:
         return [i for i, root in roots.items() if root.id == entity.id]
 
     def names(self, entity: Entity) -> list[str]:
-        """Return all names of an entity, the one it is shown by first."""
+        """Return all names of an entity, its displayed one first."""
         found = self._get(self.ids(entity))
         return list(dict.fromkeys([entity.label, *(e.name for e in found.values())]))
 
@@ -108,7 +108,7 @@ class Entities:
         return list({root.id: root for root in roots.values()}.values())
 
     def add(self, name: str, time: str) -> Entity:
-        """Return the entity of a name; one that is new is made.
+        """Return the entity of a name; create it if it is new.
 
         Raises:
             ToolError: the name is empty or longer than 200 characters.
@@ -127,7 +127,7 @@ class Entities:
         return self.named(shown) or made
 
     def merge(self, kept: str, other: str, time: str) -> Entity:
-        """Make two names mean one entity, shown by the name ``kept``; done again, it changes nothing.
+        """Make two names mean one entity, displayed as ``kept``; repeating this changes nothing.
 
         Raises:
             ToolError: a name cannot be one, or the entity would have more than 200 names.

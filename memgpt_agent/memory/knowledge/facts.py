@@ -26,15 +26,15 @@ class Fact:
     subject: str
     """The name of the entity it is about."""
     relation: str
-    """How subject and object are related, as it was said."""
+    """The relation of subject and object, as it was said."""
     object: str
     """The name of another entity, or a value."""
     subject_id: str
     """The id of the name under which the subject was given."""
     object_id: str
-    """The same of the object; empty for a value."""
+    """The same for the object; empty for a value."""
     slot: str
-    """The relation in the form in which different ways of saying it are equal."""
+    """The relation's normal form, the same for different ways of saying it."""
     valid_from: str
     """From when it holds, ISO 8601, UTC; the time of insertion if nobody said."""
     valid_until: str = FOREVER
@@ -70,12 +70,12 @@ class Fact:
         return cls(**fields)
 
     def ended(self, moment: str, closed_by: str = "") -> "Fact":
-        """Return the fact with an end; one that would end before it begins has held at no time."""
+        """Return the fact with an end; one that would end before it begins was never true."""
         return replace(self, valid_until=max(moment, self.valid_from), closed_by=closed_by)
 
 
 def valid_at(moment: str) -> Filter:
-    """Return the filter that lets facts through that hold at a moment."""
+    """Return a filter for facts that hold at a moment."""
     return {"valid_from": {"$lte": moment}, "valid_until": {"$gt": moment}}
 
 

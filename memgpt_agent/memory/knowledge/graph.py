@@ -19,25 +19,25 @@ from memgpt_agent.store.update import until_written, update
 
 MAX_HOPS = 3
 MAX_FACTS = 200
-"""A search returns this many facts at most."""
+"""The most facts that a search returns."""
 _PER_HOP = 1_000
-"""Facts that are looked at for one hop."""
+"""How many facts are examined for one hop."""
 _ENTITIES_PER_HOP = 32
 _PERIODS = 1_000
-"""One fact may start over this many times."""
+"""How often one fact may begin again."""
 _KEPT_CAUSES = 16
 
 
 @dataclass(frozen=True)
 class Inserted:
-    """What came of an insertion."""
+    """The result of an insertion."""
 
     fact: Fact
     """The fact as it is stored."""
     new: bool
-    """Whether this act made it; what was known is not stored twice."""
+    """Whether this act created it; a known fact is not stored twice."""
     closed: tuple[Fact, ...] = ()
-    """The facts that it contradicts and that ended by it."""
+    """The contradicting facts that it ended."""
 
 
 class KnowledgeGraph:
@@ -71,7 +71,7 @@ class KnowledgeGraph:
         replaces: bool | None = None,
         cause: str = "",
     ) -> Inserted:
-        """Keep a fact, and close what it contradicts.
+        """Store a fact, and end the facts that it contradicts.
 
         Args:
             subject: whom or what it is about.
@@ -116,7 +116,7 @@ class KnowledgeGraph:
         return self.entities.add(subject, now), self.entities.add(object, now)
 
     def _keep(self, wanted: Fact, *, given_from: bool) -> tuple[Fact, bool]:
-        """Store a period of a fact, or say more of the one that is known."""
+        """Store a period of a fact, or add to the known one."""
         said = f"{wanted.subject_id}\x1f{wanted.slot}\x1f{wanted.object_id or normal_name(wanted.object)}"
         key = hashlib.sha256(said.encode()).hexdigest()[:16]
 

@@ -14,11 +14,11 @@ from memgpt_agent.memory.main_context.queue import split_exchanges
 from memgpt_agent.memory.recall import RecallMemory
 
 PAGE_SHARE = 1 / 12
-"""An exchange begins a new page where the newest page fills this share of the budget already."""
+"""An exchange begins a new page if the newest page already fills this share of the budget."""
 
 
 def pages_of(messages: Sequence[AnyMessage]) -> dict[int, list[AnyMessage]]:
-    """Return the messages of each page of the queue, by its number; what has no number is on no page."""
+    """Return the messages of each page of the queue, by its number; messages without a number are on no page."""
     pages: dict[int, list[AnyMessage]] = {}
     for exchange in split_exchanges(messages):
         event = next((m for m in exchange if begins_turn(m)), None)
@@ -56,21 +56,21 @@ def next_page(earlier: Sequence[AnyMessage], last: int, tokens_of: Callable[[str
 
 @dataclass
 class QueueView:
-    """The queue as a tool may see and change it while a turn is running."""
+    """The queue as a tool may see and change it during a turn."""
 
     thread_id: str
     """The conversation."""
     messages: list[AnyMessage]
     """The queue, as the step found it."""
     piece_tokens: int
-    """So much of a text is shown by one call of a tool that reads on."""
+    """How much of a text one call of a paging tool shows."""
     truncate: Callable[[str, int], str]
     """Cuts a text to at most so many tokens."""
     changes: list[Any] = field(default_factory=list[Any])
-    """What a tool has changed: messages removed, and markers in the place of pages."""
+    """A tool's changes: messages removed, and markers in place of pages."""
 
     def page_out(self, number: int, note: str, now: str) -> list[AnyMessage]:
-        """Put a one-line marker in the place of a page; return the messages that leave.
+        """Replace a page by a one-line marker; return the messages that leave.
 
         Raises:
             InvalidArguments: there is no such page in view, it is the current one, or it is out already.
@@ -114,7 +114,7 @@ def keep_pages(store: BaseStore, agent_id: str, thread_id: str, pages: dict[int,
 def page_text(
     store: BaseStore, recall: RecallMemory, agent_id: str, thread_id: str, number: int, time_zone: str
 ) -> str:
-    """Return what stood on a page that has left main context, one line for each thing said or done; empty if there is none."""
+    """Return the content of a page that has left main context, one line for each thing said or done; empty if there is none."""
     item = store.get(namespaces.of(agent_id, "pages"), _key(thread_id, number))
     ids = cast(list[str], item.value["ids"]) if item else []
     records = recall.get(ids)

@@ -14,12 +14,12 @@ Exchange = list[AnyMessage]
 
 
 def split_exchanges(messages: Sequence[AnyMessage]) -> list[Exchange]:
-    """Part the queue before each event that begins a turn; what stands before the first one is an exchange too."""
+    """Split the queue before each event that begins a turn; messages before the first one are an exchange too."""
     return _split(messages, begins_turn)
 
 
 def split_steps(exchange: Exchange) -> list[Exchange]:
-    """Part one exchange before each answer of the model, so that a call stays with its results."""
+    """Split one exchange before each answer of the model, so that a call stays with its results."""
     return _split(exchange, lambda m: isinstance(m, AIMessage) and mark_of(m).get("kind") not in {"reply", "event"})
 
 
@@ -57,7 +57,7 @@ Cut = Callable[[str, str], str]
 
 
 class Packing(Protocol):
-    """The form in which the queue is put to the model."""
+    """The form in which the model gets the queue."""
 
     def event(self, message: BaseMessage, *, time_zone: str, extra: dict[str, Any]) -> BaseMessage:
         """Return an event as the model sees it, with its side notes."""
@@ -129,14 +129,14 @@ def seen_of(
 
 
 def _with_text(message: AnyMessage, text: str) -> AnyMessage:
-    """Return the message with another text, what else it holds behind it."""
+    """Return the message with another text, followed by its other content."""
     if isinstance(message.content, str):
         return message.model_copy(update={"content": text})
     return message.model_copy(update={"content": [{"type": "text", "text": text}, *_other_blocks(message)]})
 
 
 def _other_blocks(message: AnyMessage) -> list[Any]:
-    """Return the content blocks that are no text."""
+    """Return the content blocks that are not text."""
     if isinstance(message.content, str):
         return []
     return [b for b in cast(list[Any], message.content) if not (isinstance(b, str) or b.get("type") == "text")]
@@ -180,7 +180,7 @@ def _result(
 
 
 def as_lines(messages: Sequence[AnyMessage]) -> list[str]:
-    """Return the queue as plain lines, ``who: what``, for a summary; each thing said stands there once."""
+    """Return the queue as plain lines, ``who: what``, for a summary; each thing said appears once."""
     lines: list[str] = []
     for message in messages:
         if mark_of(message).get("kind") == "reply":
