@@ -19,13 +19,11 @@ from memgpt_agent.config import Settings, is_postgres, shown
 from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreError
 from memgpt_agent.leases import LEASES, Leases
 from memgpt_agent.memory import definitions
-from memgpt_agent.memory.opening import TIER_FIELDS
+from memgpt_agent.memory.opening import MOVING, TIER_FIELDS
 from memgpt_agent.store import BaseMemoryStore, open_store
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace
 from memgpt_agent.store.texts import texts_at
 
-MOVING: Namespace = ("moving",)
-"""The target's namespace that says where a move comes from; it is deleted at the move's end."""
 _AT_ONCE = 500
 _EVERY = 1 << 31
 _PASSES = 5

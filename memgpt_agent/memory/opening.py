@@ -42,6 +42,10 @@ TIER_FIELDS = Fields(ordered="time", grouped="thread_id", counted="tags", listed
 """What the tiers want ready: messages in order, all of them and by conversation; tags with their number; an entity's facts."""
 
 
+MOVING = ("moving",)
+"""The namespace of a move's target that says where the move comes from; it is deleted at the move's end."""
+
+
 def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> BaseMemoryStore:
     """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
 
@@ -51,18 +55,29 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
     Raises:
         StoreCorrupt: the file is damaged, or was lost while conversations stand beside where it was; nothing is changed.
         EmbeddingMismatch: it was written with another embedding than the one that is named.
+        ConfigurationError: it is the target of a move that is not done.
     """
     if settings.tracing == "off":
         stop_tracing()
     _open_home(settings)
     redactor = Redactor.of(settings.never_store)
-    if not searches:
-        store = open_store(settings.store_url, fields=TIER_FIELDS)
-        return store.redacting(redactor) if redactor else store
-    embed = resolve_embedding(embedding) if embedding is not None else _embedding(settings)
+    embed = None
+    if searches:
+        embed = resolve_embedding(embedding) if embedding is not None else _embedding(settings)
     index = {"dims": embedding_dims(embed), "embed": embed, "fields": ["$"]} if embed is not None else None
     store = open_store(settings.store_url, index=index, fields=TIER_FIELDS)
+    try:
+        _refuse_half_moved(store)
+    except BaseException:
+        store.close()
+        raise
     return store.redacting(redactor) if redactor else store
+
+
+def _refuse_half_moved(store: BaseMemoryStore) -> None:
+    if (moving := store.get(MOVING, "from")) is not None:
+        source = moving.value["from"]
+        raise ConfigurationError(f"Here is only a part of what was to move from {source}. Give that `memgpt move` again to finish it.")
 
 
 def _embedding(settings: Settings) -> Embeddings | None:

@@ -84,6 +84,8 @@ def test_a_move_that_was_broken_off_goes_on_and_agents_take_no_turn_meanwhile(li
 
     with pytest.raises(KeyboardInterrupt):
         move(lived, url, tell=interrupt)
+    with pytest.raises(ConfigurationError, match="only a part of what was to move"):
+        agent_in(Settings.load(home=tmp_path / "too-early", database_url=url))
     other = Settings.load(home=tmp_path / "other-home")
     with agent_in(other, say("Hi.")) as agent:
         agent.step("hello")
