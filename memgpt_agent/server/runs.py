@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _FIELDS = frozenset(one.name for one in fields(RunItem))
 _PAGE = 500
 _DRAIN_SECONDS = 60.0
+_BUSY_SECONDS = 0.5
+"""So long a run that is stopped waits for its conversation where another turn has it."""
 Turn = Callable[[], AsyncGenerator[StreamEvent]]
 
 
@@ -184,7 +186,7 @@ class Runs:
         except asyncio.CancelledError:
             live.item = _changed(live.item, status="cancelled", stop_reason="cancelled")
             with suppress(Exception):  # what it did stays; the step that was cut off is not carried out
-                await agent.aend_turn()
+                await asyncio.wait_for(agent.aend_turn(), _BUSY_SECONDS if self._is_shared(live) else None)
         except Exception as error:  # noqa: BLE001 - reported to the client of the run
             live.error = error
             live.item = _changed(live.item, status="failed", stop_reason="error", error=error_text(error))
@@ -200,6 +202,10 @@ class Runs:
             live.over = True
             self.live.pop(live.item.id, None)
             live.happened()
+
+    def _is_shared(self, run: LiveRun) -> bool:
+        """Whether another turn of its conversation is being taken here, or waits: whoever stops this one does not wait for that."""
+        return any(one is not run and one.item.thread_id == run.item.thread_id for one in self.live.values())
 
     async def cancel(self, run: LiveRun) -> None:
         """End a run; what it did stays."""

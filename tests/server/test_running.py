@@ -93,6 +93,29 @@ def test_a_run_can_be_cancelled(server: Running) -> None:
         assert reply.content == "Heard: and now?"
 
 
+def test_a_run_is_cancelled_at_once_also_while_another_waits_behind_it(server: Running) -> None:
+    """Neither the first nor the one that waits is held up by the other; what comes next is answered."""
+    with client_of(server) as client:
+        for first in (True, False):
+            agent = client.agents.create(model="openai/gpt-4.1")
+            GATE.clear()
+            AT_THE_GATE.clear()
+            said = [{"role": "user", "content": "wait for the gate"}]
+            runs: list[Any] = [client.agents.messages.create_async(agent.id, messages=said)]
+            until(AT_THE_GATE.is_set)
+            runs.append(client.agents.messages.create_async(agent.id, messages=said))
+            stopped, other = runs if first else reversed(runs)
+            try:
+                answer = server.post(f"/v1/agents/{agent.id}/messages/cancel", {"run_ids": [stopped.id]})
+                assert answer.json() == {stopped.id: "cancelled"}
+                assert client.runs.retrieve(other.id).status == "running"
+            finally:
+                GATE.set()
+            until(lambda run=other: client.runs.retrieve(run.id).status == "completed")
+            reply: Any = client.agents.messages.create(agent.id, input="and now?").messages[-1]
+            assert reply.content == "Heard: and now?"
+
+
 def test_being_told_to_stop_it_finishes_the_turn_that_it_is_taking(serve: Callable[..., Running]) -> None:
     """The client gets its answer, and the process ends by itself."""
     running = serve()
