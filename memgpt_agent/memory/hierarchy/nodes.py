@@ -23,7 +23,7 @@ class SummaryNode:
     id: str
     """Its key, made from what it covers, so that nothing is summarised twice."""
     level: Level
-    """Its level."""
+    """How much it covers, from a span to a year."""
     text: str
     """Its text."""
     since: str
