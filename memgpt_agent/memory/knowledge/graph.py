@@ -13,7 +13,14 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.knowledge.entities import Entities, Entity
 from memgpt_agent.memory.knowledge.facts import FOREVER, Fact, valid_at
-from memgpt_agent.memory.knowledge.words import MAX_RELATION_CHARS, entity_id, is_value, normal_name, slot_of
+from memgpt_agent.memory.knowledge.words import (
+    MAX_RELATION_CHARS,
+    entity_id,
+    is_value,
+    normal_name,
+    normal_relation,
+    slot_of,
+)
 from memgpt_agent.store.plain import Filter, find, put_if
 from memgpt_agent.store.update import until_written, update
 
@@ -147,9 +154,13 @@ class KnowledgeGraph:
         raise ToolError(f"This fact has begun {_PERIODS} times; keep it in archival memory instead.")
 
     def _rivals(self, fact: Fact) -> list[Fact]:
-        """The other facts of the same subject, under whatever name, and the same relation."""
+        """The other facts of the same subject, under whatever name, and the same relation.
+
+        Earlier versions knew fewer relations, and stored the others under their own words.
+        """
         ids = self._all_ids([fact.subject_id])
-        return [f for f in self.where(_about(ids) | {"slot": fact.slot}) if f.id != fact.id]
+        slots = list(dict.fromkeys([fact.slot, normal_relation(fact.relation)]))
+        return [f for f in self.where(_about(ids) | {"slot": {"$in": slots}}) if f.id != fact.id]
 
     def close_contradicted(self, fact: Fact, *, newest: bool) -> tuple[Fact, ...]:
         """Put the facts that contradict this one in a row by time: each ends where the next begins.

@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -236,3 +237,17 @@ def test_another_agents_facts_are_not_seen() -> None:
     KnowledgeGraph(store, "ann").insert("Ann", "likes", "tea")
     assert KnowledgeGraph(store, "bob").search("Ann") == []
     assert isinstance(KnowledgeGraph(store, "ann").search("Ann")[0], Fact)
+
+
+def test_what_an_earlier_version_stored_under_its_own_words_is_known_and_ended() -> None:
+    """It knew English relations only: a fact in German lies under its own words, where no other contradicted it."""
+    store, clock = InMemoryStore(), Clock()
+    graph = KnowledgeGraph(store, "ann", clock)
+    old = graph.insert("Anna", "mag wohl", "Köln").fact
+    value = replace(old, relation="wohnt in", slot="wohnt in").as_value()
+    store.put(("ann", "facts"), old.id, value, index=["text"])
+    clock.advance(hours=1)
+    again = graph.insert("Anna", "wohnt in", "Köln")
+    assert (again.new, again.fact.id) == (False, old.id)
+    moved = graph.insert("Anna", "wohnt in", "Bonn")
+    assert [f.id for f in moved.closed] == [old.id]

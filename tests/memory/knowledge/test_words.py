@@ -44,6 +44,32 @@ def test_ways_of_saying_a_relation_fill_one_slot() -> None:
     assert slot_of("favorite colour") == slot_of("favourite colour is") == ("favourite colour", True)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "slot"),
+    [
+        ("wohnt in", "ist umgezogen nach", "lives in"), ("trabaja para", "empleada en", "works at"),
+        ("est née à", "lieu de naissance", "born in"), ("compleanno", "data di nascita", "born on"),
+        ("é casada com", "Casado com", "married to"), ("werkt_als", "beroep", "works as"), ("住在", "搬到了", "lives in"),
+        ("電話番号", "手机号", "phone number"), ("가격", "costs", "costs"), ("E-Mail-Adresse", "e-mailadres", "email"),
+    ],
+)  # fmt: skip
+def test_a_relation_fills_the_same_slot_in_ten_languages(one: str, other: str, slot: str) -> None:
+    """Whichever the user speaks; what was, or is not listed, stays a relation of its own."""
+    assert slot_of(one) == slot_of(other) == (slot, True)
+    for said in ("Lieblingsfarbe", "color favorito", "couleur préférée", "最喜欢的颜色", "favoriete kleur"):
+        assert slot_of(said) == (said.lower(), True)
+    for said in ("wohnte in", "mag", "le gusta", "a habité à", "喜欢", "좋아하다"):
+        assert slot_of(said) == (said, False)
+
+
+@pytest.mark.parametrize(
+    "relation", ["ist auch bekannt als", "es conocida como", "surnommé", "è anche nota come", "apelido", "bijnaam", "又名", "あだ名", "별명"]
+)
+def test_a_relation_joins_two_names_in_ten_languages(relation: str) -> None:
+    """As 'also known as' does."""
+    assert is_alias(relation)
+
+
 def test_a_past_tense_contradicts_nothing() -> None:
     """Who was married once may be married now to somebody else."""
     assert slot_of("was married to") == ("was married to", False)
