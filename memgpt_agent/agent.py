@@ -31,7 +31,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.prices import prices_of
-from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
+from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right, walled
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import redacting
 from memgpt_agent.text.never_stored import Redactor
@@ -154,7 +154,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._given, self._archive, self._rerank = (archival_store, profile), archive_of(archival_store, clock), rerank
             self.memory = AgentMemory(
-                self._store, self.agent_id, clock, self.context.time_zone, Cause(),
+                walled(self._store, self._who), self.agent_id, clock, self.context.time_zone, Cause(),
                 self._archive(self.agent_id) if self._archive else None, who=self._who, rerank=rerank,
             )  # fmt: skip
             if not self._reads_only:

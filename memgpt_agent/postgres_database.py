@@ -1,5 +1,6 @@
 """The connections to one Postgres: a pool for the process, transactions that are tried again, errors in our own words."""
 
+import copy
 import re
 import threading
 import time
@@ -61,6 +62,7 @@ class PostgresDatabase:
         configure: Callable[[Rows], object] = lambda _: None,
     ) -> None:
         self.url, self.schema = split_url(url)
+        self._acting = b""
         self.name = f"{urlsplit(self.url).path.lstrip('/') or 'postgres'}.{self.schema}"
         self.key = repr((self.url, self.schema))
         """Tells the schema from every other."""
@@ -93,9 +95,25 @@ class PostgresDatabase:
         connection.execute("SET jit = off")  # statements take milliseconds; compiling one takes as long
         self._configured(connection)
 
+    def acting(self, begin: bytes) -> "PostgresDatabase":
+        """Return a view of this database each of whose transactions begins with a statement that says who acts."""
+        view = copy.copy(self)
+        view._acting = begin
+        return view
+
     @contextmanager
     def connection(self) -> Generator[Rows]:
-        """A connection without a transaction: each statement is one of its own."""
+        """A connection for statements of which each is a transaction of its own; of a view that says who acts, they are one."""
+        with self._translated(), self._lent() as connection:
+            if self._acting:
+                with _transaction(connection, "READ COMMITTED", self._acting):
+                    yield connection
+            else:
+                yield connection
+
+    @contextmanager
+    def upkeep(self) -> Generator[Rows]:
+        """A connection without a transaction, as the role that connected, for what cannot run in one."""
         with self._translated(), self._lent() as connection:
             yield connection
 
@@ -104,11 +122,13 @@ class PostgresDatabase:
         """A read transaction: one snapshot of the database, without waiting for writers; and the rows of its first statement."""
         with self._translated(), self._lent() as connection:
             try:
-                if first:
+                if first or self._acting:
                     with connection.pipeline():
                         connection.execute(_BEGIN_READING)
-                        begun = connection.execute(first)
-                    yield connection, begun.fetchall()
+                        if self._acting:
+                            connection.execute(self._acting)
+                        begun = connection.execute(first) if first else None
+                    yield connection, begun.fetchall() if begun else []
                 else:
                     connection.execute(_BEGIN_READING)
                     yield connection, []
@@ -144,7 +164,7 @@ class PostgresDatabase:
         level = "REPEATABLE READ" if snapshot else "READ COMMITTED"
 
         def once() -> T:
-            with self.connection() as connection, _transaction(connection, level):
+            with self._translated(), self._lent() as connection, _transaction(connection, level, self._acting):
                 if not durable:
                     connection.execute("SET LOCAL synchronous_commit = off")
                 return change(connection)
@@ -223,9 +243,15 @@ def _is_lost(error: psycopg.Error) -> bool:
 
 
 @contextmanager
-def _transaction(connection: Rows, level: str) -> Generator[None]:
-    connection.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
+def _transaction(connection: Rows, level: str, acting: bytes = b"") -> Generator[None]:
+    begin = f"BEGIN ISOLATION LEVEL {level}".encode()
     try:
+        if acting:
+            with connection.pipeline():
+                connection.execute(begin)
+                connection.execute(acting)
+        else:
+            connection.execute(begin)
         yield
     except BaseException:
         if not connection.closed:

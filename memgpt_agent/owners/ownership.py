@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from langgraph.store.base import BaseStore, GetOp, Item
 
@@ -91,6 +91,23 @@ def unknown(agent_id: str) -> AgentNotFound:
 def reading(store: BaseStore, agent_id: str) -> BaseStore:
     """Return a view of a store through which nothing is written, for whoever may only read an agent; a write raises NotAllowed."""
     return guarded(store, Guard(OWNERS, "~reading", -1, f"The agent {agent_id!r} is shared with you to read only. Ask its owner."))
+
+
+@runtime_checkable
+class WalledStore(Protocol):
+    """A store whose database keeps owners apart by itself."""
+
+    def for_owner(self, marks: Sequence[str]) -> BaseStore:
+        """Return a view that sees and changes the rows of the owner with these marks only."""
+        ...
+
+
+def walled(store: BaseStore, who: Identity | None) -> BaseStore:
+    """Return a view of a store for what somebody does: through it the database shows that owner's agents, and those shared with the owner.
+
+    **Limits**: the store itself where nobody in particular or an admin acts, and where the database has no row-level security.
+    """
+    return store.for_owner(who.marks) if who is not None and not who.is_admin and isinstance(store, WalledStore) else store
 
 
 def claim(store: BaseStore, agent_id: str, owner: str) -> None:

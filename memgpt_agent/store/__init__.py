@@ -2,7 +2,14 @@
 
 from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.store.fields import Fields
-from memgpt_agent.store.opening import check_store_backend, open_store, store_file, store_problems, upgrade_due
+from memgpt_agent.store.opening import (
+    check_store_backend,
+    open_store,
+    secure_store,
+    store_file,
+    store_problems,
+    upgrade_due,
+)
 from memgpt_agent.store.protocol import MemoryStore, SearchMode, Tally
 from memgpt_agent.store.sqlite.store import FaissStore
 
@@ -15,6 +22,7 @@ __all__ = [
     "Tally",
     "check_store_backend",
     "open_store",
+    "secure_store",
     "store_file",
     "store_problems",
     "upgrade_due",

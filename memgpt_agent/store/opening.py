@@ -111,6 +111,19 @@ def check_store_backend(url: str | Path) -> str:
     return _backend(url).check()
 
 
+def secure_store(url: str | Path, role: str) -> None:
+    """Switch row-level security on in a store on Postgres, for the role as whom programs connect from then on.
+
+    Raises:
+        ConfigurationError: the store is no database, or the role sees every row anyway.
+        StoreError: there is no store, or the role of the URL may not do it.
+    """
+    backend = _backend(url)
+    if not isinstance(backend, PostgresBackend):
+        raise ConfigurationError("Row-level security is PostgreSQL's. Set MEMGPT_DATABASE_URL to the URL of the role that owns the tables.")
+    backend.secure(str(url), role)
+
+
 def _backend(url: str | Path) -> StoreBackend:
     text = str(url)
     scheme = urlsplit(text).scheme if "://" in text else ""

@@ -62,3 +62,20 @@ def test_backups_and_checks_say_what_the_server_does_itself(memgpt: ScriptedComm
     shown = memgpt("doctor").stdout
     assert "1 agent" in shown
     assert "PostgreSQL" in shown
+
+
+def test_row_level_security_is_switched_on_by_a_command(memgpt: ScriptedCommandLine, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that is not there is refused with what to do; afterwards the role speaks for its owner, and the admin sees everybody's agents."""
+    memgpt.script(say("Hello."), say("Hello, Ann."))
+    memgpt.ok("run", "Hello")
+    server, schema = url.split("schema=")
+    assert "CREATE ROLE" in memgpt.run("postgres", "--secure", f"{schema}_web").stderr
+    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {schema}_web LOGIN".encode())
+    assert "is on" in memgpt.ok("postgres", "--secure", f"{schema}_web")
+    monkeypatch.setenv("MEMGPT_DATABASE_URL", url.replace("postgres:@", f"{schema}_web:@"))
+    monkeypatch.setenv("MEMGPT_OWNER", "ann")
+    assert "Hello, Ann." in memgpt.ok("run", "--agent", "user:ann", "Hello")
+    assert {one["agent_id"] for one in json.loads(memgpt.ok("agents", "list", "--json"))} == {"user:ann"}
+    monkeypatch.delenv("MEMGPT_OWNER")
+    assert {one["agent_id"] for one in json.loads(memgpt.ok("agents", "list", "--json"))} == {"default", "user:ann"}

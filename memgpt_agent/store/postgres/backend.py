@@ -44,6 +44,13 @@ class PostgresBackend:
         """Yield nothing: a server checks its own files."""
         yield from ()
 
+    def secure(self, url: str, role: str) -> None:
+        """Switch row-level security on; see ``memgpt_agent.store.postgres.walls.secure``."""
+        self.check()
+        from memgpt_agent.store.postgres.walls import secure
+
+        secure(url, role)
+
     def check(self) -> str:
         """Return the client's version; no server is asked."""
         for package in _NEEDED:

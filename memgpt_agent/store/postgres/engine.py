@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from langgraph.store.base import GetOp, Result, SearchItem, TTLConfig
 
-from memgpt_agent.errors import EmbeddingMismatch
+from memgpt_agent.errors import EmbeddingMismatch, NotAllowed, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
@@ -62,6 +62,12 @@ class PostgresEngine:
         """Return this engine with a guard: another view of the same database."""
         view = copy.copy(self)
         view.guard = guard
+        return view
+
+    def acting(self, begin: bytes) -> "PostgresEngine":
+        """Return this engine with transactions that begin by saying who acts: another view of the same database."""
+        view = copy.copy(self)
+        view._database = self._database.acting(begin)
         return view
 
     def now(self, connection: Rows) -> int:
@@ -179,17 +185,14 @@ class PostgresEngine:
                 meta = self._meta[0] if self._meta else self._read_meta(connection)
                 if uses_vectors and self.embedder:
                     self._check_in_force(meta, self.embedder.identity)
-                try:
-                    return write_items(connection, meta, plan.writes, vectors, asked, now)
-                except psycopg.Error as error:
-                    if error.sqlstate != OTHER_META:
-                        raise
-                self._meta.clear()
-                meta = self._read_meta(connection)
-                if uses_vectors and self.embedder:
-                    self._check_in_force(meta, self.embedder.identity)
                 return write_items(connection, meta, plan.writes, vectors, asked, now)
 
+        try:
+            return self._database.patient(once)
+        except StoreError as error:
+            if not isinstance(error.__cause__, psycopg.Error) or error.__cause__.sqlstate != OTHER_META:
+                raise
+        self._meta.clear()
         return self._database.patient(once)
 
     def _read_meta(self, connection: Rows) -> Meta:
@@ -204,6 +207,8 @@ class PostgresEngine:
         except psycopg.Error as error:
             if error.sqlstate == UNGUARDED and self.guard is not None:
                 raise self.guard.refused() from error
+            if isinstance(error, psycopg.errors.InsufficientPrivilege):
+                raise NotAllowed(f"The database refused to write what the acting owner may not change: {error.diag.message_primary}.") from error
             raise
 
     def sweep(self) -> int:
@@ -268,7 +273,7 @@ class PostgresEngine:
     def compact(self) -> int:
         """Give back the space of what was deleted; see ``MemoryStore.compact``."""
         before = self._database.size_bytes(TABLES)
-        with self._database.connection() as connection:
+        with self._database.upkeep() as connection:
             connection.execute(f"VACUUM (FULL, ANALYZE) {', '.join(TABLES)}".encode())
         return before - self._database.size_bytes(TABLES)
 

@@ -56,7 +56,7 @@ class NearestIndexes:
         if before is not None:
             before.join()
         try:
-            with self._database.connection() as connection:
+            with self._database.upkeep() as connection:
                 _make(connection, self._database.schema, namespace_id, space, dims)
             self._known.add((namespace_id, space))
         except StoreError as error:  # no right to make one, or the server went away: searches go on comparing all

@@ -1,9 +1,10 @@
 """PostgresMemoryStore: LangGraph's store on PostgreSQL, searched by meaning (pgvector) and by words (a table of postings)."""
 
+import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from langgraph.store.base import IndexConfig, TTLConfig
 from pgvector.psycopg import register_vector  # pyright: ignore[reportMissingTypeStubs]
@@ -17,6 +18,7 @@ from memgpt_agent.store.postgres.columns import hold_vectors_in_force, read_meta
 from memgpt_agent.store.postgres.engine import PostgresEngine, check_identity
 from memgpt_agent.store.postgres.nearest import LOOKED_AT
 from memgpt_agent.store.postgres.schema import prepare
+from memgpt_agent.store.postgres.walls import as_everything, as_owner, wall_of
 from memgpt_agent.store.postgres.writes import declare
 from memgpt_agent.store.rows import encode_value
 
@@ -56,8 +58,10 @@ class PostgresMemoryStore(BaseMemoryStore):
             url, "store", lambda connection, schema: prepare(connection, schema, create=create), _prepare_connection
         )
         try:
-            self._database.write(lambda connection: _check_embedding_and_fields(connection, self._database, embedder, fields))
-            self._clocked = PostgresEngine(self._database, embedder, ttl, clock)
+            self._wall = self._database.read(wall_of)
+            database = self._database.acting(as_everything(self._wall)) if self._wall else self._database
+            database.write(lambda connection: _check_embedding_and_fields(connection, database, embedder, fields))
+            self._clocked = PostgresEngine(database, embedder, ttl, clock)
             super().__init__(self._clocked, BatchPreparer(indexed_paths(index), encode_value), ttl)
         except BaseException:
             self._database.close()
@@ -66,6 +70,16 @@ class PostgresMemoryStore(BaseMemoryStore):
     def clock_seconds(self) -> float:
         """Return the database's time in seconds since 1970, which all who use it agree on."""
         return self._clocked.clock_seconds()
+
+    def for_owner(self, marks: Sequence[str]) -> Self:
+        """Return a view whose transactions see and change an owner's rows only; see ``memgpt_agent.owners.walled``.
+
+        **Limits**: the same view where row-level security is off, or does not hold for the role that is connected.
+        """
+        view = copy.copy(self)
+        if self._wall and isinstance(self._engine, PostgresEngine):  # which it is: the view keeps its guard
+            view._engine = self._engine.acting(as_owner(marks))
+        return view
 
     def close(self) -> None:
         """Close the connections. May be called twice; another thread's running operation is finished first."""
