@@ -69,7 +69,7 @@ def test_row_level_security_is_switched_on_by_a_command(memgpt: ScriptedCommandL
     memgpt.script(say("Hello."), say("Hello, Ann."))
     memgpt.ok("run", "Hello")
     server, schema = url.split("schema=")
-    assert "CREATE ROLE" in memgpt.run("postgres", "--secure", f"{schema}_web").stderr
+    assert "CREATE ROLE" in memgpt("postgres", "--secure", f"{schema}_web").stderr
     with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {schema}_web LOGIN".encode())
     assert "is on" in memgpt.ok("postgres", "--secure", f"{schema}_web")

@@ -13,7 +13,7 @@ from memgpt_agent import agent_for
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
 from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreError
 from memgpt_agent.memory import namespaces
-from memgpt_agent.owners import Identity, assign, claim, share, walled
+from memgpt_agent.owners import OWNERS, Identity, assign, claim, share, walled
 from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import open_store
 from memgpt_agent.store.base import BaseMemoryStore
@@ -166,6 +166,17 @@ def test_definitions_of_agents_are_seen_by_who_may_use_the_agent(place: _Place) 
     for who in (ANN, BOB, ODD):
         assert [item.key for item in walled(place.store, who).search(("agents",))] == [who.agent_id]
     assert len(place.store.search(("agents",))) == 3
+
+
+def test_the_database_writes_labels_as_the_package_does(place: _Place) -> None:
+    """For every kind of id, and for the roots that are no agent's; otherwise a record would be about another agent's rows."""
+    ids = ["ann", "a.b~c", "Zoë/ %2F", *namespaces._RESERVED, "~x", "-_", "\x01'\\", "漢字🐝", ODD.agent_id]  # type: ignore[attr-defined]
+    with place.direct() as connection:
+        for one in ids:
+            row = connection.execute("SELECT label_of(%s)", [one.encode()]).fetchone()
+            assert row == (namespaces.encode_label(one),)
+        for root in (*namespaces._RESERVED, *(one[0] for one in (namespaces.TOOLS, namespaces.FOLDERS, OWNERS))):  # type: ignore[attr-defined]
+            assert connection.execute("SELECT (rights_of(%s)).readers", [root]).fetchone() == (["common"],)
 
 
 def test_roles_that_see_everything_anyway_are_refused(place: _Place) -> None:
