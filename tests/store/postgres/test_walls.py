@@ -25,6 +25,14 @@ from tests.store.servers import fresh_url
 ANN, BOB, ODD = Identity("ann"), Identity("bob"), Identity("Zoë/~.,%'x")
 INDEX: dict[str, Any] = {"dims": 64, "embed": HashingEmbedder()}
 TABLES = ("namespaces", "items", "postings", "vectors", "tag_counts")
+_NOTE_WHO_WRITES = """
+CREATE TABLE SCHEMA_NAME.written (path text, owner text);
+CREATE FUNCTION SCHEMA_NAME.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = SCHEMA_NAME, public AS $$ BEGIN
+    INSERT INTO written SELECT encode(path, 'escape'), current_setting('memgpt.owner', true) FROM namespaces WHERE id = NEW.ns;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT ON SCHEMA_NAME.items FOR EACH ROW EXECUTE FUNCTION SCHEMA_NAME.note();
+"""
 
 
 class _Place(NamedTuple):
@@ -202,7 +210,10 @@ def test_erasing_rewrites_the_tables_as_the_role(place: _Place) -> None:
 
 
 def test_an_agent_of_an_owner_takes_turns_behind_the_wall(place: _Place) -> None:
-    """It remembers, finds and is found again; the memory that its object shows is the owner's view."""
+    """It remembers and finds, each write of a turn in its owner's name; the memory that its object shows is the owner's view."""
+    bare, schema = split_url(place.admin)
+    with psycopg.connect(bare, autocommit=True) as connection:
+        connection.execute(_NOTE_WHO_WRITES.replace("SCHEMA_NAME", schema).encode())
     with open_postgres_checkpointer(place.admin):
         pass  # the tables of conversations are made by the owner of the schema
     with open_postgres_checkpointer(place.url) as saver:
@@ -213,3 +224,8 @@ def test_an_agent_of_an_owner_takes_turns_behind_the_wall(place: _Place) -> None
                 found = find(agent.memory.store, namespaces.archival(agent.agent_id), "bees")
                 assert found[0].value["text"] == f"{who} keeps bees"
                 assert count(agent.memory.store, namespaces.archival("user:ann" if who == "bob" else "user:bob")) == 0
+        with psycopg.connect(bare) as connection:
+            written = connection.execute(f"SELECT DISTINCT path, owner FROM {schema}.written".encode()).fetchall()  # noqa: S608 - ours
+    tiers = {path: owner for path, owner in written if path.startswith("user%3A") and "checkpoints" not in path}
+    assert {path.split(".")[1] for path in tiers} >= {"recall", "archival"}
+    assert all(f"is:{path.split('.')[0]}" in (owner or "").split(",") for path, owner in tiers.items()), tiers
