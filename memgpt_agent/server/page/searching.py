@@ -13,6 +13,7 @@ from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
 from memgpt_agent.memory.recall import DIALOGUE, ROLES, message_of
 from memgpt_agent.server.page.view import Agent, AgentView, Place, pages
+from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.store.plain import Filter, best_or_newest, find
 from memgpt_agent.text.words import terms_of
 
@@ -88,10 +89,12 @@ def search(
     page: Place = 0,
 ) -> Response:
     """Search what the agent remembers."""
+    if (kind and kind not in dict(KINDS)) or (role and role not in ROLES):
+        raise HTTPProblem(422, f"One can look for {', '.join(dict(KINDS))}, and for messages of {', '.join(ROLES)}.")
     wanted = SearchForm(
         q.strip(),
         range_filter(since or None, until or None, seen.zone),
-        [role] if role in ROLES else [],
+        [role] if role else [],
         tag.split(),
         thread,
         page,

@@ -76,6 +76,13 @@ def test_a_version_that_is_not_there_is_not_found(server: Any) -> None:
     assert send(server, f"a/{agent_id}/restore", {"label": "human", "version": "99"}).status_code == 404
 
 
+def test_what_nobody_can_look_for_is_said(server: Any) -> None:
+    """A kind of things or a role that there is not."""
+    agent_id = make(server)
+    for query, status in (("kind=nosuch", 422), ("role=xyz", 422), ("kind=&role=", 200), ("kind=facts&role=user", 200)):
+        assert server.get(f"/page/a/{agent_id}/search?q=tea&{query}").status_code == status, query
+
+
 def test_quiet_hours_need_a_beating_heart(server: Any) -> None:
     """Without an interval they would be lost: the form says so."""
     agent_id = make(server)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.page.agents import make
+from tests.server.page.agents import make, tell
+from tests.server.page.conftest import NARROW
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,23 @@ def test_a_message_is_answered_in_the_page(server: Any, visit: Callable[..., Any
     assert not page.get_by_text("I answer.").is_visible()
     page.get_by_text("Thoughts").click()
     assert page.get_by_text("I answer.").is_visible()
+
+
+def test_a_message_that_is_refused_stays_in_its_box(server: Any, visit: Callable[..., Any]) -> None:
+    """The reason stands at the top; also where another tab left a call that waits. Many conversations fit a narrow screen."""
+    agent_id = make(server, tools=["archival_memory_insert"])
+    server.request("PATCH", f"/v1/agents/{agent_id}/tools/approval/archival_memory_insert", {"requires_approval": True})
+    page = visit(f"{server.url}/page/a/{agent_id}/chat", viewport=NARROW)
+    page.get_by_role("button", name="New conversation").click()
+    page.get_by_label("Conversation").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.goto(f"{server.url}/page/a/{agent_id}/chat")
+    box = page.get_by_label("Your message")
+    box.fill("   ")
+    box.press("Enter")
+    page.locator("#problem", has_text="The message is empty.").wait_for()
+    tell(server, agent_id, "call archival_memory_insert(content=kept)")
+    box.fill("typed with care")
+    box.press("Enter")
+    page.locator("#problem", has_text="waiting").wait_for()
+    assert box.input_value() == "typed with care"
