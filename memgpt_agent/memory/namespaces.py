@@ -42,7 +42,7 @@ def encode_label(text: str) -> str:
 
 
 def decode_label(label: str) -> str:
-    """Return the id that :func:`encode_label` was given."""
+    """Return the id behind a label of :func:`encode_label`."""
     return unquote(label)
 
 
@@ -57,12 +57,12 @@ def under(agent_id: str, path: str = "") -> Namespace:
 
 
 def recall(agent_id: str) -> Namespace:
-    """Return where an agent's messages lie, for whoever searches the store past the tiers."""
+    """Return where an agent's messages are stored, for code that searches the store without the tiers."""
     return of(agent_id, "recall")
 
 
 def archival(agent_id: str) -> Namespace:
-    """Return where an agent's passages lie, for whoever searches the store past the tiers."""
+    """Return where an agent's passages are stored, for code that searches the store without the tiers."""
     return of(agent_id, "archival")
 
 

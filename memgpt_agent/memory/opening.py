@@ -39,7 +39,7 @@ def reindex_configured_store(
 
 
 TIER_FIELDS = Fields(ordered="time", grouped="thread_id", counted="tags", listed="ends")
-"""What the tiers want ready: messages in order, all of them and by conversation; tags with their number; an entity's facts."""
+"""The fields that the tiers read quickly: messages in order, all of them and by conversation; tags with their number; an entity's facts."""
 
 
 MOVING = ("moving",)

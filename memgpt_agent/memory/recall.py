@@ -28,11 +28,11 @@ BESIDE = "words:beside"
 CONTEXT_LINES = 2
 """How many lines before a message are searched with it; one or three find less (ADR 0050)."""
 CONTEXT_CHARS = 600
-"""A message is filled up to so many characters with the lines before it: a long one explains itself (ADR 0050)."""
+"""A message is filled up to this many characters with the lines before it: a long one explains itself (ADR 0050)."""
 PAUSE = timedelta(hours=6)
-"""What was said before a longer silence is not of the same talk: it is not a context of what is said after it."""
+"""Lines from before a longer silence belong to another talk and give no context to later ones."""
 DIALOGUE = Dialogue(sequence="thread_id", chars="chars", asks="asks", speaker="user_id", dated="dated")
-"""By which of a message's fields a search tells the likelier ones."""
+"""The fields of a message by which a search finds the likelier ones."""
 SECRET = "secret"  # noqa: S105  a key, not a secret
 """The key of the secret by which the keys of erased messages are hashed, beside these hashes."""
 _ERASED_TOOL = "(erased)"
@@ -45,7 +45,7 @@ _AROUND = 24
 """How many messages before and after a corrected one are checked: more than those that its words stand beside."""
 _CLOCK_SLACK = timedelta(hours=1)
 _TURN_MESSAGES = 1_000
-"""More of one turn is not read again: a turn has 500 steps at most."""
+"""The most records of one turn that are read again: a turn has at most 500 steps."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
@@ -61,7 +61,7 @@ class Message:
     role: Role
     """Who said it; ``system`` for alerts and heartbeats."""
     text: str
-    """What was said, whole."""
+    """The whole text."""
     time: str
     """When, ISO 8601, UTC."""
     thread_id: str = ""
@@ -69,7 +69,7 @@ class Message:
     turn: str = ""
     """The id of the event that began its turn."""
     ordinal: int = 0
-    """Its place among records of the same time."""
+    """Its order among records of the same time."""
     user_id: str = ""
     """Who the user was."""
     tool: str = ""
@@ -81,9 +81,9 @@ class Message:
     echo: bool = False
     """Whether it repeats what memory holds (a memory search's result); found only when tools are asked for."""
     thinking: str = ""
-    """The inner thoughts that came with it."""
+    """Its inner thoughts."""
     beyond: str = ""
-    """For a tool result: what else the tool returned, encoded, so that a replay gives the same."""
+    """For a tool result: the tool's other returned values, encoded, so that a replay gives the same."""
     attached: tuple[str, ...] = ()
     """What came with it beside its text: each with its name, its kind and the id of the original (see ``Uploads``)."""
     checkpoint: str = ""
@@ -98,12 +98,12 @@ class Message:
     reply_id: str = ""
     """For a reply by a tool: the id under which it was streamed."""
     edited: str = ""
-    """When it was last corrected, ISO 8601, UTC; empty if it stands as it was said."""
+    """When it was last corrected, ISO 8601, UTC; empty if it is unchanged."""
 
 
 @dataclass(frozen=True)
 class ForgottenMessage(Message):
-    """What is known of a message that was erased: that there was one, and that a replay of it does nothing."""
+    """The trace of an erased message: that it existed, so that a replay of it does nothing."""
 
 
 def keyed(secret: str, key: str) -> str:
@@ -122,7 +122,7 @@ def index_of_message(value: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 class RecallMemory:
-    """All that was said to, by and around one agent."""
+    """Everything said to, by and around one agent."""
 
     def __init__(
         self, store: BaseStore, agent_id: str, clock: Clock = utc_now, time_zone: str = "UTC",
@@ -152,7 +152,7 @@ class RecallMemory:
         return PutOp(self._namespace, message.id, value, index=list(paths) if paths else False)
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Keep messages, oldest first, each with the lines before it; one that is kept already (by id) is left as it is."""
+        """Store messages, oldest first, each with the lines before it; one already stored (by id) is left as it is."""
         known = self.get([m.id for m in messages])
         said: dict[str, list[str]] = {}
         last: dict[str, str] = {}
@@ -220,7 +220,7 @@ class RecallMemory:
         return around if any(m.id == message.id for m in around) else [*around[: len(before)], message]
 
     def of_turn(self, event_id: str) -> list[Message]:
-        """Return what was kept of the turn in which an event was handled, oldest first; nothing if none is known."""
+        """Return the records of the turn that handled an event, oldest first; nothing if none is known."""
         event = self.get([event_id]).get(event_id)
         condition: Filter = {"turn": event.turn if event else event_id}
         if event:
@@ -244,7 +244,7 @@ class RecallMemory:
         page: int = 0,
         without_event: str = "",
     ) -> list[Message]:
-        """Return the messages that fit ``query`` best; the newest first where the query is empty.
+        """Return the messages that fit ``query`` best; the newest first if the query is empty.
 
         Without ``roles``, results of memory searches are left out: they only repeat what is found anyway. So is the event
         ``without_event``: who searches within its turn has it before its eyes, and it would fit best. Messages of the time that
@@ -275,13 +275,13 @@ def _not_before(time: str) -> Filter:
 
 
 def _text_of(item: SearchItem) -> str:
-    """Return a message as a reranker is given it: with its day and speaker."""
+    """Return a message as a reranker gets it: with its day and speaker."""
     message = message_of(item)
     return f"[{message.time[:10]}] {message.tool or message.user_id or message.role}: {message.whole}"
 
 
 def _lines_before(message: Message, said: Sequence[Message]) -> list[str]:
-    """Return what was said last before a message, as lines; nothing from before a pause."""
+    """Return the lines said just before a message; none from before a pause."""
     lines: list[str] = []
     until = message.time
     for earlier in reversed(said[-CONTEXT_LINES:]):
@@ -339,7 +339,7 @@ _FIELDS = frozenset(field.name for field in fields(Message))
 
 
 def message_of(item: Item) -> Message:
-    """Return a stored message; what else the item holds for the search is left out."""
+    """Return a stored message, without the item's fields for the search."""
     return message_from(item.value)
 
 

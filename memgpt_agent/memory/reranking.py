@@ -7,7 +7,7 @@ from typing import TypeVar
 from langchain_core.documents import BaseDocumentCompressor, Document
 
 DEPTH = 50
-"""So many of what the search has found are put to the reranker."""
+"""How many of the search's results go to the reranker."""
 _PLACE = "memgpt_place"
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)

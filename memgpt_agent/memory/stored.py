@@ -32,7 +32,7 @@ def _short(rule: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class DefinitionItem(AgentDefinition):
-    """What an agent is made of."""
+    """An agent's definition."""
 
     tools: Names = ()
     groups: Names = ()
@@ -113,7 +113,7 @@ class PassageItem(Passage):
 
 @dataclass(frozen=True)
 class RetiredItem(Retired):
-    """A passage that is no longer found."""
+    """A passage that searches no longer find."""
 
     text: PassageText
 
@@ -185,7 +185,7 @@ class HeadItem:
 
 @dataclass(frozen=True)
 class ForgottenItem:
-    """What is kept of what was forgotten: the secret of the hashes, that there was a message, or the record of an act."""
+    """The traces of forgetting: the secret of the hashes, that a message existed, or the record of an act."""
 
     secret: str = ""
     role: Role = "tool"
@@ -208,7 +208,7 @@ class EventsItem:
 
 @dataclass(frozen=True)
 class ReadingItem:
-    """The portion that is being read asleep."""
+    """The portion that is being read during sleep."""
 
     turn: str
     until: str

@@ -44,17 +44,17 @@ class Task:
     number: int
     """Its number, from 1; never used again."""
     title: str
-    """What is to be done."""
+    """What the agent means to do."""
     priority: Priority = "normal"
     """How much it matters."""
     due: str = ""
-    """By when, as it was given; empty if it does not matter."""
+    """The due date as given; empty if there is none."""
     due_at: str = ""
-    """The last moment of that, ISO 8601, UTC."""
+    """The last moment of the due date, ISO 8601, UTC."""
     steps: tuple[TaskStep, ...] = ()
     """The plan, in order."""
     note: str = ""
-    """What to remember about it."""
+    """Notes about it."""
     added: str = ""
     """When it was added, ISO 8601, UTC."""
     cause: str = ""
@@ -64,7 +64,7 @@ class Task:
     how: Literal["", "done", "dropped"] = ""
     """Whether it was completed or dropped."""
     outcome: str = ""
-    """What came of it, or why it was dropped."""
+    """Its outcome, or why it was dropped."""
 
     @property
     def order(self) -> tuple[int, str, int]:
@@ -72,7 +72,7 @@ class Task:
         return PRIORITIES.index(self.priority), self.due_at or "~", self.number
 
     def overdue(self, now: datetime) -> bool:
-        """Whether it should have been done before now."""
+        """Whether its due date has passed."""
         return bool(self.due_at) and self.due_at < stamp(now)
 
 
@@ -197,7 +197,7 @@ class TaskList:
         return next((t for t in self._read().closed if t.number == number), Task(number, "", how=how))
 
     def file(self) -> None:
-        """File in archival memory what is closed and, because of a crash, not filed yet."""
+        """File in archival memory the closed tasks that a crash left unfiled."""
         for task in self._read().leaving:
             self._memory.archival.insert(
                 _passage(task), [TASK_TAG, task.how], cause=f"{task.cause}/{task.number}/closed"
@@ -211,7 +211,7 @@ class TaskList:
             self._change(filed, "")
 
     def _due(self, due: str | None) -> tuple[str, str]:
-        """The date as it was given, and its last moment."""
+        """The date as given, and its last moment."""
         if due is None or not due.strip():
             return "", ""
         try:

@@ -51,7 +51,7 @@ from memgpt_agent.owners import OWNERS, Ownership
 Value = dict[str, Any]
 Paths = tuple[str, ...]
 ORIGINAL = "original"
-"""The one key of what is left of an Agent File."""
+"""The only key of the rest of an Agent File."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class TierFields:
     """The names of the fields of a value that say when, where and through whom it came; empty if there is none."""
 
     text: str = ""
-    """What a person is shown first."""
+    """The field shown to people first."""
     time: str = ""
     """When it was said or stored, ISO 8601, UTC."""
     thread: str = ""
@@ -87,13 +87,13 @@ class Tier:
     key: Callable[[Value], str] | None = None
     """The key that an item has by its own fields."""
     only: str = ""
-    """The one key that is read; what lies under others is not known."""
+    """The only key that is read; items under other keys are unknown."""
     beside: frozenset[str] | None = None
     """Where unknown fields would break the reading: the fields there are beside those of the class."""
     further: Callable[[Value, str], None] | None = None
-    """What else is checked when it is imported."""
+    """A further check on import."""
     names: TierFields = field(default_factory=TierFields)
-    """What its fields mean."""
+    """The meaning of its fields."""
     index: Callable[[Mapping[str, Any]], Paths | None] = _not_searched
     """Which paths of a value are searched; ``None``: it is found by its key alone."""
     keyed_by: Literal["", "agent", "thread", "block"] = ""
@@ -101,7 +101,7 @@ class Tier:
     deleted: bool = True
     """Whether it goes with its agent: all of it if it lies under the agent, otherwise the items of the agent or its threads."""
     in_agent_file: bool = False
-    """Whether an Agent File has a place for it. Our own export holds all that lies under an agent."""
+    """Whether an Agent File has a place for it. Our own export holds everything stored under an agent."""
 
     def check(self, key: str, value: Value, place: str) -> None:
         """Refuse an item that its class could not read.

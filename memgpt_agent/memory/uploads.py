@@ -12,7 +12,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.store.plain import newest
 
 MAX_UPLOAD_BYTES = 20_000_000
-"""A larger one is not kept."""
+"""Larger uploads are not kept."""
 _PIECE_CHARS = 1_000_000
 _LISTED = 100
 
@@ -22,7 +22,7 @@ class Upload:
     """One picture, recording or file that a user sent."""
 
     id: str
-    """Made from its bytes: the same sent again has the same."""
+    """Made from its bytes: the same file sent again has the same id."""
     name: str
     """Its file's name, as it came; empty if it had none."""
     mime: str
@@ -39,13 +39,13 @@ class Upload:
     """Who sent it."""
 
     def in_words(self) -> str:
-        """Return it as recall memory refers to it."""
+        """Return recall memory's reference to it."""
         about = ", ".join(filter(None, [self.mime, _size(self.size_bytes)]))
         return f"{self.name or 'without a name'} ({about}; original: {self.id})"
 
 
 class Uploads:
-    """What was sent to one agent."""
+    """The uploads sent to one agent."""
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         self._store = store
@@ -80,7 +80,7 @@ class Uploads:
         return _upload_of(item.value), base64.b64decode(text)
 
     def newest(self, limit: int = _LISTED) -> list[Upload]:
-        """Return what was sent last, the newest first."""
+        """Return the latest uploads, newest first."""
         return [_upload_of(item.value) for item in newest(self._store, self._place, limit=limit)]
 
 

@@ -11,7 +11,7 @@ from memgpt_agent.store.plain import put_if
 from memgpt_agent.store.update import update
 
 MAX_HOPS = 4
-"""A letter that answers a letter that answers a letter: so many, and no further."""
+"""How many letters may lead to one another."""
 _AT_ONCE = 100
 """The most waiting letters shown in one turn; the next turn shows the others."""
 _PAGE = 500
@@ -21,7 +21,7 @@ _SORTED = "sorted"
 
 @dataclass(frozen=True)
 class Letter:
-    """What one agent wrote to another."""
+    """A letter from one agent to another."""
 
     id: str
     """Made from the call that sent it: sent again in a replay, it is the same letter."""
@@ -30,7 +30,7 @@ class Letter:
     recipient: str
     """The agent that it is for."""
     text: str
-    """What it says."""
+    """Its text."""
     time: str
     """When it was written, ISO 8601, UTC."""
     chain: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Inbox:
         self._notes = namespaces.of(agent_id, "letters")
 
     def put(self, letter: Letter) -> None:
-        """Keep a letter; one that is there already stays as it is."""
+        """Store a letter; one already stored stays as it is."""
         if self.get(letter.id) is None:
             self._store.put(self._waiting, letter.id, _value(letter), index=False)
             put_if(self._store, self._namespace, letter.id, _value(letter), expected=None, index=False)
@@ -153,7 +153,7 @@ class Inbox:
         self._store.put(self._notes, _SORTED, {"letters": offset}, index=False)
 
     def _tell(self, turn: str, ids: Sequence[str]) -> None:
-        """Enter letters as told in a turn."""
+        """Record letters as shown in a turn."""
         update(
             self._store,
             self._turns,
@@ -168,7 +168,7 @@ class Inbox:
 
 
 def _of(namespace: namespaces.Namespace, items: Sequence[SearchItem]) -> list[SearchItem]:
-    """Leave out what lies in other namespaces of the same beginning: a store may search by prefix."""
+    """Leave out items of longer namespaces: a store may search by prefix."""
     return [item for item in items if item.namespace == namespace]
 
 

@@ -25,7 +25,7 @@ MIN_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often the heart beats by the clock."""
+    """How often an agent gets scheduled heartbeats."""
 
     every_seconds: float
     """The interval while something happens."""
@@ -34,11 +34,11 @@ class Rhythm:
     jitter: float = 0.1
     """Each interval is longer or shorter by up to this share, so that many agents do not wake at once."""
     quiet: tuple[time, time] | None = None
-    """From when until when it does not beat, in ``time_zone``; the end may be on the next day."""
+    """The quiet hours without heartbeats, in ``time_zone``; the end may be on the next day."""
     tokens_a_day: int | None = None
-    """No beat begins when so many tokens were used since midnight in ``time_zone``."""
+    """No heartbeat begins once this many tokens were used since midnight in ``time_zone``."""
     time_zone: str = "UTC"
-    """The zone of the quiet hours and of midnight."""
+    """The time zone of the quiet hours and of midnight."""
 
     @classmethod
     def of(
@@ -71,7 +71,7 @@ class Rhythm:
 
 @dataclass(frozen=True)
 class PulseState:
-    """What is known of an agent's heartbeats by the clock."""
+    """The state of an agent's scheduled heartbeats."""
 
     next: str = ""
     """When the next one is due, ISO 8601, UTC; empty before the first."""
@@ -93,7 +93,7 @@ class Pulse:
     ) -> None:
         self._store = store
         self.agent_id = agent_id
-        """Whose heart it is."""
+        """The agent."""
         self._namespace = namespaces.of(agent_id, "pulse")
         self.rhythm = rhythm
         self._clock = clock
@@ -140,7 +140,7 @@ class Pulse:
         return self._change(change)
 
     def spoken_to(self) -> PulseState:
-        """Note that somebody spoke to the agent: its heart beats at its usual pace again."""
+        """Note that somebody spoke to the agent: its heartbeats return to their usual pace."""
         every = self.rhythm.every_seconds
         return self._change(
             lambda old: old if old.interval_seconds <= every and old.next else self._planned(old, every)

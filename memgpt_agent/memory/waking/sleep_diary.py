@@ -13,7 +13,7 @@ from memgpt_agent.store.update import update
 
 
 class Journal(RecallMemory):
-    """Kept as recall memory is, so that a step done again changes nothing; not searched, so not indexed."""
+    """Stored like recall memory, so that a repeated step changes nothing; not searched, so not indexed."""
 
     def __init__(self, store: BaseStore, agent_id: str) -> None:
         super().__init__(store, agent_id)
@@ -33,7 +33,7 @@ _NONE: dict[str, Any] = {"until": "", "seen": [], "reading": None, "tries": 0}
 
 @dataclass(frozen=True)
 class Portion:
-    """What is read in one sleep."""
+    """The portion to read in one sleep."""
 
     messages: tuple[Message, ...]
     """What the user and the agent said, oldest first."""
@@ -75,13 +75,13 @@ class SleepDiary:
         return portion
 
     def reading(self, turn: str) -> tuple[Message, ...]:
-        """Return what is being read in this turn, oldest first; nothing once it has been finished."""
+        """Return the portion being read in this turn, oldest first; nothing once it is finished."""
         item = self._store.get(self._namespace, _KEY)
         reading = item.value["reading"] if item else None
         return self._portion(item.value, reading).messages if item and reading and reading["turn"] == turn else ()
 
     def finish(self, turn: str) -> bool:
-        """Count what was read in this turn as read; return whether there was such a turn."""
+        """Mark the portion of this turn as read; return whether there was such a turn."""
 
         def finished(value: dict[str, Any] | None) -> dict[str, Any] | None:
             reading = value["reading"] if value else None
