@@ -24,7 +24,6 @@ router = pages()
 PAGE = 25
 """How many agents are shown at once."""
 _SCAN = 500
-_COUNTED = (("messages", "recall"), ("passages", "archival"), ("facts", "facts"))
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,9 @@ def row(agents: OpenAgents, runs: Runs, definition: AgentDefinition) -> AgentRow
     blocks = CoreMemory(store, agent_id).blocks()
     sizes = (
         ("characters in blocks", sum(len(block.value) for block in blocks)),
-        *((kind, count(store, namespaces.of(agent_id, tier))) for kind, tier in _COUNTED),
+        ("messages", count(store, namespaces.of(agent_id, "recall"))),
+        ("passages", count(store, namespaces.of(agent_id, "archival"))),
+        ("facts", count(store, namespaces.of(agent_id, "facts"))),
     )
     last: dict[str, Any] = said[0].value if said else {}
     running = any(one.agent_id == agent_id for one in runs.live.values())

@@ -105,5 +105,5 @@ def test_a_newer_schema_is_left_alone(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="pip install --upgrade"):
+    with pytest.raises(StoreError, match="Upgrade memgpt-agent"):
         FaissStore(path)
