@@ -16,7 +16,7 @@ from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
 from memgpt_agent.server.problems import HTTPProblem, not_found
 
 router = pages()
-_TIERS = {"message": "recall", "passage": "archival", "file": "archival", "fact": "facts"}
+_KINDS = ("message", "passage", "file", "fact")
 LISTED = 500
 """So many things of a plan are shown; a plan that finds more is made of other words."""
 
@@ -29,9 +29,10 @@ def _kind_of(what_id: str) -> str:
 def looked_at(seen: Agent, kind: str, id: str) -> Response:
     """Show one thing, what it said before, and the forms that change it."""
     store = seen.served.agents.store
-    if kind not in _TIERS:
+    if kind not in _KINDS:
         raise not_found("kind", kind)
-    item = store.get(namespaces.of(seen.agent_id, _TIERS[kind]), id)
+    said, held, filed = namespaces.of(seen.agent_id, "recall"), namespaces.of(seen.agent_id, "facts"), namespaces.of(seen.agent_id, "archival")
+    item = store.get({"message": said, "fact": held}.get(kind, filed), id)
     if item is None:
         raise not_found(kind, id)
     recall = seen.served.agents.recall(seen.agent_id)

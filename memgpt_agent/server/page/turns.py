@@ -122,7 +122,7 @@ def around(first: str, last: str) -> dict[str, Any]:
 def writes(store: BaseStore, agent_id: str, turn: str, records: Sequence[Message]) -> Writes:
     """Return what a turn wrote into long-term memory, by the acts that are its tool calls."""
     acts, when = [record.id for record in records if record.tool][:64], around(records[0].time, records[-1].time)
-    core, archive, facts = (namespaces.of(agent_id, tier) for tier in ("core_history", "archival", "facts"))
+    core, archive, facts = namespaces.of(agent_id, "core_history"), namespaces.of(agent_id, "archival"), namespaces.of(agent_id, "facts")
     versions = newest(store, core, filter={"turn": turn, **when}, limit=_MOST)
     filed = newest(store, archive, filter={"cause": {"$in": acts}, **when}, limit=_MOST) if acts else []
     stated = find(store, facts, "", filter={"causes": {"$any": acts}}, limit=_MOST) if acts else []
