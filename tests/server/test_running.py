@@ -100,7 +100,7 @@ def test_a_run_is_cancelled_at_once_also_while_another_waits_behind_it(server: R
             agent = client.agents.create(model="openai/gpt-4.1")
             GATE.clear()
             AT_THE_GATE.clear()
-            said = [{"role": "user", "content": "wait for the gate"}]
+            said: Any = [{"role": "user", "content": "wait for the gate"}]
             runs: list[Any] = [client.agents.messages.create_async(agent.id, messages=said)]
             until(AT_THE_GATE.is_set)
             runs.append(client.agents.messages.create_async(agent.id, messages=said))
