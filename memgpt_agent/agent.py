@@ -15,7 +15,8 @@ from langchain_core.vectorstores import VectorStore
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.checkpoints import open_configured_checkpointer
+from memgpt_agent.backups.lost import note_memory_elsewhere
+from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context, Reasoning, Settings, Window
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
@@ -142,7 +143,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
                 else self._opened.enter_context(open_configured_store(self._settings, embedding))
             )
             self._checkpointer = checkpointer or self._opened.enter_context(
-                open_configured_checkpointer(self._settings)
+                _conversations(self._settings, memory_elsewhere=store is not None)
             )
             self._never_store, self._store = _filtered(never_store or self._settings.never_store, self._store)
             self._reads_only = self._may_only_read(is_new=not agent_id)
@@ -402,6 +403,13 @@ def agent_for(user: str, **given: Any) -> MemGPTAgent:
 async def aagent_for(user: str, **given: Any) -> MemGPTAgent:
     """Async form of :func:`agent_for`."""
     return await asyncio.to_thread(agent_for, user, **given)
+
+
+def _conversations(settings: Settings, *, memory_elsewhere: bool) -> Checkpointer:
+    """Open the conversations of the settings, with a note if their memory is a program's own store."""
+    if memory_elsewhere:
+        note_memory_elsewhere(settings)
+    return open_configured_checkpointer(settings)
 
 
 def _filtered(given: Sequence[str] | Redactor | str, store: BaseStore) -> tuple[Redactor | None, BaseStore]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.agent_file import export_agent
@@ -180,3 +181,20 @@ def test_tracing_can_be_stopped_for_memgpt(tmp_path: Path, said: str, traced: st
 def test_what_cannot_be_seen_is_shown_by_its_number(text: str, shown: str) -> None:
     """Instructions in tags, widths of zero, directions turned round. Joiners in emoji and Persian stay."""
     assert clean(text) == shown
+
+
+def test_conversations_of_a_store_of_ones_own_are_no_remains_of_a_lost_memory(tmp_path: Path) -> None:
+    """The folder opens with a memory of its own afterwards; where a memory was lost, another store does not hide it."""
+    settings = Settings.load(home=tmp_path / "home")
+    with MemGPTAgent(model=ScriptedModel(["Hello."]), store=InMemoryStore(), settings=settings, agent_id="a") as agent:
+        agent.step("Hi")
+    with MemGPTAgent(model=ScriptedModel(["Hello."]), settings=settings, agent_id="b", embedding=HashingEmbedder()) as agent:
+        agent.step("Hi")
+    other = Settings.load(home=tmp_path / "other")
+    with MemGPTAgent(model=ScriptedModel(["Hello."]), settings=other, agent_id="b", embedding=HashingEmbedder()) as agent:
+        agent.step("Hi")
+    (other.home / "memory.db").unlink()
+    with MemGPTAgent(model=ScriptedModel(["Hello."]), store=InMemoryStore(), settings=other, agent_id="c") as agent:
+        agent.step("Hi")
+    with pytest.raises(StoreCorrupt, match="the memory was lost"):
+        MemGPTAgent(model=ScriptedModel(["Hello."]), settings=other, agent_id="b", embedding=HashingEmbedder())

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import StoreCorrupt
+from memgpt_agent.private import private_folder
 
 MEMORY = "memory.db"
+ELSEWHERE = "memory.elsewhere"
+"""The file that says that a program keeps the memory of a folder's conversations in a store of its own."""
 _TRACES = ("-wal", "-journal", ".indexes")
 """The ends of the names of what stands beside a memory and is of no use without it."""
 _LOOKS, _LOOK_SECONDS = 20, 0.05
@@ -16,8 +19,8 @@ _LOOKS, _LOOK_SECONDS = 20, 0.05
 def lost_memory(settings: Settings) -> str:
     """Return in words why the data folder's memory was lost, if traces of it stand beside where it should be; else an empty text.
 
-    Traces are conversations, the store's log, and its indexes. A memory that the settings place elsewhere is not asked for. Conversations
-    that are missing beside a memory are no such loss: the agents remember every message, and other checkpoints may have been used.
+    Traces are conversations, the store's log, and its indexes. A memory that the settings or a program place elsewhere is not asked for.
+    Conversations that are missing beside a memory are no such loss: the agents remember every message, and other checkpoints may have been used.
     """
     if not settings.memory_is_in_home:
         return ""
@@ -26,7 +29,8 @@ def lost_memory(settings: Settings) -> str:
         return f"{memory} is no file"
     if memory.exists() and not _stays_empty(memory):
         return ""
-    beside = (settings.checkpoints_path, *(memory.with_name(memory.name + end) for end in _TRACES))
+    conversations = [] if (settings.home / ELSEWHERE).is_file() else [settings.checkpoints_path]
+    beside = (*conversations, *(memory.with_name(memory.name + end) for end in _TRACES))
     traces = [place.name for place in beside if holds(place) or place.is_dir()]
     if not traces:
         return ""
@@ -47,6 +51,17 @@ def refuse_lost_memory(settings: Settings) -> None:
             f"{lost}. Nothing was changed. Restore a backup: memgpt restore BACKUP --replace. If the memory is kept elsewhere, set "
             "MEMGPT_STORE_URL. To begin anew, choose another folder (--home, MEMGPT_HOME), or move what stands there away."
         )
+
+
+def note_memory_elsewhere(settings: Settings) -> None:
+    """Note, before conversations are first kept in a data folder, that a program keeps their memory in a store of its own.
+
+    Without the note they would be taken for the remains of a lost memory. Where conversations stand already, nothing is noted.
+    """
+    kept_here = settings.memory_is_in_home and str(settings.checkpoints_path) in settings.checkpoints_url
+    if kept_here and not (settings.home / MEMORY).exists() and not holds(settings.checkpoints_path):
+        private_folder(settings.home)
+        (settings.home / ELSEWHERE).write_text("A program keeps the memory of these conversations in a store of its own.\n", encoding="utf-8")
 
 
 def holds(path: Path) -> bool:
