@@ -8,12 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
 from memgpt_agent.cli.terminal import Terminal, plain, terminal_of
 from memgpt_agent.config import is_postgres
 from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.private import private_folder
-from memgpt_agent.store import secure_store
 
 
 def postgres(
@@ -65,6 +63,9 @@ def postgres(
 
 def _secure(terminal: Terminal, role: str) -> None:
     """Switch row-level security on in the store's schema, after all tables are there."""
+    from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
+    from memgpt_agent.store import secure_store
+
     settings = terminal.settings
     if is_postgres(settings.checkpoints_url):
         with open_postgres_checkpointer(settings.checkpoints_url):
