@@ -23,6 +23,8 @@ class Caches:
         """The views of messages that the model has been shown."""
         self.unedited = UneditedCache()
         """Which messages are unchanged."""
+        self.silent_models: set[str] = set()
+        """The models whose server does not say why their answers end."""
         self._models: dict[str, BaseChatModel] = {}
         self._counters: dict[int, tuple[BaseChatModel, TokenCounter]] = {}
         self._schemas: dict[Any, tuple[ToolRegistry, list[dict[str, Any]]]] = {}

@@ -27,7 +27,7 @@ from memgpt_agent.errors import MemGPTError, ModelError
 from memgpt_agent.faces import Face
 from memgpt_agent.models.advice import advice
 from memgpt_agent.models.dialects import Spoken, in_turn, speak
-from memgpt_agent.models.failures import is_busy, is_oversized, refuses_content, retry_after_seconds
+from memgpt_agent.models.failures import BrokenAnswer, is_busy, is_oversized, refuses_content, retry_after_seconds
 from memgpt_agent.models.too_long import TooLong, too_long
 from memgpt_agent.nodes.session import Session, name_of
 from memgpt_agent.nodes.speech import SpeechStream
@@ -40,6 +40,8 @@ NOSTREAM = "nostream"
 """LangGraph's tag for a model whose raw tokens are not part of the messages stream."""
 _UNSEEN = {"emit-messages": False, "emit-tool-calls": False}
 """The same for AG-UI's adapter, which reads the events of the model itself (ag-ui-langgraph 0.0.47)."""
+_SILENT_ENDS = 2
+"""A server that ends an answer so often in one call without saying why never says it."""
 MAX_WAIT_SECONDS = 60.0
 """The agent gives up on a provider that asks for a longer wait; what the turn has done is kept."""
 
@@ -77,6 +79,8 @@ class ModelCall:
     """The changes that middleware makes to the state."""
     fallback: str = ""
     """The name of the model that answered, if it is not the chat model."""
+    silent_ends: int = 0
+    """How many answers to this call ended in good order, but without a reason."""
 
     async def answer(self, face: Face) -> StreamingAnswer:
         """Return the answer that the middleware around the call leaves.
@@ -152,13 +156,30 @@ class ModelCall:
                     if not more:
                         break
             if spoken.tells_end:
-                growing.check_whole()
+                self._check_whole(growing, name_of(model))
         except RecursionError:
             pass  # LangChain read an answer that is nested too deep; what has come says so
         except BaseException:
             self.speech.withdraw("the model failed")
             raise
         return growing
+
+    def _check_whole(self, growing: StreamingAnswer, model_name: str) -> None:
+        """Check an answer of a client that hands on why answers end: one that only stops may have broken off, so it is asked for again.
+
+        Raises:
+            BrokenAnswer: it may be incomplete, or the server says that it failed.
+        """
+        growing.check_not_failed()
+        silent = self.session.resources.caches.silent_models
+        if growing.says_end:
+            silent.discard(model_name)
+            return
+        self.silent_ends += 1
+        if self.silent_ends >= min(_SILENT_ENDS, self.session.context.model_attempts):
+            silent.add(model_name)
+        if model_name not in silent:
+            raise BrokenAnswer("the answer may be incomplete: the server did not say why it ended")
 
     def _pieces(self, spoken: Spoken) -> Generator[Any]:
         return within(self.session.context.model_timeout_seconds, lambda: spoken.stream(tagged(self.config)))

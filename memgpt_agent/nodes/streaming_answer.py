@@ -86,14 +86,17 @@ class StreamingAnswer:
         stop = stop_of([self._whole] if self._whole is not None else [*self._chunks])
         return Stop("cut_off", "endless") if self.endless and stop.kind != "refused" else stop
 
-    def check_whole(self) -> None:
-        """Check that an answer is whole, if its provider always says why an answer ended.
+    @property
+    def says_end(self) -> bool:
+        """Whether the answer's end is known: the provider told it, or the agent made it."""
+        return self._whole is not None or self.endless or tells_end(self._chunks)
+
+    def check_not_failed(self) -> None:
+        """Check that the server does not call the answer a failure.
 
         Raises:
-            BrokenAnswer: its stream ended without that, or the server says that it failed.
+            BrokenAnswer: it does.
         """
-        if self._whole is None and not self.endless and not tells_end(self._chunks):
-            raise BrokenAnswer("the answer ended before it was whole: the server did not say why it ended")
         stop = self.stop()
         if stop.kind == "failed":
             raise BrokenAnswer(f"the server ended the answer with {stop.reason!r}")

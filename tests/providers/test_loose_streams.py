@@ -69,6 +69,12 @@ class Server:
         self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=lambda: self.httpd.serve_forever(poll_interval=0.02), daemon=True).start()
 
+    def model(self) -> Any:
+        """Return a client of the server."""
+        from langchain_openai import ChatOpenAI
+
+        return ChatOpenAI(model="some-model", api_key="k", base_url=f"http://127.0.0.1:{self.httpd.server_port}/v1")  # type: ignore[arg-type]
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
@@ -82,10 +88,28 @@ def server() -> Iterator[Server]:
 @pytest.mark.parametrize("form", STREAMS)
 def test_a_loose_stream_is_read(form: str, server: Server, tmp_path: Path) -> None:
     """The user gets what was said, after one request."""
-    from langchain_openai import ChatOpenAI
-
     server.stream, server.asked = STREAMS[form], 0
-    model = ChatOpenAI(model="some-model", api_key="k", base_url=f"http://127.0.0.1:{server.httpd.server_port}/v1")  # type: ignore[arg-type]
-    with agent_at(tmp_path, model, context={"retry_wait_seconds": 0.0}) as agent:
+    with agent_at(tmp_path, server.model(), context={"retry_wait_seconds": 0.0}) as agent:
         assert agent.step("Hello").message == "Hi"
     assert server.asked == 1
+
+
+@pytest.mark.parametrize(("attempts", "requests"), [(4, [2, 1, 1, 2]), (1, [1, 1, 1, 1])])
+def test_the_answers_of_a_server_that_never_says_why_they_end_are_kept(attempts: int, requests: list[int], server: Server, tmp_path: Path) -> None:
+    """The first is asked for again, since it may have broken off; those that follow are not, until the server does give a reason."""
+    silent = [piece({"content": "Hi"}), b"data: [DONE]\n\n"]
+    asked: list[int] = []
+    with agent_at(tmp_path, server.model(), context={"retry_wait_seconds": 0.0, "model_attempts": attempts}) as agent:
+        for stream in (silent, silent, [piece({"content": "Hi"}), END], silent):
+            server.stream, server.asked = stream, 0
+            assert agent.step("Hello").message == "Hi"
+            asked.append(server.asked)
+    assert asked == requests
+
+
+def test_a_call_that_breaks_off_without_a_reason_is_not_made(server: Server, tmp_path: Path) -> None:
+    """It goes back to the model, whose next answers break off too: the user gets an apology and no half of a text."""
+    server.stream, server.asked = [call(ARGUMENTS[:14], index=0, id="a"), b"data: [DONE]\n\n"], 0
+    with agent_at(tmp_path, server.model(), context={"retry_wait_seconds": 0.0, "max_steps": 3}) as agent:
+        assert "Hi" not in (agent.step("Hello").message or "")
+    assert server.asked == 4
