@@ -95,7 +95,9 @@ def test_a_loose_stream_is_read(form: str, server: Server, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("attempts", "requests"), [(4, [2, 1, 1, 2]), (1, [1, 1, 1, 1])])
-def test_the_answers_of_a_server_that_never_says_why_they_end_are_kept(attempts: int, requests: list[int], server: Server, tmp_path: Path) -> None:
+def test_answers_without_a_reason_are_kept_if_the_server_never_gives_one(
+    attempts: int, requests: list[int], server: Server, tmp_path: Path
+) -> None:
     """The first is asked for again, since it may have broken off; those that follow are not, until the server does give a reason."""
     silent = [piece({"content": "Hi"}), b"data: [DONE]\n\n"]
     asked: list[int] = []
