@@ -41,7 +41,7 @@ from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.rules import ContinueRule
 from memgpt_agent.turns.questions import Question, questions_of
-from memgpt_agent.turns.sleeper import SleepRule
+from memgpt_agent.turns.sleeper import SleepRule, thread_of
 
 MAX_OPEN = 200
 """How many agents stay open; the least recently used is closed first."""
@@ -129,6 +129,19 @@ class OpenAgents:
         if found is None or not self.sees(agent_id):
             raise not_found("agent", agent_id)
         return found
+
+    def conversation(self, agent_id: str, named: str | None) -> str:
+        """Return the thread of one of an agent's conversations by its name; its own if none is named, or ``default``.
+
+        Raises:
+            HTTPProblem: as :meth:`definition`, or the agent has no such conversation: 404.
+        """
+        known = self.definition(agent_id).threads
+        if named in (agent_id, thread_of(agent_id), *known):
+            return named
+        if named in (None, "", "default"):
+            return agent_id
+        raise not_found("conversation", named)
 
     def sees(self, agent_id: str) -> bool:
         """Whether an agent, and with it its runs and conversations, are there for whoever acts."""

@@ -127,6 +127,27 @@ def test_searches_find_ones_own(world: World) -> None:
         assert "of ann" not in response.text
 
 
+def test_what_is_anothers_is_not_shown_beside_ones_own(world: World) -> None:
+    """Ann's ids in the queries of Bob's own paths get the status that ids of nothing get, and nothing of hers."""
+    spec, none, asked = world.client.app.openapi(), absent(world.anns), 0  # type: ignore[attr-defined]
+    threads = [{**ids, "conversation_id": ids["agent_id"] + end} for ids in (world.anns, none) for end in ("", "~sleep")]
+    for path, methods in spec["paths"].items():
+        own = re.sub(r"{(\w+)(?::\w+)?}", lambda found: world.bobs.get(found[1], "x"), path)
+        for name in {one["name"] for one in methods.get("get", {}).get("parameters", ()) if one["in"] == "query"} & set(none):
+            given = [world.ask("bob", "GET", own, params={name: ids[name]}) for ids in (world.anns, none, *threads)]
+            assert not [one.url for one in given if "secret of ann" in one.text]
+            assert len({one.status_code for one in given}) == 1, (path, name)
+            asked += 1
+    assert asked > 10
+
+
+def test_the_window_of_ones_own_conversation_is_shown(world: World) -> None:
+    """The agent's first, by its id or as the default, and one that was begun."""
+    own = world.bobs["agent_id"]
+    for thread in (own, "default", world.bobs["conversation_id"]):
+        assert world.ask("bob", "GET", f"/v1/agents/{own}/context", params={"conversation_id": thread}).status_code == 200, thread
+
+
 def test_nothing_of_anothers_is_put_into_a_new_agent(world: World) -> None:
     """Blocks, tools and folders by their ids and names, and its model for a chat client, are not there."""
     none = absent(world.anns)

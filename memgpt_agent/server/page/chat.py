@@ -19,7 +19,6 @@ from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.turns.questions import Question
-from memgpt_agent.turns.sleeper import thread_of
 
 router = pages()
 THREADS = 40
@@ -27,18 +26,6 @@ THREADS = 40
 _WAIT_SECONDS = 20.0
 """So long a form that was sent without a script waits for the turn; then it shows what there is."""
 Waiting = dict[str, Any]
-
-
-def thread_or_own(seen: AgentView, thread: str) -> str:
-    """Return the conversation that an address names; the agent's own where it names none.
-
-    Raises:
-        HTTPProblem: it is not a conversation of this agent.
-    """
-    known = {seen.agent_id, thread_of(seen.agent_id), *seen.definition.threads}
-    if thread and thread not in known:
-        raise not_found("conversation", thread)
-    return thread or seen.agent_id
 
 
 def running(seen: AgentView, thread_id: str) -> list[LiveRun]:
@@ -89,7 +76,7 @@ def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") 
             if thread in {seen.agent_id, *seen.definition.threads}
             else None
         )
-    thread_id = thread_or_own(seen, thread)
+    thread_id = seen.served.agents.conversation(seen.agent_id, thread)
     cursor = Cursor.of(before)
     part = part or transcripts.part(store, seen.agent_id, thread_id, cursor)
     if seen.by_htmx and before:
@@ -127,7 +114,7 @@ async def say(
     files: Annotated[list[UploadFile] | None, File()] = None,
 ) -> Response:
     """Say something. With a script the turn is shown as it runs; without one the page comes when it is over."""
-    thread_id = thread_or_own(seen, thread)
+    thread_id = seen.served.agents.conversation(seen.agent_id, thread)
     sent = [_block(one.filename or "file", await one.read()) for one in files or () if one.filename]
     said = plain(text)
     if not said.strip() and not sent:
@@ -208,7 +195,7 @@ async def decide(
     reason: Annotated[str, Form()] = "", arguments: Annotated[str, Form()] = "",
 ) -> Response:  # fmt: skip
     """Approve, edit or reject the call that waits."""
-    thread_id = thread_or_own(seen, thread)
+    thread_id = seen.served.agents.conversation(seen.agent_id, thread)
     answer: dict[str, Any] = {
         "type": "approval",
         "approve": decision != "reject",
@@ -228,7 +215,7 @@ async def answered(
     seen: Agent, question: Annotated[str, Form()], answer: Annotated[str, Form()], thread: Annotated[str, Form()] = ""
 ) -> Response:
     """Answer what a tool asks, or give the result of a call that a program was to carry out."""
-    thread_id = thread_or_own(seen, thread)
+    thread_id = seen.served.agents.conversation(seen.agent_id, thread)
     waits = await asyncio.to_thread(waiting, seen, thread_id)
     asked = next((one for one in waits if one["id"] == question), None)
     if asked is None:

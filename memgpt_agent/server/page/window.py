@@ -11,7 +11,6 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.server import letta_context
-from memgpt_agent.server.page.chat import thread_or_own
 from memgpt_agent.server.page.view import Agent, pages
 from memgpt_agent.store.plain import newest
 
@@ -60,7 +59,8 @@ class Evicted:
 @router.get("/a/{agent}/window")
 def shown(seen: Agent, thread: str = "") -> Response:
     """Show the window of a conversation."""
-    agents, thread_id = seen.served.agents, thread_or_own(seen, thread)
+    agents = seen.served.agents
+    thread_id = agents.conversation(seen.agent_id, thread)
     overview = letta_context.overview(agents, seen.agent_id, thread_id)
     state = agents.state(thread_id)
     usage: Mapping[str, int] = state.get("context_usage") or {}
