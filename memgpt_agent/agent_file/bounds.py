@@ -18,7 +18,7 @@ MAX_DEPTH = 100
 MAX_NAME_CHARS = 1_000
 """Of a thread's id, an item's key, a tier, a path, a name in the definition."""
 MAX_NAMES = 10_000
-"""Conversations."""
+"""Names in one list, such as the conversations."""
 MAX_PARTS = 1_000_000
 """Values in one object or list."""
 MAX_NUMBER = 1 << 53
@@ -26,7 +26,7 @@ MAX_NUMBER = 1 << 53
 MAX_PROMPT_TOKENS = 1_000_000
 """Of prompts whose size the file does not say."""
 _FIXED_SHARE = 0.8
-"""So much of a prompt the blocks and the system prompt may take: what is above leaves no room for an answer in any window."""
+"""The share of a prompt that the blocks and the system prompt may take; more leaves no room for an answer in any window."""
 _MAX_PATHS = 64
 _SHOWN_CHARS = 60
 _MAX_SQUARE = 1.02
@@ -92,13 +92,13 @@ def check_vector(vector: bytes, dims: int, place: str) -> None:
     """Refuse a vector that a search could not compare with others: every search of its tier would fail, or find it first.
 
     Raises:
-        AgentFileError: it has another length than the file says, holds what is not a number, or is longer than a unit.
+        AgentFileError: its length differs from the file's, it holds something that is not a number, or it is longer than a unit.
     """
     numbers = array("f", vector if len(vector) % 4 == 0 else b"")
     if len(numbers) != dims:
         raise damaged(place, f"a vector of {len(vector):,} bytes; {4 * dims:,} are what {dims:,} dimensions take")
     if not sum(number * number for number in numbers) <= _MAX_SQUARE:  # also where one is not a number
-        raise damaged(place, "a vector that is not of unit length, or holds what is no number")
+        raise damaged(place, "a vector that is not of unit length, or holds something that is not a number")
 
 
 def _check_item(item: StoredItem, place: str) -> None:

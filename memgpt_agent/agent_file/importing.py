@@ -37,21 +37,21 @@ from memgpt_agent.turns.sleeper import thread_of
 
 MAX_BYTES = 1 << 30
 _MAX_WRAPPINGS = 4
-"""Some files are a JSON text within a JSON string; deeper than this it is no accident."""
+"""Some files are a JSON text within a JSON string; deeper than this, it is no accident."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object that a file holds.
 
     Raises:
-        AgentFileError: it is not JSON object, not UTF-8, or longer than 1 GB.
+        AgentFileError: it is not a JSON object, not UTF-8, or longer than 1 GiB.
         FileNotFoundError: there is no such file.
     """
     if path.exists() and not path.is_file():
-        raise AgentFileError(f"{path.name} is no ordinary file. Nothing was imported.")
+        raise AgentFileError(f"{path.name} is not an ordinary file. Nothing was imported.")
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise AgentFileError(f"{path.name} has {size:,} bytes; {MAX_BYTES:,} are read at most.")
+        raise AgentFileError(f"{path.name} has {size:,} bytes; the limit is {MAX_BYTES:,}. Nothing was imported.")
     try:
         data: Any = path.read_text(encoding="utf-8-sig")
         for _ in range(_MAX_WRAPPINGS):
@@ -60,12 +60,12 @@ def read_json(path: Path) -> dict[str, Any]:
             data = json.loads(data, object_pairs_hook=_without_repeats, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise AgentFileError(
-            f"{path.name} is no text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
+            f"{path.name} is not text in UTF-8 ({error.reason} at byte {error.start:,}). Nothing was imported."
         ) from error
     except RecursionError as error:
-        raise AgentFileError(f"{path.name} is no JSON that can be read: it is nested too deeply. Nothing was imported.") from error
+        raise AgentFileError(f"{path.name} is nested too deeply to be read as JSON. Nothing was imported.") from error
     except ValueError as error:  # also a number of more digits than Python reads
-        raise AgentFileError(f"{path.name} is no JSON: {error}. Nothing was imported.") from error
+        raise AgentFileError(f"{path.name} is not JSON: {error}. Nothing was imported.") from error
     if not isinstance(data, dict):
         raise AgentFileError(f"{path.name} holds a JSON {type(data).__name__}, not an object. Nothing was imported.")
     check_values(data, path.name)
@@ -73,7 +73,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def parse_rtf(data: bytes, source: DocumentSource) -> Iterator[DocumentSection |
     from striprtf import striprtf
 
     if not data.lstrip().startswith(b"{\\rtf"):
-        raise DocumentError(f"{source.name} is no Rich Text document.")
+        raise DocumentError(f"{source.name} is not a Rich Text document.")
     text: str = cast(Any, striprtf).rtf_to_text(data.decode("latin-1"), errors="replace")
     yield DocumentSection(text.replace("\0", "").strip("\n"))
 

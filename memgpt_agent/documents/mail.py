@@ -19,7 +19,7 @@ def parse_mail(data: bytes, source: DocumentSource) -> Iterator[DocumentSection 
     """Read a message: its head and what was said in it; then what was attached, as documents of their own."""
     message = email.message_from_bytes(data, policy=email.policy.default)
     if not message.keys():
-        raise DocumentError(f"{source.name} is no e-mail: it has no headers.")
+        raise DocumentError(f"{source.name} is not an e-mail: it has no headers.")
     head = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name)))
     body = _body(message)
     said = _said(body, source) if body is not None else ""

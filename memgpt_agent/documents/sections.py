@@ -98,7 +98,7 @@ def too_much_text(source: DocumentSource) -> BeyondLimits:
 
 
 def salvaged(parts: Iterable[tuple[str, Iterator["DocumentSection | ReadingNote"]]]) -> Iterator["DocumentSection | ReadingNote"]:
-    """Yield what can be read of a document's parts, each with its name; a note tells of one that is damaged.
+    """Yield what can be read of a document's parts, each with its name; a note names one that is damaged.
 
     Raises:
         BeyondLimits, MissingDependency, ImportError: the whole document cannot be read.

@@ -19,7 +19,7 @@ from memgpt_agent.memory.waking import Letter
 Texts = tuple[str, ...]
 _RULE_CHARS = 10_000
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
-"""How many there are, or the place among them."""
+"""A number of things, or the position of one."""
 BlockText = Annotated[str, Field(max_length=MAX_BLOCK_CHARS)]
 PassageText = Annotated[str, Field(max_length=MAX_PASSAGE_CHARS)]
 
@@ -71,7 +71,7 @@ class TrailItem:
 
 @dataclass(frozen=True)
 class VersionItem:
-    """A version of a block, the fields without which it cannot be found."""
+    """A version of a block: the fields needed to find it."""
 
     label: Name
     version: Count
@@ -227,7 +227,7 @@ class SleepItem:
 
 @dataclass(frozen=True)
 class ReflectionItem:
-    """How many turns there were since the agent reflected, and in which it was asked to."""
+    """How many turns have passed since the agent reflected, and in which turns it was asked to."""
 
     count: int
     seen: Texts
@@ -251,7 +251,7 @@ class TurnLettersItem:
 
 @dataclass(frozen=True)
 class SortedItem:
-    """The note that all letters of before were entered where they are looked for."""
+    """The note that the letters of earlier versions have been indexed."""
 
     letters: int
 

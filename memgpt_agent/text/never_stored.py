@@ -1,4 +1,4 @@
-"""What is never stored: secrets by their form, and what a program names by patterns of its own; a sentence stands in their place."""
+"""Keeping out of memory what must never be stored: secrets, by their form, and what a program's own patterns match."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _NO_TEXTS = frozenset({
     "same_as", "sender", "recipient", "chain", "session", "replaced_by", "mime", "data", "status", "stop_reason", "secret",
     "type", "tool", "tool_call_id",
 })  # fmt: skip
-"""Fields by which things are found, compared and ordered: a pattern that fits an agent's id must not unmake the agent."""
+"""Fields by which things are found, compared and ordered: a pattern that matches an agent's id must not destroy the agent."""
 _MAX_PATTERN_CHARS, _MAX_PATTERNS, _PATTERN_BYTES = 1_000, 100, 1 << 20
 _re2: Any = re2
 
@@ -76,25 +76,25 @@ _SECRETS = (
 
 
 class Redactor:
-    """Puts a sentence in the place of what is never to be stored.
+    """Replaces what is never to be stored by a sentence.
 
     Args:
-        entries: ``secrets``, and patterns in RE2's syntax; of a pattern with a group the group goes, else all that it finds.
+        entries: ``secrets``, and patterns in RE2's syntax; a pattern with a group replaces the group, any other all that it matches.
 
     Raises:
-        ConfigurationError: a pattern is none, or finds nothing but emptiness.
+        ConfigurationError: a pattern is not one in RE2's syntax, is too long, or matches empty text; or there are too many.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
         forms = [form for entry in dict.fromkeys(entries) for form in (_SECRETS if entry == SECRETS else [_Form(entry)])]
         if len(forms) > _MAX_PATTERNS:
-            raise ConfigurationError(f"never_store has {len(forms)} patterns; {_MAX_PATTERNS} are the limit.")
+            raise ConfigurationError(f"never_store has {len(forms)} patterns; the limit is {_MAX_PATTERNS}.")
         self._forms = [(_compiled(form.pattern), form.fits) for form in forms]
         self._any = _compiled("|".join(f"(?:{form.pattern})" for form in forms), limit_chars=1 << 20)
 
     @classmethod
     def of(cls, given: "Iterable[str] | Redactor | str | None") -> "Self | None":
-        """Return the redactor of entries, of which a text may hold several with white space between; None if there is none."""
+        """Return the redactor of entries, which a text separates by white space; None if there are none."""
         if given is None or isinstance(given, cls):
             return given
         entries = given.split() if isinstance(given, str) else list(cast(Iterable[str], given))
@@ -103,11 +103,11 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """Return a text without what is never stored."""
         whole = text
-        if not text.isascii():  # half a character, which no store takes, is nothing that RE2 can read
+        if not text.isascii():  # RE2 cannot read half a character, and no store takes one
             whole = text.encode("utf-8", "replace").decode("utf-8")
         if not self._any.search(whole):
             return text
-        for pattern, fits in self._forms:  # the sentence itself is searched by none
+        for pattern, fits in self._forms:  # no pattern searches the sentence itself
             whole = INSTEAD.join(str(pattern.sub(partial(_replaced, fits), part)) for part in whole.split(INSTEAD))
         return whole
 
@@ -136,7 +136,7 @@ def _replaced(fits: Callable[[str], bool], found: Any) -> str:
 
 def _compiled(pattern: str, limit_chars: int = _MAX_PATTERN_CHARS) -> Any:
     if not pattern.strip() or len(pattern) > limit_chars:
-        raise ConfigurationError(f"never_store={pattern[:60]!r}: a pattern has 1 to {limit_chars:,} characters.")
+        raise ConfigurationError(f"never_store={pattern[:60]!r}: a pattern must have 1 to {limit_chars:,} characters.")
     options = _re2.Options()
     options.log_errors, options.max_mem = False, 8 * _PATTERN_BYTES
     try:
@@ -147,7 +147,7 @@ def _compiled(pattern: str, limit_chars: int = _MAX_PATTERN_CHARS) -> Any:
             f"never_store={pattern[:60]!r} is neither {SECRETS!r} nor a pattern in RE2's syntax: {why}."
         ) from error
     if compiled.search(""):
-        raise ConfigurationError(f"never_store={pattern[:60]!r} finds an empty text too, and so all of them. Make it narrower.")
+        raise ConfigurationError(f"never_store={pattern[:60]!r} matches empty text too, so it would match everywhere. Make it narrower.")
     return compiled
 
 
@@ -156,7 +156,7 @@ _active: ContextVar[Redactor | None] = ContextVar("never_stored", default=None)
 
 @contextmanager
 def redacting(redactor: Redactor | None) -> Generator[None]:
-    """Let texts that enter meanwhile, in this thread or task, lose what is never stored."""
+    """Remove what is never stored from texts that enter meanwhile, in this thread or task."""
     token = _active.set(redactor)
     try:
         yield

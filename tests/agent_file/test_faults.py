@@ -68,8 +68,8 @@ def test_a_damaged_export_is_an_error_that_names_the_place(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no JSON"), (b"{", "no JSON"), (b"[1]", "holds a JSON list"), (b"\xff\xfe", "no text in UTF-8"), (b"{}", "neither an export"),
-        (b'"\\"x\\""', "no JSON"), (b"[" * 100_000, "no JSON"), (b'{"agents": []}', "holds no agent"),
+        (b"", "not JSON"), (b"{", "not JSON"), (b"[1]", "holds a JSON list"), (b"\xff\xfe", "not text in UTF-8"), (b"{}", "neither an export"),
+        (b'"\\"x\\""', "not JSON"), (b"[" * 100_000, "nested too deeply"), (b'{"agents": []}', "holds no agent"),
         (b'{"agents": [1]}', "no list of objects"),
         (b'{"agents": [{"name": "a", "block_ids": ["block-9"]}]}', "a block 'block-9' that the file does not hold"),
         (b'{"agents": [{"name": "a", "messages": [{"content": "x"}]}]}', "message 0 has no role"),
@@ -288,10 +288,10 @@ def test_rules_on_tools_that_the_agent_does_not_have_are_told(full: Any, home: C
         ('{"format": "memgpt-agent", "agent_id": "ann", "agent_id": "ben"}', "the field 'agent_id' is there twice"),
         ('{"a": [{"b": 1, "b": 2}]}', "the field 'b' is there twice"),
         ('{"a": ' + "9" * 5_000 + "}", "digits"),
-        ('{"a": NaN}', "NaN is no number in JSON"),
-        ('{"a": [-Infinity]}', "-Infinity is no number in JSON"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": [-Infinity]}', "-Infinity is not a JSON number"),
         ('{"a": {"b": 1e999}}', r"a\.b: the number inf is beyond"),
-        ("[" * 100_000, "no JSON"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_json_that_readers_read_differently_is_refused(home: Callable[[str], Any], tmp_path: Path, text: str, why: str) -> None:
@@ -306,7 +306,7 @@ def test_a_folder_or_a_pipe_is_no_file(home: Callable[[str], Any], tmp_path: Pat
     """Nothing waits for what a pipe may bring."""
     os.mkfifo(tmp_path / "pipe.json")
     for path in (tmp_path, tmp_path / "pipe.json"):
-        with pytest.raises(AgentFileError, match="no ordinary file"):
+        with pytest.raises(AgentFileError, match="not an ordinary file"):
             home("second").take(path)
 
 
@@ -345,9 +345,9 @@ def test_deleting_leaves_a_conversation_that_another_agent_takes_part_in(home: C
     ("numbers", "why"),
     [
         ([1.0] + [0.0] * 6, "28 bytes; 256 are what 64 dimensions take"),
-        ([float("nan")] + [0.0] * 63, "not of unit length, or holds what is no number"),
-        ([float("inf")] + [0.0] * 63, "not of unit length, or holds what is no number"),
-        ([1_000.0] + [0.0] * 63, "not of unit length, or holds what is no number"),
+        ([float("nan")] + [0.0] * 63, "not of unit length, or holds something that is not a number"),
+        ([float("inf")] + [0.0] * 63, "not of unit length, or holds something that is not a number"),
+        ([1_000.0] + [0.0] * 63, "not of unit length, or holds something that is not a number"),
     ],
 )
 def test_a_vector_that_would_spoil_every_search_is_refused(

@@ -52,7 +52,7 @@ def test_a_bad_file_and_a_taken_id_are_one_red_line(talked, tmp_path: Path) -> N
     """And exit code 1."""
     (tmp_path / "bad.af").write_text("{")
     result = talked("import", str(tmp_path / "bad.af"))
-    assert (result.exit_code, result.stderr.startswith("AgentFileError: bad.af is no JSON")) == (1, True)
+    assert (result.exit_code, result.stderr.startswith("AgentFileError: bad.af is not JSON")) == (1, True)
     talked("export", "-o", str(tmp_path / "agent.json"))
     result = talked("import", str(tmp_path / "agent.json"))
     assert (result.exit_code, "There is an agent 'default' already" in result.stderr) == (1, True)
