@@ -24,8 +24,8 @@ def main() -> int:
 
 
 def entry(page: Path) -> str:
-    """Return one line of the list: the page's title without its `#` and colon, as a link."""
-    title = page.read_text().partition("\n")[0].removeprefix("# ").replace(": ", " ", 1)
+    """Return one line of the list: the page's title without its `#`, as a link."""
+    title = page.read_text().partition("\n")[0].removeprefix("# ")
     return f"- [{title}](adr/{page.name})\n"
 
 

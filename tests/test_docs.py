@@ -18,6 +18,8 @@ BLOCK = re.compile(r"^(?P<before>[^\n]*)\n```python\n(?P<code>.*?)^```$", re.MUL
 NOT_RUN = re.compile(r"<!-- not run: .+ -->")
 """The line before a block that cannot run here (a key, a server, minutes); it is compiled all the same."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -75,6 +77,23 @@ def test_every_link_into_the_repository_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and MkDocs make them."""
+    headings = re.findall(r"^#+ +(.+?) *$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_to_a_heading_names_one_that_is_there() -> None:
+    """What stands behind `#` in a link to a page is one of the page's headings."""
+    links = [(page, *link) for page in PAGES for link in ANCHOR.findall(page.read_text())]
+    assert links
+    assert [
+        f"{page.relative_to(ROOT)}: {target}#{heading}"
+        for page, target, heading in links
+        if heading not in anchors((page.parent / target) if target else page)
+    ] == []
+
+
 def test_every_page_and_decision_is_in_the_index() -> None:
     """docs/README.md links every page under docs, so that none is written and never found."""
     index = ROOT / "docs" / "README.md"
@@ -105,8 +124,10 @@ def test_no_two_decisions_have_one_number() -> None:
 
 @pytest.mark.parametrize("adr", sorted((ROOT / "docs" / "adr").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_has_its_four_parts(adr: Path) -> None:
-    """Context, decision, evidence, consequences, in this order, each a heading or a paragraph's first word in bold."""
-    parts = re.findall(r"^(?:## |\*\*)(Context|Decision|Evidence|Consequences)\b", adr.read_text(), re.MULTILINE)
+    """Context, decision, evidence, consequences, in this order, each a heading or a paragraph's first word in bold, under its number."""
+    text = adr.read_text()
+    assert text.startswith(f"# {adr.name[:4]} ")
+    parts = re.findall(r"^(?:## |\*\*)(Context|Decision|Evidence|Consequences)\b", text, re.MULTILINE)
     assert parts == ["Context", "Decision", "Evidence", "Consequences"]
 
 
