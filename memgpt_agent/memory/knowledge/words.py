@@ -13,27 +13,15 @@ _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": 
 _AUXILIARY = re.compile(r"^(?:is|are|has|have|does|do|now|currently|also) (?=\S)")
 _OTHER_AUXILIARY = re.compile(r"^(?:ist|hat|wurde|es|está|fue|est|è|é|foi|werd) (?=\S)")
 """Taken off only to look a relation up: the slots of facts that are stored must stay what they are."""
-_ALIAS_RELATIONS = frozenset(
-    {
-        "aka",
-        "alias",
-        "alias is",
-        "known as",
-        "called",
-        "goes by",
-        "same as",
-        "the same as",
-        "same person as",
-        "nickname",
-        "nickname is",
-        "nicknamed",
-        *("auch bekannt als", "bekannt als", "auch genannt", "genannt", "spitzname", "también conocido como", "también conocida como"),
-        *("conocido como", "conocida como", "apodo", "aussi connu sous le nom de", "surnommé", "surnommée", "surnom", "anche noto come"),
-        *("anche nota come", "noto come", "nota come", "soprannome", "também conhecido como", "também conhecida como", "conhecido como"),
-        *("conhecida como", "apelido", "ook bekend als", "bekend als", "bijnaam", "又名", "也叫", "别名", "昵称", "外号", "別名", "通称"),
-        *("あだ名", "별명", "별칭"),
-    }
+_ALIASES = (
+    "aka; alias; alias is; known as; called; goes by; same as; the same as; same person as; nickname; nickname is; nicknamed; "
+    "auch bekannt als; bekannt als; auch genannt; genannt; spitzname; también conocido como; también conocida como; conocido como; "
+    "conocida como; apodo; aussi connu sous le nom de; surnommé; surnommée; surnom; anche noto come; anche nota come; noto come; "
+    "nota come; soprannome; também conhecido como; também conhecida como; conhecido como; conhecida como; apelido; ook bekend als; "
+    "bekend als; bijnaam; 又名; 也叫; 别名; 昵称; 外号; 別名; 通称; あだ名; 별명; 별칭"
 )
+"""Relations that say that two names mean one entity, in ten languages."""
+_ALIAS_RELATIONS = frozenset(_ALIASES.split("; "))
 
 _ONE_AT_A_TIME: dict[str, tuple[str, ...]] = {
     "lives in": ("live in", "living in", "lives at", "resides in", "residing in", "resident of", "based in", "home", "home town", "hometown",
