@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from memgpt_agent.text.languages import languages_of
@@ -49,8 +50,7 @@ CUES: Mapping[str, Cues] = {
     "de": Cues(
         r"wann|seit wann|wie lange|(?:in|an|zu) welche[mnrs]? (?:jahr|monat|tag|datum|zeit)|welche[mnrs]? (?:jahr|monat|tag|datum)",
         r"gestern|vorgestern|heute|morgen|neulich|kürzlich|vor (?:\w+ )?(?:tag|woche|monat|jahr)\w*|(?:letzt|nächst|vorig|dies"
-        r"|vergangen)e[nmrs]?"
-        r" (?:nacht|woche|wochenende|monat|jahr|sommer|winter|frühling|herbst|morgen|abend)s?",
+        r"|vergangen)e[nmrs]? (?:nacht|woche|wochenende|monat|jahr|sommer|winter|frühling|herbst|morgen|abend)s?",
         r"erinner\w*|weißt du noch|früher|damals|neulich|letzte[ns]? (?:mal|woche|monat|jahr)|vorhin|vorher"
         r"|(?:ich|du|wir) (?:habe?n?|hast|hatte[nst]?) (?:\w+ ){0,4}(?:gesagt|erzählt|erwähnt|versprochen|besprochen|vereinbart"
         r"|entschieden)",
@@ -156,12 +156,11 @@ _QUESTION_CHARS = 500
 _MARKS = r"[?？؟;]"
 _NUMBERED = re.compile(
     r"\b(?P<y>(?:19|20)\d\d)-(?P<m>[01]?\d)(?:-(?P<d>[0-3]?\d))?\b"
-    r"|(?:(?P<cy>(?:19"
-    r"|20)\d\d)\s*[年년]\s*)?(?P<cm>1?\d)\s*[月월](?:\s*(?P<cd>[1-3]?\d)\s*[日号일])?"
+    r"|(?:(?P<cy>(?:19|20)\d\d)\s*[年년]\s*)?(?P<cm>1?\d)\s*[月월](?:\s*(?P<cd>[1-3]?\d)\s*[日号일])?"
 )
 _IN_WORDS = re.compile(
-    r"(?:\b(?P<before>[0-3]?\d)(?:st|nd|rd|th|er|\.|º)?\s+(?:of |de "
-    r"|d['’])?)?\b(?P<month>{months})\b(?:\s+(?P<behind>[0-3]?\d)(?:st|nd|rd|th)?\b(?!\d))?"
+    r"(?:\b(?P<before>[0-3]?\d)(?:st|nd|rd|th|er|\.|º)?\s+(?:of |de |d['’])?)?"
+    r"\b(?P<month>{months})\b(?:\s+(?P<behind>[0-3]?\d)(?:st|nd|rd|th)?\b(?!\d))?"
     r"(?:,?\s*(?:of |de |del )?(?P<year>(?:19|20)\d\d)\b)?".format(months="|".join(m for c in CUES.values() for m in c.months.split()))
 )
 _BEFORE_MONTH = re.compile(r"\b(?:in|of|since|last|next|until|till|by|early|late|during|for|from|this) $")
@@ -200,9 +199,9 @@ def asked_span(question: str, now: datetime) -> tuple[datetime, datetime] | None
 
     A month without a year is the last one of that name. A day that is not a day of the calendar names nothing.
     """
-    text, today = question[:_QUESTION_CHARS].lower(), now.date()
-    for first, last in (*_named_days(text, today), *_dates(text, today)):
-        return tuple(datetime.combine(day, time, now.tzinfo or UTC) for day, time in ((first, datetime.min.time()), (last, datetime.max.time())))  # pyright: ignore[reportReturnType]
+    text, today, zone = question[:_QUESTION_CHARS].lower(), now.date(), now.tzinfo or UTC
+    for first, last in chain(_named_days(text, today), _dates(text, today)):
+        return datetime.combine(first, time.min, zone), datetime.combine(last, time.max, zone)
     return None
 
 

@@ -22,8 +22,8 @@ from memgpt_agent.tools.recall_memory import check_page, shorten
 _MAX_DEPTH = 500
 """How many hits of each source are read at most; a page beyond them is refused."""
 
-
 _MISSING_SHOWN = 5
+"""How many of a query's words that no hit holds are named."""
 
 
 @dataclass(frozen=True)
