@@ -155,7 +155,7 @@ class ModelCall:
                     self.speech.watch(growing)
                     if not more:
                         break
-            if spoken.tells_end:
+            if spoken.reports_end:
                 self._check_whole(growing, name_of(model))
         except RecursionError:
             pass  # LangChain read an answer that is nested too deep; what has come says so

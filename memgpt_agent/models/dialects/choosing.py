@@ -83,7 +83,7 @@ def dialect_of(model: Any) -> Dialect:
     return found()
 
 
-def tells_end(model: Any) -> bool:
+def reports_end(model: Any) -> bool:
     """Whether a client is known to hand on why each answer ended."""
     return any(_module(model, package) for package, _ in _PACKAGES)
 

@@ -12,7 +12,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from memgpt_agent.models.dialects.attempts import asks_for_more, tried_once
-from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, tells_end, unwrapped
+from memgpt_agent.models.dialects.choosing import bound_options, dialect_of, reports_end, unwrapped
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Wanted
 from memgpt_agent.models.dialects.sequence import pictures_behind, with_fitting_names
 
@@ -29,8 +29,8 @@ class Spoken:
     """The agent's own names of the tools that are offered under another one."""
     sync_only: bool = False
     """Whether the client's async face cannot be used: its sync one is run in a thread."""
-    tells_end: bool = False
-    """Whether the client hands on why an answer ended, so that one without a reason is not whole."""
+    reports_end: bool = False
+    """Whether the client hands on why an answer ended, so that one without a reason may be incomplete."""
 
     def stream(self, config: RunnableConfig) -> Iterator[Any]:
         """Return the pieces of the answer."""
@@ -67,7 +67,7 @@ def speak(
         spoken = spoken.bind(**given)
     if config:
         spoken = spoken.with_config(cast(RunnableConfig, config))
-    return Spoken(spoken, put.messages, put.names, dialect.sync_only(client), tells_end(client))
+    return Spoken(spoken, put.messages, put.names, dialect.sync_only(client), reports_end(client))
 
 
 async def streamed_in_thread(begin: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
