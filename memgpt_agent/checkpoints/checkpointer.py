@@ -4,7 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -17,8 +17,13 @@ from langgraph.checkpoint.base import (
 )
 from typing_extensions import override
 
-from memgpt_agent.checkpoints.fence import Fence
+from memgpt_agent.checkpoints.fence import FENCE, Fence
+from memgpt_agent.checkpoints.message_table import MessageTable, NewestRows
 from memgpt_agent.checkpoints.rewriting import Changes
+from memgpt_agent.errors import ConfigurationError, StoreCorrupt
+
+_READS = 3
+"""How often a checkpoint is read: another process may prune it between reading its row and its messages."""
 
 
 class Checkpointer(BaseCheckpointSaver[Any]):
@@ -29,6 +34,12 @@ class Checkpointer(BaseCheckpointSaver[Any]):
 
     path: str
     """Where the checkpoints are, for people: a file, or a database."""
+    _WRITES: ClassVar[str]
+    """The name of the table of what steps wrote."""
+    _VALUE: ClassVar[str]
+    """The placeholder of a value in a statement."""
+    _messages: MessageTable
+    _rows: NewestRows
 
     def __enter__(self) -> Self:
         """Return this saver."""
@@ -54,11 +65,16 @@ class Checkpointer(BaseCheckpointSaver[Any]):
     def raise_fence(self, fence: Fence) -> None:
         """Refuse from now on what an earlier holder of the fence's conversation may still write."""
 
-    @abstractmethod
     def newest_id(self, thread_id: str) -> str:
         """Return the id of a thread's newest checkpoint without reading it; empty if there is none, or where a step's writes wait on it."""
+        rows = self._all(
+            f"SELECT checkpoint_id, EXISTS (SELECT 1 FROM {self._WRITES} w WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = ''"  # noqa: S608 - names of our own
+            " AND w.checkpoint_id = c.checkpoint_id) AS waits FROM checkpoints c"
+            f" WHERE thread_id = {self._VALUE} AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1",
+            [thread_id],
+        )
+        return str(rows[0]["checkpoint_id"]) if rows and not rows[0]["waits"] else ""
 
-    @abstractmethod
     def prune_turns(self, thread_id: str, *, keep: int) -> None:
         """Delete what is older than the newest `keep` turns of a thread: one can go back to before each of them.
 
@@ -69,6 +85,13 @@ class Checkpointer(BaseCheckpointSaver[Any]):
             ConfigurationError: `keep` is less than 1.
             StoreError: the thread's state is stored in differences (``DeltaChannel``), which pruning would tear.
         """
+        if keep < 1:
+            raise ConfigurationError(f"prune_turns(keep={keep}): keep at least 1.")
+        self._prune_turns(thread_id, keep)
+
+    @abstractmethod
+    def _prune_turns(self, thread_id: str, keep: int) -> None:
+        """Do what ``prune_turns`` says; ``keep`` is at least 1."""
 
     @abstractmethod
     def rewrite(self, thread_id: str, changes: Changes, fence: Fence | None = None) -> int:
@@ -77,13 +100,13 @@ class Checkpointer(BaseCheckpointSaver[Any]):
         The bytes of what was there are gone after :meth:`compact`.
         """
 
-    @abstractmethod
     def forget_cached(self) -> None:
         """Drop the messages and rows that are kept in memory to save reading and writing them again."""
+        self._messages, self._rows = MessageTable(), NewestRows()
 
-    @abstractmethod
     def threads(self) -> Sequence[str]:
         """Return the ids of all threads, in order."""
+        return sorted(str(row["thread_id"]) for row in self._all("SELECT DISTINCT thread_id FROM checkpoints", []))
 
     @abstractmethod
     def size_bytes(self) -> int:
@@ -94,6 +117,15 @@ class Checkpointer(BaseCheckpointSaver[Any]):
         """Rewrite what holds the checkpoints: no byte is left there of what was deleted or overwritten. Writers wait."""
 
     @abstractmethod
+    def _all(self, statement: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        """Return the rows that a statement selects, by the names of their columns."""
+
+    @abstractmethod
+    def _where(
+        self, config: RunnableConfig | None, filter: dict[str, Any] | None, before: RunnableConfig | None
+    ) -> tuple[str, Sequence[Any]]:
+        """Return the ``WHERE`` clause for ``list``'s arguments, and its values."""
+
     def _found(
         self,
         config: RunnableConfig | None,
@@ -102,6 +134,30 @@ class Checkpointer(BaseCheckpointSaver[Any]):
         limit: int | None,
     ) -> Sequence[RunnableConfig]:
         """Return the configs of the checkpoints that ``list`` yields."""
+        where, values = self._where(config, filter, before)
+        bound = "" if limit is None else f" LIMIT {limit:d}"
+        sql = f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints {where} ORDER BY checkpoint_id DESC{bound}"  # noqa: S608 - `where` holds placeholders
+        return [{"configurable": dict(row)} for row in self._all(sql, values)]
+
+    @abstractmethod
+    def _read(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Read a checkpoint with the digests of its messages in their place."""
+
+    @abstractmethod
+    def _join(self, thread_id: str, checkpoint: Checkpoint, *, trusted: bool) -> bool:
+        """Put the messages in the place of their digests; return whether all were there."""
+
+    @override
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        asked = config.get("configurable", {})
+        for _ in range(_READS):
+            found = self._read(config)
+            if found is None:
+                return None
+            thread_id = str(found.config.get("configurable", {})["thread_id"])
+            if self._join(thread_id, found.checkpoint, trusted=FENCE in asked):
+                return found
+        raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({asked}). Restore a copy.")
 
     @override
     def list(

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -30,6 +30,7 @@ _QUEUES = "memgpt_queues"
 DIGEST_BYTES = 16
 _COUNT_BYTES = 4
 _CONTAINERS = {dict, list}
+Name = TypeVar("Name")
 _KNOWN_ROWS = 1_024
 """Of so many threads it is remembered which messages the newest checkpoint has, so that they are not written again."""
 _KEPT_MESSAGES = 4_096
@@ -57,7 +58,12 @@ class RowSerializer(JsonPlusSerializer):
 def digests_of(row: bytes) -> list[bytes]:
     """Return the digests of the messages that a row of ``ROW_TYPE`` names, in order."""
     count = int.from_bytes(row[:_COUNT_BYTES], "big")
-    return [row[at : at + DIGEST_BYTES] for at in range(_COUNT_BYTES, _COUNT_BYTES + count * DIGEST_BYTES, DIGEST_BYTES)]
+    return cut_digests(row[_COUNT_BYTES : _COUNT_BYTES + count * DIGEST_BYTES])
+
+
+def cut_digests(joined: bytes) -> list[bytes]:
+    """Return the digests that stand one behind the other in some bytes."""
+    return [joined[at : at + DIGEST_BYTES] for at in range(0, len(joined), DIGEST_BYTES)]
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,9 @@ class MessageTable:
         return Row(head + serde.dumps_typed(rest)[1], frozenset(digests), messages)
 
     def parted(
-        self, queues: Mapping[str, list[BaseMessage]], serde: SerializerProtocol, there: frozenset[bytes] = frozenset(), *,
+        self, queues: Mapping[Name, list[BaseMessage]], serde: SerializerProtocol, there: frozenset[bytes] = frozenset(), *,
         trusted: bool = False,
-    ) -> tuple[dict[str, list[bytes]], Mapping[bytes, tuple[str, bytes]]]:
+    ) -> tuple[dict[Name, list[bytes]], Mapping[bytes, tuple[str, bytes]]]:
         """Return the digests of each queue's messages, in order, and by digest those that are not ``there`` as they are stored."""
         with self._lock:
             named = {name: self._digests(queue, serde, trusted) for name, queue in queues.items()}
@@ -286,8 +292,8 @@ def drop_unused(cursor: sqlite3.Cursor, thread_id: str) -> None:
     )
 
 
-def queues_in(values: Mapping[str, Any]) -> dict[str, list[BaseMessage]]:
-    """Return the values that are lists of messages, by their channels."""
+def queues_in(values: Mapping[Name, Any]) -> dict[Name, list[BaseMessage]]:
+    """Return the values that are lists of messages, by their names."""
     return {name: value for name, value in values.items() if _is_queue(value)}
 
 

@@ -7,7 +7,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from memgpt_agent.checkpoints.message_table import DIGEST_BYTES, ROW_TYPE
+from memgpt_agent.checkpoints.message_table import ROW_TYPE, cut_digests
 from memgpt_agent.checkpoints.rewriting import Changes
 from memgpt_agent.errors import StoreCorrupt
 from memgpt_agent.postgres_database import Rows
@@ -66,7 +66,7 @@ def _values(connection: Rows, thread_id: str, changes: Changes, serde: Serialize
             values[key] = serde.loads_typed((row["type"], blob))
             changes.look(values[key])
             continue
-        digests = [blob[at : at + DIGEST_BYTES] for at in range(0, len(blob), DIGEST_BYTES)]
+        digests = cut_digests(blob)
         if any(digest not in kept for digest in digests):
             raise StoreCorrupt(f"Messages of checkpoints of the thread {thread_id!r} are missing. Restore a copy.")
         values[key] = [serde.loads_typed(kept[digest]) for digest in digests]

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.fence import FENCE, Fence
-from memgpt_agent.checkpoints.message_table import DIGEST_BYTES, ROW_TYPE, MessageTable, NewestRows, queues_in
+from memgpt_agent.checkpoints.message_table import ROW_TYPE, cut_digests, queues_in
 from memgpt_agent.checkpoints.postgres_rewriting import rewrite
 from memgpt_agent.checkpoints.postgres_tables import (
     ABOUT_TURNS,
@@ -40,18 +40,15 @@ from memgpt_agent.checkpoints.postgres_tables import (
 )
 from memgpt_agent.checkpoints.pruning import oldest_kept
 from memgpt_agent.checkpoints.rewriting import Changes
-from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
+from memgpt_agent.errors import ConfigurationError, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
-
-_READS = 3
-"""Times that a checkpoint is read: another process may prune it between its row and its messages."""
 
 
 class _Named:
     """A queue as it is stored: the digests of its messages, in order."""
 
     def __init__(self, blob: bytes) -> None:
-        self.digests = [blob[at : at + DIGEST_BYTES] for at in range(0, len(blob), DIGEST_BYTES)]
+        self.digests = cut_digests(blob)
 
 
 class PostgresCheckpointer(Checkpointer, PostgresSaver):
@@ -71,15 +68,16 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
         StoreError: the database cannot be reached.
     """
 
+    _WRITES, _VALUE = "checkpoint_writes", "%s"
+
     def __init__(self, url: str) -> None:
         self._database = PostgresDatabase(url, "checkpoints", prepare)
         super().__init__(cast(Any, None))  # its connections are lent by `_cursor`
         self.path = f"Postgres, {self._database.name}"
-        self._messages, self._rows = MessageTable(), NewestRows()
+        self.forget_cached()
 
     @override
     def close(self) -> None:
-        """Give the connections back. Closing twice is not an error."""
         self._database.close()
 
     @override
@@ -117,43 +115,23 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
 
         self._database.patient(once)
 
+    @override
     def raise_fence(self, fence: Fence) -> None:
-        """Refuse from now on what an earlier holder of the fence's conversation may still write."""
         self._write(fence.name, fence, lambda _: None)
 
-    def newest_id(self, thread_id: str) -> str:
-        """Return the id of a thread's newest checkpoint without reading it; empty if there is none, or where a step's writes wait on it."""
-        rows = self._all(
-            "SELECT checkpoint_id, EXISTS (SELECT 1 FROM checkpoint_writes w WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = ''"
-            " AND w.checkpoint_id = c.checkpoint_id) AS waits FROM checkpoints c"
-            " WHERE thread_id = %s AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1",
-            [thread_id],
-        )
-        return str(rows[0]["checkpoint_id"]) if rows and not rows[0]["waits"] else ""
-
-    def threads(self) -> list[str]:
-        """Return the ids of all threads, in order."""
-        return sorted(str(row["thread_id"]) for row in self._all("SELECT DISTINCT thread_id FROM checkpoints", []))
-
-    def _all(self, statement: str, parameters: Sequence[Any]) -> list[DictRow]:
+    @override
+    def _all(self, statement: str, values: Sequence[Any]) -> list[DictRow]:
         def once() -> list[DictRow]:
             with self._cursor() as cursor:
-                return cursor.execute(statement.encode(), parameters).fetchall()
+                return cursor.execute(statement.encode(), values).fetchall()
 
         return self._database.patient(once)
 
     @override
-    def _found(
-        self,
-        config: RunnableConfig | None,
-        filter: dict[str, Any] | None,
-        before: RunnableConfig | None,
-        limit: int | None,
-    ) -> Sequence[RunnableConfig]:
-        where, values = self._search_where(config, filter, before)
-        keys = "thread_id, checkpoint_ns, checkpoint_id"
-        rows = self._all(f"SELECT {keys} FROM checkpoints {where} ORDER BY checkpoint_id DESC LIMIT %s", [*values, limit])  # noqa: S608 - `where` holds placeholders
-        return [{"configurable": row} for row in rows]
+    def _where(
+        self, config: RunnableConfig | None, filter: dict[str, Any] | None, before: RunnableConfig | None
+    ) -> tuple[str, Sequence[Any]]:
+        return self._search_where(config, filter, before)
 
     # Reading
 
@@ -163,18 +141,12 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
         return super()._load_blobs([one for one in blob_values or () if one[1].decode() != ROW_TYPE]) | named
 
     @override
-    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        for _ in range(_READS):
-            found = self._database.patient(lambda: PostgresSaver.get_tuple(self, config))
-            if found is None:
-                return None
-            thread_id, trusted = str(found.config.get("configurable", {})["thread_id"]), FENCE in config.get("configurable", {})
-            if self._joined(thread_id, found.checkpoint["channel_values"], trusted=trusted):
-                return found
-        raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({config.get('configurable')}). Restore a copy.")
+    def _read(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return self._database.patient(lambda: PostgresSaver.get_tuple(self, config))
 
-    def _joined(self, thread_id: str, values: dict[str, Any], *, trusted: bool = False) -> bool:
-        """Put the messages in the place of their digests; return whether all were there."""
+    @override
+    def _join(self, thread_id: str, checkpoint: Checkpoint, *, trusted: bool) -> bool:
+        values = checkpoint["channel_values"]
         queues = {name: value.digests for name, value in values.items() if isinstance(value, _Named)}
         missing = self._messages.unknown(digest for digests in queues.values() for digest in digests)
         read = self._read_messages(thread_id, missing) if missing else {}
@@ -205,6 +177,7 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
         queues = queues_in(blobs)
         there = self._rows.messages_of(thread_id, namespace, parent)
         named, messages = self._messages.parted(queues, self.serde, there, trusted=FENCE in where)
+        known = frozenset(digest for digests in named.values() for digest in digests)
         rows = self._blob_rows(thread_id, namespace, blobs, named, new_versions)
         about = Jsonb(_storable(dict(get_serializable_checkpoint_metadata(config, metadata))))
 
@@ -216,23 +189,25 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
                 cursor.execute(
                     self.UPSERT_CHECKPOINTS_SQL, (thread_id, namespace, checkpoint["id"], parent, Jsonb(row), about)
                 )
-                known = {digest for digests in named.values() for digest in digests}
                 if len(messages) < len(known) and not _stands(connection, thread_id, namespace, parent):
                     _insert_messages(cursor, thread_id, self._messages.parted(queues, self.serde, trusted=FENCE in where)[1])
 
         self._write(thread_id, where.get(FENCE), put)
-        kept = frozenset(digest for digests in named.values() for digest in digests)
-        self._rows.note(thread_id, namespace, checkpoint["id"], kept)
-        keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
-        return {"configurable": dict(zip(keys, (where["thread_id"], namespace, checkpoint["id"]), strict=True))}
+        self._rows.note(thread_id, namespace, checkpoint["id"], known)
+        return {"configurable": {"thread_id": where["thread_id"], "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}}
 
     def _blob_rows(
         self, thread_id: str, namespace: str, blobs: Mapping[str, Any], named: Mapping[str, list[bytes]], versions: ChannelVersions
     ) -> list[tuple[Any, ...]]:
-        def stored(name: str) -> tuple[str, bytes]:
-            return (ROW_TYPE, b"".join(named[name])) if name in named else self.serde.dumps_typed(blobs[name])
+        return [
+            (thread_id, namespace, name, versions[name], *self._stored(value, named.get(name)))
+            for name, value in blobs.items()
+            if name in versions
+        ]
 
-        return [(thread_id, namespace, name, versions[name], *stored(name)) for name in blobs if name in versions]
+    def _stored(self, value: Any, digests: list[bytes] | None) -> tuple[str, bytes]:
+        """Return the type and bytes of a value: those of its messages' digests if it is a queue, else its own."""
+        return self.serde.dumps_typed(value) if digests is None else (ROW_TYPE, b"".join(digests))
 
     @override
     def put_writes(
@@ -283,15 +258,8 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
                 raise StoreError(f"Nothing was pruned: {error}. Delete the thread, or leave it as it is.") from error
             self._write(thread_id, None, lambda connection, thread_id=thread_id: _drop_unused(connection, thread_id))
 
-    def prune_turns(self, thread_id: str, *, keep: int) -> None:
-        """Delete what is older than the newest `keep` turns of a thread: one can go back to before each of them.
-
-        Raises:
-            ConfigurationError: `keep` is less than 1.
-            StoreError: the thread's state is stored in differences (``DeltaChannel``), which pruning would tear.
-        """
-        if keep < 1:
-            raise ConfigurationError(f"prune_turns(keep={keep}): keep at least 1.")
+    @override
+    def _prune_turns(self, thread_id: str, keep: int) -> None:
         rows = [(row["checkpoint_id"], row["metadata"]) for row in self._all(ABOUT_TURNS, [thread_id])]
         oldest = oldest_kept(thread_id, rows, keep)
         if oldest is None:
@@ -304,8 +272,9 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
 
         self._write(thread_id, None, prune)
 
+    @override
     def rewrite(self, thread_id: str, changes: Changes, fence: Fence | None = None) -> int:
-        """Change what a thread's checkpoints hold, all of them, in one transaction; return how many were changed.
+        """Change them as ``Checkpointer.rewrite`` says.
 
         What several checkpoints share is stored once and becomes what it is in the newest of them.
         """
@@ -314,27 +283,23 @@ class PostgresCheckpointer(Checkpointer, PostgresSaver):
         def change(connection: Rows) -> None:
             count, values = rewrite(connection, thread_id, changes, self.serde)
             changed.append(count)
-            named, messages = self._messages.parted(queues_in({repr(key): value for key, value in values.items()}), self.serde)
+            named, messages = self._messages.parted(queues_in(values), self.serde)
             with connection.cursor(binary=True) as cursor:
                 _insert_messages(cursor, thread_id, messages)
                 for key, value in values.items():
-                    digests = named.get(repr(key))
-                    stored = self.serde.dumps_typed(value) if digests is None else (ROW_TYPE, b"".join(digests))
-                    cursor.execute(CHANGE_BLOB, [*stored, thread_id, *key])
+                    cursor.execute(CHANGE_BLOB, [*self._stored(value, named.get(key)), thread_id, *key])
             _drop_unused(connection, thread_id)
 
         self._write(thread_id, fence, change)
         self.forget_cached()
         return changed[-1]
 
-    def forget_cached(self) -> None:
-        """Drop what is kept in memory to save reading and writing it again."""
-        self._messages, self._rows = MessageTable(), NewestRows()
-
+    @override
     def size_bytes(self) -> int:
         """Return how many bytes the tables and their indexes take."""
         return self._database.size_bytes(TABLES)
 
+    @override
     def compact(self) -> None:
         """Rewrite the tables: no byte is left in them of what was deleted or overwritten. All writers wait.
 

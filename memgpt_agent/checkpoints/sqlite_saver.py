@@ -24,22 +24,10 @@ from typing_extensions import override
 from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
 from memgpt_agent.checkpoints.fence import FENCE, FENCES, Fence, pass_fence
-from memgpt_agent.checkpoints.message_table import (
-    ROW_TYPE,
-    TABLE,
-    MessageTable,
-    NewestRows,
-    Row,
-    RowSerializer,
-    read_messages,
-    write_messages,
-)
+from memgpt_agent.checkpoints.message_table import ROW_TYPE, TABLE, Row, RowSerializer, read_messages, write_messages
 from memgpt_agent.checkpoints.pruning import prune_thread, prune_turns
 from memgpt_agent.checkpoints.rewriting import Changes, rewrite
-from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreCorrupt
-
-_READS = 3
-"""Times that a checkpoint is read: another process may prune it between its row and its messages."""
+from memgpt_agent.errors import ConfigurationError, StoreBusy
 
 
 class SqliteCheckpointer(Checkpointer, SqliteSaver):
@@ -56,15 +44,16 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         for a state with messages, LangGraph's own `SqliteSaver` refuses to read; what that wrote is read here.
     """
 
+    _WRITES, _VALUE = "writes", "?"
+
     def __init__(self, connection: sqlite3.Connection, path: str = ":memory:") -> None:
         super().__init__(connection, serde=RowSerializer())
         self.path = path
-        self._messages = MessageTable()
         self._writing = threading.local()
-        self._rows = NewestRows()
+        self.forget_cached()
 
+    @override
     def close(self) -> None:
-        """Close the file, once what is being written is written. Closing twice is not an error."""
         with self.lock:
             self.conn.close()
 
@@ -138,58 +127,32 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         finally:
             self._writing.fenced, self._writing.followed = None, False
 
+    @override
     def raise_fence(self, fence: Fence) -> None:
-        """Refuse from now on what an earlier holder of the fence's conversation may still write."""
         with self._fenced({"configurable": {"thread_id": fence.name, FENCE: fence}}), self.cursor():
             pass
 
-    def newest_id(self, thread_id: str) -> str:
-        """Return the id of a thread's newest checkpoint without reading it; empty if there is none, or where a step's writes wait on it."""
+    @override
+    def _all(self, statement: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         with self.cursor(transaction=False) as cursor:
-            row = cursor.execute(
-                "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1",
-                (thread_id,),
-            ).fetchone()
-            waits = row and cursor.execute(
-                "SELECT 1 FROM writes WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ? LIMIT 1",
-                (thread_id, row[0]),
-            ).fetchone()
-        return str(row[0]) if row and not waits else ""
+            rows = cursor.execute(statement, values).fetchall()
+            names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     @override
-    def _found(
-        self,
-        config: RunnableConfig | None,
-        filter: dict[str, Any] | None,
-        before: RunnableConfig | None,
-        limit: int | None,
-    ) -> Sequence[RunnableConfig]:
-        where, values = search_where(config, filter, before)
-        sql = f"SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints {where} ORDER BY checkpoint_id DESC"  # noqa: S608 - `where` holds placeholders
-        with self.cursor(transaction=False) as cursor:
-            rows = cursor.execute(
-                sql + ("" if limit is None else " LIMIT ?"), (*values, *([] if limit is None else [limit]))
-            )
-            keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
-            return [{"configurable": dict(zip(keys, row, strict=True))} for row in rows]
+    def _where(
+        self, config: RunnableConfig | None, filter: dict[str, Any] | None, before: RunnableConfig | None
+    ) -> tuple[str, Sequence[Any]]:
+        return search_where(config, filter, before)
 
     @override
     def prune(self, thread_ids: Sequence[str] | str, *, strategy: str = "keep_latest", keep: int = 1) -> None:
-        """Delete all but the newest `keep` checkpoints of a thread, or of several, with what was written for them.
+        """Prune as ``Checkpointer.prune`` says.
 
         Kept in every case: the newest checkpoint of each graph in the thread, and one for which something was written
         after the newest were made (it is being run again). A subgraph's checkpoints of one call go when all the
         parent's checkpoints that are kept are newer. Each thread is one transaction. One or two more may stay, because
         LangGraph stores the writes of neighbouring steps in no fixed order; they go the next time.
-
-        Args:
-            thread_ids: one thread's id, or several.
-            strategy: ``keep_latest``, or ``delete`` for everything, as LangGraph's other savers take.
-            keep: how many to keep.
-
-        Raises:
-            ConfigurationError: `keep` is less than 1, or the strategy is unknown.
-            StoreError: the thread's state is stored in differences (``DeltaChannel``), which pruning would tear.
         """
         if keep < 1 or strategy not in {"keep_latest", "delete"}:
             raise ConfigurationError(
@@ -202,18 +165,8 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
                 with self.cursor() as cursor:
                     prune_thread(cursor, thread_id, keep)
 
-    def prune_turns(self, thread_id: str, *, keep: int) -> None:
-        """Delete what is older than the newest `keep` turns of a thread: one can go back to before each of them.
-
-        A turn begins with a checkpoint that took in new input. One transaction, or none if nothing is to be deleted;
-        its cost depends on `keep` and on what is deleted, not on how long the thread has lived.
-
-        Raises:
-            ConfigurationError: `keep` is less than 1.
-            StoreError: the thread's state is stored in differences (``DeltaChannel``), which pruning would tear.
-        """
-        if keep < 1:
-            raise ConfigurationError(f"prune_turns(keep={keep}): keep at least 1.")
+    @override
+    def _prune_turns(self, thread_id: str, keep: int) -> None:
         with self.cursor() as cursor:
             prune_turns(cursor, thread_id, keep)
 
@@ -225,67 +178,46 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        with self._fenced(config, followed=metadata.get("source") == "input"):  # the first step's checkpoint comes at once
-            return self._put(config, checkpoint, metadata, new_versions)
-
-    def _put(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
         values = cast(Mapping[str, Any], checkpoint)
         where = config.get("configurable", {})
         thread_id, namespace, parent = str(where["thread_id"]), str(where["checkpoint_ns"]), where.get("checkpoint_id")
-        trusted = FENCE in where
-        row = self._messages.split(values, self.serde, self._rows.messages_of(thread_id, namespace, parent), trusted=trusted)
-        if row is None:
-            return super().put(config, checkpoint, metadata, new_versions)
-        about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
-        with self.cursor() as cursor:
-            cursor.execute(
-                "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (thread_id, namespace, checkpoint["id"], parent, ROW_TYPE, row.value, about),
-            )
-            if len(row.messages) < len(row.digests) and not _stands(cursor, thread_id, namespace, parent):
-                row = cast(Row, self._messages.split(values, self.serde, trusted=trusted))  # the parent was pruned, maybe with its messages
-            write_messages(cursor, thread_id, row.messages)
+        there, trusted = self._rows.messages_of(thread_id, namespace, parent), FENCE in where
+        with self._fenced(config, followed=metadata.get("source") == "input"):  # the first step's checkpoint comes at once
+            row = self._messages.split(values, self.serde, there, trusted=trusted)
+            if row is None:
+                return super().put(config, checkpoint, metadata, new_versions)
+            about = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
+            with self.cursor() as cursor:
+                cursor.execute(
+                    "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint,"
+                    " metadata) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (thread_id, namespace, checkpoint["id"], parent, ROW_TYPE, row.value, about),
+                )
+                if len(row.messages) < len(row.digests) and not _stands(cursor, thread_id, namespace, parent):
+                    row = cast(Row, self._messages.split(values, self.serde, trusted=trusted))  # the parent was pruned, maybe with its messages
+                write_messages(cursor, thread_id, row.messages)
         self._rows.note(thread_id, namespace, checkpoint["id"], row.digests)
-        keys = ("thread_id", "checkpoint_ns", "checkpoint_id")
-        return {"configurable": dict(zip(keys, (where["thread_id"], namespace, checkpoint["id"]), strict=True))}
+        return {"configurable": {"thread_id": where["thread_id"], "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}}
 
     @override
-    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        for _ in range(_READS):
-            found = super().get_tuple(config)
-            if found is None:
-                return None
-            thread_id = str(found.config.get("configurable", {})["thread_id"])
-            checkpoint = cast(dict[str, Any], found.checkpoint)
-            missing, read = self._messages.missing(checkpoint), dict[bytes, tuple[str, bytes]]()
-            if missing:
-                with self.cursor(transaction=False) as cursor:
-                    read = read_messages(cursor, thread_id, missing)
-            if self._messages.join(checkpoint, read, self.serde, trusted=FENCE in config.get("configurable", {})):
-                return found
-        raise StoreCorrupt(f"{self.path}: messages of a checkpoint are missing ({config.get('configurable')}). Restore a copy.")
+    def _read(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return SqliteSaver.get_tuple(self, config)
 
+    @override
+    def _join(self, thread_id: str, checkpoint: Checkpoint, *, trusted: bool) -> bool:
+        stored = cast(dict[str, Any], checkpoint)
+        read = dict[bytes, tuple[str, bytes]]()
+        if missing := self._messages.missing(stored):
+            with self.cursor(transaction=False) as cursor:
+                read = read_messages(cursor, thread_id, missing)
+        return self._messages.join(stored, read, self.serde, trusted=trusted)
+
+    @override
     def rewrite(self, thread_id: str, changes: Changes, fence: Fence | None = None) -> int:
-        """Change what a thread's checkpoints hold, all of them, in one transaction; return how many were changed.
-
-        The bytes of what was there are gone from the file after :meth:`compact`.
-        """
         with self._fenced({"configurable": {"thread_id": thread_id, **({FENCE: fence} if fence else {})}}), self.cursor() as cursor:
             changed = rewrite(cursor, thread_id, changes, self._messages, self.serde)
         self.forget_cached()
         return changed
-
-    def forget_cached(self) -> None:
-        """Drop the messages and rows that are kept in memory to save reading and writing them again."""
-        with self.lock:
-            self._rows, self._messages = NewestRows(), MessageTable()
 
     @override
     def delete_thread(self, thread_id: str) -> None:
@@ -293,17 +225,14 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
             for table in ("checkpoints", "writes", "queue_messages", "fences"):
                 cursor.execute(f"DELETE FROM {table} WHERE thread_id = ?", (str(thread_id),))  # noqa: S608  names of our own
 
-    def threads(self) -> list[str]:
-        """Return the ids of all threads, in order."""
-        with self.cursor(transaction=False) as cursor:
-            return [str(row[0]) for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
-
+    @override
     def size_bytes(self) -> int:
         """Return the size of the file, free pages included."""
         with self.cursor(transaction=False) as cursor:
             pages, page = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
             return int(pages) * int(page)
 
+    @override
     def compact(self) -> None:
         """Rewrite the file and empty its log: no byte is left of what was deleted or overwritten.
 
