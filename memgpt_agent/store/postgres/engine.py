@@ -12,8 +12,8 @@ from langgraph.store.base import GetOp, Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import EmbeddingMismatch, NotAllowed, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
-from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
+from memgpt_agent.store.engine import Vectors
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch
 from memgpt_agent.store.postgres.columns import META, Meta, hold_vectors_in_force, meta_of, read_meta
 from memgpt_agent.store.postgres.nearest import NearestIndexes
@@ -40,7 +40,7 @@ _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 class PostgresEngine:
-    """Answers and writes in transactions of one schema; see ``memgpt_agent.store.base.Engine``."""
+    """Answers and writes in transactions of one schema; see ``memgpt_agent.store.engine.Engine``."""
 
     def __init__(
         self, database: PostgresDatabase, embedder: Embedder | None, ttl: TTLConfig | None, clock: Callable[[], datetime] | None

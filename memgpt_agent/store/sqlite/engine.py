@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from langgraph.store.base import Result, SearchItem, TTLConfig
 
-from memgpt_agent.store.base import Vectors
 from memgpt_agent.store.embedding import Embedder
+from memgpt_agent.store.engine import Vectors
 from memgpt_agent.store.index.derived import DerivedCache
 from memgpt_agent.store.index.index_cache import IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
