@@ -224,7 +224,7 @@ class PostgresDatabase:
         try:
             yield
         except PoolClosed as error:
-            raise StoreClosed(f"The store {self.name} is closed. Open it again with open_store.") from error
+            raise StoreClosed(f"Postgres, {self.name}, is closed. Open the store or the checkpoints again.") from error
         except (errors.LockNotAvailable, errors.SerializationFailure, errors.DeadlockDetected) as error:
             raise StoreBusy(
                 f"{self.name}: others wrote the same for {WAIT_SECONDS:.0f} seconds. Try again."

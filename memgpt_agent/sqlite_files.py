@@ -55,7 +55,7 @@ def one_moment(paths: Sequence[Path], at_it: Callable[[], T]) -> Generator[tuple
 
 
 def copy(source: Seen, target: Path, on_progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
-    """Copy what a connection sees into a new file, which only its owner may read; ``told`` how many pages of how many are done."""
+    """Copy what a connection sees into a new file, which only its owner may read; ``on_progress`` gets how many pages are done, of how many."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(target)) as made:
         try:
