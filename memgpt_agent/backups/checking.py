@@ -42,7 +42,8 @@ def check_home(settings: Settings) -> Iterator[Problem]:
             yield Problem(found, advice)
     known = {memory, settings.checkpoints_path.absolute()}
     for place in sorted(home.rglob("*")) if home.exists() else ():
-        if place.relative_to(home).parts[0].startswith((".", POSTGRES)):  # what is being written; what a server keeps
+        first = place.relative_to(home).parts[0]
+        if first.startswith(".") or first == POSTGRES:  # what is being written; what a server keeps
             continue
         if place.is_file() and not place.is_symlink() and place.absolute() not in known:
             yield from _file(place, home)
