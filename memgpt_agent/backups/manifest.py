@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -52,11 +53,14 @@ class Backup:
 
 
 def write(backup: Backup) -> None:
-    """Write the manifest; last of all, since a folder without one is not a backup."""
+    """Write the manifest, to the disk; last of all, since a folder without one is not a backup."""
     value = {"format": _FORMAT, "version": _VERSION, **{name: part for name, part in asdict(backup).items() if name != "folder"}}
     place = backup.folder / NAME
     place.touch(0o600, exist_ok=False)
-    place.write_text(json.dumps(value, indent=1, ensure_ascii=True), encoding="utf-8")
+    with place.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, ensure_ascii=True)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(folder: Path) -> Backup:

@@ -10,7 +10,7 @@ from pathlib import Path
 from memgpt_agent import sqlite_files
 from memgpt_agent.backups import manifest
 from memgpt_agent.backups.manifest import Backup, Copied
-from memgpt_agent.backups.writing import Tell, writing_to
+from memgpt_agent.backups.writing import Tell, copy_file, writing_to
 from memgpt_agent.config import Settings, shown
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 from memgpt_agent.private import private_folder
@@ -63,23 +63,7 @@ def restore(folder: Path, settings: Settings | None = None, *, replace: bool = F
 
     **Limits**: stop what uses the data folder first. A process that runs on writes to the folder that was moved aside.
     """
-    settings = settings or Settings.load()
-    home = settings.home.resolve()  # where the folder really is: a link to it stays one
-    if store_file(settings.store_url) != settings.home.absolute() / "memory.db":
-        raise ConfigurationError(
-            f"The memory is not in the data folder but at {shown(settings.store_url)} (MEMGPT_STORE_URL or MEMGPT_DATABASE_URL). Unset it to "
-            "restore a folder; what is on a server is restored with the server's own tools (pg_restore)."
-        )
-    if home.exists() and not home.is_dir():
-        raise ConfigurationError(f"{home} is no folder. Name another data folder: --home FOLDER.")
-    held = [name for name in ("memory.db", "checkpoints.db") if (home / name).exists()]
-    if held and not replace:
-        raise ConfigurationError(
-            f"{home} holds {' and '.join(held)} already. Restore to another folder (--home FOLDER), or give --replace: what is there is then "
-            "moved aside and kept."
-        )
-    if home.resolve().is_relative_to(folder.resolve()) or folder.resolve() == home.resolve():
-        raise ConfigurationError(f"{home} is the backup itself, or lies in it. Name another data folder (--home FOLDER), or move the backup.")
+    home = _free_home(folder, settings or Settings.load(), replace)
     found = verify_backup(folder, tell)
     draft = home.with_name(f".{home.name}.restoring.{os.getpid()}")
     with writing_to(home):
@@ -99,6 +83,31 @@ def restore(folder: Path, settings: Settings | None = None, *, replace: bool = F
     return Restored(found, home, moved)
 
 
+def _free_home(folder: Path, settings: Settings, replace: bool) -> Path:
+    """Return the data folder that a backup may take the place of, with links resolved: a link to it stays a link.
+
+    Raises:
+        ConfigurationError: the backup may not take its place.
+    """
+    home = settings.home.resolve()
+    if store_file(settings.store_url) != settings.home.absolute() / "memory.db":
+        raise ConfigurationError(
+            f"The memory is not in the data folder but at {shown(settings.store_url)} (MEMGPT_STORE_URL or MEMGPT_DATABASE_URL). Unset it to "
+            "restore a folder; what is on a server is restored with the server's own tools (pg_restore)."
+        )
+    if home.exists() and not home.is_dir():
+        raise ConfigurationError(f"{home} is no folder. Name another data folder: --home FOLDER.")
+    held = [name for name in ("memory.db", "checkpoints.db") if (home / name).exists()]
+    if held and not replace:
+        raise ConfigurationError(
+            f"{home} holds {' and '.join(held)} already. Restore to another folder (--home FOLDER), or give --replace: what is there is then "
+            "moved aside and kept."
+        )
+    if home.is_relative_to(folder.resolve()):
+        raise ConfigurationError(f"{home} is the backup itself, or lies in it. Name another data folder (--home FOLDER), or move the backup.")
+    return home
+
+
 def _verify(place: Path, file: Copied) -> None:
     try:
         mode = place.lstat().st_mode
@@ -114,11 +123,7 @@ def _verify(place: Path, file: Copied) -> None:
 
 
 def _copy(source: Path, target: Path, file: Copied) -> None:
-    private_folder(target.parent)
-    with source.open("rb") as given, os.fdopen(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as made:
-        shutil.copyfileobj(given, made)
-        made.flush()
-        os.fsync(made.fileno())
+    copy_file(source, target)
     if manifest.digest(target) != file.sha256:  # it was exchanged after it was verified, or the disk fails
         raise StoreCorrupt(f"{source} changed while it was restored. Nothing was changed; try again.")
 

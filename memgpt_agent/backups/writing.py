@@ -89,7 +89,6 @@ def backup(
             copied += [_file(place, name, draft) for name, place in others.items()]
             made = Backup(draft, moment, _version(), tuple(running), tuple(copied), tuple(left_out))
             manifest.write(made)
-            _flush(draft)
             draft.rename(destination)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -191,18 +190,17 @@ def _database(reader: sqlite_files.Seen, name: str, folder: Path, tell: Tell) ->
 
 def _file(source: Path, name: str, folder: Path) -> Copied:
     place = folder / name
-    private_folder(place.parent)
-    with source.open("rb") as given, os.fdopen(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as made:
-        shutil.copyfileobj(given, made)
+    copy_file(source, place)
     return Copied(name, place.stat().st_size, manifest.digest(place), {})
 
 
-def _flush(folder: Path) -> None:
-    """Have every file on the disk before the folder gets its name."""
-    for place in folder.rglob("*"):
-        if place.is_file():
-            with place.open("rb") as file:
-                os.fsync(file.fileno())
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file to the disk as a new one, which only its owner may read; makes its folder."""
+    private_folder(target.parent)
+    with source.open("rb") as given, os.fdopen(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as made:
+        shutil.copyfileobj(given, made)
+        made.flush()
+        os.fsync(made.fileno())
 
 
 def _version() -> str:
