@@ -67,8 +67,11 @@ def _false_results(state: AgentState, session: Session) -> list[AnyMessage]:
     Agent Chat UI sends one ("Successfully handled tool call.") for each call that waits for a person who writes a message instead of
     a decision. Another client's result of a tool from elsewhere, for which no rule wants an approval, is the call's result.
     """
+    results = [m for m in state["messages"] if isinstance(m, ToolMessage)]
+    unmarked = [m for m in results if not mark_of(m)]
+    if not unmarked:  # as at nearly every step
+        return []
     own = {c["id"]: c["name"] for m in state["messages"] if isinstance(m, AIMessage) and mark_of(m) for c in m.tool_calls}
-    results = [m for m in state["messages"] if isinstance(m, ToolMessage) and m.tool_call_id in own]
     noted = {m.tool_call_id for m in results if mark_of(m)}
     tools, rules = session.resources.tools, session.resources.rules
 
@@ -77,7 +80,7 @@ def _false_results(state: AgentState, session: Session) -> list[AnyMessage]:
         elsewhere = name in tools.names and tools.get(name).act is None
         return not elsewhere or rules.needs_approval(name) or str(message.id).startswith(HIDDEN)
 
-    return [m for m in results if not mark_of(m) and m.tool_call_id not in noted and is_false(m)]
+    return [m for m in unmarked if m.tool_call_id in own and m.tool_call_id not in noted and is_false(m)]
 
 
 def _received_of(

@@ -21,7 +21,15 @@ from memgpt_agent.nodes.token_usage import with_usage
 from memgpt_agent.prompts import ROLL_UP, plain_digest
 from memgpt_agent.state import AgentState, Summary, merge_queue
 
+_FIXED_SHARE = 0.5
+_EXCHANGES_KEPT_WHOLE = 2
+"""In this many of the newest exchanges, tool results stay as they are."""
+_LONG_RESULT_TOKENS = 120
+"""A shorter result costs little more than the note that would replace it."""
+_CLEARING_BUDGET_TOKENS = 8_192
+"""In a smaller prompt, results are not cleared: too little would remain, and small models do not read them again."""
 _WORDS = 150
+"""How long a summary in the hierarchy may be."""
 _CHARS_PER_TOKEN = 3
 
 
@@ -44,15 +52,6 @@ def roll_up(session: Session, evicted: Sequence[AnyMessage], ask: Callable[[str]
     memory = session.memory
     tree = SummaryTree(memory.store, memory.agent_id, memory.clock, memory.time_zone)
     keep_evicted(tree, session.thread_id, evicted, write)
-
-
-_FIXED_SHARE = 0.5
-_EXCHANGES_KEPT_WHOLE = 2
-"""In this many of the newest exchanges, tool results stay as they are."""
-_LONG_RESULT_TOKENS = 120
-"""A shorter result costs little more than the note that would replace it."""
-_CLEARING_BUDGET_TOKENS = 8_192
-"""In a smaller prompt, results are not cleared: too little would remain, and small models do not read them again."""
 
 
 def summarize_overflow(

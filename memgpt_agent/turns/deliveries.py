@@ -108,7 +108,7 @@ def response_of_turn(events: Generator[StreamEvent]) -> AgentResponse:
 
 
 async def aresponse_of_turn(events: AsyncGenerator[StreamEvent] | Unsuspended[StreamEvent]) -> AgentResponse:
-    """Async form of :func:`last`."""
+    """Async form of :func:`response_of_turn`."""
     async with aclosing(events):
         async for event in events:
             if event.response is not None:
