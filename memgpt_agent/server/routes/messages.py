@@ -114,7 +114,7 @@ def compact(agent_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
     raise HTTPProblem(501, "A conversation is summarised by itself here, when its window is full.")
 
 
-@router.patch("/{agent_id}/reset-messages", response_model=AgentAnswer, summary="Begin the conversation anew")
+@router.patch("/{agent_id}/reset-messages", response_model=AgentAnswer, summary="Start the conversation over")
 def reset(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -> Any:
     """Empty the queue of the conversation. What was said stays in recall memory, where the agent can search for it."""
     served.agents.reset(agent_id, agent_id)
