@@ -183,7 +183,7 @@ class _MessageReader:
         """Bring the queue into the order of the file, which may not be that of time, and list what was left out."""
         self.done.queue = [message for _, message in sorted(self._queued, key=lambda pair: pair[0])]
         reasons = {
-            "system": "compiled system prompts; ours is made anew at each step",
+            "system": "compiled system prompts; ours is built again at each step",
             "approval": "requests for approval and their answers",
             "empty answer": "answers without text and without a call",
         }

@@ -261,7 +261,7 @@ class _AgentWriter:
         self.done.items[tier] = self.done.items.get(tier, 0) + 1
         if tier == "core" and item.value.get("shared"):
             self.done.not_carried.append(
-                f"shared block {item.key!r}: its text is not in the file; attach it where it is, or export the agent anew"
+                f"shared block {item.key!r}: its text is not in the file; attach it where it is, or export the agent again"
             )
         index = tuple(item.index) if item.index is not None else None
         return IndexedItem((self._root, *tier.split("/")), item.key, item.value, index, vectors)
@@ -315,7 +315,7 @@ class _AgentWriter:
         if here == (used.name, used.dims):
             return here
         named = here.name if here else "no embedding"
-        self.done.not_carried.append(f"vectors: made by {used.name}, and here is {named}; the texts are embedded anew")
+        self.done.not_carried.append(f"vectors: made by {used.name}, and here is {named}; the texts are embedded again")
         return None
 
     def write(self, progress: Progress | None) -> None:

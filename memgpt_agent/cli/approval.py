@@ -65,14 +65,14 @@ def arguments_from(text: str) -> dict[str, Any]:
     """Return a tool's arguments from JSON.
 
     Raises:
-        ConfigurationError: the text is not JSON object.
+        ConfigurationError: the text is not a JSON object.
     """
     try:
         given: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{text[:200]!r} is no JSON: {error}. Give all arguments as an object.") from error
+        raise ConfigurationError(f"{text[:200]!r} is not JSON: {error}. Give all arguments as an object.") from error
     if not isinstance(given, dict):
-        raise ConfigurationError(f"{text[:200]!r} is no JSON object. Give all arguments as an object.")
+        raise ConfigurationError(f"{text[:200]!r} is not a JSON object. Give all arguments as an object.")
     return cast(dict[str, Any], given)
 
 

@@ -101,7 +101,7 @@ class DocumentReader:
             return
         complete = False
         try:
-            for answer in self._answer_line(data, source, kind, left):
+            for answer in self._answers(data, source, kind, left):
                 if "end" in answer:
                     complete = True
                     self._raise(answer, source)
@@ -114,7 +114,7 @@ class DocumentReader:
                     left.chars -= len(answer["text"])
                     yield _section(answer)
         finally:
-            if not complete:  # it is in the middle of a file that nobody wants to hear more of, or has died
+            if not complete:  # the process is in the middle of a file whose reader stopped, or has died
                 self.close()
 
     def _raise(self, answer: dict[str, Any], source: DocumentSource) -> None:
@@ -129,7 +129,7 @@ class DocumentReader:
             case _:
                 raise DocumentError(str(answer["said"]))
 
-    def _answer_line(self, data: bytes, source: DocumentSource, kind: str, left: "_Left") -> Iterator[dict[str, Any]]:
+    def _answers(self, data: bytes, source: DocumentSource, kind: str, left: "_Left") -> Iterator[dict[str, Any]]:
         process = self._started()
         given, answers = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
         head: dict[str, Any] = {"kind": kind, "name": source.name, "suffix": source.suffix, "size": len(data), "depth": source.depth}

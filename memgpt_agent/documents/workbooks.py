@@ -23,7 +23,7 @@ Sheet = Iterator[tuple[Row, int]]
 
 
 def parse_workbook(data: bytes, source: DocumentSource) -> Iterator[DocumentSection | ReadingNote]:
-    """Read the sheets of a workbook; a page is a sheet, and its lines are rows. Hidden sheets, and those that are damaged, are told."""
+    """Read the sheets of a workbook; a page is a sheet, and its lines are rows. Notes name hidden and damaged sheets."""
     hidden: list[str] = []
 
     def visible() -> Iterator[tuple[str, Iterator[DocumentSection]]]:
@@ -226,7 +226,7 @@ def _column(reference: str, otherwise: int) -> int:
 
 
 def _cell(said: str, kind: str, style: str, cells: _Cells) -> str:
-    """Return what a cell says; one that is damaged says what stands in it."""
+    """Return a cell's text, or, if the cell is damaged, what the file holds for it."""
     try:
         match kind:
             case "s":

@@ -175,7 +175,7 @@ def test_a_store_that_does_not_hand_over_its_vectors_says_so(full: Any) -> None:
     plain, saver = InMemoryStore(), InMemorySaver()
     [imported] = import_agents(file, store=plain, checkpointer=saver)
     assert imported.not_carried == [
-        f"vectors: made by {full.embedder.name}, and here is no embedding; the texts are embedded anew"
+        f"vectors: made by {full.embedder.name}, and here is no embedding; the texts are embedded again"
     ]
     done = export_agent("ann", io.StringIO(), vectors=True, store=plain, checkpointer=saver)
     assert done.left_out == ["vectors: this store does not give them"]

@@ -100,7 +100,7 @@ def texts_of(value: object) -> Iterator[str]:
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    """Return a call's arguments by name; nothing if the text is not JSON object."""
+    """Return a call's arguments by name; nothing if the text is not a JSON object."""
     try:
         read: Any = json.loads(text)
     except (ValueError, RecursionError):
