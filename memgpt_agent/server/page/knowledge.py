@@ -23,25 +23,21 @@ _LANES = 40
 _PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
-def _facts(seen: AgentView, *, as_of: str, past: bool, limit: int, offset: int = 0) -> list[Fact]:
-    """Return a page of facts, those that began to hold last first."""
+def _facts(seen: AgentView, *, as_of: str, past: bool, limit: int, offset: int = 0) -> tuple[list[Fact], int | None]:
+    """Return a page of facts, those that began to hold last first, and where the next page begins."""
     moment = (end_of(as_of, "as_of", seen.zone) or "") if as_of else stamp(utc_now())
-    store = seen.served.agents.store
-    found = newest(
-        store,
-        namespaces.of(seen.agent_id, "facts"),
-        by="valid_from",
-        filter={} if past else valid_at(moment),
-        limit=limit,
-        offset=offset,
+    store, condition = seen.served.agents.store, {} if past else valid_at(moment)
+    items = newest(
+        store, namespaces.of(seen.agent_id, "facts"), by="valid_from", filter=condition, limit=limit + 1, offset=offset
     )
-    return KnowledgeGraph(store, seen.agent_id).shown(Fact.from_value(item.value) for item in found)
+    shown = KnowledgeGraph(store, seen.agent_id).shown(Fact.from_value(item.value) for item in items[:limit])
+    return shown, offset + limit if len(items) > limit else None
 
 
 @router.get("/a/{agent}/facts")
 def listed(seen: Agent, as_of: str = "", past: str = "", after: Place = 0) -> Response:
     """List the facts that held on a day, or all that were ever told."""
-    found = _facts(seen, as_of=as_of, past=bool(past), limit=PAGE, offset=after)
+    found, further = _facts(seen, as_of=as_of, past=bool(past), limit=PAGE, offset=after)
     total = count(seen.served.agents.store, namespaces.of(seen.agent_id, "facts"))
     said = seen.served.agents.recall(seen.agent_id).get([cause for fact in found for cause in fact.causes[:1]])
     return seen.page(
@@ -51,7 +47,7 @@ def listed(seen: Agent, as_of: str = "", past: str = "", after: Place = 0) -> Re
         said=said,
         as_of=as_of,
         past=bool(past),
-        further=after + PAGE if len(found) >= PAGE else None,
+        further=further,
         total=total,
         lanes=lanes(found) if past else [],
     )
@@ -89,6 +85,6 @@ def _time(text: str, otherwise: datetime) -> datetime:
 @router.get("/a/{agent}/facts.svg")
 def picture(seen: Agent, as_of: str = "", past: str = "") -> Response:
     """Draw the facts."""
-    found = _facts(seen, as_of=as_of, past=bool(past), limit=_DRAWN)
+    found, _ = _facts(seen, as_of=as_of, past=bool(past), limit=_DRAWN)
     drawn = to_svg(drawing_of(found, _DRAWN)).encode("utf-8", "replace")
     return Response(drawn, media_type="image/svg+xml", headers={"content-security-policy": _PICTURE_POLICY})

@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from memgpt_agent.config import Settings
+from memgpt_agent.memory.knowledge import KnowledgeGraph
+from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners.identity import Scope
 from memgpt_agent.owners.tokens import Tokens
 from tests.server.page.agents import make
@@ -81,6 +84,22 @@ def test_what_nobody_can_look_for_is_said(server: Any) -> None:
     agent_id = make(server)
     for query, status in (("kind=nosuch", 422), ("role=xyz", 422), ("kind=&role=", 200), ("kind=facts&role=user", 200)):
         assert server.get(f"/page/a/{agent_id}/search?q=tea&{query}").status_code == status, query
+
+
+def test_all_facts_are_reached_page_by_page(server: Any) -> None:
+    """Also where two facts of a page are shown as one; no page leads to an empty one."""
+    agent_id = make(server)
+    with open_configured_store(Settings(home=server.home), searches=False) as store:
+        graph = KnowledgeGraph(store, agent_id)
+        for number in range(50):
+            graph.insert(f"Person {number}", "knows", "Ulm", valid_from=f"2020-01-01T00:00:{number:02}+00:00")
+        assert "More facts" not in server.get(f"/page/a/{agent_id}/facts").text
+        graph.insert("Ulma", "knows", "Ulm", valid_from="2020-01-01T00:00:49+00:00")
+        graph.merge("Person 49", "Ulma")
+    first = server.get(f"/page/a/{agent_id}/facts").text
+    assert "More facts" in first
+    assert "Person 0<" not in first
+    assert "Person 0<" in server.get(f"/page/a/{agent_id}/facts?after=50").text
 
 
 def test_quiet_hours_need_a_beating_heart(server: Any) -> None:
