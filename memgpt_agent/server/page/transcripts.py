@@ -34,6 +34,11 @@ class Cursor:
         time, _, shown = text.rpartition("_")
         return cls(time, int(shown)) if time and shown.isdecimal() and len(shown) < 7 else cls()
 
+    def past(self, messages: Sequence[Message]) -> "Cursor":
+        """Return where the next page of older messages begins, once these (the newest first) are shown from here."""
+        time = messages[-1].time
+        return Cursor(time, sum(one.time == time for one in messages) + (self.shown if time == self.time else 0))
+
     def __str__(self) -> str:
         return f"{self.time}_{self.shown}" if self.time else ""
 
@@ -52,7 +57,8 @@ def part(store: BaseStore, agent_id: str, thread_id: str, cursor: Cursor) -> Par
     """Return the page of a conversation that ends at a cursor. The cost does not grow with the conversation."""
     condition: Filter = {"thread_id": thread_id, **({"time": {"$lte": cursor.time}} if cursor.time else {})}
     items = newest(store, namespaces.of(agent_id, "recall"), filter=condition, limit=PAGE + 1, offset=cursor.shown)
-    return _part([message_of(item) for item in items[:PAGE]], cursor, more=len(items) > PAGE)
+    messages = [message_of(item) for item in items[:PAGE]]
+    return Part(messages[::-1], cursor.past(messages) if len(items) > PAGE else None)
 
 
 def around(store: BaseStore, agent_id: str, message: Message) -> Part:
@@ -81,14 +87,6 @@ def _later(time: str, seconds: float) -> str:
         return (datetime.fromisoformat(time) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
     except (ValueError, OverflowError):
         return time
-
-
-def _part(messages: list[Message], cursor: Cursor, *, more: bool) -> Part:
-    if not messages or not more:
-        return Part(messages[::-1], None)
-    time = messages[-1].time
-    same = sum(message.time == time for message in messages) + (cursor.shown if time == cursor.time else 0)
-    return Part(messages[::-1], Cursor(time, same))
 
 
 def by_turn(messages: Iterable[Message]) -> list[list[Message]]:

@@ -49,12 +49,7 @@ def listed(seen: Agent, before: str = "", thread: str = "") -> Response:
     condition |= {"thread_id": thread} if thread else {}
     items = newest(store, namespaces.of(seen.agent_id, "recall"), filter=condition, limit=PAGE + 1, offset=cursor.shown)
     events = [message_of(item) for item in items[:PAGE]]
-    further = ""
-    if len(items) > PAGE:
-        time = events[-1].time
-        further = str(
-            Cursor(time, sum(one.time == time for one in events) + (cursor.shown if time == cursor.time else 0))
-        )
+    further = str(cursor.past(events)) if len(items) > PAGE else ""
     runs = seen.served.runs.of_turns(seen.agent_id, [event.turn for event in events])
     return seen.page("turns.html", tab="turns", events=events, runs=runs, further=further, thread=thread)
 
