@@ -1,7 +1,7 @@
 """Core memory: blocks as they are, edited in place; the history of each, with differences, undo and restore."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
@@ -30,9 +30,9 @@ class DiffLine(NamedTuple):
 
 
 def difference(before: str | None, after: str | None) -> list[DiffLine]:
-    """Return what became of a text, line by line, with three unchanged lines around each change."""
+    """Return what became of a text, line by line, with three unchanged lines around each change; in what way lines end is no change."""
     lines: list[DiffLine] = []
-    old, new = (text.split("\n") if text else [] for text in (before, after))
+    old, new = (plain(text).split("\n") if text else [] for text in (before, after))
     for number, group in enumerate(
         difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(_NEAR_LINES)
     ):
@@ -55,6 +55,13 @@ class BlockChange:
     """The version."""
     lines: Sequence[DiffLine]
     """What it changed."""
+
+
+def changes_of(core: CoreMemory, versions: Iterable[Version]) -> list[BlockChange]:
+    """Return versions, each with what it changed."""
+    return [
+        BlockChange(one, difference(change.before, change.after)) for one in versions for change in [core.change(one)]
+    ]
 
 
 def core_of(seen: AgentView) -> CoreMemory:
@@ -99,7 +106,7 @@ def _conflict(seen: AgentView, block: Block, text: str) -> Response:
         tab="blocks",
         block=block,
         text=text,
-        conflict=difference(plain(block.value), text),
+        conflict=difference(block.value, text),
     )
 
 
@@ -145,19 +152,10 @@ def history(seen: Agent, label: str = "", before: Place | None = None) -> Respon
     if len(versions) > PAGE:
         last = shown[-1].revision
         shown += [one for one in versions[PAGE:] if one.revision == last]
-    changes = [
-        BlockChange(one, difference(_text(change.before), _text(change.after)))
-        for one in shown
-        for change in [core.change(one)]
-    ]
     labels = [block.label for block in core.blocks()]
     return seen.page(
-        "history.html", tab="blocks", label=label, labels=labels, changes=changes, further=last, before=before
+        "history.html", tab="blocks", label=label, labels=labels, changes=changes_of(core, shown), further=last
     )
-
-
-def _text(text: str | None) -> str | None:
-    return plain(text) if text is not None else None
 
 
 @router.get("/a/{agent}/diff")
@@ -166,9 +164,7 @@ def compared(seen: Agent, label: str, a: Place, b: Place) -> Response:
     core = core_of(seen)
     old, new = min(a, b), max(a, b)
     texts = [core.at(point, label).get(label) if point else None for point in (old, new)]
-    return seen.page(
-        "diff.html", tab="blocks", label=label, a=old, b=new, lines=difference(_text(texts[0]), _text(texts[1]))
-    )
+    return seen.page("diff.html", tab="blocks", label=label, a=old, b=new, lines=difference(*texts))
 
 
 @router.post("/a/{agent}/undo")

@@ -15,7 +15,7 @@ from memgpt_agent.memory.core.history import Version
 from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.recall import Message, RecallMemory, message_of
 from memgpt_agent.memory.stored import RunItem
-from memgpt_agent.server.page.blocks import BlockChange, core_of, difference
+from memgpt_agent.server.page.blocks import changes_of, core_of
 from memgpt_agent.server.page.transcripts import Cursor
 from memgpt_agent.server.page.view import Agent, pages
 from memgpt_agent.server.problems import not_found
@@ -65,10 +65,7 @@ def one(seen: Agent, id: str) -> Response:
     if not records:
         raise not_found("turn", id)
     turn, thread = records[-1].turn, records[-1].thread_id
-    wrote, core = writes(store, seen.agent_id, turn, records), core_of(seen)
-    changes = [
-        BlockChange(one, difference(change.before, change.after)) for one in wrote.versions for change in [core.change(one)]
-    ]
+    wrote = writes(store, seen.agent_id, turn, records)
     state = seen.served.agents.state(thread) if thread in {seen.agent_id, *seen.definition.threads} else {}
     run = seen.served.runs.of_turns(seen.agent_id, [turn]).get(turn)
     return seen.page(
@@ -76,7 +73,7 @@ def one(seen: Agent, id: str) -> Response:
         tab="turns",
         records=records,
         thread=thread,
-        changes=changes,
+        changes=changes_of(core_of(seen), wrote.versions),
         wrote=wrote,
         offered=offered(state, turn),
         run=run,

@@ -15,7 +15,7 @@ from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.waking import Rhythm, SleepDiary
 from memgpt_agent.server.background import EVERY, QUIET
 from memgpt_agent.server.page.addresses import of_agent
-from memgpt_agent.server.page.blocks import BlockChange, core_of, difference
+from memgpt_agent.server.page.blocks import changes_of, core_of
 from memgpt_agent.server.page.chat import begun as turn_begun
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
 from memgpt_agent.server.page.view import Agent, AgentView, pages
@@ -37,9 +37,6 @@ def shown(seen: Agent) -> Response:
     pulse = store.get(namespaces.of(agent_id, "pulse"), "state")
     sleep = store.get(namespaces.of(agent_id, "sleep"), "state")
     asleep = newest(store, namespaces.of(agent_id, "core_history"), filter={"actor": "sleeptime"}, limit=_CHANGES)
-    changed = [Version.from_value(one.value) for one in asleep]
-    core = core_of(seen)
-    changes = [BlockChange(one, difference(change.before, change.after)) for one in changed for change in [core.change(one)]]
     journal = newest(store, namespaces.of(agent_id, "journal"), limit=1)
     chosen: dict[str, Any] = seen.definition.served.get("metadata") or {}
     return seen.page(
@@ -49,7 +46,7 @@ def shown(seen: Agent) -> Response:
         sleep=sleep.value if sleep else {},
         unread=SleepDiary(store, agent_id).unread(_UNREAD),
         last=str(journal[0].value["time"]) if journal else "",
-        changes=changes,
+        changes=changes_of(core_of(seen), [Version.from_value(one.value) for one in asleep]),
         beats=_beats(seen),
         every=chosen.get(EVERY, ""),
         quiet=chosen.get(QUIET) or "",
