@@ -15,14 +15,12 @@ from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server.page import rendering, transcripts
 from memgpt_agent.server.page.live import LiveStep, steps_of, stream
 from memgpt_agent.server.page.transcripts import Cursor, Part
-from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
+from memgpt_agent.server.page.view import THREADS, Agent, AgentView, pages, plain
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.turns.questions import Question
 
 router = pages()
-THREADS = 40
-"""How many conversations are listed at once, the newest."""
 _WAIT_SECONDS = 20.0
 """So long a form that was sent without a script waits for the turn; then it shows what there is."""
 Waiting = dict[str, Any]
@@ -73,7 +71,7 @@ def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") 
         thread = message.thread_id
         part = (
             transcripts.around(store, seen.agent_id, message)
-            if thread in {seen.agent_id, *seen.definition.threads}
+            if thread in seen.threads
             else None
         )
     thread_id = seen.served.agents.conversation(seen.agent_id, thread)
@@ -82,10 +80,10 @@ def conversation(seen: Agent, thread: str = "", before: str = "", at: str = "") 
     if seen.by_htmx and before:
         groups = transcripts.by_turn(part.messages)
         return seen.page("messages.html", groups=groups, runs=_runs_of(seen, groups), part=part, thread=thread_id, at="")
-    threads = list(dict.fromkeys([seen.agent_id, *reversed(seen.definition.threads)]))
     return seen.page(
-        "chat.html", **_shown(seen, thread_id, part, newest=not at and not before), at=at, threads=threads[:THREADS], older_page=bool(before)
-    )
+        "chat.html", **_shown(seen, thread_id, part, newest=not at and not before), at=at, threads=seen.threads[:THREADS],
+        older_page=bool(before),
+    )  # fmt: skip
 
 
 def _shown(seen: AgentView, thread_id: str, part: Part, *, newest: bool) -> dict[str, Any]:
@@ -179,8 +177,7 @@ def _ended(seen: AgentView, run_id: str, live: LiveRun | None) -> Response:
 async def stop(seen: Agent, run_id: str) -> Response:
     """Stop a turn; what it did stays."""
     live = seen.served.runs.live.get(run_id)
-    if not seen.writable:
-        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    seen.check_writable()
     if live is not None and live.agent_id == seen.agent_id:
         await seen.served.runs.cancel(live)
         if seen.by_htmx:

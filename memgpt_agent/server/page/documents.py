@@ -46,8 +46,7 @@ def listed(seen: Agent, after: Place = 0) -> Response:
 @router.post("/a/{agent}/documents")
 def upload(seen: Agent, files: Annotated[list[UploadFile] | None, File()] = None) -> Response:
     """Load files; they are read while the page shows how far that is."""
-    if not seen.writable:
-        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    seen.check_writable()
     given = [
         (one.filename or "file", one.content_type or "", one.file.read(MAX_BYTES + 1))
         for one in files or ()
@@ -109,7 +108,6 @@ def one(seen: Agent, id: str, after: Place = 0) -> Response:
 @router.post("/a/{agent}/documents/unload")
 def unload(seen: Agent, name: Annotated[str, Form()]) -> Response:
     """Take a document out of the agent's memory."""
-    if not seen.writable:
-        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    seen.check_writable()
     seen.served.agents.files(seen.agent_id).unload(seen.served.agents.files(seen.agent_id).record(name).name)
     return seen.back("documents", note="unloaded")

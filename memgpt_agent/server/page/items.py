@@ -78,7 +78,7 @@ def undo(seen: Agent, id: Annotated[str, Form()]) -> Response:
 @router.get("/a/{agent}/forget")
 def ask(seen: Agent) -> Response:
     """Ask what is to be forgotten."""
-    return seen.page("forget.html", tab="search", threads=[seen.agent_id, *seen.definition.threads])
+    return seen.page("forget.html", tab="search", threads=seen.threads)
 
 
 def _plan(seen: AgentView, by: str, what: str) -> ForgetPlan:
@@ -125,8 +125,7 @@ def erase(
     rest: Annotated[str, Form()] = "",
 ) -> Response:
     """Erase what is ticked. What comes along with a tick of the user's is shown first; there is no way back."""
-    if not seen.writable:
-        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    seen.check_writable()
     listed, ticked = set(shown or ()), set(tick or ())
     made = _plan(seen, by, plain(what))
     there = {one.id for one in made.found}

@@ -12,7 +12,7 @@ from memgpt_agent.memory.archival.passages import passage_of, passing
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
 from memgpt_agent.memory.recall import DIALOGUE, ROLES, message_of
-from memgpt_agent.server.page.view import Agent, AgentView, Place, pages
+from memgpt_agent.server.page.view import THREADS, Agent, AgentView, Place, pages
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.store.plain import Filter, best_or_newest, find
 from memgpt_agent.text.words import terms_of
@@ -106,7 +106,6 @@ def search(
         if asked and _fits(one, kind, wanted)
         for hits in [_of(seen, one, wanted)]
     ]
-    threads = [seen.agent_id, *reversed(seen.definition.threads)]
     return seen.page(
         "search.html",
         tab="search",
@@ -122,7 +121,7 @@ def search(
         asked=asked,
         kinds=KINDS,
         roles=ROLES,
-        threads=list(dict.fromkeys(threads))[:50],
+        threads=seen.threads[:THREADS],
         size=PAGE,
     )
 

@@ -66,7 +66,7 @@ def one(seen: Agent, id: str) -> Response:
         raise not_found("turn", id)
     turn, thread = records[-1].turn, records[-1].thread_id
     wrote = writes(store, seen.agent_id, turn, records)
-    state = seen.served.agents.state(thread) if thread in {seen.agent_id, *seen.definition.threads} else {}
+    state = seen.served.agents.state(thread) if thread in seen.threads else {}
     run = seen.served.runs.of_turns(seen.agent_id, [turn]).get(turn)
     return seen.page(
         "turn.html",

@@ -26,6 +26,8 @@ from memgpt_agent.server.problems import HTTPProblem, error_text, status_of
 from memgpt_agent.server.serving import Authentication, Served
 
 _log = logging.getLogger(__name__)
+THREADS = 40
+"""How many conversations are listed at once, the newest."""
 THEME = "memgpt_theme"
 THEMES = ("auto", "light", "dark")
 NOTES = {
@@ -91,6 +93,20 @@ class AgentView(PageView):
     def zone(self) -> str:
         """The agent's time zone."""
         return str((self.definition.context or {}).get("time_zone") or "UTC")
+
+    @property
+    def threads(self) -> list[str]:
+        """Its conversations: its own first, then the newest first."""
+        return list(dict.fromkeys([self.agent_id, *reversed(self.definition.threads)]))
+
+    def check_writable(self) -> None:
+        """Refuse a change by whoever may only read.
+
+        Raises:
+            HTTPProblem: 403.
+        """
+        if not self.writable:
+            raise HTTPProblem(403, "This agent is shared with you to be read only.")
 
     def agent(self, thread_id: str | None = None) -> MemGPTAgent:
         """Return the agent, open.
@@ -281,4 +297,4 @@ def plain(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-__all__ = ["Agent", "AgentView", "PageView", "Place", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]
+__all__ = ["THREADS", "Agent", "AgentView", "PageView", "Place", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]

@@ -97,8 +97,7 @@ def rhythm(
     sleeps: Annotated[str, Form()] = "",
 ) -> Response:
     """Choose how often the heart beats, and whether the agent sleeps between turns."""
-    if not seen.writable:
-        raise HTTPProblem(403, "This agent is shared with you to be read only.")
+    seen.check_writable()
     every, quiet = every.strip(), quiet.strip()
     if quiet and not every:
         raise HTTPProblem(422, "Quiet hours keep a beating heart still: say how often it beats as well.")

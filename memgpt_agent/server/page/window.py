@@ -11,7 +11,7 @@ from memgpt_agent.events import mark_of
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.hierarchy import SummaryNode
 from memgpt_agent.server import letta_context
-from memgpt_agent.server.page.view import Agent, pages
+from memgpt_agent.server.page.view import THREADS, Agent, pages
 from memgpt_agent.store.plain import newest
 
 router = pages()
@@ -71,7 +71,7 @@ def shown(seen: Agent, thread: str = "") -> Response:
         "window.html",
         tab="window",
         thread=thread_id,
-        threads=list(dict.fromkeys([seen.agent_id, *reversed(seen.definition.threads)]))[:40],
+        threads=seen.threads[:THREADS],
         overview=overview,
         sections=sections,
         total=usage.get("total", 0),
