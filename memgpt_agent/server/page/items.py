@@ -10,13 +10,13 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival.passages import passage_of
 from memgpt_agent.memory.forgetting import ForgetPlan
 from memgpt_agent.memory.knowledge import Fact
+from memgpt_agent.memory.recall import message_of
 from memgpt_agent.server.page.addresses import of_agent
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
 from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
 from memgpt_agent.server.problems import HTTPProblem, not_found
 
 router = pages()
-_KINDS = ("message", "passage", "file", "fact")
 LISTED = 500
 """So many things of a plan are shown; a plan that finds more is made of other words."""
 
@@ -28,17 +28,15 @@ def _kind_of(what_id: str) -> str:
 @router.get("/a/{agent}/item")
 def looked_at(seen: Agent, kind: str, id: str) -> Response:
     """Show one thing, what it said before, and the forms that change it."""
-    store = seen.served.agents.store
-    if kind not in _KINDS:
-        raise not_found("kind", kind)
-    said, held, filed = namespaces.of(seen.agent_id, "recall"), namespaces.of(seen.agent_id, "facts"), namespaces.of(seen.agent_id, "archival")
-    item = store.get({"message": said, "fact": held}.get(kind, filed), id)
+    filed = namespaces.of(seen.agent_id, "archival")
+    places = {"message": namespaces.of(seen.agent_id, "recall"), "passage": filed, "file": filed, "fact": namespaces.of(seen.agent_id, "facts")}
+    item = seen.served.agents.store.get(places[kind], id) if kind in places else None
     if item is None:
         raise not_found(kind, id)
     recall = seen.served.agents.recall(seen.agent_id)
     values: dict[str, Any] = {"kind": kind, "id": id, "message": None, "passage": None, "fact": None, "origin": ""}
     if kind == "message":
-        values["message"] = recall.get([id])[id]
+        values["message"] = message_of(item)
     elif kind == "fact":
         fact = values["fact"] = Fact.from_value(item.value)
         values["origin"] = next(iter(recall.get(list(fact.causes))), "")
