@@ -1,5 +1,6 @@
 """The context window in Letta's schema: the prompt by section, with its tokens."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from memgpt_agent.memory import namespaces
@@ -11,17 +12,16 @@ from memgpt_agent.store.plain import count
 from memgpt_agent.tokens import resolve_token_counter
 
 
-def overview(agents: OpenAgents, agent_id: str, thread_id: str | None = None) -> dict[str, Any]:
-    """Return the context window of an agent: the sections of the last compiled context, or of the first if there was none yet."""
+def overview(agents: OpenAgents, agent_id: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the context window of a conversation in this state: the last compiled context, or the first if there was none yet."""
     definition = agents.definition(agent_id)
     core = CoreMemory(agents.store, agent_id).blocks()
     system, profile = letta_agents.prompt_of(definition), agents.profile_of(definition)
     shown = render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in core], numbered=profile.numbers_lines)
-    values: dict[str, Any] = agents.state(thread_id or agent_id)
-    usage: dict[str, int] = values.get("context_usage") or {}
+    usage: dict[str, int] = state.get("context_usage") or {}
     counted_as = resolve_token_counter().count_text
-    messages: list[Any] = values.get("messages") or []
-    summary: dict[str, Any] = values.get("summary") or {}
+    messages: list[Any] = state.get("messages") or []
+    summary: dict[str, Any] = state.get("summary") or {}
     counted = {
         "num_tokens_system": usage.get("system") or counted_as(system), "num_tokens_core_memory": usage.get("core_memory") or counted_as(shown),
         "num_tokens_summary_memory": usage.get("summary") or 0, "num_tokens_messages": usage.get("messages") or 0,

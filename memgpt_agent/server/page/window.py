@@ -61,7 +61,6 @@ def shown(seen: Agent, thread: str = "") -> Response:
     """Show the window of a conversation."""
     agents = seen.served.agents
     thread_id = agents.conversation(seen.agent_id, thread)
-    overview = letta_context.overview(agents, seen.agent_id, thread_id)
     state = agents.state(thread_id)
     usage: Mapping[str, int] = state.get("context_usage") or {}
     sections = [(_SECTIONS.get(name, name), count) for name, count in usage.items() if name not in _SUMS and count]
@@ -72,7 +71,7 @@ def shown(seen: Agent, thread: str = "") -> Response:
         tab="window",
         thread=thread_id,
         threads=seen.threads[:THREADS],
-        overview=overview,
+        overview=letta_context.overview(agents, seen.agent_id, state),
         sections=sections,
         total=usage.get("total", 0),
         budget=usage.get("budget", 0),

@@ -107,7 +107,8 @@ def export(served: Serving, agent_id: str) -> Any:
 @router.get("/{agent_id}/context", summary="Look at the context window")
 def context(served: Serving, agent_id: str, conversation_id: Annotated[str | None, Query()] = None) -> Any:
     """Return what the model is sent, by section, with its tokens."""
-    return letta_context.overview(served.agents, agent_id, served.agents.conversation(agent_id, conversation_id))
+    thread_id = served.agents.conversation(agent_id, conversation_id)
+    return letta_context.overview(served.agents, agent_id, served.agents.state(thread_id))
 
 
 @router.post("/{agent_id}/recompile", response_model=str, summary="Look at the system prompt")
