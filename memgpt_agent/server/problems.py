@@ -57,6 +57,8 @@ def not_found(kind: str, given: str) -> HTTPProblem:
 
 def status_of(error: BaseException) -> int:
     """Return the HTTP status of an error of this package."""
+    if isinstance(error, HTTPProblem):
+        return error.status
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 

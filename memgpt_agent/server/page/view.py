@@ -16,7 +16,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from memgpt_agent.agent import MemGPTAgent
-from memgpt_agent.errors import MemGPTError
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.owners import Identity, right
 from memgpt_agent.server.page import rendering
@@ -243,7 +242,7 @@ def _check_own_form(request: Request) -> None:
 
 def _problem(request: Request, error: Exception) -> Response:
     """Return the page that shows an error; where one has to log in, the way there."""
-    status = _status(error)
+    status, words = _status_and_words(error)
     if status == 401:
         path = _root(request) + address("login", next=_wanted(request))
         return (
@@ -253,12 +252,6 @@ def _problem(request: Request, error: Exception) -> Response:
         )
     if status == 500:
         _log.error("A page failed.", exc_info=error)
-    words = (
-        "Something that was asked for is missing, or a value cannot be."
-        if isinstance(error, RequestValidationError)
-        else error_text(error)
-    )
-    words = str(error.detail) if isinstance(error, HTTPException) else words
     values = {**_frame(request, None, guarded=False), "status": status, "words": words}
     answer = rendering.html("problem.html", values, status)
     if "hx-request" in request.headers:
@@ -266,18 +259,12 @@ def _problem(request: Request, error: Exception) -> Response:
     return answer
 
 
-def _status(error: Exception) -> int:
-    if isinstance(error, HTTPProblem):
-        return error.status
+def _status_and_words(error: Exception) -> tuple[int, str]:
+    if isinstance(error, RequestValidationError):
+        return 422, "Something that was asked for is missing, or a value cannot be."
     if isinstance(error, HTTPException):
-        return error.status_code
-    return (
-        422
-        if isinstance(error, RequestValidationError)
-        else status_of(error)
-        if isinstance(error, MemGPTError)
-        else 500
-    )
+        return error.status_code, str(error.detail)
+    return status_of(error), error_text(error)
 
 
 def _wanted(request: Request) -> str:
