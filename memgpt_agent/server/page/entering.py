@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from memgpt_agent.server.page import rendering
 from memgpt_agent.server.page.addresses import PREFIX, address
 from memgpt_agent.server.page.sessions import COOKIE
-from memgpt_agent.server.page.view import THEME, THEMES, PageView, pages, safe_next, sessions_of
+from memgpt_agent.server.page.view import THEME, THEMES, PageView, address_in, pages, safe_next, sessions_of
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Authentication, Served
 
@@ -20,10 +20,14 @@ def _outside(request: Request) -> PageView:
     return PageView(request, cast(Served, request.app.state.served), guarded=False)
 
 
+def _cookie_path(request: Request) -> str:
+    return "/" if request.scope.get("root_path") else PREFIX
+
+
 @router.get("")
 def first(request: Request) -> Response:
     """Go to the agents."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+    return RedirectResponse(address_in(request, "agents"), 303)
 
 
 @router.get("/static/{name}")
@@ -38,7 +42,7 @@ def static(name: str) -> Response:
 @router.get("/login")
 def login(request: Request, next: str = "") -> Response:
     """Ask for a token."""
-    return _outside(request).page("login.html", next=safe_next(next))
+    return _outside(request).page("login.html", next=safe_next(request, next))
 
 
 @router.post("/login")
@@ -53,19 +57,12 @@ def log_in(request: Request, token: Annotated[str, Form()] = "", next: Annotated
         if problem.status != 401:
             raise
         return _outside(request).page(
-            "login.html", 401, next=safe_next(next), problem="This is no token of this server, or it is good no more."
+            "login.html", 401, next=safe_next(request, next), problem="This is no token of this server, or it is good no more."
         )
-    answer = RedirectResponse(safe_next(next) or f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+    answer = RedirectResponse(safe_next(request, next), 303)
     secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
     made = sessions_of(request).begin(token.strip())
-    answer.set_cookie(
-        COOKIE,
-        made,
-        httponly=True,
-        samesite="lax",
-        secure=secure,
-        path=PREFIX if not request.scope.get("root_path") else "/",
-    )
+    answer.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=secure, path=_cookie_path(request))
     return answer
 
 
@@ -74,14 +71,14 @@ def log_out(request: Request) -> Response:
     """End the session."""
     sessions_of(request).end(request.cookies.get(COOKIE, ""))
     answer = _outside(request).go(address("login"))
-    answer.delete_cookie(COOKIE, path=PREFIX if not request.scope.get("root_path") else "/")
+    answer.delete_cookie(COOKIE, path=_cookie_path(request))
     return answer
 
 
 @router.post("/theme")
 def theme(request: Request, theme: Annotated[str, Form()] = "auto", next: Annotated[str, Form()] = "") -> Response:
     """Show the pages light, dark, or as the device is set."""
-    answer = RedirectResponse(safe_next(next) or f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+    answer = RedirectResponse(safe_next(request, next), 303)
     if theme in THEMES:
         answer.set_cookie(THEME, theme, max_age=365 * 86_400, samesite="strict", httponly=True)
     return answer

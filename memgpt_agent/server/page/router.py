@@ -20,8 +20,7 @@ from memgpt_agent.server.page import (
     waking,
     window,
 )  # fmt: skip
-from memgpt_agent.server.page.addresses import address
-from memgpt_agent.server.page.view import pages
+from memgpt_agent.server.page.view import address_in, pages
 from memgpt_agent.server.problems import HTTPProblem
 
 router = APIRouter(include_in_schema=False)
@@ -62,4 +61,4 @@ root = APIRouter(include_in_schema=False)
 @root.get("/")
 def at_root(request: Request) -> Response:
     """Go to the page."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{address('agents')}", 303)
+    return RedirectResponse(address_in(request, "agents"), 303)

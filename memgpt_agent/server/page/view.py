@@ -125,7 +125,7 @@ class AgentView(PageView):
             "owned": self.owned,
         }
         return super().page(
-            template, status, **{**known, "here": partial(_Addresses(_root(self.request)).of, self.agent_id), **values}
+            template, status, **{**known, "here": partial(_of_agent_in, self.request, self.agent_id), **values}
         )
 
     def back(self, *parts: str, **query: Any) -> Response:
@@ -138,31 +138,27 @@ def title_of(definition: AgentDefinition) -> str:
     return definition.name or str(definition.served.get("name") or "") or definition.agent_id
 
 
+def address_in(request: Request, *parts: str, **query: Any) -> str:
+    """Return the address of a page as a browser asks for it, below the path at which the app is mounted."""
+    return _root(request) + address(*parts, **query)
+
+
+def _of_agent_in(request: Request, agent_id: str, *parts: str, **query: Any) -> str:
+    return _root(request) + of_agent(agent_id, *parts, **query)
+
+
 def _root(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
-
-
-@dataclass(frozen=True)
-class _Addresses:
-    """The addresses of pages, below the path at which the app is mounted."""
-
-    root: str
-
-    def to(self, *parts: str, **query: Any) -> str:
-        return self.root + address(*parts, **query)
-
-    def of(self, agent_id: str, *parts: str, **query: Any) -> str:
-        return self.root + of_agent(agent_id, *parts, **query)
 
 
 def _frame(request: Request, who: Identity | None, *, guarded: bool) -> dict[str, Any]:
     """Return what every page shows around its own content."""
     theme = request.cookies.get(THEME, "auto")
-    root = _root(request)
     return {
         "theme": theme if theme in THEMES else "auto", "note": NOTES.get(request.query_params.get("note", ""), ""), "problem": "",
         "who": who, "guarded": guarded, "admin": who is None or who.is_admin, "partial": "hx-request" in request.headers,
-        "to": _Addresses(root).to, "of": _Addresses(root).of, "path": str(request.url.path), "root": root, "short_chars": rendering.SHORT_CHARS,
+        "to": partial(address_in, request), "of": partial(_of_agent_in, request), "path": str(request.url.path), "root": _root(request),
+        "short_chars": rendering.SHORT_CHARS,
     }  # fmt: skip
 
 
@@ -244,7 +240,7 @@ def _problem(request: Request, error: Exception) -> Response:
     """Return the page that shows an error; where one has to log in, the way there."""
     status, words = _status_and_words(error)
     if status == 401:
-        path = _root(request) + address("login", next=_wanted(request))
+        path = address_in(request, "login", next=_wanted(request))
         return (
             Response(status_code=401, headers={"hx-redirect": path})
             if "hx-request" in request.headers
@@ -274,9 +270,9 @@ def _wanted(request: Request) -> str:
     return urlsplit(request.headers.get("referer", "")).path
 
 
-def safe_next(wanted: str) -> str:
-    """Return a path of this page to go to; never another site's."""
-    return wanted if re.fullmatch(r"/(?![/\\])[!-~]*", wanted) and "/page" in wanted else ""
+def safe_next(request: Request, wanted: str) -> str:
+    """Return a path of this page to go to, never another site's; the agents where it is none."""
+    return wanted if re.fullmatch(r"/(?![/\\])[!-~]*", wanted) and PREFIX in wanted else address_in(request, "agents")
 
 
 def plain(text: str) -> str:
@@ -284,4 +280,6 @@ def plain(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-__all__ = ["THREADS", "Agent", "AgentView", "PageView", "Place", "Viewing", "pages", "plain", "safe_next", "sessions_of", "title_of"]
+__all__ = [
+    "THREADS", "Agent", "AgentView", "PageView", "Place", "Viewing", "address_in", "pages", "plain", "safe_next", "sessions_of", "title_of",
+]  # fmt: skip
