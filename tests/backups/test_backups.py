@@ -325,11 +325,11 @@ def test_the_full_check_finds_each_kind_of_damage_and_says_what_to_do(home: Path
         "INSERT INTO meta (key, value) SELECT 'snapshot:99', 'none' WHERE 0",
     )
     change(home / "checkpoints.db", "UPDATE checkpoints SET checkpoint = x'00'")
-    (home / "extra.db").write_bytes(b"SQLite format 3\x00" + b"\x07" * 5_000)
+    (home / "postgres-extra.db").write_bytes(b"SQLite format 3\x00" + b"\x07" * 5_000)
     (home / "history").chmod(0o644)
     told = found(home)
     for words in (
         "neither a vector", "count their items wrongly", "items cannot be read, such as a", "the conversation 'ann' cannot be read",
-        "extra.db is damaged", "others on this machine may read", "memgpt reindex", "memgpt restore", "chmod",
+        "postgres-extra.db is damaged", "others on this machine may read", "memgpt reindex", "memgpt restore", "chmod",
     ):  # fmt: skip
         assert words in told, f"{words} not in\n{told}"
