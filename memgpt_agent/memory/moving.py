@@ -246,6 +246,10 @@ def _name(one: CheckpointTuple) -> tuple[str, str]:
     return str(where["checkpoint_ns"]), str(where["checkpoint_id"])
 
 
+def _parent(one: CheckpointTuple) -> str | None:
+    return (one.parent_config or {}).get("configurable", {}).get("checkpoint_id")
+
+
 def _without_retired(conversation: list[CheckpointTuple]) -> list[CheckpointTuple]:
     """Leave the versions of channels out that a checkpoint has no value for, though another one has for the same version.
 
@@ -264,15 +268,13 @@ def _without_retired(conversation: list[CheckpointTuple]) -> list[CheckpointTupl
 
 def _content(one: CheckpointTuple) -> tuple[Any, ...]:
     """Return all that a checkpoint says, to be compared."""
-    parent = (one.parent_config or {}).get("configurable", {}).get("checkpoint_id")
     writes = sorted(((task, channel, value) for task, channel, value in one.pending_writes or ()), key=lambda write: write[:2])
-    return _name(one), parent, one.checkpoint["channel_values"], one.checkpoint["channel_versions"], dict(one.metadata), writes
+    return _name(one), _parent(one), one.checkpoint["channel_values"], one.checkpoint["channel_versions"], dict(one.metadata), writes
 
 
 def _put_checkpoint(saver: Checkpointer, thread: str, one: CheckpointTuple) -> None:
     namespace, _ = _name(one)
-    parent = (one.parent_config or {}).get("configurable", {}).get("checkpoint_id")
-    where: RunnableConfig = {"configurable": {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": parent}}
+    where: RunnableConfig = {"configurable": {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": _parent(one)}}
     at = saver.put(where, one.checkpoint, one.metadata, one.checkpoint["channel_versions"])
     tasks: dict[str, list[tuple[str, Any]]] = {}
     for task, channel, value in one.pending_writes or ():
