@@ -133,6 +133,17 @@ async def test_the_history_is_the_same_both_ways(saver: SqliteCheckpointer) -> N
     ]
 
 
+def test_the_newest_id_is_given_unless_a_steps_writes_wait_on_it(saver: SqliteCheckpointer) -> None:
+    """Empty as well for a thread that is not there."""
+    assert saver.newest_id("t") == ""
+    counting_graph(saver).invoke(say("a"), thread())
+    newest = saver.get_tuple(thread())
+    assert newest is not None
+    assert saver.newest_id("t") == newest.checkpoint["id"]
+    saver.put_writes(newest.config, [("count", 1)], "task")
+    assert saver.newest_id("t") == ""
+
+
 def test_the_saver_can_be_used_while_its_list_is_read(saver: SqliteCheckpointer) -> None:
     """LangGraph's own list holds the lock until it is read to its end; this one does not."""
     graph = counting_graph(saver)

@@ -13,6 +13,7 @@ from memgpt_agent.checkpoints import FENCE, Checkpointer
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreCorrupt, StoreError
 from memgpt_agent.leases import Leases
+from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import BaseMemoryStore
 from tests.checkpoints.test_message_table import KINDS
 from tests.checkpoints.test_sqlite_saver import (
@@ -24,6 +25,7 @@ from tests.checkpoints.test_sqlite_saver import (
     test_one_file_serves_invoke_and_ainvoke_in_turn,
     test_pruning_by_turns_keeps_what_a_subgraph_remembers,
     test_the_history_is_the_same_both_ways,
+    test_the_newest_id_is_given_unless_a_steps_writes_wait_on_it,
     test_the_saver_can_be_used_while_its_list_is_read,
     thread,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "test_one_file_serves_invoke_and_ainvoke_in_turn",
     "test_pruning_by_turns_keeps_what_a_subgraph_remembers",
     "test_the_history_is_the_same_both_ways",
+    "test_the_newest_id_is_given_unless_a_steps_writes_wait_on_it",
     "test_the_saver_can_be_used_while_its_list_is_read",
 ]
 
@@ -50,8 +53,8 @@ def put_versioned(saver: Checkpointer, thread_id: str, channels: dict[str, Any],
 
 def count(url: str, table: str) -> int:
     """How many rows a table has."""
-    server, schema = url.split("schema=")
-    with psycopg.connect(server.rstrip("?&")) as connection:
+    server, schema = split_url(url)
+    with psycopg.connect(server) as connection:
         row = connection.execute(f"SELECT count(*) FROM {schema}.{table}".encode()).fetchone()  # noqa: S608 - names of the test's own
     return int(row[0]) if row else 0
 
@@ -105,8 +108,8 @@ def test_a_saver_whose_newest_checkpoint_another_process_pruned_writes_its_messa
 def test_missing_messages_are_told_as_damage(saver: Checkpointer, url: str) -> None:
     """And not as a shorter conversation."""
     put_versioned(saver, "t", {"messages": [HumanMessage("a", id="a")]})
-    server, schema = url.split("schema=")
-    with psycopg.connect(server.rstrip("?&")) as connection:
+    server, schema = split_url(url)
+    with psycopg.connect(server) as connection:
         connection.execute(f"DELETE FROM {schema}.queue_messages".encode())  # noqa: S608 - names of the test's own
     with open_postgres_checkpointer(url) as other, pytest.raises(StoreCorrupt, match="missing"):
         other.get_tuple(thread())
@@ -114,9 +117,9 @@ def test_missing_messages_are_told_as_damage(saver: Checkpointer, url: str) -> N
 
 def test_what_langgraphs_saver_wrote_is_read_and_gone_on_from(url: str) -> None:
     """A thread that was begun with LangGraph's own saver in the same schema."""
-    server, schema = url.split("schema=")
+    server, schema = split_url(url)
     open_postgres_checkpointer(url).close()
-    with psycopg.connect(server.rstrip("?&"), autocommit=True, options=f"-c search_path={schema}") as connection:
+    with psycopg.connect(server, autocommit=True, options=f"-c search_path={schema}") as connection:
         theirs: Any = PostgresSaver(connection)  # pyright: ignore[reportArgumentType]
         counting_graph(theirs).invoke(say("a"), thread())
     with open_postgres_checkpointer(url) as saver:

@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from memgpt_agent.postgres_database import split_url
 from memgpt_agent.testing import call, say
 from tests.cli.conftest import ScriptedCommandLine, memgpt
 
@@ -19,8 +20,8 @@ def _database(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def bytes_in(url: str, text: str) -> list[str]:
     """Return the tables in whose files a text stands."""
-    server, schema = url.split("schema=")
-    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+    server, schema = split_url(url)
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         found = connection.execute(
             "SELECT relname, current_setting('data_directory') || '/' || pg_relation_filepath(oid) FROM pg_class"
@@ -68,9 +69,9 @@ def test_row_level_security_is_switched_on_by_a_command(memgpt: ScriptedCommandL
     """A role that is not there is refused with what to do; afterwards the role speaks for its owner, and the admin sees everybody's agents."""
     memgpt.script(say("Hello."), say("Hello, Ann."))
     memgpt.ok("run", "Hello")
-    server, schema = url.split("schema=")
+    server, schema = split_url(url)
     assert "CREATE ROLE" in memgpt("postgres", "--secure", f"{schema}_web").stderr
-    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {schema}_web LOGIN".encode())
     assert "is on" in memgpt.ok("postgres", "--secure", f"{schema}_web")
     monkeypatch.setenv("MEMGPT_DATABASE_URL", url.replace("postgres:@", f"{schema}_web:@"))

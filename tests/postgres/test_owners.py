@@ -7,6 +7,7 @@ import pytest
 
 from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
+from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import BaseMemoryStore, open_store, secure_store
 from memgpt_agent.testing import HashingEmbedder
 from tests.test_owners_end_to_end import *  # noqa: F403
@@ -15,11 +16,11 @@ from tests.test_owners_end_to_end import *  # noqa: F403
 @pytest.fixture
 def walled_url(url: str) -> str:
     """The URL of a role that sees rows by owner only."""
-    server, schema = url.split("schema=")
+    server, schema = split_url(url)
     open_store(url, index={"dims": 64, "embed": HashingEmbedder()}).close()
     with open_postgres_checkpointer(url):
         pass
-    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {schema}_web LOGIN".encode())
     secure_store(url, f"{schema}_web")
     return url.replace("postgres:@", f"{schema}_web:@")

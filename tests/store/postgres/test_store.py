@@ -9,6 +9,7 @@ from langgraph.store.base import PutOp
 from psycopg import sql
 
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreClosed, StoreError
+from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import open_store
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS
@@ -56,8 +57,8 @@ def test_a_store_of_a_later_version_is_refused_and_one_that_is_not_there_is_not_
         open_store(url, create=False)
     open_store(url).close()
     open_store(url, create=False).close()
-    server, schema = url.split("schema=")
-    with psycopg.connect(server.rstrip("?&")) as connection:
+    server, schema = split_url(url)
+    with psycopg.connect(server) as connection:
         connection.execute(sql.SQL("UPDATE {}.meta SET value = '999' WHERE key = 'version'").format(sql.Identifier(schema)))
     with pytest.raises(StoreError, match="999"):
         open_store(url)
@@ -124,8 +125,8 @@ def test_a_large_namespace_is_searched_by_an_index_that_is_made_meanwhile() -> N
 def test_a_schema_of_the_version_before_is_brought_up_to_date() -> None:
     """What stands there is counted and guarded as what is written from then on."""
     url = fresh_url()
-    server, schema = url.split("schema=")
-    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+    server, schema = split_url(url)
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(schema)))
