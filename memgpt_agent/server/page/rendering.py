@@ -35,7 +35,10 @@ def templates() -> Environment:
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         auto_reload=False,
     )  # fmt: skip
-    made.filters.update(when=when, ago=ago, number=number, short=short, pretty=pretty, size=size)
+    filters: dict[str, Any] = {
+        "when": when, "ago": ago, "number": number, "counted": counted, "short": short, "pretty": pretty, "size": size,
+    }  # fmt: skip
+    made.filters.update(filters)
     made.globals.update(asset=asset)
     return made
 
@@ -96,9 +99,8 @@ def ago(time: str) -> str:
         (60, "minute"),
     ):
         if abs(seconds) >= length:
-            count = int(abs(seconds) // length)
-            counted = f"{count} {unit}{'' if count == 1 else 's'}"
-            return f"{counted} ago" if seconds > 0 else f"in {counted}"
+            span = counted(int(abs(seconds) // length), unit)
+            return f"{span} ago" if seconds > 0 else f"in {span}"
     return ""
 
 
@@ -113,6 +115,11 @@ def _moment(time: str) -> datetime | None:
 def number(value: float) -> str:
     """Return a number with its thousands parted."""
     return f"{value:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many of something there are, in words."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def size(value: int) -> str:
