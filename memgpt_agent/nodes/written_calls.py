@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import unescape
+from itertools import islice
 from typing import Any, cast
 
 from memgpt_agent.nodes.reading import ReadCall, checked
@@ -30,6 +31,7 @@ _MADE = re.compile(r"(?m)^\W{0,3}[A-Za-z]\w*\((?=\s*(?:name|tool|function)\s*=)"
 _OBSERVED = re.compile(r"\n\W{0,3}Observation\W{0,3}:")
 _PLAIN_INPUTS = ("actioninput", "toolinput", "input")
 _MAX_STARTS = 64
+"""How many places of one kind are tried: each may be read to the end of the text."""
 _MAX_CALLS = 16
 _MAX_CHARS = 200_000
 
@@ -293,17 +295,17 @@ class _CallReader:
 
     def _called(self, text: str, hidden: str) -> Iterator[_Found]:
         """Yield Python calls: on lines of their own, in a list, or at the end of a line that says that they are made."""
-        for match in self._call.finditer(hidden):
+        for match in islice(self._call.finditer(hidden), _MAX_STARTS):
             calls, end = self._chain(text, hidden, match)
             tail = NOISE.sub("", text[end:].split("\n", 1)[0]) if end > 0 else ""
             if calls and not re.sub(r"#.*|//.*", "", tail).strip(" \t)],;.`"):
                 closing = re.compile(r"[)\],; ]*").match(text, end)
                 yield _Found(match.start("name"), closing.end() if closing else end, calls)
-        for match in _MADE.finditer(hidden):
+        for match in islice(_MADE.finditer(hidden), _MAX_STARTS):
             _, named, end = arguments_at(text, match.end() - 1)
             if end > 0 and (calls := self._shaped(named, anything=False)):
                 yield _Found(match.start(), end, calls)
-        for match in self._inline.finditer(hidden):
+        for match in islice(self._inline.finditer(hidden), _MAX_STARTS):
             places, named, end = arguments_at(text, match.end() - 1)
             call = self._python_call(match["name"], places, named) if end > 0 else None
             tail = text[end:].split("\n", 1)[0].strip(" \t.!`") if end > 0 else ""

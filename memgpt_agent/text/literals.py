@@ -149,10 +149,14 @@ class _Literals:
         self.at += len(quote)
         quote = _ENDS.get(quote, quote)
         characters: list[str] = []
+        plain = re.compile(rf"[^\\{re.escape(quote[0])}]+")
         while not self._text.startswith(quote, self.at):
             if self.at >= len(self._text):
                 raise NoLiteral("a text without its end")
-            if self._text[self.at] == "\\":
+            if run := plain.match(self._text, self.at):
+                characters.append(run[0])
+                self.at = run.end()
+            elif self._text[self.at] == "\\":
                 characters.append(self._escaped())
             else:
                 characters.append(self._text[self.at])

@@ -1,6 +1,7 @@
 """Calls that a model wrote as text: the forms that models use are read, what cannot be read is told apart, prose stays prose."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -270,6 +271,14 @@ def test_a_call_of_a_tool_that_there_is_not_is_one_where_a_mark_says_so() -> Non
     """The model gets an error that it can act on."""
     text = '<tool_call>{"name": "fly", "arguments": {"to": "Oslo"}}</tool_call>'
     assert [call.name for call in written_calls(text, TOOLS).calls] == ["fly"]
+
+
+@pytest.mark.parametrize("unit", ["\nsend_message(“word word", "{x: “word word ", "```\n", "Calling send_message('word "])
+def test_an_endless_answer_is_read_in_good_time(unit: str) -> None:
+    """A weak model may repeat the beginning of a call until it is stopped: 0.1 to 1.5 seconds of processor time, not minutes."""
+    began = time.process_time()
+    assert not written_calls((unit * (200_000 // len(unit)))[:200_000], TOOLS).calls
+    assert time.process_time() - began < 10
 
 
 def agent(*script: Any) -> tuple[Any, ScriptedModel]:
