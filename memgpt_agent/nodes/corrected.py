@@ -68,7 +68,8 @@ def apply_edits(state: AgentState, session: Session, config: RunnableConfig) -> 
     drew = [*edits.spans, *removals.spans]
     changes.forget_memories([m.text for m in (*edits.messages.values(), *removals.messages.values())])
     changes.remove_notes()
-    edits_made = QueueEdits(state, changes.queue(), edited_event=changes.edited_event)
+    again = bool(state.get("turn")) or not is_nested(config)  # a parent's own state could not be rid of the old answer
+    edits_made = QueueEdits(state, changes.queue(), edited_event=changes.edited_event if again else "")
     edits_made.state = cast(AgentState, {**state, "messages": merge_queue(queue, edits_made.messages)})
     renew_summary(edits_made, session, config, drew)
     return edits_made

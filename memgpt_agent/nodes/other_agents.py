@@ -6,8 +6,10 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage
 
 from memgpt_agent.events import HIDDEN, MARK, Mark, digest_of, mark_of, removal, with_mark
+from memgpt_agent.nodes.past_messages import known_of
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.state import AgentState
+from memgpt_agent.text.cleaning import clean_content
 
 Others = Mapping[str, Mark]
 """Other agents' notes on messages that are new to this one, by the messages' ids."""
@@ -21,7 +23,7 @@ def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Othe
     for everybody. The registers of another agent's turn are left out too.
 
     **Limits**: a parent graph may lose notes: it drops them, or it runs agents in parallel and keeps the notes of one. What stands
-    before this agent's own last message then counts as received.
+    before this agent's own last message then counts as received; where recall memory knows it with other words, it was edited.
     """
     turn = state.get("turn")
     own_turn = turn is not None and turn.get("agent", session.agent) == session.agent
@@ -35,20 +37,23 @@ def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Othe
     answered = {mark.get("turn") for mark in own}
     seen: list[AnyMessage] = []
     others: dict[str, Mark] = {}
+    unnoted: list[AnyMessage] = []
     for place, (message, mark) in enumerate(zip(state["messages"], marks, strict=True)):
         if own[place]:
             seen.append(message if own[place] is mark else cast(AnyMessage, with_mark(message, own[place])))
         elif place < last and isinstance(message, HumanMessage) and (mark or not own_turn):
             begun = str(message.id) if message.id in answered else ""
             lost = Mark(kind="event", type="user_message", time=mark.get("time", ""), turn=begun, agent=session.agent)
-            seen.append(cast(AnyMessage, with_mark(message, lost)))
+            unnoted.append(cast(AnyMessage, with_mark(message, lost)))
+            seen.append(unnoted[-1])
         elif not mark:
             seen.append(message)
         elif _for_everybody(message, mark):
             seen.append(cast(AnyMessage, _without_mark(message)))
             others[str(message.id)] = mark
     registers = state if own_turn else {k: v for k, v in state.items() if k != "turn"}
-    return cast(AgentState, {**registers, "messages": seen}), others
+    edited = _edited(unnoted, session)
+    return cast(AgentState, {**registers, "messages": [edited.get(str(m.id), m) for m in seen]}), others
 
 
 def signed(update: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -76,13 +81,18 @@ def as_event(message: BaseMessage, others: Others, session: Session, *, earlier:
     """
     noted = others.get(str(message.id))
     author = message.name if isinstance(message, AIMessage) else None  # of a result, the name is its tool's
-    if isinstance(message, HumanMessage | SystemMessage) or (author and author == session.resources.name):
+    if isinstance(message, HumanMessage | SystemMessage) or is_by(message, session):
         return message
     if noted is None and earlier and not author:
         return message
     sender = author or (noted or {}).get("sender") or (noted or {}).get("agent", "").partition(":")[0]
     mark = Mark(kind="event", type="agent_message", sender=sender or "another agent", agent=session.agent)
     return with_mark(message, mark)
+
+
+def is_by(message: BaseMessage, session: Session) -> bool:
+    """Whether a message bears the name of the agent's graph: the agent's own, or written in its name as supervisors do."""
+    return session.resources.name is not None and isinstance(message, AIMessage) and message.name == session.resources.name
 
 
 def _own(mark: Mark, agent: str) -> Mark:
@@ -96,9 +106,20 @@ def _vouched(messages: list[AnyMessage], own: list[Mark], session: Session) -> b
     return not events or bool(session.memory.journal.get(events))
 
 
+def _edited(unnoted: list[AnyMessage], session: Session) -> dict[str, AnyMessage]:
+    """Return those of a person's messages that lost their notes and were edited, by id, each with the note of what it said and when."""
+    cleaned = [m.model_copy(update={"content": clean_content(m.content)}) for m in unnoted]
+    _, edits = known_of(cleaned, session)
+    edited: dict[str, AnyMessage] = {}
+    for message in unnoted:
+        if record := edits.get(key := str(message.id), (None,))[0]:
+            known = Mark(said=digest_of(HumanMessage(record.text)), time=record.time, turn=record.turn)
+            edited[key] = cast(AnyMessage, with_mark(message, {**mark_of(message), **known}))
+    return edited
+
+
 def _wrote(message: AnyMessage, own: Mark, session: Session) -> bool:
-    by_name = session.resources.name is not None and isinstance(message, AIMessage) and message.name == session.resources.name
-    return by_name or own.get("kind") in {"action", "result", "reply"}
+    return is_by(message, session) or own.get("kind") in {"action", "result", "reply"}
 
 
 def _for_everybody(message: AnyMessage, noted: Mark) -> bool:

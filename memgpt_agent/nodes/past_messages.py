@@ -45,7 +45,7 @@ def sift_input(fresh: Sequence[BaseMessage], changed: QueueEdits, session: Sessi
     """
     state = changed.state
     running, here = state.get("turn"), {m.id for m in state["messages"]}
-    known, edits = _known(fresh, session)
+    known, edits = known_of(fresh, session)
     handled = {i for i, record in known.items() if _is_past(record, running, session)}
     news = [m for m in fresh if m.id not in handled]
     wakers = [m for m in news if isinstance(m, HumanMessage) or mark_of(m).get("kind") == "event"]
@@ -76,7 +76,7 @@ def _asked_anew(event: BaseMessage, state: AgentState, session: Session) -> tupl
     return with_mark(event, mark), memory.journal.get([key]), gone
 
 
-def _known(fresh: Sequence[BaseMessage], session: Session) -> tuple[dict[str, Message], dict[str, tuple[Message, str]]]:
+def known_of(fresh: Sequence[BaseMessage], session: Session) -> tuple[dict[str, Message], dict[str, tuple[Message, str]]]:
     """Return what was received before, in whatever branch of the conversation, and what was but now has other words, with these.
 
     A copy from before an edit, or of a message that was removed, is known.
