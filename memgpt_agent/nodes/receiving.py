@@ -1,10 +1,11 @@
 """Receiving input: new messages, known ones, and calls that an interrupted turn left open."""
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from langchain_core.messages import (
     AIMessage,
@@ -16,6 +17,7 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import (
     HIDDEN,
     MARK,
@@ -31,7 +33,7 @@ from memgpt_agent.events import (
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, RecallMemory, Role, is_pause, line_of
 from memgpt_agent.nodes.corrected import QueueEdits
-from memgpt_agent.nodes.other_agents import Others, as_event
+from memgpt_agent.nodes.other_agents import Others, as_event, is_by
 from memgpt_agent.nodes.past_messages import give_up_branch, remember_ids, sift_input
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id, reply_message, speaks
@@ -41,6 +43,8 @@ from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.text.cleaning import clean, clean_content
 from memgpt_agent.tools.messages import SENT
+
+_log = logging.getLogger(__name__)
 
 
 def receive(edits: QueueEdits, session: Session, others: Others, config: RunnableConfig) -> tuple[list[AnyMessage], Turn | None]:
@@ -120,12 +124,12 @@ def no_turn() -> Turn:
 def _fresh(state: AgentState, session: Session, now: datetime, others: Others) -> list[BaseMessage]:
     new = [m.model_copy(update={"content": clean_content(m.content)}) for m in state["messages"] if not mark_of(m)]
     last_said = max((place for place, m in enumerate(new) if isinstance(m, HumanMessage)), default=-1)
-    own = {call["id"] for m in state["messages"] if isinstance(m, AIMessage) and mark_of(m) for call in m.tool_calls}
+    own = {call["id"] for m in state["messages"] if isinstance(m, AIMessage) and (mark_of(m) or is_by(m, session)) for call in m.tool_calls}
     fresh: list[BaseMessage] = [
         m if isinstance(m, ToolMessage) and m.tool_call_id in own else as_event(m, others, session, earlier=place < last_said)
         for place, m in enumerate(new)
     ]
-    event = state.get("event")
+    event = _of_known_type(state.get("event"), beside=fresh)
     if event:
         text = str(clean(event.get("text", "")))
         event = cast(Event, {**event, "text": text}) if text else event
@@ -133,6 +137,22 @@ def _fresh(state: AgentState, session: Session, now: datetime, others: Others) -
         if not any(m.id == event_id for m in state["messages"] if mark_of(m)):
             fresh.append(event_message(event, event_id=event_id, now=now))
     return fresh
+
+
+def _of_known_type(event: Event | None, *, beside: Sequence[BaseMessage]) -> Event | None:
+    """Return the event that came, if its type is known.
+
+    Raises:
+        ConfigurationError: the type is unknown, and nothing else is new. Beside other messages such an event is left out with a warning:
+            the checkpoint keeps one that was refused, and it would come again with everything that is said later.
+    """
+    if not event or event.get("type") in get_args(EventType):
+        return event
+    text = f"There is no event of the type {event.get('type')!r}; the types are {', '.join(get_args(EventType))}."
+    if not beside:
+        raise ConfigurationError(text)
+    _log.warning("%s It is left out.", text)
+    return None
 
 
 def _received(message: BaseMessage, turn_id: str, now: datetime) -> Any:

@@ -6,12 +6,15 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain.tools import ToolRuntime
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.store.memory import InMemoryStore
-from langgraph.types import Send
+from langgraph.types import Command, Send
 from langgraph_supervisor import create_supervisor
 from langgraph_swarm import create_handoff_tool, create_swarm
 from pydantic import BaseModel
@@ -21,7 +24,7 @@ from memgpt_agent import create_graph
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import MARK
 from memgpt_agent.state import AgentState
-from memgpt_agent.testing import ScriptedModel, say
+from memgpt_agent.testing import ScriptedModel, calls, say
 
 HERE: Any = {"configurable": {"thread_id": "t"}}
 
@@ -117,6 +120,72 @@ def test_a_supervisor_calls_one_agent_after_another(mode: Any) -> None:
     assert '"message": "ann 1", "from": "ann"' in heard(bob_model, 0)
     assert not any(m.type == "tool" for m in bob_model.calls[0])
     assert pairs_hold(values["messages"])
+
+
+@pytest.mark.filterwarnings("ignore:create_react_agent:DeprecationWarning")
+@pytest.mark.parametrize("mode", ["last_message", "full_history"])
+def test_a_supervisor_calls_the_same_agent_again_in_one_turn(mode: Any) -> None:
+    """The handing back in the agent's name has its result: the agent adds none, and sees both as a pair."""
+
+    def to_ann(number: int) -> AIMessage:
+        return AIMessage("", tool_calls=[{"name": "transfer_to_ann", "args": {}, "id": f"h{number}"}])
+
+    ann, model = agent("ann", store=InMemoryStore())
+    boss = ScriptedModel([to_ann(1), to_ann(2), to_ann(3), AIMessage("done")])
+    team = create_supervisor([ann], model=boss, output_mode=mode).compile(checkpointer=InMemorySaver())
+    values = team.invoke({"messages": [("user", "hello")]}, HERE)
+    assert [t for t in spoken(values["messages"]) if t.startswith("ann ")] == ["ann 1", "ann 2", "ann 3"]
+    assert pairs_hold(values["messages"])
+    assert all(pairs_hold(sent) for sent in [*boss.calls, *model.calls])
+
+
+@pytest.mark.parametrize("order", [("note", "transfer_to_bob"), ("transfer_to_bob", "note"), ("note", "transfer_to_bob", "note")])
+def test_a_handoff_beside_other_calls_keeps_each_result_with_its_call(order: Any) -> None:
+    """Also for the model of a plain agent that takes over, and after the conversation has come back."""
+    noted: list[str] = []
+
+    def note(text: str) -> str:
+        """Note a text."""
+        noted.append(text)
+        return "noted"
+
+    first = calls(*[(name, {"text": str(n)} if name == "note" else {}) for n, name in enumerate(order)])
+    ann_model, bob_model = ScriptedModel([first, say("ann")]), ScriptedModel([calls(("transfer_to_ann", {}))])
+    ann: Any = create_graph(name="ann", model=ann_model, tools=[note, create_handoff_tool(agent_name="bob")], store=InMemoryStore())
+    bob: Any = create_agent(bob_model, name="bob", tools=[create_handoff_tool(agent_name="ann")])
+    swarm = create_swarm([ann, bob], default_active_agent="ann").compile(checkpointer=InMemorySaver())
+    values = swarm.invoke({"messages": [("user", "hello")]}, HERE)
+    assert len(noted) == order.count("note")
+    assert values["messages"][-1].text == "ann"
+    assert all(pairs_hold(sent) for sent in [values["messages"], *ann_model.calls, *bob_model.calls])
+
+
+def test_two_handoffs_of_one_answer_stand_behind_both_calls() -> None:
+    """Each brings the same messages: they stand there once."""
+
+    def to(name: str) -> Any:
+        @tool(f"to_{name}")
+        def hand(runtime: ToolRuntime) -> Any:
+            """Hand over."""
+            result = ToolMessage("over", tool_call_id=runtime.tool_call_id)
+            return Command(goto=name, graph=Command.PARENT, update={"messages": [*runtime.state["messages"], result]})
+
+        return hand
+
+    ann = create_graph(name="ann", model=ScriptedModel([calls(("to_bob", {}), ("to_cy", {}))]), tools=[to("bob"), to("cy")])
+    heard_by: dict[str, list[BaseMessage]] = {}
+
+    def hears(name: str) -> Any:
+        return lambda state: heard_by.update({name: state["messages"]})
+
+    graph: Any = StateGraph(MessagesState)
+    graph.add_node("ann", ann, destinations=("bob", "cy"))
+    for name in ("bob", "cy"):
+        graph.add_node(name, hears(name))
+    graph.add_edge(START, "ann")
+    graph.compile(checkpointer=InMemorySaver(), store=InMemoryStore()).invoke({"messages": [("user", "hello")]}, HERE)
+    assert {name: len(messages) for name, messages in heard_by.items()} == {"bob": 4, "cy": 4}
+    assert all(pairs_hold(messages) for messages in heard_by.values())
 
 
 def test_a_swarm_hands_a_conversation_over_and_back() -> None:

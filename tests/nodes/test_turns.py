@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import mark_of
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import namespaces
@@ -316,3 +317,14 @@ def test_a_conversation_goes_on_with_the_memory_that_it_was_given() -> None:
     assert heard("t2") == ["three"]
     assert heard("ben") == ["five", "four", "ok", "ok", "one", "two"]  # all of it was new to him, the other agent's replies too
     assert heard("t1") == []
+
+
+def test_an_event_of_an_unknown_type_is_refused_and_holds_up_nothing() -> None:
+    """The known ones are named; the next message is answered, though the checkpoint still holds the event."""
+    graph, model, _ = agent(say("Hello."))
+    for event in ({"type": "nope"}, {"text": "no type"}):
+        with pytest.raises(ConfigurationError, match="user_message, heartbeat, system_alert, login, agent_message"):
+            graph.invoke({"event": event}, THREAD)
+    assert not model.calls
+    assert ask(graph)[-1].text == "Hello."
+    assert "no type" not in str(model.calls)

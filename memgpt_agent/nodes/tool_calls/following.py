@@ -180,14 +180,19 @@ def hand_over(step: Step) -> Command[Any]:
 
 
 def _paired(step: Step, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Return the messages for the parent with the answer's calls before their results, and the turn's replies behind them."""
+    """Return the messages for the parent with the answer's calls before their results, and the turn's replies behind them.
+
+    Of the answer's calls, those stand there whose results do. A tool may have given the answer too, and two tools the same messages.
+    """
     results = results_of(step.queue)
-    answered = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
-    asked = {c["id"] for m in messages if isinstance(m, AIMessage) for c in m.tool_calls}
-    own = [c for c in step.answer.tool_calls if c["id"] in answered - asked]
-    replies = [m for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
-    there = {m.id for m in messages}
     shown = [results.get(m.tool_call_id, m) if isinstance(m, ToolMessage) else m for m in messages]
-    first = next((n for n, m in enumerate(shown) if isinstance(m, ToolMessage) and m.tool_call_id in answered - asked), 0)
+    given = {m.id or str(id(m)): m for m in shown if m.id != step.answer.id}
+    answered = {m.tool_call_id for m in given.values() if isinstance(m, ToolMessage)}
+    asked = {c["id"] for m in given.values() if isinstance(m, AIMessage) for c in m.tool_calls}
+    own = [c for c in step.answer.tool_calls if c["id"] in answered - asked]
+    called = {c["id"] for c in own}
+    listed = list(given.values())
+    first = next((n for n, m in enumerate(listed) if isinstance(m, ToolMessage) and m.tool_call_id in called), 0)
     answer = [step.answer.model_copy(update={"tool_calls": own})] if own else []
-    return [*shown[:first], *answer, *shown[first:], *(m for m in replies if m.id not in there)]
+    replies = [m for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
+    return [*listed[:first], *answer, *listed[first:], *(m for m in replies if m.id not in given)]
