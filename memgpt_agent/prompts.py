@@ -182,6 +182,7 @@ REPEATED_REPLY = "I am sorry, I am stuck: the same step failed {times} times. Pl
 INVALID_CALL = "The arguments of your call could not be read: {error}. Call the tool again with valid JSON."
 LAST_STEP = "This is the last step of this turn; you can only speak now."
 FORGOTTEN = "[forgotten]"
+UNREADABLE = "The call was carried out, but what it returned could not be read."
 INTERRUPTED = "Interrupted: this call was not carried out."
 CALL_GIVEN_UP = (
     "Given up: the process that carried out this call was cut off in it twice. The call may have had an effect. "

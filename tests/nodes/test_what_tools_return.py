@@ -1,5 +1,6 @@
 """What LangGraph's tools may return beyond a text, what they may raise, and what of it is refused."""
 
+import asyncio
 import operator
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from langgraph.types import Command
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
+from memgpt_agent.prompts import UNREADABLE
 from memgpt_agent.testing import ScriptedModel, call, calls, say
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}
@@ -234,6 +236,43 @@ def test_a_replayed_call_returns_all_that_it_returned_before() -> None:
     assert [(m.id, m.content) for m in again["messages"]] == [(m.id, m.content) for m in final["messages"]]
     assert result_in(again).artifact == {"n": 1}
     assert again["basket"] == ["tea"]
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda _: Command(resume="yes"), r"Command\(resume"),
+        (lambda _: Command(update={"basket": ["tea"]}), "without the result of its call"),
+        (lambda _: Command(update={"messages": [HumanMessage("more")]}), "without the result of its call"),
+        (lambda i: Command(update={"messages": ToolMessage("ok", tool_call_id=i)}), "list of messages"),
+        (lambda i: Command(update=[ToolMessage("ok", tool_call_id=i)]), "not a dict"),
+        (lambda _: [Command(update={"basket": ["tea"]})], "without the result of its call"),
+        (lambda i: [Command(update={"messages": [ToolMessage("ok", tool_call_id=i)]}), "text"], "beside other values"),
+        (lambda i: (Command(update={"messages": [ToolMessage("ok", tool_call_id=i)]}), 5), "beside other values"),
+        (lambda i: [ToolMessage("a", tool_call_id=i), Command(update={"messages": [ToolMessage("b", tool_call_id=i)]})], "2 results"),
+    ],
+)  # fmt: skip
+async def test_commands_that_langgraph_would_drop_or_blame_on_the_model_are_the_developers(make: Any, words: str, face: str) -> None:
+    """The error says what the tool has to return; the call is done, and not done again when the conversation goes on."""
+    done: list[str] = []
+    model = ScriptedModel([call("acts", request_heartbeat=True), say("Done.")])
+    acting = tool_returning(lambda i: (done.append(i), make(i))[1])
+    graph: Any = create_graph(model=model, tools=[acting], state_schema=Basket, checkpointer=InMemorySaver(), store=InMemoryStore())
+    with pytest.raises(ConfigurationError, match=words):
+        await (graph.ainvoke(HELLO, THREAD) if face == "async" else asyncio.to_thread(graph.invoke, HELLO, THREAD))
+    final = graph.invoke(None, THREAD)
+    assert len(done) == 1
+    assert result_in(final).text == UNREADABLE
+    assert final["messages"][-1].text == "Done."
+
+
+def test_a_command_and_the_result_may_stand_side_by_side() -> None:
+    """A list of commands and messages with one result for the call, as LangGraph takes it."""
+    final, _, _ = played(
+        tool_returning(lambda i: [Command(update={"basket": ["tea"]}), ToolMessage("ok", tool_call_id=i)]), state_schema=Basket
+    )
+    assert (result_in(final).text, final["basket"]) == ("ok", ["tea"])
 
 
 class Odd(BaseException):

@@ -17,8 +17,9 @@ from memgpt_agent.errors import InvalidArguments, MemGPTError, ToolError
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.nodes.answers import is_echo
 from memgpt_agent.nodes.session import Session
+from memgpt_agent.nodes.tool_calls.reading import unfit
 from memgpt_agent.nodes.tool_calls.step import Call, Outcome, Step
-from memgpt_agent.prompts import ECHO
+from memgpt_agent.prompts import ECHO, UNREADABLE
 from memgpt_agent.state import AgentState
 from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE
@@ -44,7 +45,7 @@ def act(step: Step, call: Call) -> Outcome | ToolNode:
             validated(tool, call.parsed.arguments)
             around = session.resources.hooks.around_tools() if session.resources.hooks else {}
             # What wraps a call sees its errors, to try again say; what is left of them becomes the result behind it.
-            return ToolNode([_enduring(tool.tool)], handle_tool_errors=not around and _explained, **around)
+            return ToolNode([_enduring(tool.tool, call.id)], handle_tool_errors=not around and _explained, **around)
         if call.name == SEND_MESSAGE and is_echo(str(call.parsed.arguments.get("message", "")), session.resources.system_prompt):
             raise InvalidArguments(ECHO)
         cause = Cause(call.key, session.resources.profile.actor, call.name, call.parsed.thinking, step.turn["id"])
@@ -90,26 +91,27 @@ def failures_as_results(failed: list[Outcome]) -> Generator[None]:
     except BaseException as error:
         if is_invalid_resume(error):  # the person's answer does not fit the question: it can be answered again
             raise
-        failed.append(Outcome(_explain(error), failed=True))
+        unfit_result = Outcome(UNREADABLE, refused=str(error)) if isinstance(error, _Unfit) else None
+        failed.append(unfit_result or Outcome(_explain(error), failed=True))
 
 
-def _enduring(tool: BaseTool) -> BaseTool:
+def _enduring(tool: BaseTool, call_id: str) -> BaseTool:
     """Return a tool that raises an ordinary error instead of one that would end the loop, the thread or the process.
 
     It has to be where the tool itself runs: LangChain runs an async tool in a task of its own, out of which asyncio raises SystemExit at once,
-    and StopIteration never comes out of a future.
+    and StopIteration never comes out of a future. What the tool returns is judged here too: LangGraph would drop or hide what it cannot take.
     """
     run, arun = tool._run, tool._arun  # pyright: ignore[reportPrivateUsage] - what LangChain has for tools to override
 
     @wraps(run)  # what LangChain passes on is found by the signature
     def held_run(*positional: Any, **named: Any) -> Any:
         with _held():
-            return run(*positional, **named)
+            return _fit(run(*positional, **named), call_id)
 
     @wraps(arun)
     async def held_arun(*positional: Any, **named: Any) -> Any:
         with _held():
-            return await arun(*positional, **named)
+            return _fit(await arun(*positional, **named), call_id)
 
     held = tool.model_copy()
     object.__setattr__(held, "_run", held_run)
@@ -131,6 +133,16 @@ def _held() -> Generator[None]:
         if isinstance(error, Exception):
             raise
         raise _ToolEnded from error
+
+
+def _fit(returned: Any, call_id: str) -> Any:
+    if what := unfit(returned, call_id):
+        raise _Unfit(what)
+    return returned
+
+
+class _Unfit(Exception):
+    """A tool was carried out, and returned what cannot be honoured."""
 
 
 class _ToolEnded(Exception):
@@ -155,6 +167,6 @@ def _explain(error: BaseException) -> str:
 
 
 def _explained(error: Exception) -> str:
-    if isinstance(error, GraphBubbleUp):
+    if isinstance(error, GraphBubbleUp | _Unfit):
         raise error
     return _explain(error)

@@ -14,6 +14,7 @@ from langchain_core.messages import (
     convert_to_messages,
 )
 from langgraph.graph import END
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Command, Send
 
 from memgpt_agent.errors import ConfigurationError
@@ -157,6 +158,31 @@ class _ReturnReader:
 
     def _refuse(self, what: str) -> None:
         self._refused.append(what)
+
+
+def unfit(returned: Any, call_id: str) -> str:
+    """Return what LangGraph's tool node would drop of a tool's own return value, or blame on the model; empty if there is nothing."""
+    items = cast(list[Any], returned) if isinstance(returned, list | tuple) else [returned]
+    commands: list[Command[Any]] = [item for item in items if isinstance(item, Command)]
+    if not commands:
+        return ""
+    if any(command.resume is not None for command in commands):
+        return "Command(resume=...); whoever runs the graph answers a question, not a tool"
+    if isinstance(returned, tuple) or any(not isinstance(item, Command | ToolMessage) for item in items):
+        return 'a Command beside other values; return it alone, with the text as a ToolMessage in its update["messages"]'
+    given = [item for item in items if isinstance(item, ToolMessage)]
+    for command in commands:
+        messages: Any = cast(dict[str, Any], command.update).get("messages", []) if isinstance(command.update, dict) else []
+        if isinstance(command.update, list) or not isinstance(messages, list):
+            return 'a Command whose update is not a dict with a list of messages; give Command(update={"messages": [...]})'
+        given += [m for m in convert_to_messages(cast(list[Any], messages)) if isinstance(m, ToolMessage)]
+        if messages == [RemoveMessage(id=REMOVE_ALL_MESSAGES)]:
+            return ""  # read_returned says what cannot be removed
+    results = sum(message.tool_call_id == call_id for message in given)
+    updates = any(command.graph is None and command.update is not None for command in commands)
+    if not results and (updates or isinstance(returned, list)):
+        return 'a Command without the result of its call; add ToolMessage(text, tool_call_id=runtime.tool_call_id) to update["messages"]'
+    return f"{results} results of one call; give one ToolMessage" if results > 1 and isinstance(returned, list) else ""
 
 
 def refuse(call: Call, outcome: Outcome) -> None:
