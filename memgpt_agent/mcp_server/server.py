@@ -48,7 +48,8 @@ class MemoryServer(FastMCP):
                 allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
                 allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
             )
-        super().__init__("memgpt", instructions=memory.INSTRUCTIONS, host=host, transport_security=security, log_level="WARNING")
+        instructions = memory.instructions(read_only=agents.read_only)
+        super().__init__("memgpt", instructions=instructions, host=host, transport_security=security, log_level="WARNING")
         self._agents = agents
         self._offer()
 
@@ -147,7 +148,7 @@ class MemoryServer(FastMCP):
     async def _use_memory(self) -> str:
         found = await self._do(memory.blocks)
         shown = "\n\n".join(f"[{block['label']}]\n{block['value']}" for block in found if block["value"])
-        return f"{memory.INSTRUCTIONS}\n\nWhat core memory holds now:\n\n{shown or '(nothing yet)'}"
+        return f"{self.instructions}\n\nWhat core memory holds now:\n\n{shown or '(nothing yet)'}"
 
     # Who asks
 

@@ -6,6 +6,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextvars import ContextVar
 from typing import Any, cast
 
 from langchain.agents.middleware.types import (
@@ -131,7 +132,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         clock: gives the time.
 
     Raises:
-        ConfigurationError: an argument cannot be used as given.
+        ConfigurationError: an argument cannot be used as given; at the first model call, the agent has another ``MemGPTMiddleware``.
 
     **Limits**: the summary lives in the agent's state: where neither a checkpointer nor the parent graph keeps that, a long
     conversation is summarised again in each run. Pages (``page_out``, ``page_in``) are those of our own graph. A tool of the agent's own
@@ -237,6 +238,21 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         self, face: Face, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]
     ) -> ExtendedModelResponse[Any]:
         config = get_config()
+        place = str(config.get("configurable", {}).get("checkpoint_ns") or "")
+        outer = _AROUND.get()
+        if outer and outer[0] is not self and outer[1] == place:
+            raise ConfigurationError(
+                f"The agent has two MemGPTMiddleware, {outer[0].name!r} and {self.name!r}. An agent has one memory: leave one out."
+            )
+        around = _AROUND.set((self, place))
+        try:
+            return await self._model_called(face, request, handler, config)
+        finally:
+            _AROUND.reset(around)
+
+    async def _model_called(
+        self, face: Face, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any], config: RunnableConfig
+    ) -> ExtendedModelResponse[Any]:
         self._warn(cast(Mapping[str, Any], request.state), config)
         call = await face.call(self._begun, request, config)
         while True:
@@ -315,6 +331,10 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
             self._warned.add(kind)
         if first:
             warnings.warn(text, kind, stacklevel=2)
+
+
+_AROUND: ContextVar[tuple[MemGPTMiddleware, str] | None] = ContextVar("memgpt_around", default=None)
+"""The middleware around the model call that is being made, and the node that makes it."""
 
 
 def _outside(_config: RunnableConfig, name: str, *_: Any) -> Any:

@@ -101,6 +101,9 @@ async def test_a_read_only_server_offers_no_tool_that_writes(tmp_path: Path) -> 
     """Neither listed nor carried out; an unknown resource is refused by name."""
     async with by_stdio(tmp_path, "--read-only") as session:
         assert [tool.name for tool in (await session.list_tools()).tools] == READING
+        prompt: Any = (await session.get_prompt("use_memory")).messages[0].content
+        assert "search_memory" in prompt.text
+        assert not any(name in prompt.text for name in ("remember,", "with remember", "add_to_block", "edit_block", "forget"))
         assert (await call(session, "remember", text="x")).startswith("ERROR")
         assert "Nothing found" in await call(session, "search_memory", query="x")
         other: Any = "memgpt://other/x"

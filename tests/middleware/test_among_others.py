@@ -38,6 +38,23 @@ def test_what_other_middleware_adds_counts_in_the_budget() -> None:
     assert max(prompt_tokens(model)) <= 8_192 - 2_048
 
 
+def test_two_of_them_in_one_agent_are_refused() -> None:
+    """Neither's model is called; an agent that another one calls as a tool has its own."""
+    second = MemGPTMiddleware(agent_id="bea", store=InMemoryStore(), name="Second")
+    agent, model, _ = built(["Hello."], others=[second])
+    with pytest.raises(ConfigurationError, match="two MemGPTMiddleware, 'Second' and 'MemGPTMiddleware'"):
+        told(agent, "Hi")
+    assert not model.calls
+    inner, _, _ = built(["Inner."], agent_id="bea")
+
+    def ask() -> str:
+        """Ask Bea."""
+        return told(inner, "Hi", {"configurable": {"thread_id": "inner"}})[-1].text
+
+    outer, _, _ = built([calls(("ask", {})), "Outer."], tools=[ask])
+    assert [m.text for m in told(outer, "Hi")][-2:] == ["Inner.", "Outer."]
+
+
 def test_a_person_decides_about_a_call_of_memory() -> None:
     """HumanInTheLoopMiddleware stops before an edit; what was approved is done once, what was edited is done as edited."""
     others = [HumanInTheLoopMiddleware(interrupt_on={"core_memory_append": {"allowed_decisions": ["approve", "edit", "reject"]}})]
