@@ -65,7 +65,7 @@ class DocumentSource:
     """What the whole file may take."""
     depth: int = 0
     """Attachments around it."""
-    _expanded: list[int] = field(default_factory=lambda: [0])
+    _expanded: int = field(default=0, init=False)
 
     def expand(self, size: int) -> None:
         """Count bytes that were unpacked.
@@ -73,8 +73,8 @@ class DocumentSource:
         Raises:
             BeyondLimits: they are more than the file may expand to.
         """
-        self._expanded[0] += size
-        if self._expanded[0] > self.limits.expanded_bytes:
+        self._expanded += size
+        if self._expanded > self.limits.expanded_bytes:
             raise BeyondLimits(
                 f"{self.name} unpacks to more than {self.limits.expanded_bytes:,} bytes, as a zip bomb does. It was not read."
             )
