@@ -1,4 +1,4 @@
-"""What a note of forgetting changes in the store: items deleted, texts shortened, what stands beside them made again."""
+"""Changing the store as a note of forgetting says: items are deleted, texts shortened, and what was derived from them rebuilt."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

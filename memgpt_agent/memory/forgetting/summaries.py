@@ -1,4 +1,4 @@
-"""The summaries that drew on what is erased, made again of what remains: plain digests, until a model writes them again."""
+"""Rebuilding the summaries that drew on what is erased, from what remains: plain digests, until a model writes them again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
