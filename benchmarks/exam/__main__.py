@@ -122,7 +122,7 @@ def _closing_questions(final: dict[str, list[str]], core: str, score: Score) -> 
 def main() -> None:
     """Play the exams named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exam", description="Memory exams with a real model.")
-    parser.add_argument("files", nargs="+", type=Path, help="exams, such as ../shared/data/exam/dev.json")
+    parser.add_argument("files", nargs="+", type=Path, help="exams as JSON files")
     parser.add_argument("--model", help="as everywhere: 'local', 'openai:...'; the configured one if left out")
     given = parser.parse_args()
     scores = [play(file, given.model) for file in given.files]

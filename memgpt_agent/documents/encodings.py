@@ -49,7 +49,7 @@ def decode(data: bytes, name: str) -> Decoded:
     """
     text, note = _decode(data, name)
     if "\0" in text:
-        raise DocumentError(f"{name} is no text file: it holds zero bytes. Give a text, Markdown or PDF file.")
+        raise DocumentError(f"{name} is not a text file: it holds zero bytes. Give a text, Markdown or PDF file.")
     return Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), note)
 
 
@@ -66,12 +66,13 @@ def _decode(data: bytes, name: str) -> tuple[str, str]:
     if wide := _wide(data):
         return data.decode(wide, "replace"), f"read as {wide.upper()}, which it does not say itself"
     if b"\0" in data:
-        raise DocumentError(f"{name} is no text file: it holds zero bytes. Give a text, Markdown or PDF file.")
+        raise DocumentError(f"{name} is not a text file: it holds zero bytes. Give a text, Markdown or PDF file.")
     mended = data.decode(errors="replace")
     broken = mended.count("\ufffd")
     whole = sum(1 for char in mended if char > "\x7f") - broken
     if whole > 10 * broken:
-        return mended, f"{broken:,} places are not valid UTF-8 and were replaced"
+        places = "1 place is not valid UTF-8 and was" if broken == 1 else f"{broken:,} places are not valid UTF-8 and were"
+        return mended, f"{places} replaced"
     return _older(data, name)
 
 
