@@ -7,23 +7,22 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from memgpt_agent.cli import agents, blocks, keys, memory, model, tokens
+from memgpt_agent.cli import agents, blocks, keys, memory, tokens
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.backups import backup, restore
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
-from memgpt_agent.cli.export_import import export, import_file
+from memgpt_agent.cli.export_import import export, import_file, transcript
 from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
-from memgpt_agent.cli.mcp import mcp
+from memgpt_agent.cli.models import app as model
 from memgpt_agent.cli.models import models
 from memgpt_agent.cli.move import move
 from memgpt_agent.cli.postgres import postgres
 from memgpt_agent.cli.reindex import reindex
-from memgpt_agent.cli.serve import serve
+from memgpt_agent.cli.serving import mcp, serve
 from memgpt_agent.cli.terminal import Terminal
-from memgpt_agent.cli.transcript import transcript
 from memgpt_agent.errors import MemGPTError
 
 
@@ -100,7 +99,7 @@ app.command("import")(import_file)
 app.add_typer(memory.app, name="memory")
 app.add_typer(agents.app, name="agents")
 app.add_typer(blocks.app, name="blocks")
-app.add_typer(model.app, name="model")
+app.add_typer(model, name="model")
 app.command()(models)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")

@@ -1,15 +1,15 @@
 """`memgpt chat` and `memgpt run`: talking to an agent, line by line or once."""
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.commands import COMMANDS, ChatLoop
-from memgpt_agent.cli.loading import Loading
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.private import new_private_file, private_folder, tighten
@@ -218,3 +218,63 @@ _DRAWN_SECONDS = 0.05
 
 class _Opened(Exception):
     """The agent is there, or is unavailable, and that comes before the next line."""
+
+
+T = TypeVar("T")
+
+
+class Loading(Generic[T]):
+    """A value that a thread of its own gets, once it is started or waited for."""
+
+    def __init__(self, get: Callable[[], T]) -> None:
+        self._get = get
+        self._lock = threading.Lock()
+        self._started = self._finished = False
+        self._waiting: list[Callable[[], None]] = []
+        self.got: list[T] = []
+        """The value, once it is there."""
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="memgpt-loading", daemon=True)
+
+    def start(self) -> None:
+        """Begin, unless it has begun."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                self._thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether getting it has failed already."""
+        return self._error is not None
+
+    def value(self) -> T:
+        """Wait for the value and return it.
+
+        Raises:
+            BaseException: whatever getting it raised.
+        """
+        self.start()
+        while self._thread.is_alive():
+            self._thread.join(0.1)  # in slices: a join without a limit holds off Ctrl-C on Windows
+        if self._error is not None:
+            raise self._error
+        return self.got[0]
+
+    def when_finished(self, call: Callable[[], None]) -> None:
+        """Call back once, from the loading thread, or at once where it has finished."""
+        with self._lock:
+            if not self._finished:
+                self._waiting.append(call)
+                return
+        call()
+
+    def _run(self) -> None:
+        try:
+            self.got.append(self._get())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the value is wanted
+            self._error = error
+        with self._lock:
+            self._finished, waiting = True, self._waiting
+        for call in waiting:
+            call()

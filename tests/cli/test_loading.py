@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from memgpt_agent.cli.loading import Loading
+from memgpt_agent.cli.chat import Loading
 
 
 def test_the_value_is_waited_for_and_whoever_asked_is_told_once() -> None:
