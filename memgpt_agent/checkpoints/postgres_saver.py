@@ -24,7 +24,6 @@ from typing_extensions import override
 from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.fence import FENCE, Fence
 from memgpt_agent.checkpoints.message_table import ROW_TYPE, cut_digests, queues_in
-from memgpt_agent.checkpoints.postgres_rewriting import rewrite
 from memgpt_agent.checkpoints.postgres_tables import (
     ABOUT_TURNS,
     CHANGE_BLOB,
@@ -37,6 +36,7 @@ from memgpt_agent.checkpoints.postgres_tables import (
     RAISE_FENCE,
     TABLES,
     prepare,
+    rewrite,
 )
 from memgpt_agent.checkpoints.pruning import oldest_kept
 from memgpt_agent.checkpoints.rewriting import Changes

@@ -52,9 +52,8 @@ def graph(
 ) -> None:
     """Draw what an agent knows: people, places and things, and how they are related."""
     from memgpt_agent.memory.knowledge import KnowledgeGraph
-    from memgpt_agent.memory.knowledge.drawing import drawing_of, to_mermaid
     from memgpt_agent.memory.knowledge.facts import end_of
-    from memgpt_agent.memory.knowledge.picture import to_svg
+    from memgpt_agent.memory.knowledge.picture import drawing_of, to_mermaid, to_svg
 
     chosen = _form(form, output)
     terminal = terminal_of(context)

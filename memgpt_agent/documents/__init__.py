@@ -1,8 +1,8 @@
 """Turning files and folders into passages: which files, with which reader, within which limits, and where to cut."""
 
 from memgpt_agent.documents.folders import DocumentFile, Skipped, find_files
-from memgpt_agent.documents.limits import Limits
 from memgpt_agent.documents.loaders import LOADERS, BoundedLoader, Loader
+from memgpt_agent.documents.opening import Limits
 from memgpt_agent.documents.passages import (
     DocumentPassage,
     content_of,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from memgpt_agent.documents.limits import Limits
 from memgpt_agent.documents.loaders import PARSERS
+from memgpt_agent.documents.opening import Limits
 from memgpt_agent.documents.sections import Attached, BeyondLimits, DocumentSource, ReadingNote, too_much_text
 from memgpt_agent.errors import DocumentError, MissingDependency
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
 from memgpt_agent.documents.loaders import LOADERS, NAMED_LOADERS, BoundedLoader, Loader
-from memgpt_agent.documents.opening import printable, read_bytes, what_else
+from memgpt_agent.documents.opening import DEFAULT_LIMITS, Limits, printable, read_bytes, what_else
 from memgpt_agent.errors import DocumentError
 
 _RULES_BYTES = 200_000

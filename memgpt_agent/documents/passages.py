@@ -10,9 +10,8 @@ from typing import Any
 
 from memgpt_agent.documents.encodings import decode
 from memgpt_agent.documents.folders import DocumentFile, Skipped, find_files
-from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
 from memgpt_agent.documents.loaders import BoundedLoader, Loader
-from memgpt_agent.documents.opening import read_bytes
+from memgpt_agent.documents.opening import DEFAULT_LIMITS, Limits, read_bytes
 from memgpt_agent.documents.reading import DocumentReader
 from memgpt_agent.documents.sections import DocumentSection
 from memgpt_agent.errors import DocumentError, MissingDependency

@@ -14,9 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
 from memgpt_agent.documents.loaders import kind_of, parse_text
-from memgpt_agent.documents.opening import printable
+from memgpt_agent.documents.opening import DEFAULT_LIMITS, Limits, printable
 from memgpt_agent.documents.sections import Attached, DocumentSection, DocumentSource, ReadingNote
 from memgpt_agent.errors import DocumentError, MissingDependency
 

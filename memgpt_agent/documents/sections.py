@@ -6,7 +6,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import IO
 
-from memgpt_agent.documents.limits import DEFAULT_LIMITS, Limits
+from memgpt_agent.documents.opening import DEFAULT_LIMITS, Limits
 from memgpt_agent.errors import DocumentError
 
 _DEPTH = 3

@@ -21,8 +21,8 @@ from memgpt_agent.leases import LEASES, Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.opening import MOVING, TIER_FIELDS
 from memgpt_agent.store import BaseMemoryStore, open_store
+from memgpt_agent.store.fields import texts_at
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace
-from memgpt_agent.store.texts import texts_at
 
 _AT_ONCE = 500
 _EVERY = 1 << 31

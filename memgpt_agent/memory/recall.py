@@ -18,7 +18,7 @@ from memgpt_agent.memory.reranking import reranked
 from memgpt_agent.prompts import FORGOTTEN
 from memgpt_agent.store.plain import Filter, best_or_newest, find, newest
 from memgpt_agent.store.protocol import Dialogue
-from memgpt_agent.text.chunks import MAX_CHUNKS, embedded_chunks
+from memgpt_agent.text.cleaning import MAX_CHUNKS, embedded_chunks
 from memgpt_agent.text.cues import asked_span, says_when
 
 Role = Literal["user", "assistant", "tool", "system"]

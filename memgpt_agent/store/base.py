@@ -14,10 +14,9 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem, TTLCo
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import make_embedder
-from memgpt_agent.store.embedding_later import EmbeddingLater
-from memgpt_agent.store.engine import Engine, Vectors
-from memgpt_agent.store.operations import BatchPreparer, Find, Newest, PreparedBatch
-from memgpt_agent.store.outage import Outage
+from memgpt_agent.store.fields import texts_at
+from memgpt_agent.store.operations import BatchPreparer, Engine, Find, Newest, PreparedBatch, Vectors
+from memgpt_agent.store.outage import EmbeddingLater, Outage
 from memgpt_agent.store.protocol import (
     Dialogue,
     EmbeddingIdentity,
@@ -30,7 +29,6 @@ from memgpt_agent.store.protocol import (
     Tally,
 )
 from memgpt_agent.store.sweeper import Sweeper
-from memgpt_agent.store.texts import texts_at
 from memgpt_agent.text.never_stored import Redactor
 
 

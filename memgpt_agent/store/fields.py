@@ -1,7 +1,11 @@
-"""The fields of values that a store keeps ready for ordering, grouping, counting and lookup."""
+"""The texts and fields of a value that a store indexes: for searching, ordering, grouping, counting and lookup."""
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
+
+from langgraph.store.base import get_text_at_path, tokenize_path
 
 
 class Fields(NamedTuple):
@@ -56,3 +60,39 @@ def is_text(value: Any) -> bool:
 
 def _has_half_an_emoji(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+WORDS_ONLY = "words:"
+"""A path that begins so is indexed for word search and not embedded: ``index=["summary", "words:text"]``."""
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""A path that is one key and nothing else."""
+
+
+class FieldText(NamedTuple):
+    """One text to be indexed."""
+
+    path: str
+    text: str
+    embed: bool
+
+
+def texts_at(value: Mapping[str, Any], paths: Sequence[str]) -> list[FieldText]:
+    """Return the texts at the paths, as ``InMemoryStore`` names them (``tags.0`` where a path gives several)."""
+    found: list[FieldText] = []
+    for path in paths:
+        if _PLAIN.fullmatch(path) and isinstance(plain := value.get(path, 0), str):  # by far the most frequent case
+            found.append(FieldText(path, plain, True))
+            continue
+        place = path.removeprefix(WORDS_ONLY)
+        texts = get_text_at_path(value, _tokenized(place))
+        for number, text in enumerate(texts):
+            name = f"{place}.{number}" if len(texts) > 1 else place
+            found.append(FieldText(name, text, not path.startswith(WORDS_ONLY)))
+    return found
+
+
+@lru_cache(maxsize=512)
+def _tokenized(path: str) -> Any:
+    return path if path == "$" else tokenize_path(path)

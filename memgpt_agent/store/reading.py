@@ -7,9 +7,8 @@ from typing import Any, Final, Protocol
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, Op, Result, SearchItem, SearchOp
 
 from memgpt_agent.store.arrays import Floats
-from memgpt_agent.store.engine import Vectors
 from memgpt_agent.store.filters import Filter
-from memgpt_agent.store.operations import Find
+from memgpt_agent.store.operations import Find, Vectors
 from memgpt_agent.store.protocol import Dialogue, Namespace
 from memgpt_agent.store.ranking import RankedItem
 from memgpt_agent.store.rows import as_found

@@ -2,7 +2,7 @@
 
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block
-from memgpt_agent.memory.core.text_edits import refuse_numbers
+from memgpt_agent.memory.core.blocks import refuse_numbers
 from memgpt_agent.prompts import render_numbered
 from memgpt_agent.tools.definition import memory_tool
 

@@ -5,7 +5,7 @@ from memgpt_agent.events import local_time
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.memory.recall import ROLES, Message, Role
-from memgpt_agent.text.chunks import chunk_with_most
+from memgpt_agent.text.cleaning import chunk_with_most
 from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
 from memgpt_agent.tools.definition import memory_tool

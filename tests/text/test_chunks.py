@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memgpt_agent.text.chunks import CHUNK_CHARS, MAX_CHUNKS, chunk_with_most, chunks_of, embedded_chunks
+from memgpt_agent.text.cleaning import CHUNK_CHARS, MAX_CHUNKS, chunk_with_most, chunks_of, embedded_chunks
 
 WORDS = st.lists(st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=1_500), max_size=40).map(
     " ".join

@@ -16,7 +16,7 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.reranking import reranked
 from memgpt_agent.store.plain import Filter, best_or_newest, find
 from memgpt_agent.store.update import update
-from memgpt_agent.text.chunks import MAX_CHUNKS, embedded_chunks
+from memgpt_agent.text.cleaning import MAX_CHUNKS, embedded_chunks
 from memgpt_agent.text.english import FUNCTION_WORDS
 from memgpt_agent.text.words import tokens
 

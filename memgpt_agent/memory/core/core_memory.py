@@ -22,10 +22,11 @@ from memgpt_agent.memory.core.blocks import (
     BY_USER,
     Block,
     Cause,
+    inserted,
+    replaced,
 )
 from memgpt_agent.memory.core.history import BlockHistory, Difference, Point, Trail, Version
 from memgpt_agent.memory.core.shared_blocks import Sharing
-from memgpt_agent.memory.core.text_edits import inserted, replaced
 from memgpt_agent.memory.core.undoing import Undoing
 from memgpt_agent.owners import Walls
 

@@ -25,8 +25,7 @@ from memgpt_agent.errors import DocumentError, FileNotAttached, MissingDependenc
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.files.kinds import called, kind_of_document
-from memgpt_agent.memory.files.reading import Grep, grep
+from memgpt_agent.memory.files.reading import Grep, called, grep, kind_of_document
 from memgpt_agent.memory.files.record import (
     PAGE_LINES,
     FileRecord,

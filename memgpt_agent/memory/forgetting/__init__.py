@@ -2,8 +2,7 @@
 
 from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.finding import ForgetCandidate
-from memgpt_agent.memory.forgetting.plan import ForgetPlan, Forgotten
-from memgpt_agent.memory.forgetting.planning import ForgetPlanner
+from memgpt_agent.memory.forgetting.plan import ForgetPlan, ForgetPlanner, Forgotten
 from memgpt_agent.memory.forgetting.retention import keep_to_retention
 
 __all__ = ["ForgetCandidate", "ForgetPlan", "ForgetPlanner", "Forgetting", "Forgotten", "keep_to_retention"]

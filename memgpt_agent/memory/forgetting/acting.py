@@ -1,6 +1,7 @@
-"""Carrying out a note of forgetting, from the fences to the rewritten files; called again after a kill, it goes on."""
+"""Carrying out a note of forgetting, from the fences to the rewritten files and the prompt's history; after a kill it goes on."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import deletion, namespaces
 from memgpt_agent.memory.forgetting.conversation_changes import ConversationChanges
 from memgpt_agent.memory.forgetting.note import ForgetNote
-from memgpt_agent.memory.forgetting.prompt_history import forget_lines
 from memgpt_agent.memory.forgetting.store_changes import StoreChanges
 from memgpt_agent.memory.forgetting.stored_items import StoredItems
 from memgpt_agent.memory.forgetting.summaries import digest_of
+from memgpt_agent.memory.forgetting.words import Needles
 
 FORGET = "forget:"
 """Before a note's id: its key among what is still to be erased."""
@@ -118,3 +119,31 @@ def rewrite_newest(saver: BaseCheckpointSaver[Any], thread_id: str, changes: Con
     at = saver.put(config, checkpoint, changes.about(dict(found.metadata)), versions)  # pyright: ignore[reportArgumentType]
     for task, channel, value in writes:
         saver.put_writes(at, [(channel, value)], task)
+
+
+def forget_lines(path: Path, needles: Needles) -> None:
+    """Take the entries that hold what is to be forgotten out of a prompt's history; the file is replaced in one step."""
+    if not path.exists():
+        return
+    text = path.read_text("utf-8", "surrogateescape")
+    entries = _entries(text)
+    kept = [entry for entry in entries if not needles.within("\n".join(line[1:] for line in entry if line.startswith("+")))]
+    if len(kept) == len(entries):
+        return
+    new = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("".join("\n" + "\n".join(entry) + "\n" for entry in kept))
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _entries(text: str) -> list[list[str]]:
+    """Return the entries of a history as prompt_toolkit writes it: a line with the time, then lines that begin with a plus."""
+    entries: list[list[str]] = []
+    for line in text.split("\n"):
+        if line.startswith("#"):
+            entries.append([line])
+        elif line.startswith("+") and entries:
+            entries[-1].append(line)
+    return entries

@@ -5,7 +5,7 @@ from langgraph.store.base import BaseStore
 from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.forgetting.acting import Forgetting
-from memgpt_agent.memory.forgetting.planning import ForgetPlanner
+from memgpt_agent.memory.forgetting.plan import ForgetPlanner
 from memgpt_agent.owners import Identity, Walls
 from memgpt_agent.store.plain import count
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from memgpt_agent.errors import ConversationBusy, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
-from memgpt_agent.memory.forgetting.planning import ForgetPlanner
+from memgpt_agent.memory.forgetting.plan import ForgetPlanner
 from memgpt_agent.store.plain import count
 
 CHECKED = "retention"

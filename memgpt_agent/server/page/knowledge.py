@@ -9,9 +9,8 @@ from memgpt_agent.events import utc_now
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.knowledge import Fact, KnowledgeGraph
-from memgpt_agent.memory.knowledge.drawing import drawing_of
 from memgpt_agent.memory.knowledge.facts import end_of, valid_at
-from memgpt_agent.memory.knowledge.picture import to_svg
+from memgpt_agent.memory.knowledge.picture import drawing_of, to_svg
 from memgpt_agent.server.page.view import Agent, AgentView, Place, pages
 from memgpt_agent.store.plain import count, newest
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memgpt_agent.store.arrays import GrowingArray
 from memgpt_agent.store.filters import is_plain_key, passing
-from memgpt_agent.store.index.growing_array import GrowingArray
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 
 MAX_FIELDS = 16

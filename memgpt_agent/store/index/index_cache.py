@@ -1,4 +1,4 @@
-"""The namespaces whose indexes are in memory: opened on use, the least recently used closed."""
+"""The namespaces whose indexes are in memory, with what is derived of them: opened on use, the least recently used closed."""
 
 import os
 import sqlite3
@@ -6,9 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
+from memgpt_agent.store.index.facets import Facets
 from memgpt_agent.store.index.namespace_documents import namespace_version
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
+from memgpt_agent.store.index.postings import PostingsCache
+from memgpt_agent.store.index.sizes import Sizes
 from memgpt_agent.store.index.upkeep import SNAPSHOT_DOCS, Upkeep
 from memgpt_agent.store.index.vectors import SEGMENT_ROWS
 from memgpt_agent.store.sqlite.database import Database
@@ -128,3 +132,28 @@ class IndexCache:
         self._total += size - self._sizes.pop(key, 0)
         if size:
             self._sizes[key] = size
+
+
+class Derived:
+    """The two of one index. Both are derived from the file, and grow with the index."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self.facets = Facets(sizes.facet_bytes)
+        self.postings = PostingsCache(sizes.words_kept_from, sizes.words_bytes)
+
+
+class DerivedCache:
+    """What is kept beside each index in memory; it goes when its index goes."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+        self._by_index: WeakKeyDictionary[NamespaceIndex, Derived] = WeakKeyDictionary()
+        self._guard = threading.Lock()
+
+    def of(self, index: NamespaceIndex) -> Derived:
+        """Return what is kept beside an index."""
+        with self._guard:
+            derived = self._by_index.get(index)
+            if derived is None:
+                derived = self._by_index[index] = Derived(self._sizes)
+            return derived

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memgpt_agent.store.arrays import Ints, Mask
-from memgpt_agent.store.index.growing_array import GrowingArray
+from memgpt_agent.store.arrays import GrowingArray, Ints, Mask
 from memgpt_agent.store.index.vectors import SEGMENT_ROWS, Segment, Vectors
 
 

@@ -13,12 +13,10 @@ from langgraph.store.base import GetOp, Result, SearchItem, TTLConfig
 from memgpt_agent.errors import EmbeddingMismatch, NotAllowed, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.engine import Vectors
-from memgpt_agent.store.operations import Find, Newest, PreparedBatch
+from memgpt_agent.store.operations import Find, Newest, PreparedBatch, Vectors
 from memgpt_agent.store.postgres.columns import META, Meta, hold_vectors_in_force, meta_of, read_meta
 from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.reads import PostgresReader, get_items, items_of
-from memgpt_agent.store.postgres.reindex import reindex
 from memgpt_agent.store.postgres.schema import TABLES
 from memgpt_agent.store.postgres.writes import (
     OTHER_META,
@@ -27,6 +25,7 @@ from memgpt_agent.store.postgres.writes import (
     complete_vectors,
     delete_expired,
     refresh,
+    reindex,
     write_items,
 )
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
@@ -40,7 +39,7 @@ _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 class PostgresEngine:
-    """Answers and writes in transactions of one schema; see ``memgpt_agent.store.engine.Engine``."""
+    """Answers and writes in transactions of one schema; see ``memgpt_agent.store.operations.Engine``."""
 
     def __init__(
         self, database: PostgresDatabase, embedder: Embedder | None, ttl: TTLConfig | None, clock: Callable[[], datetime] | None

@@ -12,7 +12,7 @@ from typing import TypeVar
 from memgpt_agent.errors import StoreBusy, StoreClosed, StoreCorrupt, StoreError
 from memgpt_agent.private import new_private_file, tighten
 from memgpt_agent.store.sqlite.filter_sql import judge
-from memgpt_agent.store.sqlite.migrations import check_header, check_whole, migrate
+from memgpt_agent.store.sqlite.schema import check_header, check_whole, migrate
 from memgpt_agent.store.sqlite.tombstones import forget_deleted
 
 BUSY_TIMEOUT_SECONDS = 60.0

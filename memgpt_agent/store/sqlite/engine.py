@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 from langgraph.store.base import Result, SearchItem, TTLConfig
 
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.engine import Vectors
-from memgpt_agent.store.index.derived import DerivedCache
-from memgpt_agent.store.index.index_cache import IndexCache
+from memgpt_agent.store.index.index_cache import DerivedCache, IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
-from memgpt_agent.store.operations import Find, Newest, PreparedBatch
+from memgpt_agent.store.operations import Find, Newest, PreparedBatch, Vectors
 from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
 from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.database import Database

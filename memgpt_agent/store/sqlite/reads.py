@@ -13,8 +13,8 @@ from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
 from memgpt_agent.store.ranking import RankedItem
 from memgpt_agent.store.reading import ITEM_COLUMNS, ItemReading
 from memgpt_agent.store.rows import as_item, decode_value, namespace_of, path_of
-from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import Condition, columns_in, to_sql
+from memgpt_agent.store.sqlite.identity import known_fields
 from memgpt_agent.store.sqlite.searches import Searcher
 from memgpt_agent.store.sqlite.tag_index import among, most_used
 

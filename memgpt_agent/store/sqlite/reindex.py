@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from memgpt_agent.errors import StoreError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder
+from memgpt_agent.store.fields import texts_at
 from memgpt_agent.store.protocol import EmbeddingIdentity, Progress
 from memgpt_agent.store.rows import decode_value
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import known_identity, remember
-from memgpt_agent.store.texts import texts_at
 
 DOCS_AT_ONCE = 256
 """How many documents to embed and write in one transaction: the most that an interruption loses."""

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.index import bm25 as words
-from memgpt_agent.store.index.derived import Derived, DerivedCache
-from memgpt_agent.store.index.index_cache import IndexCache
+from memgpt_agent.store.index.index_cache import Derived, DerivedCache, IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.store.ranking import RankedItem, Scores, Spread, in_dialogue, ranked, with_neighbours
-from memgpt_agent.store.sqlite.declared import known_fields
 from memgpt_agent.store.sqlite.filter_sql import columns_in, to_sql
+from memgpt_agent.store.sqlite.identity import known_fields
 from memgpt_agent.text.cues import asks_when
 from memgpt_agent.text.words import the_one_named
 

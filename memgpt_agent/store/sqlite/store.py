@@ -18,9 +18,8 @@ from memgpt_agent.store.index.sizes import DEFAULT_SIZES, Sizes
 from memgpt_agent.store.operations import BatchPreparer
 from memgpt_agent.store.rows import encode_value
 from memgpt_agent.store.sqlite.database import Database
-from memgpt_agent.store.sqlite.declared import declare
 from memgpt_agent.store.sqlite.engine import SqliteEngine
-from memgpt_agent.store.sqlite.identity import check_embedding
+from memgpt_agent.store.sqlite.identity import check_embedding, declare
 
 INDEX_MEMORY_BYTES = 1 << 30
 

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from memgpt_agent.store.arrays import Floats
+from memgpt_agent.store.fields import texts_at
 from memgpt_agent.store.index import bm25 as words
 from memgpt_agent.store.operations import Write
 from memgpt_agent.store.protocol import Namespace
 from memgpt_agent.store.rows import decode_value, path_of
-from memgpt_agent.store.sqlite.declared import columns_of, known_fields
-from memgpt_agent.store.sqlite.identity import known_identity
+from memgpt_agent.store.sqlite.identity import columns_of, known_fields, known_identity
 from memgpt_agent.store.sqlite.tag_index import HAS_TAGS, TagIndex
 from memgpt_agent.store.sqlite.tombstones import record
-from memgpt_agent.store.texts import texts_at
 
 MICROS_A_MINUTE = 60_000_000
 _KEYS_AT_ONCE = 256

@@ -7,8 +7,7 @@ import pytest
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.memory.knowledge import KnowledgeGraph
-from memgpt_agent.memory.knowledge.drawing import drawing_of, to_mermaid
-from memgpt_agent.memory.knowledge.picture import place, to_svg
+from memgpt_agent.memory.knowledge.picture import drawing_of, place, to_mermaid, to_svg
 from memgpt_agent.testing import Clock
 
 

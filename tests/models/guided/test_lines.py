@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memgpt_agent.memory.core.text_edits import inserted, replaced
+from memgpt_agent.memory.core.blocks import inserted, replaced
 from memgpt_agent.models.guided.lines import Lines, Said, without_questions
 
 DAY = "2026-11-21"

@@ -63,7 +63,7 @@ def test_both_stores_rank_alike(pair: list[Any], mode: Any, near: Any) -> None:
 
 def test_words_have_the_stems_of_the_embedded_store() -> None:
     """As FTS5 gives them: endings that Snowball treats otherwise, and short words behind the namespace's number."""
-    from memgpt_agent.store.postgres.stems import stem
+    from memgpt_agent.store.postgres.searches import stem
 
     words = [
         "running", "runs", "ran", "apology", "apologies", "possibly", "sensibly", "ostensibly", "assembly",
