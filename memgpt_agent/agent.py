@@ -4,8 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
@@ -20,7 +19,7 @@ from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context, Reasoning, Settings, Window
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
-from memgpt_agent.faces import in_thread
+from memgpt_agent.faces import Closing, in_thread
 from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, erasing
@@ -62,7 +61,7 @@ from memgpt_agent.turns.turns import Turns
 from memgpt_agent.turns.waking import Waking
 
 
-class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, ModelChoice):
+class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, ModelChoice, Closing):
     """An agent whose language model manages its own memory.
 
     Without ``agent_id`` this creates a new agent. With the id of a stored agent it opens that agent with its blocks, model, settings and
@@ -362,22 +361,6 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         self._opened.close()
 
     aclose = in_thread(close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def agent_for(user: str, **given: Any) -> MemGPTAgent:

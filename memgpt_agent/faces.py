@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from functools import wraps
+from inspect import signature
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -144,3 +146,48 @@ def in_thread(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S,
     form.__qualname__ = method.__qualname__.replace(method.__name__, form.__name__)
     form.__doc__ = f"Async form of :meth:`{method.__name__}`."
     return form
+
+
+def forms(
+    work: Callable[Concatenate[S, Face, P], Coroutine[Any, Any, R]],
+) -> tuple[Callable[Concatenate[S, P], R], Callable[Concatenate[S, P], Coroutine[Any, Any, R]]]:
+    """Return the sync and the async form of a method ``_NAME`` that waits through the face it is given, to be bound to ``NAME, aNAME``."""
+    name = work.__name__.removeprefix("_")
+    hidden = signature(work)
+    shown = hidden.replace(parameters=[one for place, one in enumerate(hidden.parameters.values()) if place != 1])
+
+    def sync(self: S, /, *given: P.args, **named: P.kwargs) -> R:
+        return finished(work(self, SYNC, *given, **named))
+
+    async def on_loop(self: S, /, *given: P.args, **named: P.kwargs) -> R:
+        return await work(self, ON_LOOP, *given, **named)
+
+    for form, called, doc in ((sync, name, work.__doc__), (on_loop, f"a{name}", f"Async form of :meth:`{name}`.")):
+        form.__name__, form.__doc__, form.__module__ = called, doc, work.__module__
+        form.__qualname__ = work.__qualname__.replace(work.__name__, called)
+        form.__dict__["__signature__"] = shown
+    return sync, on_loop
+
+
+class Closing:
+    """A context manager of both faces that closes itself at the block's end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close it. May be called twice; another thread's running operation is finished first."""
+
+    def __enter__(self) -> Self:
+        """Return the object itself; the block's end closes it."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the object itself; the block's end closes it in a thread."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        await asyncio.to_thread(self.close)

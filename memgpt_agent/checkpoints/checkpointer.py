@@ -3,8 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -21,12 +20,13 @@ from memgpt_agent.checkpoints.fence import FENCE, Fence
 from memgpt_agent.checkpoints.message_table import MessageTable, NewestRows
 from memgpt_agent.checkpoints.rewriting import Changes
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt
+from memgpt_agent.faces import Closing
 
 _READS = 3
 """How often a checkpoint is read: another process may prune it between reading its row and its messages."""
 
 
-class Checkpointer(BaseCheckpointSaver[Any]):
+class Checkpointer(Closing, BaseCheckpointSaver[Any]):
     """A saver for sync and async graphs alike, whose writes can be fenced, and whose threads can be pruned and rewritten.
 
     The async methods do the same as the others in a thread, so nothing is bound to an event loop.
@@ -40,26 +40,6 @@ class Checkpointer(BaseCheckpointSaver[Any]):
     """The placeholder of a value in a statement."""
     _messages: MessageTable
     _rows: NewestRows
-
-    def __enter__(self) -> Self:
-        """Return this saver."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close it."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return this saver."""
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close it, in a thread."""
-        await asyncio.to_thread(self.close)
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close it, once what is being written is written. Closing twice is not an error."""
 
     @abstractmethod
     def raise_fence(self, fence: Fence) -> None:

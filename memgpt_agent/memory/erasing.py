@@ -15,7 +15,7 @@ from memgpt_agent.leases import Leases
 from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.forgetting import Forgetting
 from memgpt_agent.memory.forgetting.note import ForgetNote
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 
 Tell = Callable[[str], None]
 """Called before each part of the work with its description and about how long it takes."""
@@ -30,7 +30,7 @@ _REWRITE = "rewrite"
 _log = logging.getLogger(__name__)
 
 
-def erase(store: BaseMemoryStore, checkpointer: Checkpointer, agent_id: str, wait_seconds: float, tell: Tell) -> None:
+def erase(store: MemoryStore, checkpointer: Checkpointer, agent_id: str, wait_seconds: float, tell: Tell) -> None:
     """Erase an agent, once the turns that are being taken are over; see ``delete_agent``.
 
     Its memory goes in one transaction, which also notes what is still to be done.
@@ -107,7 +107,7 @@ def before_opening(
     noted = _noted(store)
     if noted:
         try:
-            if home is not None and isinstance(store, BaseMemoryStore) and isinstance(checkpointer, Checkpointer):
+            if home is not None and isinstance(store, MemoryStore) and isinstance(checkpointer, Checkpointer):
                 with Leases(store).hold(_LEASE, 0):
                     _finish(store, checkpointer, _log.info)
         except ConversationBusy:
@@ -138,7 +138,7 @@ def _end(forgetting: Forgetting, notes: Sequence[ForgetNote], tell: Tell) -> Non
     _rewrite(store, tell)
 
 
-def _finish(store: BaseMemoryStore, checkpointer: Checkpointer, tell: Tell) -> None:
+def _finish(store: MemoryStore, checkpointer: Checkpointer, tell: Tell) -> None:
     """Carry out the notes on deleted agents, in an order in which every part can be repeated."""
     noted = _noted(store)
     agents = [key.removeprefix(_AGENT) for key in noted if key.startswith(_AGENT)]
@@ -159,7 +159,7 @@ def _finish(store: BaseMemoryStore, checkpointer: Checkpointer, tell: Tell) -> N
 
 def _rewrite(store: BaseStore, tell: Tell) -> None:
     """Rewrite the store's files, if it has files of ours, and note that nothing is left to do."""
-    if isinstance(store, BaseMemoryStore):
+    if isinstance(store, MemoryStore):
         tell(_rewriting("the memory", store.sizes().bytes))
         store.compact()
     store.delete(namespaces.ERASURES, _REWRITE)

@@ -20,7 +20,7 @@ from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreError
 from memgpt_agent.leases import LEASES, Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.opening import MOVING, TIER_FIELDS
-from memgpt_agent.store import BaseMemoryStore, open_store
+from memgpt_agent.store import MemoryStore, open_store
 from memgpt_agent.store.fields import texts_at
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace
 
@@ -119,7 +119,7 @@ def _target(settings: Settings, to: str) -> Settings:
     return settings.model_copy(update={"store": f"sqlite:///{file}", "checkpoint_url": beside, "database_url": None})
 
 
-def _begin(copy: BaseMemoryStore, source: BaseMemoryStore, name: str) -> None:
+def _begin(copy: MemoryStore, source: MemoryStore, name: str) -> None:
     """Note in the target where the move comes from.
 
     Raises:
@@ -136,7 +136,7 @@ def _begin(copy: BaseMemoryStore, source: BaseMemoryStore, name: str) -> None:
 
 
 @contextmanager
-def _still(source: BaseMemoryStore, saver: Checkpointer, wait_seconds: float) -> Generator[None]:
+def _still(source: MemoryStore, saver: Checkpointer, wait_seconds: float) -> Generator[None]:
     """Keep everybody from taking a turn in any conversation."""
     leases = Leases(source)
     threads = {thread for one in definitions.every(source) for thread in one.threads} | set(saver.threads())
@@ -150,7 +150,7 @@ class _Move:
     """Copies differences until there are none."""
 
     def __init__(
-        self, source: BaseMemoryStore, copy: BaseMemoryStore, saver: Checkpointer, saver_copy: Checkpointer,
+        self, source: MemoryStore, copy: MemoryStore, saver: Checkpointer, saver_copy: Checkpointer,
         identity: EmbeddingIdentity | None, tell: Tell,
     ) -> None:  # fmt: skip
         self._stores, self._savers, self._identity, self._tell = (source, copy), (saver, saver_copy), identity, tell

@@ -10,7 +10,7 @@ from memgpt_agent.config import Settings, shown
 from memgpt_agent.embeddings import embedding_dims, embedding_name, missing_install, resolve_embedding
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, MissingEmbedding, StoreError
 from memgpt_agent.private import private_folder, stop_tracing, tighten
-from memgpt_agent.store import BaseMemoryStore, Fields, open_store
+from memgpt_agent.store import Fields, MemoryStore, open_store
 from memgpt_agent.text.never_stored import Redactor
 
 
@@ -46,7 +46,7 @@ MOVING = ("moving",)
 """The namespace of a move's target that says where the move comes from; it is deleted at the move's end."""
 
 
-def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> BaseMemoryStore:
+def open_configured_store(settings: Settings, embedding: Embeddings | str | None = None, *, searches: bool = True) -> MemoryStore:
     """Return the store of these settings, in the data folder unless a URL says otherwise; makes the folder.
 
     Where no embedding is named, it is the one that made the store's vectors; a new store gets the default. One that is unavailable is done
@@ -74,7 +74,7 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
     return store.redacting(redactor) if redactor else store
 
 
-def _refuse_half_moved(store: BaseMemoryStore) -> None:
+def _refuse_half_moved(store: MemoryStore) -> None:
     if (moving := store.get(MOVING, "from")) is not None:
         source = moving.value["from"]
         raise ConfigurationError(f"Here is only a part of what was to move from {source}. Give that `memgpt move` again to finish it.")

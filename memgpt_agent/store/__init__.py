@@ -1,6 +1,6 @@
 """The store: one embedded file searched by words and by meaning, and the protocol by which the memory tiers use it."""
 
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import BaseMemoryStore, MemoryStore
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.opening import (
     check_store_backend,
@@ -10,7 +10,7 @@ from memgpt_agent.store.opening import (
     store_problems,
     upgrade_due,
 )
-from memgpt_agent.store.protocol import MemoryStore, SearchMode, Tally
+from memgpt_agent.store.protocol import SearchMode, Tally
 from memgpt_agent.store.sqlite.store import FaissStore
 
 __all__ = [

@@ -1,17 +1,15 @@
-"""What this package's stores share: sync and async forms of every operation, batching and embedding, over one engine."""
+"""The store that the memory tiers use: sync and async forms of every operation, batching and embedding, over an engine."""
 
-import asyncio
 import copy
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
 from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem, TTLConfig
 
 from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.faces import ON_LOOP, SYNC, Closing, Face, finished, forms, in_thread
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import make_embedder
 from memgpt_agent.store.fields import texts_at
@@ -32,8 +30,23 @@ from memgpt_agent.store.sweeper import Sweeper
 from memgpt_agent.text.never_stored import Redactor
 
 
-class BaseMemoryStore(BaseStore):
-    """A ``MemoryStore`` over an engine. A new store brings the engine, and ``close``.
+class MemoryStore(Closing, BaseStore):
+    """A store with the operations beyond ``BaseStore`` that the memory tiers use, over an engine.
+
+    A plain ``BaseStore`` works as well, with what it can do: see ``memgpt_agent.store.plain``. What a turn calls has an async
+    form of the same signature, its name with an ``a`` before it, that does not block the loop; the rest is called from a
+    thread. A new store brings the engine, and ``close``; hold it to ``tests/store/protocol_suite.py``.
+
+    What holds for all of them:
+
+    - **Transactions.** A read sees one state of the store. ``batch``, ``put_if`` and ``put_items`` make all their writes or
+      none, and no reader sees a part of them. The reads of a batch see the state before its writes; of several writes to
+      one key the last counts.
+    - **Order.** "The order of storing" is the order in which keys were first put, whatever was written to them since; a key
+      that was deleted and put again counts as new. The puts of one batch are stored in its order. Concurrent writers get
+      some order, the same for every reader from then on.
+    - **Durability.** When a write returns it survives a power failure, unless it was called with ``durable=False``.
+    - **Isolation of namespaces.** "Exactly this namespace" excludes those below it.
 
     Args:
         engine: does the work.
@@ -52,38 +65,40 @@ class BaseMemoryStore(BaseStore):
         self._outage.pending = engine.embedder is not None and engine.pending() > 0
         self._later = EmbeddingLater(engine.catch_up, self._outage)
 
-    @abstractmethod
-    def close(self) -> None:
-        """Close the store. May be called twice; another thread's running operation is finished first."""
-
-    # The two faces differ in how texts are embedded, and in the thread.
-
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""
-        plan = self._planner.prepare(ops)
-        vectors = self._outage.documents(self._engine.embedder, plan.texts)
-        queries = self._outage.queries(self._engine.embedder, plan.queries)
-        return self._execute(plan, vectors, queries)
+        return finished(self._batch(SYNC, ops))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do as :meth:`batch` does, without blocking the loop. Cancelled, a write that has begun is still finished."""
-        plan = await asyncio.to_thread(self._planner.prepare, list(ops))
-        vectors = await self._outage.adocuments(self._engine.embedder, plan.texts)
-        queries = await self._outage.aqueries(self._engine.embedder, plan.queries)
-        return await asyncio.to_thread(self._execute, plan, vectors, queries)
+        return await self._batch(ON_LOOP, list(ops))
+
+    async def _batch(self, face: Face, ops: Iterable[Op]) -> list[Result]:
+        plan = await face.call(self._planner.prepare, ops)
+        vectors = await self._outage.documents(face, self._engine.embedder, plan.texts)
+        queries = await self._outage.queries(face, self._engine.embedder, plan.queries)
+        return await face.call(self._execute, plan, vectors, queries)
 
     def put_then_embed(self, puts: Sequence[PutOp]) -> None:
-        """Write items at once or not at all; their vectors follow in another thread. See ``MemoryStore.put_then_embed``."""
+        """Write items in one transaction without waiting for their vectors, which another thread adds.
+
+        Searches find them by words at once, and by meaning once the vectors are there; :meth:`finish_embedding` waits for that. After a
+        crash in between they count as :meth:`pending`. Use it for writes while somebody waits.
+        """
         plan = self._planner.prepare(puts)
         self._engine.execute(plan, {}, {})
         self._embed_later(plan)
 
     def finish_embedding(self, timeout_seconds: float = 30) -> bool:
-        """Wait for the vectors of what was put so far; see ``MemoryStore.finish_embedding``."""
+        """Wait for the vectors of :meth:`put_then_embed`; return whether embedding them was attempted within the timeout.
+
+        An embedding that fails is not an error here: what it left is :meth:`pending`.
+        """
         return self._later.wait(timeout_seconds)
 
-    def find(
+    async def _find(
         self,
+        face: Face,
         namespace: Namespace,
         query: str,
         *,
@@ -93,26 +108,27 @@ class BaseMemoryStore(BaseStore):
         offset: int = 0,
         near: str | Dialogue | None = None,
     ) -> list[SearchItem]:
-        """Return the items of exactly this namespace that fit ``query`` best; see ``MemoryStore.find``."""
-        asked = Find(namespace, query, mode, filter, limit, offset, near).checked().in_their_words(self._engine.named)
-        return self._engine.find(asked, self._outage.queries(self._engine.embedder, asked.texts))
+        """Return the items of exactly this namespace that match ``query`` best, best first.
 
-    async def afind(
-        self,
-        namespace: Namespace,
-        query: str,
-        *,
-        mode: SearchMode = "hybrid",
-        filter: dict[str, Any] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        near: str | Dialogue | None = None,
-    ) -> list[SearchItem]:
-        """Async form of :meth:`find`."""
+        Any text is a valid query. ``filter`` takes the operators of ``BaseStore.search`` and, beside them,
+        ``$in`` (the value is one of a list), ``$any`` and ``$all`` (the value, a list, holds one or all of a list);
+        it is applied before ranking and limiting. ``SearchItem.score`` is higher for a better hit and is
+        comparable within one result only. A blank query lists what passes the filter, in the order of storing.
+
+        What is searched is the text at the paths of ``put``'s ``index`` (or the store's ``fields``): by words and by
+        meaning alike, except that a path written ``words:PATH`` is searched by words only.
+
+        ``near`` names a field whose equal values make a sequence in the order of storing (``thread_id``: a conversation).
+        An item is then raised by those that stand up to four before and after it in its sequence, as far as they fit
+        the query and pass the filter: what is looked for often stands beside what names it. A :class:`Dialogue` names what else tells one saying
+        from another. Neither changes which items are hits.
+        """
         asked = Find(namespace, query, mode, filter, limit, offset, near).checked()
-        asked = await asyncio.to_thread(asked.in_their_words, self._engine.named)
-        vectors = await self._outage.aqueries(self._engine.embedder, asked.texts)
-        return await asyncio.to_thread(self._engine.find, asked, vectors)
+        asked = await face.call(asked.in_their_words, self._engine.named)
+        vectors = await self._outage.queries(face, self._engine.embedder, asked.texts)
+        return await face.call(self._engine.find, asked, vectors)
+
+    find, afind = forms(_find)
 
     def newest(
         self,
@@ -123,39 +139,43 @@ class BaseMemoryStore(BaseStore):
         limit: int = 10,
         offset: int = 0,
     ) -> list[SearchItem]:
-        """Return the items of exactly this namespace by a field, highest first; see ``MemoryStore.newest``."""
+        """Return items of one namespace (exactly this one) by a top-level field of their values, highest first.
+
+        Texts (ISO 8601 times in UTC) come before numbers, numbers before what has neither; equals stand in the order of
+        storing, what was stored last first. ``filter`` is as in :meth:`find`, applied before limiting. By ``time`` the cost of the first
+        page does not grow with the namespace, whether or not the filter names a ``thread_id``; with another
+        filter it grows with the newer items that do not pass.
+        """
         return self._engine.newest(Newest(namespace, by, filter, limit, offset).checked())
 
-    async def anewest(
-        self,
-        namespace: Namespace,
-        *,
-        by: str = "time",
-        filter: dict[str, Any] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-    ) -> list[SearchItem]:
-        """Async form of :meth:`newest`."""
-        return await asyncio.to_thread(self._engine.newest, Newest(namespace, by, filter, limit, offset).checked())
+    anewest = in_thread(newest)
 
     def count(self, namespace: Namespace, filter: dict[str, Any] | None = None) -> int:
-        """Return how many items exactly this namespace holds; see ``MemoryStore.count``."""
-        return self._engine.count(*_counted(namespace, filter))
+        """Return how many items one namespace (exactly this one) holds that pass the filter.
 
-    async def acount(self, namespace: Namespace, filter: dict[str, Any] | None = None) -> int:
-        """Async form of :meth:`count`."""
-        return await asyncio.to_thread(self._engine.count, *_counted(namespace, filter))
+        Without a filter the cost does not grow with the namespace.
+        """
+        asked = Newest(namespace, "time", filter, 0, 0).checked()
+        return self._engine.count(asked.namespace, asked.filter)
+
+    acount = in_thread(count)
 
     def tally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
-        """Return how many items exactly this namespace holds, and its tags; see ``MemoryStore.tally``."""
-        return self._engine.tally(*_tallied(namespace, limit))
+        """Return how many items one namespace (exactly this one) holds, and the ``limit`` tags that most of them have.
 
-    async def atally(self, namespace: Namespace, *, limit: int = 10) -> Tally:
-        """Async form of :meth:`tally`."""
-        return await asyncio.to_thread(self._engine.tally, *_tallied(namespace, limit))
+        The tags of an item are the distinct texts in the list ``tags`` of its value, indexed or not. The cost does not grow with
+        the namespace, nor with its tags.
 
-    def put_if(
+        **Limits**: expired items count until they are swept; a text with a NUL or half an emoji in it is not a tag.
+        """
+        asked = Newest(namespace, "time", None, limit, 0).checked()
+        return self._engine.tally(asked.namespace, asked.limit)
+
+    atally = in_thread(tally)
+
+    async def _put_if(
         self,
+        face: Face,
         namespace: Namespace,
         key: str,
         value: dict[str, Any],
@@ -165,35 +185,31 @@ class BaseMemoryStore(BaseStore):
         durable: bool = True,
         embed_later: bool = False,
     ) -> bool:
-        """Write ``value`` only if the stored value equals ``expected``; see ``MemoryStore.put_if``."""
-        plan = self._planner.prepare_put(namespace, key, value, index, self._default_ttl)
-        vectors: Vectors = {} if embed_later else self._outage.documents(self._engine.embedder, plan.texts)
-        return self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later)
+        """Write ``value`` only if the stored value equals ``expected`` (``None``: only if there is no item).
 
-    async def aput_if(
-        self,
-        namespace: Namespace,
-        key: str,
-        value: dict[str, Any],
-        *,
-        expected: dict[str, Any] | None,
-        index: Literal[False] | list[str] | None = None,
-        durable: bool = True,
-        embed_later: bool = False,
-    ) -> bool:
-        """Async form of :meth:`put_if`."""
-        plan = await asyncio.to_thread(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
-        vectors: Vectors = {} if embed_later else await self._outage.adocuments(self._engine.embedder, plan.texts)
-        return await asyncio.to_thread(lambda: self._put_if(plan, vectors, expected, durable=durable, embed_later=embed_later))
+        Returns whether it was written. The comparison and the write are one transaction: of two writers with
+        the same ``expected``, in any threads or processes, exactly one gets ``True``. What is not ``durable`` need not outlive a
+        power failure: a store may then wait for no disk. With ``embed_later`` its vectors follow as those of :meth:`put_then_embed` do.
+        """
+        plan = await face.call(self._planner.prepare_put, namespace, key, value, index, self._default_ttl)
+        vectors: Vectors = {} if embed_later else await self._outage.documents(face, self._engine.embedder, plan.texts)
+        return await face.call(self._put_planned, plan, vectors, expected, durable=durable, embed_later=embed_later)
+
+    put_if, aput_if = forms(_put_if)
 
     def guarded(self, guard: Guard) -> Self:
-        """Return a view of this store whose writes are made only while the guard holds; see ``MemoryStore.guarded``."""
+        """Return a view of this store that makes its writes only while the guard's item has the guard's number.
+
+        The number is read in the transaction of the write, or in its one statement: between the two nobody can raise it. What
+        ``batch``, ``put_if``, ``put_items`` and everything built on them writes is guarded; reading is as before. A refused write raises
+        ``LeaseLost`` (or what the guard says) and changes nothing.
+        """
         view = copy.copy(self)
         view._engine = self._engine.guarded(guard)
         return view
 
     def redacting(self, redactor: Redactor) -> Self:
-        """Return a view of this store through which nothing is stored that is never to be."""
+        """Return a view of this store through which nothing is stored that is never to be; reading is as before."""
         view = copy.copy(self)
         view._planner = self._planner.redacting(redactor)
         return view
@@ -201,11 +217,22 @@ class BaseMemoryStore(BaseStore):
     # Moving items between stores
 
     def embedding(self) -> EmbeddingIdentity | None:
-        """Return the embedding that made the store's vectors; see ``MemoryStore.embedding``."""
+        """Return the embedding that made the store's vectors; ``None`` if the store has no vectors and no embedding.
+
+        It is the one in force: after a ``reindex``, also by another process, the new one. A store that was opened without
+        an embedding still names the one that made what it holds.
+        """
         return self._engine.embedding()
 
     def items(self, namespace: Namespace, *, vectors_by: EmbeddingIdentity | None = None) -> Iterator[IndexedItem]:
-        """Yield the items of exactly this namespace in the order of storing; see ``MemoryStore.items``."""
+        """Yield the items of exactly this namespace in the order of storing, with what of each is indexed.
+
+        All come from one state of the store, however slowly they are taken; they need not fit in memory. Close the iterator if
+        you leave it early. With ``vectors_by`` the items carry every vector that the store has of them.
+
+        Raises:
+            EmbeddingMismatch: the vectors in force were not made by ``vectors_by``.
+        """
         return self._engine.items(namespace, vectors_by)
 
     def put_items(
@@ -216,7 +243,11 @@ class BaseMemoryStore(BaseStore):
         vectors_by: EmbeddingIdentity | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Put items, and ``also`` after them, in one transaction; see ``MemoryStore.put_items``."""
+        """Put items in their order, and ``also`` after them, in one transaction.
+
+        The vectors that the items carry are stored if ``vectors_by`` is the embedding with which this store was opened. Every
+        other text is embedded before the transaction begins; ``progress`` counts these texts. The items get no TTL.
+        """
         puts = [PutOp(i.namespace, i.key, i.value, False if i.index is None else list(i.index)) for i in items]
         plan = self._planner.prepare([*puts, *also])
         embedder = self._engine.embedder
@@ -228,28 +259,49 @@ class BaseMemoryStore(BaseStore):
     # Upkeep
 
     def reindex(self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None) -> int:
-        """Embed everything again and use the new vectors from then on; see ``MemoryStore.reindex``."""
+        """Embed everything again and use the new vectors from then on; return how many documents were embedded.
+
+        Until the end the old vectors answer, here and in other processes, and what is written meanwhile is embedded as
+        well. Then the new ones are put in force at once: a store that is open with another embedding raises
+        EmbeddingMismatch when it next needs a vector. Interrupted or killed, it loses a batch at most and continues from there
+        when it is called again with the same embedding.
+
+        Args:
+            embedding: a name, a LangChain embedding or a function; None for the store's own, which then only embeds
+                what was stored without one.
+            dims: the length of its vectors, where it does not say so itself.
+            progress: called with the number of documents done, and of all.
+
+        Raises:
+            ConfigurationError: no embedding was given and the store has none.
+        """
         embedder = make_embedder({"embed": embedding, "dims": dims}) or self._engine.embedder
         if embedder is None:
             raise ConfigurationError("The store has no embedding. Give one: store.reindex('minilm').")
         return self._engine.reindex(embedder, progress)
 
-    async def areindex(
-        self, embedding: Any = None, *, dims: int | None = None, progress: Progress | None = None
-    ) -> int:
-        """Do as :meth:`reindex` does, without blocking the loop; ``progress`` is called in another thread."""
-        return await asyncio.to_thread(self.reindex, embedding, dims=dims, progress=progress)
+    areindex = in_thread(reindex)
 
     def pending(self) -> int:
-        """Return how many items wait for their vectors; see ``MemoryStore.pending``."""
+        """Return how many items wait for their vectors: just written by :meth:`put_then_embed`, or while the embedding could not be asked.
+
+        They are found by words. A write that finds the embedding there again embeds some of them, the oldest first; ``reindex`` all.
+        """
         return self._engine.pending()
 
     def compact(self) -> int:
-        """Rewrite the store without what was deleted or overwritten; see ``MemoryStore.compact``."""
+        """Rewrite the store without what was deleted or overwritten; return by how many bytes it has become smaller.
+
+        No byte of that is left in any of the store's files then: no text, no vector, no word of an index, no name of an empty
+        namespace. Daily use does not need it. Writers wait meanwhile. Interrupted, it loses nothing; call it again.
+
+        Raises:
+            StoreBusy: others used the store for more than a minute. Nothing is lost; something of what was deleted may be left.
+        """
         return self._engine.compact()
 
     def sizes(self) -> StoreSizes:
-        """Return how much the store holds; see ``MemoryStore.sizes``."""
+        """Return how much the store holds. It may read every item: use it for monitoring, not in a turn."""
         return self._engine.sizes()
 
     # TTL
@@ -267,28 +319,6 @@ class BaseMemoryStore(BaseStore):
         """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
         return self._sweeper.stop(timeout)
 
-    # Life
-
-    def __enter__(self) -> Self:
-        """Return the store; the block's end closes it."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the store."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the store; the block's end closes it."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the store."""
-        await asyncio.to_thread(self.close)
-
     @property
     def _default_ttl(self) -> float | None:
         return (self.ttl_config or {}).get("default_ttl")
@@ -298,7 +328,7 @@ class BaseMemoryStore(BaseStore):
         self._outage.catch_up_after(vectors, self._engine.catch_up)
         return results
 
-    def _put_if(
+    def _put_planned(
         self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool, embed_later: bool
     ) -> bool:
         written = self._engine.put_if(plan, vectors, expected, durable=durable)
@@ -312,14 +342,8 @@ class BaseMemoryStore(BaseStore):
             self._later.begin()
 
 
-def _counted(namespace: Namespace, filter: dict[str, Any] | None) -> tuple[Namespace, dict[str, Any] | None]:
-    asked = Newest(namespace, "time", filter, 0, 0).checked()
-    return asked.namespace, asked.filter
-
-
-def _tallied(namespace: Namespace, limit: int) -> tuple[Namespace, int]:
-    asked = Newest(namespace, "time", None, limit, 0).checked()
-    return asked.namespace, asked.limit
+BaseMemoryStore = MemoryStore
+"""The name of earlier versions."""
 
 
 def _carried_vectors(items: Sequence[IndexedItem]) -> dict[str, Floats]:

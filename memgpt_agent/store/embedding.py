@@ -8,6 +8,7 @@ from langgraph.store.base import IndexConfig
 
 from memgpt_agent.embeddings.resolve import embedding_dims, embedding_name, resolve_embedding
 from memgpt_agent.errors import EmbeddingMismatch
+from memgpt_agent.faces import SYNC, Face, finished
 from memgpt_agent.store.arrays import Floats, unit
 from memgpt_agent.store.protocol import EmbeddingIdentity, Progress
 
@@ -24,7 +25,7 @@ class Embedder:
         self.dims = dims or embedding_dims(embeddings)
         self.identity = EmbeddingIdentity(self.name, self.dims)
 
-    def documents(self, texts: Sequence[str], progress: Progress | None = None) -> Mapping[str, Floats]:
+    async def vectors(self, face: Face, texts: Sequence[str], progress: Progress | None = None) -> Mapping[str, Floats]:
         """Return a unit row for each distinct text.
 
         Raises:
@@ -33,26 +34,20 @@ class Embedder:
         rows: dict[str, Floats] = {}
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             part = list(texts[start : start + TEXTS_AT_ONCE])
-            rows.update(zip(part, self._rows(self.embeddings.embed_documents(part), len(part)), strict=True))
+            made = await face.either(self.embeddings.embed_documents, self.embeddings.aembed_documents, part)
+            rows.update(zip(part, self._rows(made, len(part)), strict=True))
             if progress:
                 progress(start + len(part), len(texts))
         return rows
 
-    async def adocuments(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """Do as :meth:`documents` does, without blocking the loop."""
-        rows: dict[str, Floats] = {}
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            part = list(texts[start : start + TEXTS_AT_ONCE])
-            rows.update(zip(part, self._rows(await self.embeddings.aembed_documents(part), len(part)), strict=True))
-        return rows
+    def documents(self, texts: Sequence[str], progress: Progress | None = None) -> Mapping[str, Floats]:
+        """Return what :meth:`vectors` does, in this thread."""
+        return finished(self.vectors(SYNC, texts, progress))
 
-    def queries(self, texts: Sequence[str]) -> Mapping[str, Floats]:
+    async def queries(self, face: Face, texts: Sequence[str]) -> Mapping[str, Floats]:
         """Return a unit row for each query."""
-        return {text: self._rows([self.embeddings.embed_query(text)], 1)[0] for text in dict.fromkeys(texts)}
-
-    async def aqueries(self, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """Do as :meth:`queries` does, without blocking the loop."""
-        return {text: self._rows([await self.embeddings.aembed_query(text)], 1)[0] for text in dict.fromkeys(texts)}
+        embed = self.embeddings
+        return {text: self._rows([await face.either(embed.embed_query, embed.aembed_query, text)], 1)[0] for text in dict.fromkeys(texts)}
 
     def _rows(self, vectors: Any, count: int) -> Floats:
         rows = unit(vectors)

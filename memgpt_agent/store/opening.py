@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from langgraph.store.base import IndexConfig, TTLConfig
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.postgres.backend import PostgresBackend
 from memgpt_agent.store.sqlite.backend import SqliteBackend
@@ -25,7 +25,7 @@ class StoreBackend(Protocol):
         ttl: TTLConfig | None,
         fields: Fields | None,
         create: bool,
-    ) -> BaseMemoryStore:
+    ) -> MemoryStore:
         """Open the store of a URL; unless ``create``, raise StoreError if there is none yet.
 
         Raises:
@@ -69,7 +69,7 @@ def open_store(
     ttl: TTLConfig | None = None,
     fields: Fields | None = None,
     create: bool = True,
-) -> BaseMemoryStore:
+) -> MemoryStore:
     """Open the store that a URL names: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://...``, ``memory://``, or a path.
 
     Args:

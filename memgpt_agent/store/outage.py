@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 from memgpt_agent.errors import MemGPTError
+from memgpt_agent.faces import Face
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder
 
@@ -38,32 +39,18 @@ class Outage:
         """Whether the embedding is not asked now."""
         return time.monotonic() < self._asked_again_at
 
-    def documents(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
+    async def documents(self, face: Face, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
         """Return a vector for each document; none if there is no embedding, or where it fails or pauses."""
         if embedder and texts and not self.pauses:
             with self:
-                return embedder.documents(texts)
+                return await embedder.vectors(face, texts)
         return {}
 
-    async def adocuments(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """Do as :meth:`documents` does, without blocking the loop."""
-        if embedder and texts and not self.pauses:
-            with self:
-                return await embedder.adocuments(texts)
-        return {}
-
-    def queries(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
+    async def queries(self, face: Face, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
         """Return a vector for each query; none if there is no embedding, or where it fails or pauses."""
         if embedder and texts and not self.pauses:
             with self:
-                return embedder.queries(texts)
-        return {}
-
-    async def aqueries(self, embedder: Embedder | None, texts: Sequence[str]) -> Mapping[str, Floats]:
-        """Do as :meth:`queries` does, without blocking the loop."""
-        if embedder and texts and not self.pauses:
-            with self:
-                return await embedder.aqueries(texts)
+                return await embedder.queries(face, texts)
         return {}
 
     def catch_up_after(self, vectors: Mapping[str, Floats], catch_up: Callable[[int], int]) -> None:

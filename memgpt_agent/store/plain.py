@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
 
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
 from memgpt_agent.store.operations import TEXTS_BESIDE_AGENTS
-from memgpt_agent.store.protocol import Dialogue, Guard, MemoryStore, SearchMode, Tally
+from memgpt_agent.store.protocol import Dialogue, Guard, SearchMode, Tally
 from memgpt_agent.text.never_stored import Redactor
 
 __all__ = [

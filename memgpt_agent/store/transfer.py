@@ -5,7 +5,8 @@ from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, MemoryStore, Namespace, Progress
+from memgpt_agent.store.base import MemoryStore
+from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace, Progress
 
 _PAGE = 1_000
 IndexOf = Callable[[Namespace, Mapping[str, Any]], tuple[str, ...] | None]

@@ -6,7 +6,7 @@ import pytest
 
 from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
-from memgpt_agent.store import BaseMemoryStore, open_store
+from memgpt_agent.store import MemoryStore, open_store
 from memgpt_agent.testing import HashingEmbedder
 from tests.store.servers import fresh_url
 
@@ -18,7 +18,7 @@ def url() -> str:
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[BaseMemoryStore]:
+def store(url: str) -> Iterator[MemoryStore]:
     """A store with an embedding that hashes words."""
     with open_store(url, index={"dims": 64, "embed": HashingEmbedder()}) as opened:
         yield opened

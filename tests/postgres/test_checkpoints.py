@@ -14,7 +14,7 @@ from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreCorrupt, StoreError
 from memgpt_agent.leases import Leases
 from memgpt_agent.postgres_database import split_url
-from memgpt_agent.store import BaseMemoryStore
+from memgpt_agent.store import MemoryStore
 from tests.checkpoints.test_message_table import KINDS
 from tests.checkpoints.test_sqlite_saver import (
     counting_graph,
@@ -126,7 +126,7 @@ def test_what_langgraphs_saver_wrote_is_read_and_gone_on_from(url: str) -> None:
         assert counting_graph(saver).invoke(say("b"), thread())["count"] == 2
 
 
-def test_writes_are_fenced_in_their_transaction(saver: Checkpointer, store: BaseMemoryStore) -> None:
+def test_writes_are_fenced_in_their_transaction(saver: Checkpointer, store: MemoryStore) -> None:
     """Whoever lost the conversation writes nothing more; a store that was restored from an older copy locks nobody out."""
     graph = counting_graph(saver)
     clock = [1_000.0]

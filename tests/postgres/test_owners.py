@@ -8,7 +8,7 @@ import pytest
 from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
 from memgpt_agent.postgres_database import split_url
-from memgpt_agent.store import BaseMemoryStore, open_store, secure_store
+from memgpt_agent.store import MemoryStore, open_store, secure_store
 from memgpt_agent.testing import HashingEmbedder
 from tests.test_owners_end_to_end import *  # noqa: F403
 
@@ -27,7 +27,7 @@ def walled_url(url: str) -> str:
 
 
 @pytest.fixture
-def store(walled_url: str) -> Iterator[BaseMemoryStore]:
+def store(walled_url: str) -> Iterator[MemoryStore]:
     """A store opened as that role."""
     with open_store(walled_url, index={"dims": 64, "embed": HashingEmbedder()}) as opened:
         yield opened

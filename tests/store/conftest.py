@@ -11,12 +11,12 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 
 from memgpt_agent.store import open_store
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.testing import HashingEmbedder
 from tests.store.servers import fresh_url
 
 
-def ours(kind: str, folder: Path, *, index: Any = None) -> BaseMemoryStore:
+def ours(kind: str, folder: Path, *, index: Any = None) -> MemoryStore:
     """Return a new store of one of our kinds."""
     return open_store(fresh_url() if kind == "postgres" else folder / "store.sqlite", index=index)
 
@@ -79,7 +79,7 @@ def indexed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStor
 
 
 @pytest.fixture(params=["faiss", "postgres"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseMemoryStore]:
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
     """Return each of our stores alone, for what the others do not do."""
     with ours(request.param, tmp_path) as made:
         yield made

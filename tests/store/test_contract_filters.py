@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 
 DOCS = ("docs",)
 MIXED: dict[str, dict[str, Any]] = {
@@ -81,7 +81,7 @@ def test_nested_conditions_lists_and_unequal(ordered: BaseStore, wanted: Any, ke
         ({"$gt": None}, []),
     ],
 )
-def test_sizes_are_compared_where_they_can_be(either: BaseMemoryStore, wanted: Any, keys: list[str]) -> None:
+def test_sizes_are_compared_where_they_can_be(either: MemoryStore, wanted: Any, keys: list[str]) -> None:
     """InMemoryStore raises at the first value that is no number: what cannot be compared does not hold."""
     assert passing(fill(either), wanted) == keys
 
@@ -99,7 +99,7 @@ def test_sizes_are_compared_where_they_can_be(either: BaseMemoryStore, wanted: A
         ({"$any": []}, []),
     ],
 )
-def test_the_operators_for_lists_compare_values_too(either: BaseMemoryStore, wanted: Any, keys: list[str]) -> None:
+def test_the_operators_for_lists_compare_values_too(either: MemoryStore, wanted: Any, keys: list[str]) -> None:
     """Beyond LangGraph's: ``$in``, ``$any`` and ``$all``."""
     assert passing(fill(either), wanted) == keys
 

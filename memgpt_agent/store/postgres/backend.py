@@ -8,7 +8,7 @@ from typing import Any
 from langgraph.store.base import IndexConfig, TTLConfig
 
 from memgpt_agent.errors import MissingDependency, install_command
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.fields import Fields
 
 _NEEDED = ("psycopg", "psycopg-pool", "pgvector", "snowballstemmer")
@@ -25,7 +25,7 @@ class PostgresBackend:
         ttl: TTLConfig | None,
         fields: Fields | None,
         create: bool,
-    ) -> BaseMemoryStore:
+    ) -> MemoryStore:
         """Open the store of a URL; unless ``create``, raise StoreError if there is none yet."""
         self.check()
         from memgpt_agent.store.postgres.store import PostgresMemoryStore

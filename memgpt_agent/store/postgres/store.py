@@ -10,7 +10,7 @@ from langgraph.store.base import IndexConfig, TTLConfig
 from pgvector.psycopg import register_vector  # pyright: ignore[reportMissingTypeStubs]
 
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.embedding import Embedder, indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.operations import BatchPreparer
@@ -23,7 +23,7 @@ from memgpt_agent.store.postgres.writes import declare
 from memgpt_agent.store.rows import encode_value
 
 
-class PostgresMemoryStore(BaseMemoryStore):
+class PostgresMemoryStore(MemoryStore):
     """A LangGraph store in one schema of a Postgres database, for any number of threads, processes and machines.
 
     It answers as ``FaissStore`` does. Writers of one namespace wait for each other; readers wait for nobody.

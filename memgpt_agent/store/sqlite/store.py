@@ -10,7 +10,7 @@ from typing import Any
 from langgraph.store.base import IndexConfig, TTLConfig
 
 from memgpt_agent.private import private_folder
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.embedding import indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.index.index_cache import IndexCache
@@ -24,7 +24,7 @@ from memgpt_agent.store.sqlite.identity import check_embedding, declare
 INDEX_MEMORY_BYTES = 1 << 30
 
 
-class FaissStore(BaseMemoryStore):
+class FaissStore(MemoryStore):
     """A LangGraph store in one SQLite file, for any number of threads, event loops and processes.
 
     Every operation behaves as ``InMemoryStore``'s. Beyond that, a write returns when it is on disk, items expire by TTL, and

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from memgpt_agent.store import open_store
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.testing import HashingEmbedder
 from tests.store.protocol_suite import MemoryStoreContract
 from tests.store.servers import fresh_url
@@ -27,7 +27,7 @@ class TestPostgresStore(MemoryStoreContract):
         )
 
     @pytest.fixture
-    def open_other(self) -> Callable[[], BaseMemoryStore]:
+    def open_other(self) -> Callable[[], MemoryStore]:
         """Return what opens another schema."""
         url = fresh_url()
         index: dict[str, Any] = {"embed": HashingEmbedder(64), "fields": ["text"]}

@@ -16,7 +16,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.owners import OWNERS, Identity, assign, claim, share, walled
 from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import open_store
-from memgpt_agent.store.base import BaseMemoryStore
+from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.plain import count, find
 from memgpt_agent.store.postgres.walls import secure
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
@@ -40,7 +40,7 @@ class _Place(NamedTuple):
     """The URL of the tables' owner."""
     url: str
     """The URL of the role that programs connect as."""
-    store: BaseMemoryStore
+    store: MemoryStore
     """Opened as that role, for nobody in particular."""
 
     def direct(self) -> "psycopg.Connection[tuple[Any, ...]]":
@@ -124,7 +124,7 @@ def test_a_mistake_finds_and_writes_nothing_of_another_owner(place: _Place) -> N
     """Bob's store asked for Ann's namespace, by every operation; what she has is as it was."""
     where = namespaces.archival(ANN.agent_id)
     bobs, before = walled(place.store, BOB), place.store.get(where, "old")
-    assert isinstance(bobs, BaseMemoryStore)
+    assert isinstance(bobs, MemoryStore)
     assert before is not None
     assert bobs.get(where, "old") is None
     assert bobs.search(where[:1]) == bobs.search(where, query="wall") == bobs.find(where, "wall") == bobs.newest(where) == []
