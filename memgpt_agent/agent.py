@@ -35,9 +35,9 @@ from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import redacting
 from memgpt_agent.text.never_stored import Redactor
-from memgpt_agent.tools.by_name import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.forgetting import FORGET
 from memgpt_agent.tools.profiles import SLEEPTIME, Profile
+from memgpt_agent.tools.registry import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.approvals import Approvals

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from memgpt_agent.agent_file.secrets import without_secrets
+from memgpt_agent.agent_file.document import without_secrets
 from memgpt_agent.errors import AgentFileError
 
 Data = dict[str, Any]

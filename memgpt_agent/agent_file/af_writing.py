@@ -11,8 +11,8 @@ from langgraph.store.base import BaseStore
 
 from memgpt_agent.agent_file.af_rules import written_rules
 from memgpt_agent.agent_file.conversation import read_conversation
+from memgpt_agent.agent_file.document import without_secrets
 from memgpt_agent.agent_file.exporting import Exported, write_whole
-from memgpt_agent.agent_file.secrets import without_secrets
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
@@ -24,8 +24,7 @@ from memgpt_agent.memory.recall import Message
 from memgpt_agent.memory.tiers import ORIGINAL, TIERS
 from memgpt_agent.owners import Identity
 from memgpt_agent.prompts import system_prompt
-from memgpt_agent.store.plain import count
-from memgpt_agent.store.transfer import items_of
+from memgpt_agent.store.plain import count, items_of
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.profiles import PROFILES
 

@@ -1,6 +1,7 @@
-"""The document that holds one agent: versioned, deterministic to write, strict to read."""
+"""The document that holds one agent: versioned, deterministic to write, strict to read, and without secrets."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
@@ -142,3 +143,28 @@ def validated(data: dict[str, Any], name: str) -> AgentDocument:
         found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise AgentFileError(f"{name} is damaged: {'; '.join(found[:5])}{more}. Nothing was imported.") from error
+
+
+_NAMES = re.compile(
+    r"(?i)(api_?-?key|secret|passw(or)?d|token|credential|authorization|bearer|private_?key|cookie)$|^(env|headers|environment)$"
+)
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def without_secrets(value: Any, place: str, found: list[str]) -> Any:
+    """Return settings without secrets; the places of those that were left out are added to ``found``."""
+    if isinstance(value, dict):
+        kept: dict[str, Any] = {}
+        for name, one in cast(dict[str, Any], value).items():
+            where = f"{place}.{name}" if place else name
+            if _NAMES.search(name) and one not in (None, "", [], {}, False):
+                found.append(where)
+            else:
+                kept[name] = without_secrets(one, where, found)
+        return kept
+    if isinstance(value, list | tuple):
+        return [without_secrets(one, f"{place}[{i}]", found) for i, one in enumerate(cast(list[Any], value))]
+    if isinstance(value, str) and _LOGIN.search(value):
+        found.append(place)
+        return _LOGIN.sub("", value)
+    return value

@@ -13,8 +13,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.agent_file.conversation import read_conversation
-from memgpt_agent.agent_file.document import EmbeddingUsed, StoredItem, lines
-from memgpt_agent.agent_file.secrets import without_secrets
+from memgpt_agent.agent_file.document import EmbeddingUsed, StoredItem, lines, without_secrets
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.graph.builder import create_graph
@@ -24,7 +23,7 @@ from memgpt_agent.memory.core.shared_blocks import as_own
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.tiers import index_of
 from memgpt_agent.owners import Identity
-from memgpt_agent.store.transfer import embedding_of, items_of
+from memgpt_agent.store.plain import embedding_of, items_of
 
 MAX_TIERS = 10_000
 

@@ -27,8 +27,8 @@ from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.memory.stored import DefinitionItem
 from memgpt_agent.memory.tiers import TIERS
 from memgpt_agent.owners import Identity
+from memgpt_agent.store.plain import embedding_of, put_all
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
-from memgpt_agent.store.transfer import embedding_of, put_all
 from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.tools.groups import with_groups
 from memgpt_agent.tools.profiles import PROFILES

@@ -7,9 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from memgpt_agent.checkpoints.checkpointer import Checkpointer
-from memgpt_agent.checkpoints.explaining import BUSY_TIMEOUT_SECONDS, explained
 from memgpt_agent.checkpoints.message_table import ROW_TYPE, RowSerializer, digests_of
-from memgpt_agent.checkpoints.sqlite_saver import SqliteCheckpointer
+from memgpt_agent.checkpoints.sqlite_saver import BUSY_TIMEOUT_SECONDS, SqliteCheckpointer, explained
 from memgpt_agent.config import Settings, is_postgres
 from memgpt_agent.errors import ConfigurationError, MissingDependency, StoreCorrupt, install_command
 from memgpt_agent.private import new_private_file, private_folder, tighten

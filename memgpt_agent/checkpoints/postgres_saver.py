@@ -21,8 +21,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from typing_extensions import override
 
-from memgpt_agent.checkpoints.checkpointer import Checkpointer
-from memgpt_agent.checkpoints.fence import FENCE, Fence
+from memgpt_agent.checkpoints.checkpointer import FENCE, Checkpointer, Fence
 from memgpt_agent.checkpoints.message_table import ROW_TYPE, cut_digests, queues_in
 from memgpt_agent.checkpoints.postgres_tables import (
     ABOUT_TURNS,

@@ -32,7 +32,7 @@ def list_all(
         terminal.print_json(agents)
         return
     if not agents:
-        terminal.out.print(plain("No agent yet. Start one: memgpt chat", "dim"))
+        terminal.say("No agent yet. Start one: memgpt chat", "dim")
         return
     owned = any(agent["owner"] for agent in agents)  # nothing of owners is shown if there are none
     named = any(agent.get("name") for agent in agents)
@@ -60,7 +60,7 @@ def rename(
     if known not in [one["agent_id"] for one in terminal.agents()]:
         raise AgentNotFound(f"There is no agent {agent!r}; see `memgpt agents list`.")
     made = rename_agent(known, name, settings=terminal.settings)
-    terminal.out.print(plain(f"{known} is called {made.name} now." if made.name else f"{known} has no name of its own now."))
+    terminal.say(f"{known} is called {made.name} now." if made.name else f"{known} has no name of its own now.")
 
 
 @app.command()
@@ -79,9 +79,9 @@ def repair(
         terminal.print_json(ended)
         return
     for thread_id in ended:
-        terminal.out.print(plain(f"Ended the unfinished turn of the conversation {thread_id}."))
+        terminal.say(f"Ended the unfinished turn of the conversation {thread_id}.")
     if not ended:
-        terminal.out.print(plain(f"{agent} has no unfinished turn."))
+        terminal.say(f"{agent} has no unfinished turn.")
 
 
 @app.command()
@@ -127,7 +127,7 @@ def _show_ownership(terminal: Terminal, known: "Ownership", *, as_json: bool) ->
         return
     shared = ", ".join(f"{'everybody' if name == '*' else name} ({right})" for name, right in sorted(known.shared.items()))
     whose = f"belongs to {known.owner}" if known.owner else "has no owner: only the admin may use it"
-    terminal.out.print(plain(f"{known.agent_id} {whose}{f'; shared with {shared}' if shared else ''}."))
+    terminal.say(f"{known.agent_id} {whose}{f'; shared with {shared}' if shared else ''}.")
 
 
 @app.command()
@@ -148,5 +148,5 @@ def delete(
 
     began = time.monotonic()
     delete_agent(agent, settings=terminal.settings, tell=lambda part: terminal.err.print(plain(f"{part} …", "dim")))
-    terminal.err.print(plain(f"Erased from the data folder in {time.monotonic() - began:.1f} s. {_STAYS}", "dim"))
-    terminal.out.print(plain(f"Deleted {agent}."))
+    terminal.note(f"Erased from the data folder in {time.monotonic() - began:.1f} s. {_STAYS}", "dim")
+    terminal.say(f"Deleted {agent}.")

@@ -18,10 +18,8 @@ from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.models import app as model
 from memgpt_agent.cli.models import models
-from memgpt_agent.cli.move import move
-from memgpt_agent.cli.postgres import postgres
-from memgpt_agent.cli.reindex import reindex
 from memgpt_agent.cli.serving import mcp, serve
+from memgpt_agent.cli.store import move, postgres, reindex
 from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import MemGPTError
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memgpt_agent.cli import options
-from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, terminal_of
 
 if TYPE_CHECKING:
     from memgpt_agent.turns.turn_reader import AgentResponse
@@ -30,13 +30,10 @@ def sleep(
         return
     for call in report.tool_calls:
         mark = "failed: " if call["failed"] else ""
-        terminal.out.print(
-            plain(f"  {call['name']}: {mark}{call['result'].splitlines()[0][:160] if call['result'] else ''}"),
-            soft_wrap=True,
-        )
+        terminal.say(f"  {call['name']}: {mark}{call['result'].splitlines()[0][:160] if call['result'] else ''}")
     left = f", {report.messages_left:,} left for next time" if report.messages_left else ""
     calls = len(report.tool_calls)
-    terminal.out.print(plain(f"{report.messages_read:,} messages read{left}; {calls:,} call{'' if calls == 1 else 's'}."))
+    terminal.say(f"{report.messages_read:,} messages read{left}; {calls:,} call{'' if calls == 1 else 's'}.")
 
 
 def heartbeat(
@@ -78,19 +75,15 @@ def heartbeat(
                 done.set()
 
         running = opened.schedule(every, longest=longest, quiet=quiet, tokens_a_day=tokens_a_day, on_response=show_response)
-        terminal.err.print(
-            plain(
-                f"The heart of agent {agent} beats; the next beat is at {running.pulse.due():%Y-%m-%d %H:%M:%S %Z}. Ctrl-C stops it."
-            )
-        )
+        terminal.note(f"The heart of agent {agent} beats; the next beat is at {running.pulse.due():%Y-%m-%d %H:%M:%S %Z}. Ctrl-C stops it.")
         try:
             done.wait()
         except KeyboardInterrupt:
-            terminal.err.print(plain("(stopped)"))
+            terminal.note("(stopped)")
 
 
 def _tell(terminal: Terminal, response: "AgentResponse") -> None:
     if response.message:
-        terminal.out.print(plain(response.message), soft_wrap=True)
+        terminal.say(response.message)
     names = ", ".join(call["name"] for call in response.tool_calls if call["name"] != "send_message")
-    terminal.err.print(plain(f"({names or 'nothing done'}; {response.tokens_used:,} tokens)"), soft_wrap=True)
+    terminal.note(f"({names or 'nothing done'}; {response.tokens_used:,} tokens)")

@@ -33,12 +33,12 @@ def backup(
             "unfinished": list(done.unfinished), "left_out": list(done.left_out),
         })  # fmt: skip
         return
-    terminal.out.print(plain(f"Backed up to {done.folder}: {_about(done)}."), soft_wrap=True)
+    terminal.say(f"Backed up to {done.folder}: {_about(done)}.")
     if done.unfinished:
         words = f"A turn was being taken in {', '.join(done.unfinished)}; restored, it is finished as after a crash."
-        terminal.err.print(plain(words, "yellow"), soft_wrap=True)
+        terminal.note(words, "yellow")
     for words in done.left_out:
-        terminal.err.print(plain(f"not in it: {words}", "yellow"), soft_wrap=True)
+        terminal.note(f"not in it: {words}", "yellow")
 
 
 def restore(
@@ -55,15 +55,15 @@ def restore(
     terminal = terminal_of(context)
     if check:
         found = verify_backup(source, _teller(terminal))
-        terminal.out.print(plain(f"{source} is whole: {_about(found)}."), soft_wrap=True)
+        terminal.say(f"{source} is whole: {_about(found)}.")
         return
     done = put_back(source, terminal.settings, replace=replace, tell=_teller(terminal))
     if as_json:
         terminal.print_json({"home": str(done.home), "time": done.backup.time, "moved_to": str(done.moved_to) if done.moved_to else None})
         return
-    terminal.out.print(plain(f"Restored {done.home} as of {done.backup.time}."), soft_wrap=True)
+    terminal.say(f"Restored {done.home} as of {done.backup.time}.")
     if done.moved_to:
-        terminal.out.print(plain(f"What was there is in {done.moved_to}. Delete it when all is well."), soft_wrap=True)
+        terminal.say(f"What was there is in {done.moved_to}. Delete it when all is well.")
 
 
 def _about(found: "Backup") -> str:

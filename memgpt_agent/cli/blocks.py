@@ -33,7 +33,7 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
         terminal.print_json([_as_data(shared) for shared in found])
         return
     if not found:
-        terminal.out.print(plain("No shared block yet. Share one: memgpt blocks share LABEL --agent ID", "dim"))
+        terminal.say("No shared block yet. Share one: memgpt blocks share LABEL --agent ID", "dim")
         return
     table = grid("block", "characters", "changed", "agents")
     for shared in found:
@@ -57,9 +57,7 @@ def share(
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         made = opened.core_memory.share(label, block_id)
-    terminal.out.print(
-        plain(f"Block {label!r} of {agent} is shared as {made}. Attach it: memgpt blocks attach {made} --agent ID")
-    )
+    terminal.say(f"Block {label!r} of {agent} is shared as {made}. Attach it: memgpt blocks attach {made} --agent ID")
 
 
 @app.command()
@@ -78,7 +76,7 @@ def attach(
     with terminal.open_known(agent) as opened:
         block = opened.core_memory.attach(block_id, label, read_only=read_only)
     how = _holder(agent, block.label, read_only=read_only)
-    terminal.out.print(plain(f"Attached {block_id} to {how}."))
+    terminal.say(f"Attached {block_id} to {how}.")
 
 
 @app.command()
@@ -95,7 +93,7 @@ def detach(
     with terminal.open_known(agent) as opened:
         opened.core_memory.detach(label, keep_copy=keep_copy)
     kept = "; it keeps a copy of its own" if keep_copy else ""
-    terminal.out.print(plain(f"Detached {label} from {agent}{kept}."))
+    terminal.say(f"Detached {label} from {agent}{kept}.")
 
 
 @app.command()
@@ -114,7 +112,7 @@ def delete(
 
     with open_configured_store(terminal.settings, searches=False) as store:
         SharedBlocks(store, Identity.of(terminal.settings.owner)).delete(block_id)
-    terminal.out.print(plain(f"Deleted {block_id}."))
+    terminal.say(f"Deleted {block_id}.")
 
 
 def _holder(agent: str, label: str, *, read_only: bool) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.commands import COMMANDS, ChatLoop
-from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, terminal_of
 from memgpt_agent.cli.turn_view import TurnView
 from memgpt_agent.private import new_private_file, private_folder, tighten
 
@@ -146,7 +146,7 @@ def _quietly(agent: "MemGPTAgent", text: str, attached: Sequence[Path]) -> "Agen
 
 def _interactive(terminal: Terminal, agent_id: str, choices: dict[str, Any], thoughts: bool, *, temporary: bool) -> None:
     """Show the prompt at once; the agent is opened behind it."""
-    terminal.out.print(plain(f"Agent {agent_id}. /help lists the commands, /exit leaves.", "dim"))
+    terminal.say(f"Agent {agent_id}. /help lists the commands, /exit leaves.", "dim")
     loading = Loading(lambda: _opened(terminal, agent_id, choices, temporary=temporary))
     read = _prompt(terminal, loading, remembers=not temporary)
     view = TurnView(terminal.out, terminal.out, live=True, thoughts=thoughts)

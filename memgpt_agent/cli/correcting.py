@@ -9,7 +9,7 @@ import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.editor import edit as edit_text
-from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, terminal_of
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, terminal_of
 from memgpt_agent.errors import EditConflict, InvalidArguments, UnknownBlock
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def edit(context: typer.Context, what: What, agent: options.Agent = DEFAULT_AGEN
         found = _editable(opened, what)
         done: list[str] = []
         if edit_text(terminal, what, found.text, lambda text: done.append(found.write(text)), empty=found.empty):
-            terminal.out.print(plain(done[-1]))
+            terminal.say(done[-1])
 
 
 def set_text(
@@ -61,13 +61,13 @@ def set_text(
             from memgpt_agent.memory.core import Block
 
             opened.core_memory.create([Block(what, given)])
-            terminal.out.print(plain(f"Made the block {what}."))
+            terminal.say(f"Made the block {what}.")
             return
         found = _editable(opened, what)
         if found.text == given:
-            terminal.err.print(plain("It says that already; nothing was changed.", "dim"))
+            terminal.note("It says that already; nothing was changed.", "dim")
             return
-        terminal.out.print(plain(found.write(given)))
+        terminal.say(found.write(given))
 
 
 def rename(
@@ -80,7 +80,7 @@ def rename(
     terminal = terminal_of(context)
     with terminal.open_known(agent) as opened:
         opened.core_memory.rename(label, new_label)
-    terminal.out.print(plain(f"{label} is {new_label} now."))
+    terminal.say(f"{label} is {new_label} now.")
 
 
 def _editable(agent: "MemGPTAgent", what: str) -> _Editable:

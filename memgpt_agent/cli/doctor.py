@@ -125,7 +125,7 @@ def _store(terminal: Terminal) -> Check:
 
 def _embedding(terminal: Terminal, *, ask: bool) -> Check:
     from memgpt_agent.embeddings import embedding_name, resolve_embedding
-    from memgpt_agent.embeddings.in_process import InProcessEmbeddings
+    from memgpt_agent.embeddings.minilm import InProcessEmbeddings
 
     embedding = resolve_embedding(terminal.settings.embedding)
     name = embedding_name(embedding)
@@ -187,6 +187,6 @@ def doctor(
             sign, style = _SIGN[check.status]
             terminal.out.print(plain(sign, style), plain(f" {check.name}: {check.found}"), sep="", soft_wrap=True)
             if check.advice:
-                terminal.out.print(plain(f"       {check.advice}"), soft_wrap=True)
+                terminal.say(f"       {check.advice}")
     if any(check.status == "failed" for check in found):
         raise typer.Exit(1)

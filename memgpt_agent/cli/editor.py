@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from memgpt_agent.cli.terminal import Terminal, plain
+from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import ConfigurationError, EditConflict, MemGPTError
 from memgpt_agent.private import new_private_file
 
@@ -50,8 +50,8 @@ def edit(terminal: Terminal, name: str, text: str, write: Callable[[str], None],
         except MemGPTError as error:
             terminal.fail(error)
             if isinstance(error, EditConflict):
-                terminal.err.print(plain(error.difference))
-            terminal.err.print(plain(f"Your text is in {draft}", "yellow"), soft_wrap=True)
+                terminal.note(error.difference)
+            terminal.note(f"Your text is in {draft}", "yellow")
             if isinstance(error, EditConflict) or not terminal.out.is_terminal or not typer.confirm("Edit it again?", default=True):
                 raise typer.Exit(1) from error
         else:
@@ -61,7 +61,7 @@ def edit(terminal: Terminal, name: str, text: str, write: Callable[[str], None],
 
 def _end(terminal: Terminal, folder: Path, notice: str) -> bool:
     shutil.rmtree(folder)
-    terminal.err.print(plain(notice, "dim"), soft_wrap=True)
+    terminal.note(notice, "dim")
     return False
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memgpt_agent.cli import options
-from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, clean, plain, terminal_of
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, clean, terminal_of
 
 if TYPE_CHECKING:
     from memgpt_agent.agent_file import Exported, Imported
@@ -80,18 +80,15 @@ def import_file(
 
 def _tell_exported(terminal: Terminal, done: "Exported", output: Path | None) -> None:
     where = f" to {output}" if output is not None else ""
-    terminal.err.print(plain(f"Exported {done.agent_id}{where}: {_counted(done.items)}."), soft_wrap=True)
+    terminal.note(f"Exported {done.agent_id}{where}: {_counted(done.items)}.")
     for line in done.left_out:
-        terminal.err.print(plain(f"  not in it: {line}", "yellow"), soft_wrap=True)
+        terminal.note(f"  not in it: {line}", "yellow")
 
 
 def _tell_imported(terminal: Terminal, done: "Imported") -> None:
-    terminal.out.print(
-        plain(f"Imported {done.agent_id}: {_counted(done.items)}. Talk to it: memgpt chat --agent {done.agent_id}"),
-        soft_wrap=True,
-    )
+    terminal.say(f"Imported {done.agent_id}: {_counted(done.items)}. Talk to it: memgpt chat --agent {done.agent_id}")
     for line in done.not_carried:
-        terminal.out.print(plain(f"  not carried over: {line}", "yellow"), soft_wrap=True)
+        terminal.say(f"  not carried over: {line}", "yellow")
 
 
 def _counted(items: dict[str, int]) -> str:
@@ -122,10 +119,10 @@ def transcript(
         written = opened.transcript(form.value, thread_id=thread, thoughts=thoughts, tools=tools, ids=ids)
         known = next((a["threads"] for a in terminal.agents() if a["agent_id"] == opened.agent_id), ())
     if not written or written == "[]":
-        terminal.err.print(plain(f"Nothing was said in it. The conversations are: {', '.join(known)}", "dim"), soft_wrap=True)
+        terminal.note(f"Nothing was said in it. The conversations are: {', '.join(known)}", "dim")
     if out is not None:
         out.write_text(f"{written}\n", encoding="utf-8", errors="replace")
-        terminal.err.print(plain(f"Written into {out}.", "dim"))
+        terminal.note(f"Written into {out}.", "dim")
     elif written:
         if form is Form.json:
             terminal.print_json(json.loads(written))

@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from memgpt_agent.cli import options
-from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, plain, terminal_of
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, terminal_of
 
 if TYPE_CHECKING:
     from memgpt_agent.documents import DocumentFile, Skipped
@@ -49,18 +49,16 @@ def load(
         })  # fmt: skip
         return
     done = states["new"] + states["changed"]
-    terminal.out.print(
-        plain(f"{_count(passages, 'passage')} from {_count(done, 'file')} for agent {agent}{_rest(states)}.")
-    )
+    terminal.say(f"{_count(passages, 'passage')} from {_count(done, 'file')} for agent {agent}{_rest(states)}.")
     _report(terminal, [f"{load_.record.name}: {note}." for load_ in loads for note in load_.notes])
     _report(terminal, [f"skipped: {one.reason}" for one in (*skipped, *(load_ for load_ in loads if load_.state == "unreadable"))])
 
 
 def _report(terminal: Terminal, lines: list[str]) -> None:
     for line in lines[:_NAMED_FILES]:
-        terminal.err.print(plain(line, "yellow"), soft_wrap=True)
+        terminal.note(line, "yellow")
     if len(lines) > _NAMED_FILES:
-        terminal.err.print(plain(f"... and {len(lines) - _NAMED_FILES:,} more; --json lists them all.", "yellow"))
+        terminal.note(f"... and {len(lines) - _NAMED_FILES:,} more; --json lists them all.", "yellow")
 
 
 def _rest(states: Counter[str]) -> str:
@@ -96,12 +94,7 @@ def _load(
                 progress.advance(task)
         except KeyboardInterrupt:
             progress.stop()
-            terminal.err.print(
-                plain(
-                    f"Stopped after {_count(len(loads), 'file')}; they are kept. Give the same command to go on.",
-                    "yellow",
-                )
-            )
+            terminal.note(f"Stopped after {_count(len(loads), 'file')}; they are kept. Give the same command to go on.", "yellow")
             raise typer.Exit(130) from None
     return loads, stored
 
@@ -121,7 +114,7 @@ def unload(
     if as_json:
         terminal.print_json({"agent_id": agent, "unloaded": [record.name for record in gone]})
         return
-    terminal.out.print(plain(f"{_count(len(gone), 'file')} taken out of the memory of agent {agent}."))
+    terminal.say(f"{_count(len(gone), 'file')} taken out of the memory of agent {agent}.")
 
 
 def files(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json: options.AsJson = False) -> None:
@@ -136,9 +129,9 @@ def files(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json:
         about = f"{_count(record.lines, 'line')}, {_count(record.passages, 'passage')}"
         state = about if record.sha256 else "not complete: load it again"
         tags = f", tags: {', '.join(record.tags)}" if record.tags else ""
-        terminal.out.print(plain(f"{record.name}  {state}{tags}, from {record.path}"), soft_wrap=True)
+        terminal.say(f"{record.name}  {state}{tags}, from {record.path}")
     if not records:
-        terminal.err.print(plain(f"Agent {agent} has no files. Load some: memgpt load FILE --agent {agent}"))
+        terminal.note(f"Agent {agent} has no files. Load some: memgpt load FILE --agent {agent}")
 
 
 def uploads(
@@ -156,16 +149,16 @@ def uploads(
             target = to or Path(kept.name or kept.id)
             with target.open("xb") as file:
                 file.write(content)
-            terminal.out.print(plain(f"{kept.id} is saved as {target}."), soft_wrap=True)
+            terminal.say(f"{kept.id} is saved as {target}.")
             return
         found = opened.memory.uploads.newest()
     if as_json:
         terminal.print_json([one.__dict__ for one in found])
         return
     for one in found:
-        terminal.out.print(plain(f"{one.id}  {one.name or '(no name)'}  {one.mime}, {one.size_bytes:,} bytes, {one.time[:16]}"), soft_wrap=True)
+        terminal.say(f"{one.id}  {one.name or '(no name)'}  {one.mime}, {one.size_bytes:,} bytes, {one.time[:16]}")
     if not found:
-        terminal.err.print(plain(f"Nothing was sent along to agent {agent}."))
+        terminal.note(f"Nothing was sent along to agent {agent}.")
 
 
 def _count(number: int, thing: str) -> str:

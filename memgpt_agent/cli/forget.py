@@ -66,9 +66,9 @@ def _erase(terminal: Terminal, opened: "MemGPTAgent", plan: "ForgetPlan", *, as_
     if as_json:
         terminal.print_json({"agent": opened.agent_id, "erased": dict(done.counts), "seconds": done.seconds, "stays": list(plan.stays)})
         return
-    terminal.out.print(plain(str(done)))
+    terminal.say(str(done))
     for what in plan.stays:
-        terminal.err.print(plain(f"Stays: {what}", "dim"), soft_wrap=True)
+        terminal.note(f"Stays: {what}", "dim")
 
 
 def show_plan(terminal: Terminal, plan: "ForgetPlan", *, as_json: bool) -> None:
@@ -79,10 +79,10 @@ def show_plan(terminal: Terminal, plan: "ForgetPlan", *, as_json: bool) -> None:
         return
     for number, one in enumerate(plan.found[:_SHOWN], start=1):
         mark, style = ("x", "") if one.ticked else (" ", "dim")
-        terminal.out.print(plain(f"{number:4} [{mark}] {one.kind} {one.id} ({one.why}): {one.text}", style), soft_wrap=True)
+        terminal.say(f"{number:4} [{mark}] {one.kind} {one.id} ({one.why}): {one.text}", style)
     if (more := len(plan.found) - _SHOWN) > 0:
-        terminal.out.print(plain(f"     … and {more:,} more", "dim"))
+        terminal.say(f"     … and {more:,} more", "dim")
     if not plan.found:
-        terminal.out.print(plain("Nothing was found.", "dim"))
+        terminal.say("Nothing was found.", "dim")
     for what in plan.stays:
-        terminal.out.print(plain(f"Stays: {what}", "dim"), soft_wrap=True)
+        terminal.say(f"Stays: {what}", "dim")

@@ -28,9 +28,9 @@ def set_key(
     if key is None:
         key = typer.prompt(f"Key of {known.name}", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     place = keys.store(terminal.settings.home, known.name, str(key))
-    terminal.out.print(plain(f"The key of {known.name} is stored in {place}. See what it opens: memgpt models {known.name}"), soft_wrap=True)
+    terminal.say(f"The key of {known.name} is stored in {place}. See what it opens: memgpt models {known.name}")
     if known.key_in_environment():
-        terminal.err.print(plain(f"{known.variable_in_use()} is set in the environment and is used before it.", "yellow"), soft_wrap=True)
+        terminal.note(f"{known.variable_in_use()} is set in the environment and is used before it.", "yellow")
 
 
 @app.command("list")
@@ -57,7 +57,7 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
     if there:
         terminal.out.print(table)
     else:
-        terminal.err.print(plain("No keys. Store one: memgpt keys set PROVIDER"))
+        terminal.note("No keys. Store one: memgpt keys set PROVIDER")
 
 
 @app.command()
@@ -72,4 +72,4 @@ def unset(context: typer.Context, provider: _Name) -> None:
     if not keys.remove(terminal.settings.home, known.name):
         variable = f" The one in use is {known.variable_in_use()} of the environment." if known.key_in_environment() else ""
         raise ConfigurationError(f"No key of {known.name} is stored.{variable}")
-    terminal.out.print(plain(f"The stored key of {known.name} is deleted."))
+    terminal.say(f"The stored key of {known.name} is deleted.")

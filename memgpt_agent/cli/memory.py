@@ -11,7 +11,7 @@ from memgpt_agent.cli import options
 from memgpt_agent.cli.correcting import edit, rename, set_text
 from memgpt_agent.cli.memory_history import COMMANDS
 from memgpt_agent.cli.show import show_blocks, show_found
-from memgpt_agent.cli.terminal import DEFAULT_AGENT, clean, plain, terminal_of
+from memgpt_agent.cli.terminal import DEFAULT_AGENT, clean, terminal_of
 from memgpt_agent.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def graph(
         typer.echo(clean(text), nl=False)
         return
     output.write_text(text, encoding="utf-8")
-    terminal.err.print(plain(f"{len(facts)} facts written to {output}."))
+    terminal.note(f"{len(facts)} facts written to {output}.")
 
 
 def _form(form: PictureForm | None, output: Path | None) -> PictureForm:

@@ -59,7 +59,7 @@ def log(
             plot.write_text(
                 log_svg(versions, f"Core memory of {agent}{f': {label}' if label else ''}"), encoding="utf-8"
             )
-            terminal.err.print(plain(f"{len(versions)} versions drawn in {plot}."))
+            terminal.note(f"{len(versions)} versions drawn in {plot}.")
         elif as_json:
             terminal.print_json([asdict(version) for version in versions])
         else:
@@ -144,9 +144,9 @@ def tasks(context: typer.Context, agent: options.Agent = DEFAULT_AGENT, as_json:
     for task in still:
         _show_task(terminal.out, task, overdue=task.overdue(now))
     for task in closed:
-        terminal.out.print(plain(f"{task.number}. {task.how} on {task.closed[:10]}: {task.title}", "dim"))
+        terminal.say(f"{task.number}. {task.how} on {task.closed[:10]}: {task.title}", "dim")
     if not still and not closed:
-        terminal.out.print(plain("No tasks.", "dim"))
+        terminal.say("No tasks.", "dim")
 
 
 def _point(text: str) -> "Point":
@@ -188,9 +188,9 @@ def _show_made(context: typer.Context, made: "list[Version]", *, as_json: bool) 
         state = "is not there now" if version.deleted else length
         terminal.out.print(plain(version.label, "bold"), plain(f" (version {version.version}) {state}", "dim"), sep="")
         if version.value and not version.deleted:
-            terminal.out.print(plain(version.value))
+            terminal.say(version.value)
     if not made:
-        terminal.out.print(plain("It is so already; nothing was changed.", "dim"))
+        terminal.say("It is so already; nothing was changed.", "dim")
 
 
 def _show_edits(context: typer.Context, edits: "list[Edit]", *, as_json: bool) -> None:
@@ -200,7 +200,7 @@ def _show_edits(context: typer.Context, edits: "list[Edit]", *, as_json: bool) -
         return
     for edit in edits:
         terminal.out.print(plain(edit.how, "bold"), plain(f"  {edit.time[:16].replace('T', ' ')}  {edit.actor}", "dim"), sep="")
-        terminal.out.print(plain("\n".join(f"  - {line}" for line in edit.text.splitlines()), "red"))
+        terminal.say("\n".join(f"  - {line}" for line in edit.text.splitlines()), "red")
 
 
 def _show_undone(context: typer.Context, undone: "Message | Passage | Fact", *, as_json: bool) -> None:
@@ -210,7 +210,7 @@ def _show_undone(context: typer.Context, undone: "Message | Passage | Fact", *, 
         return
     says = getattr(undone, "text", None) or " - ".join(str(getattr(undone, name)) for name in ("subject", "relation", "object"))
     terminal.out.print(plain(undone.id, "bold"), plain("  says now:", "dim"), sep="")
-    terminal.out.print(plain(says))
+    terminal.say(says)
 
 
 def _show_task(out: Console, task: "Task", *, overdue: bool) -> None:

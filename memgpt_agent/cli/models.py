@@ -35,14 +35,14 @@ def models(
         return
     for offer in found:
         for name in offer.models:
-            terminal.out.print(plain(name), soft_wrap=True)
+            terminal.say(name)
         if offer.problem and (offer.configured or providers):
-            terminal.err.print(plain(f"{offer.provider}: {offer.problem}", "yellow"), soft_wrap=True)
+            terminal.note(f"{offer.provider}: {offer.problem}", "yellow")
     others = [offer for offer in found if not offer.configured and not providers]
     if others:
         names = ", ".join(offer.provider for offer in others)
-        terminal.err.print(plain(f"Not set up: {names}. What one needs: memgpt models PROVIDER"), soft_wrap=True)
-    terminal.err.print(plain(f"Used where none is named: {default}"), soft_wrap=True)
+        terminal.note(f"Not set up: {names}. What one needs: memgpt models PROVIDER")
+    terminal.note(f"Used where none is named: {default}")
 
 
 def _local(terminal: Terminal) -> "Offer":
@@ -79,7 +79,7 @@ def pull(
             progress.update(task, completed=done, total=total, description=what)
 
         path = pull_model(name or DEFAULT_MODEL, folder=terminal.settings.models_folder, progress=report)
-    terminal.out.print(plain(f"The model is at {path}. Use it as: memgpt chat --model local"), soft_wrap=True)
+    terminal.say(f"The model is at {path}. Use it as: memgpt chat --model local")
 
 
 @app.command("list")
@@ -103,5 +103,5 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
     if files:
         terminal.out.print(table)
     else:
-        terminal.out.print(plain("No model file here. Get the embedded model: memgpt model pull", "dim"))
-    terminal.out.print(plain(f"Used where none is named: {default}"))
+        terminal.say("No model file here. Get the embedded model: memgpt model pull", "dim")
+    terminal.say(f"Used where none is named: {default}")

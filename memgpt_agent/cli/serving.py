@@ -36,7 +36,7 @@ def serve(
         raise MissingDependency(f"Serving needs {error.name}, which is not installed. Run: {install_command('serve')}") from error
 
     def on_started(url: str) -> None:
-        terminal.err.print(plain(f"Serving {terminal.settings.home} at {url} (documentation: {url}/docs). Ctrl-C stops it."))
+        terminal.note(f"Serving {terminal.settings.home} at {url} (documentation: {url}/docs). Ctrl-C stops it.")
 
     run(
         terminal.settings, host=host, port=port, model=model, origins=tuple(origin or ()), sandbox=sandbox, started=on_started,

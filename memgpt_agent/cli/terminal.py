@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -138,6 +139,24 @@ class Terminal:
 
         return list_agents(settings=settings, undefined=undefined)
 
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line of text from outside on standard output."""
+        self.out.print(plain(text, style), soft_wrap=True)
+
+    def note(self, text: str, style: str = "") -> None:
+        """Print a line beside the output, on standard error."""
+        self.err.print(plain(text, style), soft_wrap=True)
+
+    @contextmanager
+    def progress(self, what: str) -> Generator[Callable[[int, int], None]]:
+        """Show a bar on a terminal; yield what is called with how much is done, of how much."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.err, transient=True, disable=not self.err.is_terminal) as shown:
+            task = shown.add_task(what, total=None)
+            yield lambda done, total: shown.update(task, completed=done, total=total)
+
     def print_json(self, value: Any) -> None:
         """Print data as indented JSON; escapes only characters that a terminal might act on."""
         text = json.dumps(value, ensure_ascii=False, indent=2, default=_as_json)
@@ -147,7 +166,7 @@ class Terminal:
     def fail(self, error: Exception) -> None:
         """Print an error as one red line on standard error."""
         kind = f"{type(error).__name__}: "
-        self.err.print(plain(f"{kind}{' '.join(str(error).split())}", "red"), soft_wrap=True)
+        self.note(f"{kind}{' '.join(str(error).split())}", "red")
 
 
 def terminal_of(context: typer.Context) -> Terminal:

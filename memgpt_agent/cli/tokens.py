@@ -36,7 +36,7 @@ def create(
         terminal.print_json({"token": token, "id": kept.id, "owner": kept.owner, "scopes": kept.scopes, "expires": kept.expires})
         return
     typer.echo(token)
-    terminal.err.print(plain(f"Token {kept.id} for {kept.owner} ({', '.join(kept.scopes)}). It is not shown again.", "dim"))
+    terminal.note(f"Token {kept.id} for {kept.owner} ({', '.join(kept.scopes)}). It is not shown again.", "dim")
 
 
 @app.command("list")
@@ -48,7 +48,7 @@ def list_all(context: typer.Context, as_json: options.AsJson = False) -> None:
         terminal.print_json([{name: value for name, value in token.__dict__.items() if name != "hash"} for token in known])
         return
     if not known:
-        terminal.out.print(plain("No token yet. Make one: memgpt tokens create OWNER", "dim"))
+        terminal.say("No token yet. Make one: memgpt tokens create OWNER", "dim")
         return
     now = datetime.now(UTC).isoformat()
     table = grid("token", "owner", "scopes", "created", "good until")
@@ -63,7 +63,7 @@ def revoke(context: typer.Context, token: Annotated[str, typer.Argument(metavar=
     """Revoke a token. A running server refuses it from the next request on."""
     terminal = terminal_of(context)
     revoked = _tokens(context).revoke(token)
-    terminal.out.print(plain(f"Revoked {revoked.id} of {revoked.owner}. What its owner scheduled on a server (crons) goes on."))
+    terminal.say(f"Revoked {revoked.id} of {revoked.owner}. What its owner scheduled on a server (crons) goes on.")
 
 
 def _tokens(context: typer.Context) -> Any:

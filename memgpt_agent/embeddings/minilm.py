@@ -1,19 +1,49 @@
-"""The English embedding in process: all-MiniLM-L6-v2 with int8 weights, run in process by onnxruntime."""
+"""The English embedding in process: all-MiniLM-L6-v2 with int8 weights by onnxruntime; and what the in-process embeddings share."""
 
 import hashlib
 import os
 import threading
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from memgpt_agent.embeddings.in_process import InProcessEmbeddings
 from memgpt_agent.errors import MissingDependency, ModelError, install_command
+
+
+class InProcessEmbeddings(Embeddings):
+    """An embedding without a server. A subclass says how texts become an array of unit rows."""
+
+    name: ClassVar[str]
+    """Written into a store, so that vectors of another model are never compared with these."""
+    dims: ClassVar[int]
+    """The length of its vectors."""
+    modules: ClassVar[tuple[str, ...]]
+    """The modules that it imports on first use."""
+
+    @property
+    @abstractmethod
+    def install(self) -> str:
+        """The command that installs them."""
+
+    @abstractmethod
+    def embed_array(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, dims) float32, unit length; loads the model at the first call."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return one vector for each text, in the order given."""
+        return self.embed_array(texts).tolist()
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector of one text."""
+        return self.embed_array([text])[0].tolist()
+
 
 MINILM_NAME = "all-MiniLM-L6-v2-int8"
 """Written into a store, so that vectors of another model are never compared with these."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from memgpt_agent.embeddings.in_process import InProcessEmbeddings
+from memgpt_agent.embeddings.minilm import InProcessEmbeddings
 from memgpt_agent.errors import MissingDependency, ModelError
 
 _CHOSEN_BY: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

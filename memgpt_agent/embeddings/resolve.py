@@ -8,8 +8,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from memgpt_agent.embeddings.in_process import InProcessEmbeddings
-from memgpt_agent.embeddings.minilm import MINILM_NAME, MiniLMEmbeddings
+from memgpt_agent.embeddings.minilm import MINILM_NAME, InProcessEmbeddings, MiniLMEmbeddings
 from memgpt_agent.embeddings.multilingual import MULTILINGUAL_NAME, MultilingualEmbeddings
 from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, ModelError
 

@@ -23,7 +23,7 @@ from memgpt_agent.prompts import system_prompt
 from memgpt_agent.server import letta_blocks, letta_models, letta_tools
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
-from memgpt_agent.store.transfer import embedding_of
+from memgpt_agent.store.plain import embedding_of
 from memgpt_agent.tools.profiles import PROFILES
 from memgpt_agent.tools.rules import rules_to_data
 

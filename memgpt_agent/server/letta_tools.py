@@ -15,7 +15,7 @@ from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.tool_source import schema_of
-from memgpt_agent.tools.catalogue import GROUP_OF, catalogue
+from memgpt_agent.tools.groups import GROUP_OF, catalogue
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.profiles import profile_of
 

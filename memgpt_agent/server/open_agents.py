@@ -36,8 +36,7 @@ from memgpt_agent.server import letta_models
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.tool_source import ServedTools
 from memgpt_agent.store.base import BaseMemoryStore
-from memgpt_agent.tools.catalogue import catalogue
-from memgpt_agent.tools.groups import with_groups
+from memgpt_agent.tools.groups import catalogue, with_groups
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.rules import ContinueRule
 from memgpt_agent.turns.questions import Question, questions_of

@@ -11,10 +11,9 @@ from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem, TTLCo
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.faces import ON_LOOP, SYNC, Closing, Face, finished, forms, in_thread
 from memgpt_agent.store.arrays import Floats
-from memgpt_agent.store.embedding import make_embedder
+from memgpt_agent.store.embedding import EmbeddingLater, Outage, make_embedder
 from memgpt_agent.store.fields import texts_at
 from memgpt_agent.store.operations import BatchPreparer, Engine, Find, Newest, PreparedBatch, Vectors
-from memgpt_agent.store.outage import EmbeddingLater, Outage
 from memgpt_agent.store.protocol import (
     Dialogue,
     EmbeddingIdentity,

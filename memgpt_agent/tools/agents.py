@@ -12,8 +12,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.waking import Inbox, Letter
 from memgpt_agent.memory.waking.inbox import MAX_HOPS
 from memgpt_agent.prompts import LETTER, as_data
-from memgpt_agent.tools.definition import memory_tool
-from memgpt_agent.tools.untrusted import MAX_CHARS, outside
+from memgpt_agent.tools.definition import MAX_CHARS, memory_tool, outside
 
 MAX_RECIPIENTS = 20
 

@@ -1,17 +1,70 @@
-"""The definition of a tool: its schema, its behaviour and its part in the control flow."""
+"""What a tool is: a memory tool, or one from elsewhere with its async-only form made callable and its text marked as others'."""
 
+import asyncio
 import inspect
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import cache, wraps
+from typing import Any, TypeVar, cast
 
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import tool as langchain_tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.prompts import REQUEST_HEARTBEAT, THINKING
-from memgpt_agent.tools.sync_face import with_sync_face
+from memgpt_agent.prompts import OUTSIDE, REQUEST_HEARTBEAT, THINKING, as_data
+
+T = TypeVar("T")
+
+
+def run_in_loop(work: Coroutine[Any, Any, T], timeout_seconds: float | None = None) -> T:
+    """Run a coroutine to its end in this process's one loop for such work, and return what it returns.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled.
+        RuntimeError: it was called by a coroutine that runs in this very loop, which would wait for itself.
+    """
+    if _runs_there():
+        work.close()
+        raise RuntimeError(
+            "An async tool called sync code that needs the tools' loop, in which it runs. Use asyncio.to_thread for it."
+        )
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result(timeout_seconds)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _runs_there() -> bool:
+    try:
+        return asyncio.get_running_loop() is _loop()
+    except RuntimeError:  # no loop runs in this thread
+        return False
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="tools with an async face", daemon=True).start()
+    return loop
+
+
+def with_sync_face(tool: BaseTool) -> BaseTool:
+    """Return the tool with a sync face where it has only an async one; any other tool as it is."""
+    if not isinstance(tool, StructuredTool) or tool.func is not None or tool.coroutine is None:
+        return tool
+    coroutine = tool.coroutine
+
+    @wraps(coroutine)  # what LangChain and LangGraph inject is found by the signature
+    def face(*positional: Any, **named: Any) -> Any:
+        work: Any = coroutine(*positional, **named)
+        return run_in_loop(cast(Coroutine[Any, Any, Any], work))
+
+    return tool.model_copy(update={"func": face})
+
 
 CONTROL_ARGUMENTS = ("thinking", "request_heartbeat")
 """Arguments that every tool's schema gets and no tool is given."""
@@ -109,3 +162,14 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
             f"The tool {tool.name!r} has an argument {reserved[0]!r}, which the agent adds to every tool itself. Rename the argument."
         )
     return AgentTool(with_sync_face(tool), ends_turn=tool.return_direct)
+
+
+MAX_CHARS = 8_000
+"""What a tool from elsewhere returns is shown up to this length; about 2,000 tokens."""
+
+
+def outside(text: str, source: str, limit_chars: int = MAX_CHARS) -> str:
+    """Return a text as the model is shown it: between marks that it cannot close, with where it comes from."""
+    rest = len(text) - limit_chars
+    shown = text if rest <= 0 else f"{text[:limit_chars]}\n[... {rest:,} more characters]"
+    return OUTSIDE.format(source=source, text=as_data(shown, "outside"))

@@ -1,13 +1,14 @@
-"""Groups of tools that an agent can get by name, beside those of its profile."""
+"""Groups of tools that an agent can get by name, beside those of its profile; and every tool by name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
-from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.errors import ConfigurationError, MissingDependency
 from memgpt_agent.tools import agents, files, forgetting, knowledge, summaries, tasks
 from memgpt_agent.tools.definition import AgentTool, foreign_tool
-from memgpt_agent.tools.profiles import Profile, Reminder, Section
+from memgpt_agent.tools.profiles import MEMGPT, MEMGPT_REACT, MEMGPT_V2, Profile, Reminder, Section
 from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.run_code import run_code
 from memgpt_agent.tools.web_search import web_search
@@ -59,3 +60,22 @@ def with_groups(profile: Profile, names: Iterable[str]) -> Profile:
             rules=(*profile.rules, *(rule for rule in rules if rule not in profile.rules)),
         )
     return profile
+
+
+GROUP_OF: dict[str, str] = {}
+"""The group of each tool that a group has; filled by :func:`catalogue`."""
+
+
+@lru_cache
+def catalogue() -> dict[str, AgentTool]:
+    """Return every tool that an agent awake can have, those of the profiles first; one whose package is missing is left out."""
+    found = {tool.name: tool for profile in (MEMGPT, MEMGPT_V2, MEMGPT_REACT) for tool in profile.tools}
+    for name, make in GROUPS.items():
+        try:
+            group = make()
+        except MissingDependency:
+            continue
+        for tool in group.tools:
+            found.setdefault(tool.name, tool)
+            GROUP_OF.setdefault(tool.name, name)
+    return found

@@ -11,9 +11,7 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
-from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
-from memgpt_agent.tools.sync_face import run_in_loop, with_sync_face
-from memgpt_agent.tools.untrusted import outside
+from memgpt_agent.tools.definition import CONTROL_ARGUMENTS, outside, run_in_loop, with_sync_face
 
 START_TIMEOUT_SECONDS = 60.0
 CALL_TIMEOUT_SECONDS = 120.0

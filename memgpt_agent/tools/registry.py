@@ -1,7 +1,9 @@
-"""The ordered tool set of a profile, and parsing a call's arguments."""
+"""The ordered tool set of a profile, parsing a call's arguments, and the tools by name for the embedding program."""
 
+import asyncio
+import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from memgpt_agent.errors import ConfigurationError, InvalidArguments, UnknownTool
 from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.core import Cause
+from memgpt_agent.text.cleaning import clean_content
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS, AgentTool, foreign_tool
 
 
@@ -114,3 +118,63 @@ def _named(name: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -
 def _brief(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+class ToolsByName:
+    """An agent's tools as methods: ``tools.archival_memory_search("notes", limit=3)``.
+
+    What they do is what the model's calls do, in memory history as the user's doing. ``section`` is taken for
+    ``label``. Iterating gives the names.
+
+    Raises:
+        ToolError: as the model would be told.
+        AttributeError: there is no tool of that name.
+    """
+
+    def __init__(self, registry: ToolRegistry, memory: AgentMemory) -> None:
+        self._registry = registry
+        self._memory = memory
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.names)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._registry.names]
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or name not in self._registry.names:
+            raise AttributeError(f"There is no tool {name!r}. The tools are: {', '.join(self._registry.names)}.")
+
+        def call(*positional: Any, **named: Any) -> Any:
+            return self._call(name, positional, named)
+
+        call.__name__, call.__doc__ = name, self._registry.get(name).tool.description
+        return call
+
+    def _call(self, name: str, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        tool = self._registry.get(name)
+        parameters = list(tool.tool.args) if tool.act is None else list(inspect.signature(tool.act).parameters)[1:]
+        if len(positional) > len(parameters):
+            raise TypeError(f"{name} takes {len(parameters)} arguments ({', '.join(parameters)}); {len(positional)} were given.")
+        arguments = {**dict(zip(parameters, positional, strict=False)), **named}
+        if "section" in arguments and "section" not in parameters:
+            arguments["label"] = arguments.pop("section")
+        arguments = {argument: clean_content(v) if isinstance(v, str) else v for argument, v in arguments.items()}
+        if tool.act is None:
+            return tool.tool.invoke(validated(tool, arguments))
+        return self._registry.act_on_memory(name, self._memory.because(Cause(actor="user", tool=name)), arguments)
+
+
+class AsyncToolsByName:
+    """The same, each to be awaited; the work is done in a thread."""
+
+    def __init__(self, tools: ToolsByName) -> None:
+        self._tools = tools
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        act = getattr(self._tools, name)
+
+        async def call(*positional: Any, **named: Any) -> Any:
+            return await asyncio.to_thread(act, *positional, **named)
+
+        return call

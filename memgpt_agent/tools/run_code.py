@@ -5,7 +5,7 @@ from typing import Any
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from memgpt_agent.errors import MissingDependency, install_command
-from memgpt_agent.tools.untrusted import outside
+from memgpt_agent.tools.definition import outside
 
 MAX_CODE_CHARS = 20_000
 

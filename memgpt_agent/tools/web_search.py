@@ -6,7 +6,7 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from memgpt_agent.errors import MissingDependency, install_command
-from memgpt_agent.tools.untrusted import outside
+from memgpt_agent.tools.definition import outside
 
 MAX_RESULTS = 10
 _TITLE_CHARS = 200

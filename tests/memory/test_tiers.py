@@ -15,7 +15,7 @@ from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.recall import Message, RecallMemory
 from memgpt_agent.memory.tiers import GLOBAL, TIERS, Tier, described, index_of
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.transfer import items_of
+from memgpt_agent.store.plain import items_of
 
 PACKAGE = Path(memgpt_agent.__file__).parent
 LONG = "The ferry left at nine and the crew was late again. " * 120

@@ -10,7 +10,7 @@ import pytest
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.errors import EmbeddingMismatch
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.outage import CATCH_UP_DOCS
+from memgpt_agent.store.embedding import CATCH_UP_DOCS
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
 NS = ("ann", "notes")

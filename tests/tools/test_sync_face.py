@@ -17,7 +17,7 @@ from memgpt_agent import MemGPTAgent
 from memgpt_agent.agent import AgentResponse
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
-from memgpt_agent.tools.sync_face import with_sync_face
+from memgpt_agent.tools.definition import with_sync_face
 
 Given = BaseTool | Callable[..., Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from langchain_core.tools import StructuredTool, ToolException
 
+from memgpt_agent.tools.definition import with_sync_face
 from memgpt_agent.tools.run_code import run_code
-from memgpt_agent.tools.sync_face import with_sync_face
 from memgpt_agent.tools.web_search import web_search
 
 CODE = run_code(timeout_seconds=1.0, memory_bytes=64 << 20)

@@ -1,12 +1,31 @@
 """The approximate index of one full segment of vectors: half-byte codes, scanned whole, as deep as recall requires."""
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from memgpt_agent.store.arrays import Floats, Ints
-from memgpt_agent.store.index.threads import one_thread
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Keep FAISS to the calling thread; the setting is this thread's alone and is put back.
+
+    A search of 20,000 x 384 on two busy cores took 1 ms so, and 52 ms with OpenMP's two threads, where each search
+    waits until the system has run them both.
+    """
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
 
 TARGET_RECALL = 0.995
 """What the depth is set to on the segment's own vectors, so that 0.98 holds for other queries."""

