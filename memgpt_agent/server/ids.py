@@ -30,9 +30,10 @@ def unpacked(kind: str, given: str) -> tuple[str, ...] | None:
         return None
 
 
-def run_id(agent_id: str) -> str:
-    """Return the id of a new run of an agent."""
-    return packed("run", agent_id, uuid.uuid4().hex[:16])
+def run_id(agent_id: str, thread_id: str = "", otid: str = "") -> str:
+    """Return the id of a new run of an agent; the same one again for a message of a conversation that a client gave an id (``otid``)."""
+    made = uuid.uuid5(uuid.NAMESPACE_OID, f"{thread_id}\0{otid}") if otid else uuid.uuid4()
+    return packed("run", agent_id, made.hex[:16])
 
 
 def agent_of_run(given: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import CoreMemory
+from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.prompts import render_blocks
 from memgpt_agent.server import letta_agents, letta_models
 from memgpt_agent.server.open_agents import OpenAgents
@@ -12,12 +13,31 @@ from memgpt_agent.store.plain import count
 from memgpt_agent.tokens import resolve_token_counter
 
 
+def system_text(agents: OpenAgents, definition: AgentDefinition, thread_id: str, state: Mapping[str, Any]) -> str:
+    """Return the system message of a conversation in this state: the prompt, memory as it was last sent, and metadata for clients.
+
+    The metadata at its end is not part of what the model gets.
+    """
+    sent: Mapping[str, Any] = next(iter((state.get("sent_memory") or {}).values()), None) or {}
+    parts: Mapping[str, str] = sent.get("sections") or {"core_memory": _core_memory(agents, definition)}
+    name = "default" if thread_id == definition.agent_id else thread_id
+    compiled = (state.get("summary") or {}).get("until") or definition.served.get("updated_at") or definition.created
+    metadata = f"- AGENT_ID: {definition.agent_id}\n- CONVERSATION_ID: {name}\n- System prompt last recompiled: {compiled}"
+    texts = [letta_agents.prompt_of(definition), *parts.values(), f"<memory_metadata>\n{metadata}\n</memory_metadata>"]
+    return "\n\n".join(filter(None, texts))
+
+
+def _core_memory(agents: OpenAgents, definition: AgentDefinition) -> str:
+    core = CoreMemory(agents.store, definition.agent_id).blocks()
+    rows = [(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in core]
+    return render_blocks(rows, numbered=agents.profile_of(definition).numbers_lines)
+
+
 def overview(agents: OpenAgents, agent_id: str, state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the context window of a conversation in this state: the last compiled context, or the first if there was none yet."""
     definition = agents.definition(agent_id)
-    core = CoreMemory(agents.store, agent_id).blocks()
     system, profile = letta_agents.prompt_of(definition), agents.profile_of(definition)
-    shown = render_blocks([(b.label, b.description, b.value, b.limit_chars, b.read_only) for b in core], numbered=profile.numbers_lines)
+    shown = _core_memory(agents, definition)
     usage: dict[str, int] = state.get("context_usage") or {}
     counted_as = resolve_token_counter().count_text
     messages: list[Any] = state.get("messages") or []

@@ -1,7 +1,8 @@
 """Messages in Letta's schema: from records of recall memory, and from the events of a running turn."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from memgpt_agent.memory.recall import Message
@@ -61,10 +62,10 @@ def _call_and_return(record: Message, base: LettaMessage) -> list[LettaMessage]:
     return [call, return_message({**base, "id": f"{base['id']}-return"}, name, text, call_id, record.failed)]
 
 
-def call_message(base: LettaMessage, name: str, arguments: str, call_id: str, kind: str = "tool_call_message") -> LettaMessage:
-    """Return the message that a tool is called, or is asked to be."""
+def call_message(base: LettaMessage, name: str, arguments: str, call_id: str) -> LettaMessage:
+    """Return the message that a tool is called."""
     call = {"name": name, "arguments": arguments, "tool_call_id": call_id}
-    return {**base, "message_type": kind, "tool_call": call, "tool_calls": [call]}
+    return {**base, "message_type": "tool_call_message", "tool_call": call, "tool_calls": [call]}
 
 
 def return_message(base: LettaMessage, name: str, text: str, call_id: str, failed: bool | None) -> LettaMessage:
@@ -77,29 +78,39 @@ def return_message(base: LettaMessage, name: str, text: str, call_id: str, faile
     }  # fmt: skip
 
 
-def request_messages(asked: Mapping[str, Any], run_id: str | None) -> list[LettaMessage]:
-    """Return the messages that a call waits for a person, or for the client to carry it out: the thoughts, then the request."""
-    request = request_message(asked, run_id)
+def grouped(entries: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return calls that wait, or answers to such, by the time at which they came."""
+    return [list(group) for _, group in groupby(entries, key=lambda one: one["time"])]
+
+
+def request_messages(asked: Sequence[Mapping[str, Any]], run_id: str | None) -> list[LettaMessage]:
+    """Return the messages that calls wait for a person, or for the client to carry them out: the thoughts, then the request."""
+    if not asked:
+        return []
+    request, thinking = request_message(asked, run_id), asked[0].get("thinking")
     base = {name: request[name] for name in ("id", "date", "name", "otid", "run_id", "step_id", "sender_id", "is_err")}
-    thoughts = {**base, "message_type": "reasoning_message", "reasoning": asked.get("thinking"), "source": "non_reasoner_model"}
-    return [thoughts, request] if asked.get("thinking") else [request]
+    thoughts = {**base, "message_type": "reasoning_message", "reasoning": thinking, "source": "non_reasoner_model"}
+    return [thoughts, request] if thinking else [request]
 
 
-def request_message(asked: Mapping[str, Any], run_id: str | None) -> LettaMessage:
-    """Return the message that a call waits."""
-    base = {"id": f"message-{asked['call_id']}", "date": asked["time"], "name": None, "otid": asked["call_id"], "run_id": run_id,
-            "step_id": f"step-{asked['call_id']}", "sender_id": None, "is_err": None}  # fmt: skip
-    return call_message(base, asked["tool"], json.dumps(asked["arguments"], ensure_ascii=False), asked["call_id"], "approval_request_message")
+def request_message(asked: Sequence[Mapping[str, Any]], run_id: str | None) -> LettaMessage:
+    """Return the message that calls wait, one or more."""
+    first = asked[0]
+    base = {"id": f"message-{first['call_id']}", "date": first["time"], "name": None, "otid": first["call_id"], "run_id": run_id,
+            "step_id": f"step-{first['call_id']}", "sender_id": None, "is_err": None}  # fmt: skip
+    calls = [call_message(base, one["tool"], json.dumps(one["arguments"], ensure_ascii=False), one["call_id"]) for one in asked]
+    return {**calls[0], "message_type": "approval_request_message", "tool_calls": [one["tool_call"] for one in calls]}
 
 
-def response_message(answer: Mapping[str, Any], run_id: str | None) -> LettaMessage:
+def response_message(answers: Sequence[Mapping[str, Any]], run_id: str | None) -> LettaMessage:
     """Return the message that somebody answered such a request."""
-    call_id = answer["tool_call_id"]
-    approvals = [{name: value for name, value in answer.items() if name not in ("time", "tool", "arguments")}]
+    first = answers[0]
+    call_id = first["tool_call_id"]
+    approvals = [{name: value for name, value in one.items() if name not in ("time", "tool", "arguments")} for one in answers]
     return {
-        "id": f"message-{call_id}-answer", "date": answer["time"], "name": None, "otid": f"{call_id}-answer", "run_id": run_id, "step_id": None,
+        "id": f"message-{call_id}-answer", "date": first["time"], "name": None, "otid": f"{call_id}-answer", "run_id": run_id, "step_id": None,
         "message_type": "approval_response_message", "sender_id": None, "is_err": None, "approval_request_id": call_id,
-        "approve": bool(answer.get("approve", True)), "reason": answer.get("reason"), "approvals": approvals,
+        "approve": bool(first.get("approve", True)), "reason": first.get("reason"), "approvals": approvals,
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 _WITH_SETTINGS = ("openai", "anthropic", "google_ai", "google_vertex", "azure", "xai", "groq", "deepseek", "together", "bedrock")
 """The providers for which clients know settings."""
-_COMMON = {"max_output_tokens": 16384, "parallel_tool_calls": False, "temperature": 0.7}
+_COMMON = {"max_output_tokens": 16384, "parallel_tool_calls": True, "temperature": 1.0}
 """Defaults that clients expect of a model. The server returns them and does nothing with them."""
 MAX_WINDOW = 128_000
 """The window to report for a model if nobody chose one."""
@@ -66,7 +66,7 @@ def llm_config(handle: str, window: int, settings: Mapping[str, Any] | None) -> 
     return {
         "model": handle.partition("/")[2] or handle, "model_endpoint_type": provider_of(handle), "model_endpoint": None,
         "context_window": window, "handle": handle, "provider_name": handle.partition("/")[0], "provider_category": "base",
-        "model_wrapper": None, "put_inner_thoughts_in_kwargs": False, "temperature": given.get("temperature", 0.7),
+        "model_wrapper": None, "put_inner_thoughts_in_kwargs": False, "temperature": given.get("temperature", 1.0),
         "max_tokens": given.get("max_output_tokens"), "enable_reasoner": False, "reasoning_effort": "minimal", "max_reasoning_tokens": 0,
         "parallel_tool_calls": bool(given.get("parallel_tool_calls")), "strict": bool(given.get("strict")),
     }  # fmt: skip

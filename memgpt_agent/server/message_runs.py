@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, cast
+from xml.sax.saxutils import escape
 
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.runs import LiveRun, Runs, asked
 from memgpt_agent.server.tool_source import client_tool
+from memgpt_agent.tools.registry import parse_call
 from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import StreamEvent
 
@@ -65,14 +69,16 @@ class MessageRuns:
         turn: Turn = lambda run_id: agent.astream(text, event_id=run_id, attachments=sent)  # noqa: E731 - one expression, used once
         held = await asyncio.to_thread(self._held, agent_id, body)
         return await self.runs.start(
-            agent, self._noting(turn), text=text, background=background, request=request, closes=special, held=held
-        )
+            agent, self._noting(turn), text=text, background=background, request=request, closes=special, held=held,
+            run_id=repeatable_id(agent_id, agent.thread_id, body) if background else None,
+        )  # fmt: skip
 
     def _opened(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any]) -> tuple[MemGPTAgent, bool]:
         tools = [client_tool(one) for one in body.get("client_tools") or self._waited_for(agent_id, thread_id)]
         context = {"max_steps": body["max_steps"]} if body.get("max_steps") else None
-        model = body.get("override_model")
-        return self.agents.agent(agent_id, thread_id, client_tools=tools, model=model, context=context), bool(tools or context or model)
+        given = {"model": body.get("override_model"), "system": body.get("override_system"), "appended": skills_text(body)}
+        special = bool(tools or context or given["model"] or given["appended"]) or given["system"] is not None
+        return self.agents.agent(agent_id, thread_id, client_tools=tools, context=context, **given), special
 
     def _waited_for(self, agent_id: str, thread_id: str | None) -> Sequence[Mapping[str, Any]]:
         """Return the client's tools of a run whose call waits: an answer may come without naming them again."""
@@ -96,40 +102,93 @@ class MessageRuns:
         async def noted(run_id: str) -> AsyncGenerator[StreamEvent]:
             async for event in turn(run_id):
                 if event.response is not None:
-                    now = stamp(utc_now())
                     live = self.runs.live[run_id]
-                    thoughts = [one.text for one in live.events if one.type == "thinking"]
-                    pending = [{**asked(question, now), "thinking": "".join(thoughts[-1:])} for question in event.response.interrupts]
+                    pending = await asyncio.to_thread(self._pending, live, event.response.interrupts)
                     live.item = replace(live.item, request={**live.item.request, "pending": pending})
                 yield event
 
         return noted
+
+    def _pending(self, live: LiveRun, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """Return the calls that wait: those that ask, and those behind them in the same answer of the model that are going to."""
+        now = stamp(utc_now())
+        thoughts = [one.text for one in live.events if one.type == "thinking"]
+        waiting = [{**asked(question, now), "thinking": "".join(thoughts[-1:])} for question in questions]
+        if not waiting:
+            return []
+        clients = {str(one["name"]) for one in live.item.request.get("client_tools") or ()}
+        later = calls_after(self.agents.state(live.item.thread_id).get("messages") or [], waiting[-1]["call_id"])
+        return waiting + [
+            {"call_id": call["id"], "tool": call["name"], "arguments": parse_call(call["args"]).arguments, "question": "", "time": now,
+             "client": call["name"] in clients}
+            for call in later if call["name"] in live.held
+        ]  # fmt: skip
 
     async def _answered(
         self, agent: MemGPTAgent, waiting: Sequence[Question], answers: Sequence[Mapping[str, Any]], *, background: bool, closes: bool
     ) -> LiveRun:
         if not waiting:
             raise HTTPProblem(400, NOTHING_WAITS)
-        given = {}
-        calls = {call["call_id"]: (question, call) for question in waiting for call in [asked(question, "")]}
-        for answer in answers:
-            call_id = str(answer.get("tool_call_id") or next(iter(calls)))
-            if call_id not in calls:
-                raise HTTPProblem(400, f"Invalid tool call IDs: {call_id!r} does not wait. These do: {', '.join(calls)}.")
-            question, _ = calls[call_id]
-            given[question.id] = _decision(answer) if question.is_approval else dict(answer)
         run = await asyncio.to_thread(self.waiting_run, agent.agent_id, agent.thread_id)
+        first = asked(waiting[0], "")["call_id"]
+        known = dict.fromkeys([*(asked(one, "")["call_id"] for one in waiting), *(one["call_id"] for one in (run.request["pending"] if run else ()))])
+        by_call = {str(answer.get("tool_call_id") or first): answer for answer in answers}
+        if foreign := [call for call in by_call if call not in known]:
+            raise HTTPProblem(400, f"Invalid tool call IDs: {foreign[0]!r} does not wait. These do: {', '.join(known)}.")
+        given = _given(waiting, by_call)
+        if not given:
+            raise HTTPProblem(400, f"The call {first!r} comes first; answer it too.")
         now = stamp(utc_now())
-        noted = [{**answer, "tool_call_id": str(answer.get("tool_call_id") or next(iter(calls))), "time": now} for answer in answers]
+        noted = [{**answer, "tool_call_id": call, "time": now} for call, answer in by_call.items()]
         if run is not None:
             done = [*run.request.get("asked", ()), *run.request["pending"]]
             request = {**run.request, "pending": [], "asked": done, "answers": [*run.request.get("answers", ()), *noted]}
             await asyncio.to_thread(self.runs.put, agent.agent_id, replace(run, request=request))
-        turn: Turn = lambda _: agent.aanswering(given)  # noqa: E731 - one expression, used once
+        turn: Turn = lambda _: _answering(agent, given, by_call)  # noqa: E731 - one expression, used once
         return await self.runs.start(
             agent, self._noting(turn), text="", background=background, run_id=run.id if run else None, closes=closes,
             held=await asyncio.to_thread(self._held, agent.agent_id, run.request if run else {}),
         )
+
+
+def _given(waiting: Sequence[Question], by_call: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the answers to these questions among a client's answers to calls."""
+    found = ((question, by_call.get(asked(question, "")["call_id"])) for question in waiting)
+    return {one.id: _decision(answer) if one.is_approval else dict(answer) for one, answer in found if answer is not None}
+
+
+async def _answering(agent: MemGPTAgent, given: dict[str, Any], by_call: Mapping[str, Mapping[str, Any]]) -> AsyncGenerator[StreamEvent]:
+    """Give answers, and those of the client to the questions that come up next: the turn ends where one has no answer."""
+    while given:
+        now, given = given, {}
+        async with aclosing(agent.aanswering(now)) as events:
+            async for event in events:
+                given = _given(event.response.interrupts, by_call) if event.response else {}
+                if not given:
+                    yield event
+
+
+def calls_after(messages: Sequence[Any], call_id: str) -> list[dict[str, Any]]:
+    """Return the calls behind one in the same answer of the model."""
+    calls = next((m.tool_calls for m in reversed(messages) if any(c["id"] == call_id for c in getattr(m, "tool_calls", ()))), [])
+    place = next((n for n, call in enumerate(calls) if call["id"] == call_id), len(calls))
+    return list(calls[place + 1 :])
+
+
+def repeatable_id(agent_id: str, thread_id: str, body: Mapping[str, Any]) -> str | None:
+    """Return the id of the run of a message to which the client gave an id (``otid``): sent again, it is the same run. ``None`` without one."""
+    otid = next((str(one["otid"]) for one in body.get("messages") or () if one.get("otid")), "")
+    return ids.run_id(agent_id, thread_id, otid) if otid and _answers(body) is None else None
+
+
+def skills_text(body: Mapping[str, Any]) -> str:
+    """Return what the model reads of the skills that a client has; nothing if it names none."""
+    lines = [
+        f"<skill><name>{escape(str(one.get('name', '')))}</name><description>{escape(str(one.get('description', '')))}</description>"
+        f"<location>{escape(str(one.get('location', '')))}</location></skill>"
+        for one in body.get("client_skills") or ()
+    ]
+    return "\n\n<available_skills>\n" + "\n".join(lines) + "\n</available_skills>" if lines else ""
 
 
 def said(body: Mapping[str, Any], *, alone: bool = False) -> str:

@@ -17,7 +17,7 @@ from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
 from memgpt_agent.config import Context, Settings
 from memgpt_agent.events import utc_now
-from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Leases
 from memgpt_agent.leases.process import this_process
 from memgpt_agent.memory import definitions, erasing, namespaces
@@ -39,6 +39,7 @@ from memgpt_agent.store.base import BaseMemoryStore
 from memgpt_agent.tools.groups import catalogue, with_groups
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.rules import ContinueRule
+from memgpt_agent.tools.specification import verbatim
 from memgpt_agent.turns.questions import Question, questions_of
 from memgpt_agent.turns.sleeper import SleepRule, thread_of
 
@@ -52,17 +53,24 @@ class TemporaryAgent(MemGPTAgent):
 
     Args:
         choices: fields of ``Context``, checked by whoever gives them.
+        system: the system prompt in place of its own; its own if omitted.
+        appended: text behind the system prompt.
         given: what :class:`MemGPTAgent` is given.
     """
 
-    def __init__(self, choices: Mapping[str, Any], **given: Any) -> None:
-        self._momentary = dict(choices)
+    def __init__(self, choices: Mapping[str, Any], *, system: str | None = None, appended: str = "", **given: Any) -> None:
+        self._momentary, self._system, self._appended = dict(choices), system, appended
         super().__init__(**given)
 
     @property
     @override
     def context(self) -> Context:
         return super().context.model_copy(update=self._momentary)
+
+    @override
+    def _compiled(self, profile: Profile, *given: Any, **options: Any) -> AgentGraph:
+        own = profile.system_prompt if self._system is None else verbatim(self._system)
+        return super()._compiled(replace(profile, system_prompt=own + verbatim(self._appended)), *given, **options)
 
 
 class OpenAgents:
@@ -220,7 +228,7 @@ class OpenAgents:
 
     def agent(
         self, agent_id: str, thread_id: str | None = None, *, client_tools: Sequence[BaseTool] = (), model: str | None = None,
-        context: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None, system: str | None = None, appended: str = "",
     ) -> MemGPTAgent:  # fmt: skip
         """Return an agent, open; the same one for the same conversation until its definition changes.
 
@@ -230,6 +238,8 @@ class OpenAgents:
             client_tools: tools that the client of this request carries out itself.
             model: another model for this request.
             context: other choices for this request.
+            system: another system prompt for this request.
+            appended: text behind the system prompt, in this request only.
 
         Raises:
             HTTPProblem: as :meth:`definition`.
@@ -238,13 +248,13 @@ class OpenAgents:
         if model:
             self.check_model(model)
         thread = thread_id or agent_id
-        special = bool(client_tools or model or context)
+        special = bool(client_tools or model or context or appended) or system is not None
         key = (agent_id, f"{thread}\0{self.who.name if self.who else ''}", "" if special else repr(definition))
         with self._guard:
             if not special and (known := self._agents.get(key)) is not None:
                 self._agents.move_to_end(key)
                 return known
-        made = self._opened_agent(definition, thread, client_tools, model, context)
+        made = self._opened_agent(definition, thread, client_tools, model, context or {}, system=system, appended=appended)
         return made if special else self._kept(key, made)
 
     def profile_of(self, definition: AgentDefinition, also: Sequence[str] = ()) -> Profile:
@@ -263,14 +273,14 @@ class OpenAgents:
 
     def _opened_agent(
         self, definition: AgentDefinition, thread: str, client_tools: Sequence[BaseTool], model: str | None,
-        context: Mapping[str, Any] | None,
+        context: Mapping[str, Any], **prompt: Any,
     ) -> MemGPTAgent:  # fmt: skip
         named = {tool.name for tool in client_tools}
         tools = [tool for tool in self.tools.of(definition) if tool.name not in named]
         profile = self.profile_of(definition, [tool.name for tool in (*tools, *client_tools)])
         chosen = resolve_chat_model(model, settings=self.settings) if model else definition.model or self._model
         return TemporaryAgent(
-            context or {}, agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store,
+            context, **prompt, agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store,
             model=chosen, checkpointer=self.checkpointer, settings=self.settings,
             owner=self.who, sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
         )  # fmt: skip

@@ -102,10 +102,10 @@ class Runs:
             HTTPProblem: there is none.
         """
         agent_id = ids.agent_of_run(run_id)
-        found = self._store.get(namespaces.of(agent_id, "runs"), run_id)
+        found = self.stored(agent_id, run_id)
         if found is None:
             raise not_found("run", run_id)
-        return agent_id, _read(found.value)
+        return agent_id, found
 
     def of_turns(self, agent_id: str, turns: Iterable[str]) -> dict[str, RunItem]:
         """Return the runs of an agent's turns, by turn; without those that were not taken through a server."""
@@ -161,7 +161,7 @@ class Runs:
         if self.draining:
             raise HTTPProblem(503, "The server is going down; try again when it is back.")
         new = run_id or ids.run_id(agent.agent_id)
-        known = await asyncio.to_thread(self._known, agent.agent_id, new)
+        known = await asyncio.to_thread(self.stored, agent.agent_id, new)
         events = turn(new)
         item = known or RunItem(new, agent.thread_id, stamp(utc_now()), background=background, input=text, request=request or {})
         live = LiveRun(_changed(item, status="running", completed="", stop_reason="", error=""), agent.agent_id, held=frozenset(held))
@@ -171,7 +171,8 @@ class Runs:
         live.task = asyncio.create_task(self._run_turn(live, agent, events, closes=closes))
         return live
 
-    def _known(self, agent_id: str, run_id: str) -> RunItem | None:
+    def stored(self, agent_id: str, run_id: str) -> RunItem | None:
+        """Return a run of an agent; ``None`` if there is none."""
         found = self._store.get(namespaces.of(agent_id, "runs"), run_id)
         return _read(found.value) if found else None
 

@@ -63,7 +63,7 @@ async def _messages(live: LiveRun, types: list[str] | None, *, tokens: bool, ass
     if live.error is not None:
         kind = type(live.error).__name__
         yield {"message_type": "error_message", "run_id": run_id, "error_type": kind, "message": error_text(live.error), "detail": None}
-    for asked in live.item.request.get("pending", ()):
+    if asked := live.item.request.get("pending"):
         yield request_message(asked, run_id)
     yield {"message_type": "stop_reason", "stop_reason": live.item.stop_reason or "end_turn"}
     yield letta_usage(live.item)

@@ -91,8 +91,13 @@ class AgentSpecification:
 def _as_given(profile: Profile, stored: AgentDefinition) -> Profile:
     """Return an agent's profile without the tools that were taken from it, and with the system prompt that it was given."""
     kept = tuple(tool for tool in profile.tools if tool.name not in stored.without)
-    prompt = stored.system.replace("{", "{{").replace("}", "}}") if stored.system else profile.system_prompt
+    prompt = verbatim(stored.system) if stored.system else profile.system_prompt
     return replace(profile, tools=kept, system_prompt=prompt) if stored.without or stored.system else profile
+
+
+def verbatim(text: str) -> str:
+    """Return the template of a system prompt that reads just so: braces name no tools in it."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _chosen(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

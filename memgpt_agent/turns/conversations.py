@@ -3,22 +3,31 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, cast
 
+from langchain_core.messages import AnyMessage, RemoveMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import START, StateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.config import Settings
+from memgpt_agent.config import Context, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import local_time
 from memgpt_agent.faces import in_thread
+from memgpt_agent.graph.builder import AgentGraph
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.recall import Message, RecallMemory
+from memgpt_agent.node_names import SUMMARIZE_OVERFLOW
+from memgpt_agent.state import AgentState
 from memgpt_agent.stored_agents import rename_agent
+from memgpt_agent.turns.turns import Turns
 
 TranscriptForm = Literal["text", "markdown", "json"]
 """How a transcript is written."""
 _PAGE = 2_000
+_FULL_TOKENS = 10**9
+"""More than any budget: everything that may leave the queue does."""
 _MACHINERY = {"beyond", "checkpoint", "echo", "ordinal"}
 
 
@@ -89,6 +98,35 @@ def _fenced(text: str) -> str:
 _FORMS: Mapping[str, Callable[[Message, str, bool, bool], str]] = {"text": _text, "markdown": _markdown}
 
 
+@dataclass(frozen=True)
+class Compaction:
+    """What compacting a conversation did."""
+
+    before: int
+    """How many messages the queue had."""
+    after: int
+    """How many it has now."""
+    summary: str
+    """The summary that stands for what left it, and for what had left before."""
+
+
+def _evicted(graph: AgentGraph, values: Mapping[str, Any], context: Context, thread_id: str) -> dict[str, Any]:
+    """Return the update by which all but the newest exchange leaves the queue, as the graph's own node makes it."""
+    made: dict[str, Any] = {}
+    usage = {"messages": 0, "budget": 0, **(values.get("context_usage") or {}), "total": _FULL_TOKENS}
+
+    def evict(state: AgentState, config: RunnableConfig) -> dict[str, Any]:
+        made.update(graph.nodes[SUMMARIZE_OVERFLOW].bound.invoke({**state, "context_usage": usage}, config))
+        return {}
+
+    alone = StateGraph(AgentState, context_schema=Context)
+    cast(Any, alone).add_node("evict", evict)
+    alone.add_edge(START, "evict")
+    run = cast(Any, alone.compile(store=graph.store))  # pyright: ignore[reportUnknownMemberType]
+    run.invoke(dict(values), {"configurable": {"thread_id": thread_id}}, context=context)
+    return made
+
+
 class Conversations:
     """The facade's methods on conversations."""
 
@@ -102,6 +140,8 @@ class Conversations:
     """Where it is stored."""
     _settings: Settings
     """The process's settings."""
+    _turns: Turns
+    """The turns of the conversation."""
 
     def _in_conversation(self, thread_id: str) -> Self:
         """Return the same agent in another conversation."""
@@ -137,6 +177,50 @@ class Conversations:
         """
         return self._in_conversation(thread_id or f"{self.agent_id}-{uuid.uuid4().hex[:8]}")
 
+    def fork(self, thread_id: str | None = None, *, until: str = "") -> str:
+        """Copy this conversation into another one of this agent, and return its id. The two go on separately over one memory.
+
+        Args:
+            thread_id: the id of the copy; a new one if omitted.
+            until: the time (ISO 8601) of the last message to copy, with the results of its calls; the newest if omitted.
+
+        Raises:
+            ConversationBusy: a turn is unfinished, or waits for an answer; nothing was copied.
+        """
+        copy = thread_id or f"{self.agent_id}-{uuid.uuid4().hex[:8]}"
+        self._turns.fork(copy, until)
+        return copy
+
+    def recompile(self) -> None:
+        """Put memory as it is now into the system message of the next model call; what changes later rides with newer messages again.
+
+        Raises:
+            ConversationBusy: a turn is unfinished, or waits for an answer; nothing was changed.
+        """
+        self._turns.change(lambda _: {"sent_memory": {}})
+
+    def compact(self) -> Compaction:
+        """Evict all but the newest exchange from the queue into the summary now, whatever room is left. Recall memory keeps everything.
+
+        Costs what the summarizer takes. If there is nothing to evict, nothing changes.
+
+        Raises:
+            ConversationBusy: as :meth:`fork`.
+        """
+        done = Compaction(0, 0, "")
+
+        def evicted(values: Mapping[str, Any]) -> dict[str, Any]:
+            nonlocal done
+            queue: list[AnyMessage] = values.get("messages") or []
+            update = _evicted(self._turns.graph(), values, self._turns.context, self.thread_id) if queue else {}
+            gone = sum(isinstance(m, RemoveMessage) for m in update.get("messages", ()))
+            summary = update.get("summary") or values.get("summary") or {}
+            done = Compaction(len(queue), len(queue) - gone, summary.get("text", ""))
+            return update
+
+        self._turns.change(evicted)
+        return done
+
     def rename(self, name: str) -> None:
         """Give this agent a name that the command line accepts; its id does not change. See :func:`memgpt_agent.rename_agent`.
 
@@ -148,4 +232,7 @@ class Conversations:
     amessages = in_thread(messages)
     atranscript = in_thread(transcript)
     anew_conversation = in_thread(new_conversation)
+    afork = in_thread(fork)
+    acompact = in_thread(compact)
+    arecompile = in_thread(recompile)
     arename = in_thread(rename)

@@ -2,12 +2,12 @@
 
 import logging
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import StateSnapshot
@@ -35,6 +35,13 @@ _STREAM: dict[str, Any] = {"stream_mode": ["custom", "updates"], "durability": "
 DEATHS_IN_A_STEP = 2
 """How often the process may die in a step before the step is given up."""
 _log = logging.getLogger(__name__)
+
+
+def up_to(queue: Sequence[AnyMessage], until: str) -> list[AnyMessage]:
+    """Return the messages of a queue up to a time, with the results of the calls among them."""
+    kept = [m for m in queue if mark_of(m).get("time", "") <= until]
+    calls = {call["id"] for m in kept if isinstance(m, AIMessage) for call in m.tool_calls}
+    return [m for m in queue if m in kept or (isinstance(m, ToolMessage) and m.tool_call_id in calls)]
 
 
 @dataclass
@@ -181,6 +188,23 @@ class Turns:
             update = changed(values)
             if update and values:
                 graph.update_state(config, update, as_node=EXECUTE_TOOLS)
+
+    def fork(self, copy: str, until: str = "") -> None:
+        """Copy the conversation into a new one of this id, up to a time if one is given: calls keep their results.
+
+        Raises:
+            ConversationBusy: a turn is unfinished or waits for an answer, or others held the conversation for too long.
+        """
+
+        def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+            definitions.change(self.memory.store, self.memory.agent_id, lambda known: replace(known, threads=(*known.threads, copy)))
+            if values:
+                graph = create_graph(checkpointer=self.saver, store=self.memory.store)
+                queue = up_to(values["messages"], until) if until else values["messages"]
+                graph.update_state({"configurable": {"thread_id": copy}}, {**values, "messages": queue}, as_node=EXECUTE_TOOLS)
+            return {}
+
+        self.change(copied)
 
     def _mark_over(self, lease: Lease) -> None:
         mark_over(self.graph(), self._config(lease))

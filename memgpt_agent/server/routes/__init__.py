@@ -19,7 +19,7 @@ from memgpt_agent.server.routes import (
 )
 
 BESIDE: tuple[APIRouter, ...] = (
-    agents.router, messages.router, conversations.router, blocks.router, passages.router, tools.router,
+    agents.router, messages.router, messages.every, conversations.router, blocks.router, passages.router, tools.router,
     folders.router, models.router, runs.router, chat_completions.router, elsewhere.router,
 )  # fmt: skip
 """The routers of paths under ``/v1``, in the order in which a path is looked for; the last answers for what is not here."""

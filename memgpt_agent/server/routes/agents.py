@@ -12,6 +12,7 @@ from memgpt_agent.server import letta_agents, letta_context
 from memgpt_agent.server.letta_messages import request_message
 from memgpt_agent.server.paging import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem
+from memgpt_agent.server.routes.messages import recompiled
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer, AgentFields, ImportedAgents, NewAgent
 from memgpt_agent.server.shapes.base import Data
@@ -22,8 +23,12 @@ Include = Annotated[list[str] | None, Query(title="Include", description="Relati
 
 def _letta_agent(served: Served, definition: AgentDefinition) -> Data:
     shown = letta_agents.letta_agent(served.agents, definition)
-    run = served.speaker.waiting_run(definition.agent_id, definition.agent_id)
-    shown["pending_approval"] = request_message(run.request["pending"][0], run.id) if run else None
+    run = served.runs.newest(definition.agent_id, definition.agent_id)
+    if run is not None:
+        asked = run.request.get("pending")
+        shown["pending_approval"] = request_message(asked, run.id) if asked else None
+        last = {"stop_reason": run.stop_reason or None, "run_completion": run.completed or None, "run_duration_ms": run.usage.get("duration_ms")}
+        shown |= {f"last_{name}": value for name, value in last.items()}
     return shown
 
 
@@ -111,10 +116,10 @@ def context(served: Serving, agent_id: str, conversation_id: Annotated[str | Non
     return letta_context.overview(served.agents, agent_id, served.agents.state(thread_id))
 
 
-@router.post("/{agent_id}/recompile", response_model=str, summary="Look at the system prompt")
-def recompile(served: Serving, agent_id: str, dry_run: Annotated[bool | None, Query()] = None) -> str:
-    """Return the system prompt. It is put together again for every call of the model, so there is nothing to recompile."""
-    return letta_agents.prompt_of(served.agents.definition(agent_id))
+@router.post("/{agent_id}/recompile", response_model=str, summary="Compile the system prompt again")
+def recompile(served: Serving, agent_id: str, dry_run: Annotated[bool, Query(title="Only look")] = False) -> str:
+    """Put memory as it is now into the system message, and return that; the next call of the model gets it."""
+    return recompiled(served, agent_id, agent_id, dry_run=dry_run)
 
 
 @router.patch("/{agent_id}/identities/{rest:path}", include_in_schema=False)

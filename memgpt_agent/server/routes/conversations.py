@@ -16,11 +16,11 @@ from memgpt_agent.server.history import History
 from memgpt_agent.server.letta_messages import filtered
 from memgpt_agent.server.paging import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem, not_found
-from memgpt_agent.server.routes.messages import cancelled, replied
+from memgpt_agent.server.routes.messages import cancelled, compacted, recompiled, replied
 from memgpt_agent.server.routes.runs import followed
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data
-from memgpt_agent.server.shapes.messages import Speech
+from memgpt_agent.server.shapes.messages import CompactionAnswer, Speech
 from memgpt_agent.server.shapes.tools import ConversationAnswer, ConversationFields, NewConversation
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
@@ -62,8 +62,9 @@ def _place(served: Served, conversation_id: str, agent_id: str | None = None) ->
 def _letta_conversation(served: Served, place: ConversationPlace) -> Data:
     seen: list[Any] = served.agents.state(place.thread_id).get("messages") or []
     known = [f"message-{message.id}" for message in seen]
+    kept = {name: value for name, value in place.value.items() if name != "fork_parts"}
     return {
-        "model": None, "model_settings": None, "archived": False, "archived_at": None, **place.value, "id": place.thread_id,
+        "model": None, "model_settings": None, "archived": False, "archived_at": None, **kept, "id": place.thread_id,
         "agent_id": place.agent_id, "in_context_message_ids": [letta_agents.system_message_id(place.thread_id), *known],
     }  # fmt: skip
 
@@ -84,12 +85,12 @@ def create(served: Serving, body: NewConversation, agent_id: Annotated[str | Non
     return _letta_conversation(served, _begun(served, wanted, body.given()))
 
 
-def _begun(served: Served, agent_id: str, given: Data) -> ConversationPlace:
-    thread_id, now = ids.new("conv"), stamp(utc_now())
+def _begun(served: Served, agent_id: str, given: Data, thread_id: str = "") -> ConversationPlace:
+    thread_id, now = thread_id or ids.new("conv"), stamp(utc_now())
     known = {name: value for name, value in given.items() if name not in ("agent_id", "isolated_block_labels")}
 
     def listed(definition: AgentDefinition) -> AgentDefinition:
-        return replace(definition, threads=(*definition.threads, thread_id))
+        return replace(definition, threads=tuple(dict.fromkeys((*definition.threads, thread_id))))
 
     served.agents.change(agent_id, listed)
     return _put(served, ConversationPlace(agent_id, thread_id, {"agent_id": agent_id, "created_at": now, "last_message_at": None, **known}))
@@ -151,17 +152,35 @@ async def cancel(served: Serving, conversation_id: str, agent_id: Agent = None) 
     return await cancelled(served, lambda run: run.item.thread_id == place.thread_id)
 
 
-@router.post("/{conversation_id}/recompile", response_model=str, summary="Look at the system prompt")
-def recompile(served: Serving, conversation_id: str, agent_id: Agent = None) -> str:
-    """Return the system prompt. It is put together again for every call of the model, so there is nothing to recompile."""
-    return letta_agents.prompt_of(served.agents.definition(_place(served, conversation_id, agent_id).agent_id))
+@router.post("/{conversation_id}/recompile", response_model=str, summary="Compile the system prompt again")
+def recompile(
+    served: Serving, conversation_id: str, agent_id: Agent = None, dry_run: Annotated[bool, Query(title="Only look")] = False,
+    body: Annotated[Data | None, Body()] = None,
+) -> str:  # fmt: skip
+    """Put memory as it is now into the system message, and return that; the next call of the model gets it."""
+    place = _place(served, conversation_id, agent_id or (body or {}).get("agent_id"))
+    return recompiled(served, place.agent_id, place.thread_id, dry_run=dry_run)
 
 
-@router.post("/{conversation_id}/fork", include_in_schema=False)
-@router.post("/{conversation_id}/compact", include_in_schema=False)
-def not_here(conversation_id: str, body: Annotated[Any, Body()] = None) -> Any:
-    """Say that there is no such thing here."""
-    raise HTTPProblem(501, "Conversations are not forked here, and they are summarised by themselves when the window is full.")
+@router.post("/{conversation_id}/fork", response_model=ConversationAnswer, summary="Fork a conversation")
+def fork(
+    served: Serving, conversation_id: str, agent_id: Agent = None,
+    message_id: Annotated[str | None, Query(title="Message", description="The last message that the fork has; all, if omitted.")] = None,
+) -> Any:  # fmt: skip
+    """Begin a conversation that has the messages of this one, and goes on separately over the same memory."""
+    place = _place(served, conversation_id, agent_id)
+    history = History(served.agents, served.runs, place.agent_id, place.thread_id)
+    thread_id, parts = ids.new("conv"), history.parts(message_id)
+    served.agents.agent(place.agent_id, place.thread_id).fork(thread_id, until=parts[0]["until"] if message_id else "")
+    kept = {name: place.value[name] for name in ("summary", "model", "model_settings") if name in place.value}
+    return _letta_conversation(served, _begun(served, place.agent_id, {**kept, "fork_parts": parts}, thread_id))
+
+
+@router.post("/{conversation_id}/compact", response_model=CompactionAnswer, summary="Compact a conversation")
+def compact(served: Serving, conversation_id: str, agent_id: Agent = None, body: Annotated[Data | None, Body()] = None) -> Any:
+    """Summarise all but the newest exchange now. What was said stays in recall memory."""
+    place = _place(served, conversation_id, agent_id or (body or {}).get("agent_id"))
+    return compacted(served, place.agent_id, place.thread_id)
 
 
 @router.post("/{conversation_id}/messages", response_model=None, summary="Say something in a conversation")
@@ -186,11 +205,15 @@ def list_messages(
 
 @router.post("/{conversation_id}/stream", response_model=None, summary="Follow a conversation")
 def stream(served: Serving, conversation_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
-    """Stream the conversation's newest run from its beginning."""
-    place = _place(served, conversation_id, (body or {}).get("agent_id"))
-    runs = [run for run in served.runs.of(place.agent_id) if run.thread_id == place.thread_id]
-    if not runs:
-        raise HTTPProblem(404, "Nothing was said in this conversation yet.")
-    return followed(served, runs[-1].id, body)
+    """Stream the conversation's newest run from its beginning, or that of the message of an `otid`: while it is taken, or in the background."""
+    given = body or {}
+    place = _place(served, conversation_id, given.get("agent_id"))
+    if given.get("otid"):
+        run = served.runs.stored(place.agent_id, ids.run_id(place.agent_id, place.thread_id, str(given["otid"])))
+    else:
+        run = served.runs.newest(place.agent_id, place.thread_id)
+    if run is None or (run.id not in served.runs.live and not run.background):
+        raise HTTPProblem(400, "No active runs found: nothing is being said in this conversation now, and nothing was in the background.")
+    return followed(served, run.id, body)
 
 

@@ -6,16 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 
-from memgpt_agent.server import letta_agents, streams
-from memgpt_agent.server.history import History, letta_run, letta_usage
+from memgpt_agent.memory.stored import RunItem
+from memgpt_agent.server import letta_agents, letta_context, streams
+from memgpt_agent.server.history import History, letta_run, letta_usage, message_at
 from memgpt_agent.server.letta_messages import filtered, request_messages
+from memgpt_agent.server.message_runs import repeatable_id
 from memgpt_agent.server.paging import Paged
 from memgpt_agent.server.problems import HTTPProblem
+from memgpt_agent.server.routes.runs import followed
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer
 from memgpt_agent.server.shapes.base import Data
-from memgpt_agent.server.shapes.messages import Reply, RunAnswer, Speech
+from memgpt_agent.server.shapes.messages import CompactionAnswer, Reply, RunAnswer, Speech
 
 router = APIRouter(prefix="/v1/agents", tags=["messages"])
 
@@ -27,6 +30,8 @@ async def replied(served: Served, agent_id: str, thread_id: str, body: Data) -> 
         HTTPProblem: the turn failed, or could not begin.
     """
     background = bool(body.get("background"))
+    if background and (again := await asyncio.to_thread(_said_before, served, agent_id, thread_id, body)) is not None:
+        return await asyncio.to_thread(followed, served, again.id, body)
     before = await asyncio.to_thread(_known, served, agent_id, thread_id)
     live = await served.speaker.send(agent_id, thread_id, body, background=background)
     if body.get("streaming"):
@@ -35,6 +40,13 @@ async def replied(served: Served, agent_id: str, thread_id: str, body: Data) -> 
         pass
     live.raise_error()
     return await asyncio.to_thread(_reply, served, agent_id, thread_id, live, body, before)
+
+
+def _said_before(served: Served, agent_id: str, thread_id: str, body: Data) -> RunItem | None:
+    """Return the run in the background of a message that the client sent before, by its otid."""
+    served.agents.definition(agent_id)
+    known = repeatable_id(agent_id, thread_id, body)
+    return served.runs.stored(agent_id, known) if known else None
 
 
 def _known(served: Served, agent_id: str, thread_id: str) -> set[str]:
@@ -47,7 +59,7 @@ def _known(served: Served, agent_id: str, thread_id: str) -> set[str]:
 def _reply(served: Served, agent_id: str, thread_id: str, live: LiveRun, body: Data, before: set[str]) -> Data:
     run = live.item
     history = History(served.agents, served.runs, agent_id, thread_id, use_assistant_message=body.get("use_assistant_message") is not False)
-    asked = [message for one in run.request.get("pending", ()) for message in request_messages(one, run.id)]
+    asked = request_messages(run.request.get("pending", ()), run.id)
     hidden = before | {one["id"] for one in asked}
     turns = [run.id]
     messages = [one for one in history.of_turns(turns) if one["id"] not in hidden and one["message_type"] != "approval_response_message"]
@@ -72,8 +84,9 @@ async def stream(served: Serving, agent_id: str, body: Speech) -> Any:
 @router.post("/{agent_id}/messages/async", response_model=RunAnswer, summary="Say something in the background")
 async def create_async(served: Serving, agent_id: str, body: Speech) -> Any:
     """Say something and return at once the run that it becomes. A run that a restart cuts off is taken up again."""
-    live = await served.speaker.send(agent_id, None, body.given(), background=True)
-    return letta_run(agent_id, live.item)
+    given = body.given()
+    again = await asyncio.to_thread(_said_before, served, agent_id, agent_id, given)
+    return letta_run(agent_id, again or (await served.speaker.send(agent_id, None, given, background=True)).item)
 
 
 @router.get("/{agent_id}/messages", response_model=list[Data], summary="List messages")
@@ -108,10 +121,31 @@ async def cancelled(served: Served, chosen: Callable[[LiveRun], bool]) -> Data:
     return {run.item.id: "cancelled" for run in found}
 
 
-@router.post("/{agent_id}/summarize", include_in_schema=False)
-def compact(agent_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
-    """Say that there is no such thing here."""
-    raise HTTPProblem(501, "A conversation is summarised by itself here, when its window is full.")
+@router.post("/{agent_id}/summarize", response_model=CompactionAnswer, summary="Compact the conversation")
+def compact(served: Serving, agent_id: str, body: Annotated[Data | None, Body()] = None) -> Any:
+    """Summarise all but the newest exchange now. What was said stays in recall memory."""
+    return compacted(served, agent_id, agent_id)
+
+
+def compacted(served: Served, agent_id: str, thread_id: str) -> Data:
+    """Compact a conversation, and return what that did.
+
+    Raises:
+        HTTPProblem: 400 where there is nothing to summarise.
+    """
+    done = served.agents.agent(agent_id, thread_id).compact()
+    if done.after == done.before:
+        raise HTTPProblem(400, "There is nothing to compact: the conversation has one exchange or none.")
+    return {"summary": done.summary, "num_messages_before": done.before + 1, "num_messages_after": done.after + 1}  # the system message
+
+
+def recompiled(served: Served, agent_id: str, thread_id: str, *, dry_run: bool) -> str:
+    """Return the system message with memory as it is now; unless only looked at, the next call of the model gets it."""
+    definition = served.agents.definition(agent_id)
+    state = served.agents.state(thread_id)
+    if state and not dry_run:
+        served.agents.agent(agent_id, thread_id).recompile()
+    return letta_context.system_text(served.agents, definition, thread_id, {**state, "sent_memory": None})
 
 
 @router.patch("/{agent_id}/reset-messages", response_model=AgentAnswer, summary="Start the conversation over")
@@ -121,3 +155,11 @@ def reset(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -
     return letta_agents.letta_agent(served.agents, served.agents.definition(agent_id))
 
 
+
+every = APIRouter(prefix="/v1/messages", tags=["messages"])
+
+
+@every.get("/{message_id}", response_model=list[Data], summary="Look at a message")
+def retrieve(served: Serving, message_id: str) -> Any:
+    """Return the messages of an id: what the agent thought, called and said in one step has the same."""
+    return message_at(served.agents, served.runs, message_id)

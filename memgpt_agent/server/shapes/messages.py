@@ -20,9 +20,21 @@ class Speech(RequestBody):
     use_assistant_message: Annotated[bool | None, Field(title="Replies as messages", description="Not as calls of send_message.")] = None
     include_return_message_types: Annotated[list[str] | None, Field(title="Types", description="Only messages of these types.")] = None
     client_tools: Annotated[list[Data] | None, Field(title="The client's tools", description="Name, description, parameters.")] = None
+    client_skills: Annotated[
+        list[Data] | None, Field(title="The client's skills", description="Name, description, location: shown to the model in this request.")
+    ] = None
     override_model: Annotated[str | None, Field(title="Model", description="Another model for this request.")] = None
+    override_system: Annotated[str | None, Field(title="System prompt", description="Another system prompt for this request.")] = None
     include_pings: bool | None = None
     agent_id: Annotated[str | None, Field(title="Agent", description="For the conversation `default`.")] = None
+
+
+class CompactionAnswer(ResponseBody):
+    """What compacting a conversation did."""
+
+    summary: Annotated[str, Field(title="Summary", description="What stands for the messages that left.")]
+    num_messages_before: int
+    num_messages_after: int
 
 
 class UsageStatistics(ResponseBody):
