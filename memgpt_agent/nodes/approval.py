@@ -19,12 +19,14 @@ MAX_ANSWERS = 20
 class Decision:
     """A person's decision on a call."""
 
-    type: Literal["approve", "edit", "reject"]
-    """To carry it out as it is, with other arguments, or not at all."""
+    type: Literal["approve", "edit", "reject", "respond"]
+    """To carry it out as it is, with other arguments, or not at all; or to answer in the tool's place."""
     arguments: dict[str, Any] | None = None
     """For an edit: all the arguments."""
     reason: str = ""
     """For a rejection: why, for the model."""
+    result: str = ""
+    """For an answer in the tool's place: what the model reads as its result."""
 
     @property
     def refusal(self) -> str:
@@ -39,7 +41,8 @@ def ask(
 
     The request is LangChain's for human-in-the-loop: ``action_requests`` and ``review_configs``, with our ``call_id`` beside them. It is
     resumed with ``{"decisions": [{"type": "approve"}]}``, ``{"type": "edit", "edited_action": {"name": ..., "args": ...}}`` or ``{"type":
-    "reject", "message": ...}``; the older answers of agent inboxes (``accept``, ``response``, ``ignore``) are understood as well.
+    "reject", "message": ...}``; LangChain's ``respond``, whose ``message`` stands for the tool's result, and the older answers of agent
+    inboxes (``accept``, ``response``, ``ignore``) are understood as well.
 
     To what is not a decision the same is asked again, with what was wrong in the description. An error instead would be for good: LangGraph
     keeps an answer with the step and gives it again, first, whatever the client resumes with next.
@@ -86,6 +89,8 @@ def decision_of(answer: Any, name: str) -> Decision:
         return Decision("edit", _edited(decision, name))
     if kind in {"reject", "response", "ignore"}:
         return Decision("reject", reason=str(decision.get("message") or decision.get("args") or ""))
+    if kind == "respond":
+        return Decision("respond", result=str(decision.get("message") or ""))
     raise _unknown(answer)
 
 

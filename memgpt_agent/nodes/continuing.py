@@ -44,7 +44,7 @@ def spoken_in(text: str, calls: Sequence[ReadCall], growing: StreamingAnswer, *,
         return None
     if calls[0].error:
         chunks = growing.tool_call_chunks
-        said = message_so_far(chunks[0]["args"]) if len(chunks) == 1 else ""
+        said = message_so_far(chunks[0]["args"])[0] if len(chunks) == 1 else ""
         return clean(said) or None
     said: Any = calls[0].arguments.get("message")
     return said if going_on and isinstance(said, str) else None

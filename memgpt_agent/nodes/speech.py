@@ -50,7 +50,8 @@ its length (measured for 16,000 characters in pieces of 4: see ADR 0068)."""
 class SpeechStream:
     """Watches a model's answer grow and writes ``{reply_id, delta}`` as the text of each ``send_message`` grows.
 
-    A piece never ends in half a character (a lone surrogate is held back). ``withdraw`` takes back what was streamed.
+    The first piece of a reply also has the ``thoughts`` that the call began with, if it has any. A piece never ends in half a character (a
+    lone surrogate is held back). ``withdraw`` takes back what was streamed.
     """
 
     def __init__(self, write: Callable[[Any], None], id_of: Callable[[int], str]) -> None:
@@ -69,14 +70,16 @@ class SpeechStream:
             ):
                 continue
             self._looked[ordinal] = len(arguments)
-            self._advance(ordinal, message_so_far(arguments))
+            text, thoughts = message_so_far(arguments)
+            self._advance(ordinal, text, thoughts)
 
-    def _advance(self, ordinal: int, text: str) -> None:
+    def _advance(self, ordinal: int, text: str, thoughts: str = "") -> None:
         sent = self._sent.get(ordinal, "")
         whole = text[:-1] if text and "\ud800" <= text[-1] <= "\udbff" else text
         if len(whole) > len(sent) and whole.startswith(sent):
             self._sent[ordinal] = whole
-            self._write({"reply_id": self._id_of(ordinal), "delta": whole[len(sent) :]})
+            beside = {"thoughts": thoughts} if thoughts and not sent else {}
+            self._write({"reply_id": self._id_of(ordinal), "delta": whole[len(sent) :], **beside})
 
     def keep_partial(self, text: str) -> str:
         """Stream the first call's text up to this part of the message; return its reply's id, empty if there is none."""
@@ -107,14 +110,18 @@ class SpeechStream:
         self._write({"reply_id": self._id_of(ordinal), "withdrawn": reason})
 
 
-def message_so_far(arguments: str) -> str:
-    """Return the text in the arguments of a ``send_message`` call that has arrived; it never ends in half a character."""
+def message_so_far(arguments: str) -> tuple[str, str]:
+    """Return the text in the arguments of a ``send_message`` call that has arrived, and the thoughts before it.
+
+    The text never ends in half a character.
+    """
     for end in range(len(arguments), max(0, len(arguments) - _ESCAPE_CHARS), -1):  # it may have been cut within an escape
         try:
             parsed = parse_partial_json(arguments[:end])
         except ValueError:
             continue
-        text: Any = cast(dict[str, Any], parsed).get("message") if isinstance(parsed, dict) else None
+        given = cast(dict[str, Any], parsed) if isinstance(parsed, dict) else {}
+        text, thoughts = given.get("message"), given.get("thinking")
         if isinstance(text, str):
-            return re.sub("[\ud800-\udbff]\\Z", "", text)
-    return ""
+            return re.sub("[\ud800-\udbff]\\Z", "", text), thoughts if isinstance(thoughts, str) else ""
+    return "", ""

@@ -62,7 +62,8 @@ def letta_agent(agents: OpenAgents, definition: AgentDefinition) -> dict[str, An
         "message_buffer_autoclear": bool(served.get("message_buffer_autoclear")), "hidden": served.get("hidden"),
         "enable_sleeptime": bool(served.get("enable_sleeptime")), "created_at": definition.created,
         "updated_at": served.get("updated_at") or definition.created, "created_by_id": None, "last_updated_by_id": None,
-        "last_run_completion": None, "last_run_duration_ms": None, "last_stop_reason": None, "multi_agent_group": None, "managed_group": None, "pending_approval": None,
+        "last_run_completion": None, "last_run_duration_ms": None, "last_stop_reason": None,
+        "multi_agent_group": None, "managed_group": None, "pending_approval": None,
     }  # fmt: skip
 
 

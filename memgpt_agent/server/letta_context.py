@@ -9,6 +9,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.prompts import render_blocks
 from memgpt_agent.server import letta_agents, letta_models
 from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.state import SentMemory
 from memgpt_agent.store.plain import count
 from memgpt_agent.tokens import resolve_token_counter
 
@@ -18,10 +19,11 @@ def system_text(agents: OpenAgents, definition: AgentDefinition, thread_id: str,
 
     The metadata at its end is not part of what the model gets.
     """
-    sent: Mapping[str, Any] = next(iter((state.get("sent_memory") or {}).values()), None) or {}
-    parts: Mapping[str, str] = sent.get("sections") or {"core_memory": _core_memory(agents, definition)}
+    sent: Mapping[str, SentMemory] = state.get("sent_memory") or {}
+    parts = next((one["sections"] for one in sent.values()), {"core_memory": _core_memory(agents, definition)})
     name = "default" if thread_id == definition.agent_id else thread_id
-    compiled = (state.get("summary") or {}).get("until") or definition.served.get("updated_at") or definition.created
+    summary: Mapping[str, Any] = state.get("summary") or {}
+    compiled = summary.get("until") or definition.served.get("updated_at") or definition.created
     metadata = f"- AGENT_ID: {definition.agent_id}\n- CONVERSATION_ID: {name}\n- System prompt last recompiled: {compiled}"
     texts = [letta_agents.prompt_of(definition), *parts.values(), f"<memory_metadata>\n{metadata}\n</memory_metadata>"]
     return "\n\n".join(filter(None, texts))

@@ -139,6 +139,7 @@ class LettaStream:
             self._streamed[event.reply_id] = self._streamed.get(event.reply_id, "") + event.text
             self._last_reply = event.reply_id
             if self._tokens:
+                yield from self._reasoning(f"message-{event.reply_id}")
                 yield self._said(event.reply_id, event.text)
         elif event.type == "thinking":
             self._thoughts.append(event.text)

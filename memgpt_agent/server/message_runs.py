@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 from xml.sax.saxutils import escape
 
+from langchain_core.messages import AIMessage, AnyMessage, ToolCall
+
 from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
@@ -76,16 +79,18 @@ class MessageRuns:
     def _opened(self, agent_id: str, thread_id: str | None, body: Mapping[str, Any]) -> tuple[MemGPTAgent, bool]:
         tools = [client_tool(one) for one in body.get("client_tools") or self._waited_for(agent_id, thread_id)]
         context = {"max_steps": body["max_steps"]} if body.get("max_steps") else None
-        given = {"model": body.get("override_model"), "system": body.get("override_system"), "appended": skills_text(body)}
-        special = bool(tools or context or given["model"] or given["appended"]) or given["system"] is not None
-        return self.agents.agent(agent_id, thread_id, client_tools=tools, context=context, **given), special
+        model, system, skills = body.get("override_model"), body.get("override_system"), skills_text(body)
+        opened = self.agents.agent(
+            agent_id, thread_id, client_tools=tools, model=model, context=context, system=system, appended=skills
+        )
+        return opened, bool(tools or context or model or skills) or system is not None
 
     def _waited_for(self, agent_id: str, thread_id: str | None) -> Sequence[Mapping[str, Any]]:
         """Return the client's tools of a run whose call waits: an answer may come without naming them again."""
         run = self.waiting_run(agent_id, thread_id or agent_id)
         return run.request.get("client_tools", ()) if run else ()
 
-    def waiting_run(self, agent_id: str, thread_id: str) -> Any:
+    def waiting_run(self, agent_id: str, thread_id: str) -> RunItem | None:
         """Return the newest run of a conversation, if it waits for a person or a client."""
         run = self.runs.newest(agent_id, thread_id)
         return run if run is not None and run.request.get("pending") else None
@@ -131,7 +136,8 @@ class MessageRuns:
             raise HTTPProblem(400, NOTHING_WAITS)
         run = await asyncio.to_thread(self.waiting_run, agent.agent_id, agent.thread_id)
         first = asked(waiting[0], "")["call_id"]
-        known = dict.fromkeys([*(asked(one, "")["call_id"] for one in waiting), *(one["call_id"] for one in (run.request["pending"] if run else ()))])
+        pending: list[dict[str, Any]] = run.request["pending"] if run else []
+        known = dict.fromkeys([*(asked(one, "")["call_id"] for one in waiting), *(one["call_id"] for one in pending)])
         by_call = {str(answer.get("tool_call_id") or first): answer for answer in answers}
         if foreign := [call for call in by_call if call not in known]:
             raise HTTPProblem(400, f"Invalid tool call IDs: {foreign[0]!r} does not wait. These do: {', '.join(known)}.")
@@ -168,11 +174,11 @@ async def _answering(agent: MemGPTAgent, given: dict[str, Any], by_call: Mapping
                     yield event
 
 
-def calls_after(messages: Sequence[Any], call_id: str) -> list[dict[str, Any]]:
+def calls_after(messages: Sequence[AnyMessage], call_id: str) -> Sequence[ToolCall]:
     """Return the calls behind one in the same answer of the model."""
-    calls = next((m.tool_calls for m in reversed(messages) if any(c["id"] == call_id for c in getattr(m, "tool_calls", ()))), [])
-    place = next((n for n, call in enumerate(calls) if call["id"] == call_id), len(calls))
-    return list(calls[place + 1 :])
+    answers = (message.tool_calls for message in reversed(messages) if isinstance(message, AIMessage))
+    found = ((calls, ids) for calls in answers if call_id in (ids := [call["id"] for call in calls]))
+    return next((calls[ids.index(call_id) + 1 :] for calls, ids in found), ())
 
 
 def repeatable_id(agent_id: str, thread_id: str, body: Mapping[str, Any]) -> str | None:
@@ -265,8 +271,8 @@ def _answers(body: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
 def _decision(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return LangChain's decision of a client's answer to an approval."""
     if answer.get("type") == "tool":
-        returned = text_of(answer.get("tool_return"))
-        return {"decisions": [{"type": "reject", "message": f"the client carried it out itself; it returned: {returned}"}]}
+        kind = "reject" if answer.get("status") == "error" else "respond"
+        return {"decisions": [{"type": kind, "message": text_of(answer.get("tool_return"))}]}
     if answer.get("approve"):
         edited = answer.get("arguments")
         return {"decisions": [{"type": "edit", "edited_action": {"args": edited}} if edited is not None else {"type": "approve"}]}

@@ -113,7 +113,8 @@ class Compaction:
 def _evicted(graph: AgentGraph, values: Mapping[str, Any], context: Context, thread_id: str) -> dict[str, Any]:
     """Return the update by which all but the newest exchange leaves the queue, as the graph's own node makes it."""
     made: dict[str, Any] = {}
-    usage = {"messages": 0, "budget": 0, **(values.get("context_usage") or {}), "total": _FULL_TOKENS}
+    known: dict[str, int] = values.get("context_usage") or {}
+    usage = {"messages": 0, "budget": 0, **known, "total": _FULL_TOKENS}
 
     def evict(state: AgentState, config: RunnableConfig) -> dict[str, Any]:
         made.update(graph.nodes[SUMMARIZE_OVERFLOW].bound.invoke({**state, "context_usage": usage}, config))
@@ -214,7 +215,7 @@ class Conversations:
             queue: list[AnyMessage] = values.get("messages") or []
             update = _evicted(self._turns.graph(), values, self._turns.context, self.thread_id) if queue else {}
             gone = sum(isinstance(m, RemoveMessage) for m in update.get("messages", ()))
-            summary = update.get("summary") or values.get("summary") or {}
+            summary: dict[str, Any] = update.get("summary") or values.get("summary") or {}
             done = Compaction(len(queue), len(queue) - gone, summary.get("text", ""))
             return update
 

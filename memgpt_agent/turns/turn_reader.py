@@ -118,6 +118,7 @@ class TurnReader:
         self._evicted = False
         self._structured: Any = None
         self._approval: Approval | None = None
+        self._thought: set[str] = set()
         self.waits = False
         """Whether the turn waits for a person."""
         self.questions: list[Question] = []
@@ -190,6 +191,9 @@ class TurnReader:
         reply_id = piece.get("reply_id", "")
         if "delta" in piece:
             self._streamed.add(reply_id)
+            if thoughts := piece.get("thoughts"):
+                self._thought.add(thoughts)
+                yield StreamEvent("thinking", text=thoughts)
             yield StreamEvent("delta", text=piece["delta"], reply_id=reply_id)
         elif "withdrawn" in piece:
             self._streamed.discard(reply_id)
@@ -234,8 +238,9 @@ class TurnReader:
             yield StreamEvent("thinking", text=message.text)
         for call in message.tool_calls:
             parsed = parse_call(call["args"])
-            if parsed.thinking:
+            if parsed.thinking and parsed.thinking not in self._thought:  # else they came with the reply's first piece
                 yield StreamEvent("thinking", text=parsed.thinking)
+            self._thought.discard(parsed.thinking)
             call_id = call["id"] or ""
             self._calls[call_id] = {
                 "name": call["name"], "args": parsed.arguments, "id": call_id, "result": "", "failed": None,

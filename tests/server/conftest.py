@@ -27,12 +27,12 @@ AT_THE_GATE = threading.Event()
 
 
 def brain(heard: list[Heard]) -> Reply | Refused:
-    """Answer by what was said last: `call TOOL(argument=value)` calls a tool, `plain` speaks without a call, else a greeting."""
+    """Answer by what was said last: each `call TOOL(argument=value)` calls a tool, `plain` speaks without a call, else a greeting."""
     said = heard[-1]
     if said.role == "user":
-        if asked := re.search(r"call (\w+)\((.*?)\)", said.text):
-            given = dict(part.split("=", 1) for part in asked.group(2).split(",") if "=" in part)
-            return Reply(calls=((asked.group(1), {"thinking": f"I call {asked.group(1)}.", **given}),))
+        if asked := re.findall(r"call (\w+)\((.*?)\)", said.text):
+            given = [(tool, dict(part.split("=", 1) for part in inner.split(",") if "=" in part)) for tool, inner in asked]
+            return Reply(calls=tuple((tool, {"thinking": f"I call {tool}.", **arguments}) for tool, arguments in given))
         if "plain" in said.text:
             return Reply(text="In plain words.")
         if "wait for the gate" in said.text:

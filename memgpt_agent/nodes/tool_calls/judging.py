@@ -12,6 +12,7 @@ from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.nodes.tool_rules import refusal
 from memgpt_agent.prompts import CALL_GIVEN_UP, CHECK_ANSWER, INTERRUPTED, INVALID_CALL, SAID_ALREADY
+from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT
 from memgpt_agent.tools.registry import validated
 
@@ -31,9 +32,9 @@ def judge(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome |
         return call, Outcome(INVALID_CALL.format(error=call.unread), failed=True)
     if any(one.outcome.text == CALL_GIVEN_UP for one in (*step.earlier, *done)):  # nobody is asked about what is not to be begun
         return call, Outcome(INTERRUPTED, failed=True)
-    call, forbidden = _allowed(step, call, done)
-    if forbidden:
-        return call, Outcome(forbidden, failed=True)
+    call, decided = _allowed(step, call, done)
+    if decided is not None:
+        return call, decided
     if _said_already(step, call, done):
         return call, Outcome(SAID_ALREADY, failed=True)
     if is_draft(step.session, step.turn, call.name, call.parsed.arguments):
@@ -53,19 +54,21 @@ def _said_already(step: Step, call: Call, done: Sequence[Done]) -> bool:
     return text.strip() in [words.strip() for words in said if words]
 
 
-def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, str]:
-    """Return the call as a person may have edited it, and why a rule or a person forbids it; empty if nothing does."""
+def _allowed(step: Step, call: Call, done: Sequence[Done]) -> tuple[Call, Outcome | None]:
+    """Return the call as a person may have edited it, and its outcome where a rule or a person forbids it, or a person answers for the tool."""
     resources = step.session.resources
     refused = refusal(step.session, call.name, step.called(done)) if resources.rules else ""
     if refused or not resources.rules.needs_approval(call.name):
-        return call, refused
+        return call, Outcome(refused, failed=True) if refused else None
     try:
         validated(resources.tools.get(call.name), call.parsed.arguments)
     except ToolError as error:
-        return call, str(error)
+        return call, Outcome(str(error), failed=True)
     decision = ask(
         call.name, call.parsed.arguments, call.id, call.parsed.thinking, refuse_by_default=resources.rules.refuses_by_default(call.name)
     )
     if decision.arguments is not None:
         call = replace(call, parsed=replace(call.parsed, arguments=decision.arguments), edited=True)
-    return call, decision.refusal if decision.type == "reject" else ""
+    if decision.type == "respond":
+        return call, Outcome(clean(decision.result))
+    return call, Outcome(decision.refusal, failed=True) if decision.type == "reject" else None

@@ -99,8 +99,7 @@ def list_messages(
     include_return_message_types: Annotated[list[str] | None, Query(title="Types")] = None,
 ) -> Any:
     """Return the messages of a conversation: the newest, oldest first, unless an order is asked for."""
-    served.agents.definition(agent_id)
-    thread = conversation_id if conversation_id not in (None, "default") else agent_id
+    thread = served.agents.conversation(agent_id, conversation_id)
     history = History(served.agents, served.runs, agent_id, thread, use_assistant_message=use_assistant_message)
     return filtered(history.page(page), include_return_message_types)
 
