@@ -85,7 +85,7 @@ def test_compacting_leaves_the_newest_exchange_and_a_summary(client: Letta, prov
 
 
 def test_the_system_message_is_what_was_sent_until_it_is_compiled_again(client: Letta, provider: StrictServer) -> None:
-    """A block's edit is not in it before, and is afterwards, in what the model gets too; a dry run changes nothing. Any message has an address."""
+    """A block's edit is not in it before, but is afterwards, also for the model; a dry run changes nothing. Any message has an address."""
     agent = made(client)
     talk = client.conversations.create(agent_id=agent.id)
 
