@@ -77,7 +77,7 @@ def test_compacting_leaves_the_newest_exchange_and_a_summary(client: Letta, prov
     assert len(texts(client, one.id)) == 8
     said(client, one.id, "and then")
     sent = str(provider.requests[-1]["messages"])
-    assert ("number 0" in sent.split("and then")[0].split("number 3")[1], "number 3" in sent) == (False, True)
+    assert ("number 0" in sent.split("and then", maxsplit=1)[0].split("number 3")[1], "number 3" in sent) == (False, True)
     client.agents.messages.create(agent.id, input="first")
     client.agents.messages.create(agent.id, input="second")
     whole: Any = client.agents.messages.compact(agent.id)
