@@ -7,7 +7,7 @@ import letta_client
 import pytest
 from letta_client import Letta
 
-from tests.server.conftest import Running, StrictServer
+from tests.server.conftest import StrictServer
 
 TOOL = 'def {name}(text: str) -> str:\n    """Seal a text.\n\n    Args:\n        text: the text.\n    """\n    return "sealed " + text\n'
 
