@@ -118,6 +118,8 @@ class Mark(TypedDict, total=False):
     """The digest of what the message says, as the agent knows it: another one now means that somebody has edited it."""
     was: list[str]
     """The digests of what it said before edits: a client that still has an old copy does not bring it back."""
+    hands_over: bool
+    """For an action or a result: whether it hands the conversation over, so that the other agents of the conversation hear of it."""
     cleared: bool
     """For a tool's result: whether it is old and no more shown whole."""
     erased: bool

@@ -3,12 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
 
 from memgpt_agent.events import HIDDEN, MARK, Mark, digest_of, mark_of, removal, with_mark
 from memgpt_agent.nodes.past_messages import known_of
-from memgpt_agent.nodes.session import Session
-from memgpt_agent.state import AgentState
+from memgpt_agent.nodes.session import Session, turn_key
+from memgpt_agent.nodes.speech import reply_id, speaks
+from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.text.cleaning import clean_content
 
 Others = Mapping[str, Mark]
@@ -19,8 +28,8 @@ def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Othe
     """Return the state as the session's agent sees it, and what other agents noted on messages that are new to it.
 
     A message carries a note of each agent that has received it. This agent's own notes stand alone in what is returned; without
-    one, a message is new. The actions, results, alerts and thoughts of other memory agents are left out: only what they say is
-    for everybody. The registers of another agent's turn are left out too.
+    one, a message is new. The actions, results, alerts and thoughts of other memory agents are left out: only what they say, and that they
+    hand the conversation over, is for everybody. The registers of another agent's turn are left out too.
 
     **Limits**: a parent graph may lose notes: it drops them, or it runs agents in parallel and keeps the notes of one. What stands
     before this agent's own last message then counts as received; where recall memory knows it with other words, it was edited.
@@ -35,6 +44,7 @@ def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Othe
         own = [Mark() for _ in own]
     last = max((place for place, m in enumerate(state["messages"]) if _wrote(m, own[place], session)), default=-1)
     answered = {mark.get("turn") for mark in own}
+    replaced = _replaced(state["messages"], own, session)
     seen: list[AnyMessage] = []
     others: dict[str, Mark] = {}
     unnoted: list[AnyMessage] = []
@@ -47,7 +57,8 @@ def view_of_agent(state: AgentState, session: Session) -> tuple[AgentState, Othe
             unnoted.append(cast(AnyMessage, with_mark(message, lost)))
             seen.append(unnoted[-1])
         elif not mark:
-            seen.append(message)
+            answer = replaced.get(str(message.id))
+            seen.append(cast(AnyMessage, with_mark(message, answer)) if answer else message)
         elif _for_everybody(message, mark):
             seen.append(cast(AnyMessage, _without_mark(message)))
             others[str(message.id)] = mark
@@ -69,18 +80,23 @@ def signed(update: dict[str, Any], session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_event(message: BaseMessage, others: Others, session: Session, *, earlier: bool) -> BaseMessage:
+def as_event(
+    message: BaseMessage, others: Others, session: Session, callers: Mapping[str | None, str], *, earlier: bool
+) -> BaseMessage:
     """Return a new message of another agent or node as the event that it is; a message that is none is returned as it is.
 
     Args:
         message: one that this agent has not received.
         others: what other agents noted on such messages.
         session: the agent's session.
+        callers: who made the calls of the conversation, by the calls' ids.
         earlier: whether a person's new message stands behind it. What such a message finds is history that a client tells,
             unless the message names its author.
     """
     noted = others.get(str(message.id))
-    author = message.name if isinstance(message, AIMessage) else None  # of a result, the name is its tool's
+    author = message.name  # but of a result, the name is its tool's
+    if isinstance(message, ToolMessage):
+        author = callers.get(message.tool_call_id)
     if isinstance(message, HumanMessage | SystemMessage) or is_by(message, session):
         return message
     if noted is None and earlier and not author:
@@ -118,6 +134,35 @@ def _edited(unnoted: list[AnyMessage], session: Session) -> dict[str, AnyMessage
     return edited
 
 
+def _replaced(messages: list[AnyMessage], own: list[Mark], session: Session) -> dict[str, Mark]:
+    """Return this agent's notes on answers in whose places somebody put new messages, by their ids: each says what the answer said.
+
+    A new message has the answer's id and no notes. What another agent said, and an answer that the model wrote as plain text, recall memory
+    knows by that id; of an answer that a call sent, the id follows from the call.
+    """
+    plain = {str(m.id): place for place, m in enumerate(messages) if isinstance(m, AIMessage) and not mark_of(m) and not m.tool_calls}
+    if not plain or not any(own):
+        return {}
+    found: dict[str, Mark] = {}
+    for i, record in session.memory.journal.get(list(plain)).items():
+        if record.thread_id == session.thread_id and record.role in {"assistant", "user"}:
+            known = Mark(turn=record.turn, time=record.time, said=digest_of(AIMessage(record.text)), agent=session.agent)
+            event = Mark(kind="event", type="agent_message", sender=record.user_id)
+            found[i] = {**known, **(event if record.role == "user" else Mark(kind="action"))}
+    there = {mark.get("call_id") for mark in own if mark.get("kind") == "reply"}
+    for place, (message, mark) in enumerate(zip(messages, own, strict=True)):
+        calls = message.tool_calls if isinstance(message, AIMessage) and mark.get("kind") == "action" else []
+        for ordinal, call in enumerate(calls):
+            if call["id"] in there or not speaks(session.resources.tools, call["name"]):
+                continue
+            turn, said = mark.get("turn", ""), digest_of(AIMessage(str(call["args"].get("message", ""))))
+            key = turn_key(cast(Turn, {"id": turn, "agent": session.agent}))
+            ids = {reply_id(session.thread_id, key, step, ordinal) for step in range(session.context.max_steps + 1)}
+            reply = Mark(kind="reply", turn=turn, time=mark.get("time", ""), call_id=call["id"] or "", said=said, agent=session.agent)
+            found |= {i: reply for i in ids.intersection(plain) if plain[i] > place}
+    return found
+
+
 def _wrote(message: AnyMessage, own: Mark, session: Session) -> bool:
     return is_by(message, session) or own.get("kind") in {"action", "result", "reply"}
 
@@ -125,7 +170,8 @@ def _wrote(message: AnyMessage, own: Mark, session: Session) -> bool:
 def _for_everybody(message: AnyMessage, noted: Mark) -> bool:
     """Whether a message that another memory agent received or wrote is for the others too."""
     if noted.get("kind") in {"action", "result"}:
-        return isinstance(message, AIMessage) and not message.tool_calls and not str(message.id).startswith(HIDDEN)
+        says = isinstance(message, AIMessage) and not message.tool_calls and not str(message.id).startswith(HIDDEN)
+        return says or noted.get("hands_over", False)
     return not isinstance(message, SystemMessage)
 
 

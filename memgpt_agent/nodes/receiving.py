@@ -26,6 +26,7 @@ from memgpt_agent.events import (
     Mark,
     attached_to,
     event_message,
+    is_event,
     mark_of,
     removal,
     with_mark,
@@ -124,9 +125,11 @@ def no_turn() -> Turn:
 def _fresh(state: AgentState, session: Session, now: datetime, others: Others) -> list[BaseMessage]:
     new = [m.model_copy(update={"content": clean_content(m.content)}) for m in state["messages"] if not mark_of(m)]
     last_said = max((place for place, m in enumerate(new) if isinstance(m, HumanMessage)), default=-1)
-    own = {call["id"] for m in state["messages"] if isinstance(m, AIMessage) and (mark_of(m) or is_by(m, session)) for call in m.tool_calls}
+    answers = [m for m in state["messages"] if isinstance(m, AIMessage)]
+    own = {call["id"] for m in answers if mark_of(m) or is_by(m, session) for call in m.tool_calls}
+    callers = {call["id"]: m.name for m in answers if m.name for call in m.tool_calls}
     fresh: list[BaseMessage] = [
-        m if isinstance(m, ToolMessage) and m.tool_call_id in own else as_event(m, others, session, earlier=place < last_said)
+        m if isinstance(m, ToolMessage) and m.tool_call_id in own else as_event(m, others, session, callers, earlier=place < last_said)
         for place, m in enumerate(new)
     ]
     event = _of_known_type(state.get("event"), beside=fresh)
@@ -197,7 +200,7 @@ def close_open_calls(state: AgentState, session: Session) -> list[AnyMessage]:
     turn = state.get("turn") or no_turn()
     closed: list[AnyMessage] = []
     for message in state["messages"]:
-        calls = message.tool_calls if isinstance(message, AIMessage) else []
+        calls = message.tool_calls if isinstance(message, AIMessage) and not is_event(message) else []  # another agent's is an event
         left_open = [(nth, call) for nth, call in enumerate(calls) if call["id"] not in results]
         if not left_open:
             continue

@@ -118,6 +118,7 @@ def test_a_supervisor_calls_one_agent_after_another(mode: Any) -> None:
     assert [t for t in texts if t in {"ann 1", "bob 1", "done"}] == ["ann 1", "bob 1", "done"]
     assert (len(ann_model.calls), len(bob_model.calls)) == (1, 1)
     assert '"message": "ann 1", "from": "ann"' in heard(bob_model, 0)
+    assert '"message": "result of transfer_to_bob: Successfully transferred to bob", "from": "supervisor"' in heard(bob_model, 0)
     assert not any(m.type == "tool" for m in bob_model.calls[0])
     assert pairs_hold(values["messages"])
 
@@ -158,6 +159,55 @@ def test_a_handoff_beside_other_calls_keeps_each_result_with_its_call(order: Any
     assert len(noted) == order.count("note")
     assert values["messages"][-1].text == "ann"
     assert all(pairs_hold(sent) for sent in [values["messages"], *ann_model.calls, *bob_model.calls])
+
+
+@pytest.mark.parametrize("checkpointer", [None, True])
+def test_a_handoff_comes_round_to_the_agent_that_began_it(checkpointer: Any) -> None:
+    """Although nobody said anything: it hears of the handoffs of the others, and the user gets an answer. Nobody's notes are lost."""
+    round_trip = {"ann": "bob", "bob": "cy", "cy": "ann"}
+    models = {name: ScriptedModel([calls((f"transfer_to_{to}", {}))] * 2) for name, to in round_trip.items()}
+    models["ann"].script += [say("Here you are."), say("At once.")]
+    agents: list[Any] = [
+        create_graph(
+            name=name, model=models[name], tools=[create_handoff_tool(agent_name=to)], store=InMemoryStore(), checkpointer=checkpointer
+        )
+        for name, to in round_trip.items()
+    ]
+    swarm = create_swarm(agents, default_active_agent="ann").compile(checkpointer=InMemorySaver())
+    values = swarm.invoke({"messages": [("user", "hello")]}, HERE)
+    assert (values["messages"][-1].text, spoken(values["messages"])) == ("Here you are.", ["hello", "Here you are."])
+    assert swarm.invoke({"messages": [("user", "and now?")]}, HERE)["messages"][-1].text == "At once."
+    assert {name: len(model.calls) for name, model in models.items()} == {"ann": 4, "bob": 2, "cy": 2}
+    assert all(pairs_hold(sent) for sent in [values["messages"], *(sent for model in models.values() for sent in model.calls)])
+    assert '"message": "result of transfer_to_ann: Successfully transferred to ann", "from": "cy"' in heard(models["ann"], 1)
+    for message in values["messages"][:7]:
+        mark = message.additional_kwargs[MARK]
+        assert any(agent.startswith("ann:") for agent in (mark["agent"], *mark["also"]))
+
+
+def test_a_handoff_by_send_keeps_its_update_and_what_was_said() -> None:
+    """LangGraph's tool node drops the update of a command to a list of ``Send``: ours does not."""
+
+    @tool
+    def escalate(reason: str, runtime: ToolRuntime) -> Any:
+        """Escalate."""
+        result = ToolMessage("escalated", tool_call_id=runtime.tool_call_id)
+        there = Send("clerk", {"messages": [HumanMessage(f"About {reason}")]})
+        return Command(graph=Command.PARENT, goto=[there], update={"ticket": reason, "messages": [result]})
+
+    class Desk(TypedDict):
+        messages: Annotated[list[AnyMessage], add_messages]
+        ticket: str
+
+    model = ScriptedModel([calls(("send_message", {"message": "One moment."}), ("escalate", {"reason": "a leak"}))])
+    graph = StateGraph(Desk)
+    graph.add_node("ann", create_graph(name="ann", model=model, tools=[escalate], store=InMemoryStore()), destinations=("clerk",))
+    graph.add_node("clerk", lambda state: {"messages": [AIMessage(f"Noted: {state['messages'][-1].text}", name="clerk")]})
+    graph.add_edge(START, "ann")
+    built: Any = graph.compile(checkpointer=InMemorySaver())
+    values = built.invoke({"messages": [("user", "Help!")]}, HERE)
+    assert (values["ticket"], spoken(values["messages"])) == ("a leak", ["Help!", "One moment.", "Noted: About a leak"])
+    assert pairs_hold(values["messages"])
 
 
 def test_two_handoffs_of_one_answer_stand_behind_both_calls() -> None:

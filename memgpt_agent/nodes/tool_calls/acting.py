@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp, is_invalid_resume
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from memgpt_agent.config import Context
 from memgpt_agent.errors import InvalidArguments, MemGPTError, ToolError
@@ -138,7 +140,16 @@ def _held() -> Generator[None]:
 def _fit(returned: Any, call_id: str) -> Any:
     if what := unfit(returned, call_id):
         raise _Unfit(what)
-    return returned
+    return [_kept_whole(item) for item in cast(list[Any], returned)] if isinstance(returned, list) else _kept_whole(returned)
+
+
+def _kept_whole(item: Any) -> Any:
+    """Return what a tool returned so that LangGraph's tool node drops nothing: of a command to a list of ``Send`` it drops the update."""
+    if not isinstance(item, Command):
+        return item
+    command = cast(Command[Any], item)
+    goto: Any = command.goto
+    return replace(command, goto=tuple(cast(list[Any], goto))) if command.graph == Command.PARENT and isinstance(goto, list) else command
 
 
 class _Unfit(Exception):

@@ -7,7 +7,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage, convert_to_messages
 from langgraph.types import Command
 
-from memgpt_agent.events import HIDDEN, MARK, Mark, is_event, mark_of
+from memgpt_agent.events import HIDDEN, MARK, Mark, is_event, mark_of, with_mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.main_context import results_of
 from memgpt_agent.nodes import structuring
@@ -160,8 +160,8 @@ def _is_reply(message: BaseMessage) -> bool:
 def hand_over(step: Step) -> Command[Any]:
     """Return the command with which the parent graph continues, once the turn's own state is stored.
 
-    The parent gets what the tools gave for it. Where that has a tool's message, its call stands before it, and what was said to the user
-    behind it: a result without its call is refused by providers, and a reply would be lost.
+    The parent gets what the tools gave for it, and behind it what was said to the user, which would be lost else. Before a tool's message
+    stands its call: providers refuse a result without one.
     """
     goto: list[Any] = []
     update: list[tuple[str, Any]] = []
@@ -174,8 +174,8 @@ def hand_over(step: Step) -> Command[Any]:
                 messages += convert_to_messages(cast(list[Any], value) if isinstance(value, list) else [value])
             elif (key, value) not in update:  # a key without a reducer takes one value
                 update.append((key, value))
-    if messages:
-        update.append(("messages", _paired(step, messages)))
+    if messages := _paired(step, messages):
+        update.append(("messages", messages))
     return Command(graph=Command.PARENT, goto=goto, update=update)
 
 
@@ -184,15 +184,22 @@ def _paired(step: Step, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
     Of the answer's calls, those stand there whose results do. A tool may have given the answer too, and two tools the same messages.
     """
-    results = results_of(step.queue)
+    ids = {c["id"] for c in step.answer.tool_calls}
+    results = {i: m for i, m in results_of(step.queue).items() if i in ids}
     shown = [results.get(m.tool_call_id, m) if isinstance(m, ToolMessage) else m for m in messages]
     given = {m.id or str(id(m)): m for m in shown if m.id != step.answer.id}
     answered = {m.tool_call_id for m in given.values() if isinstance(m, ToolMessage)}
     asked = {c["id"] for m in given.values() if isinstance(m, AIMessage) for c in m.tool_calls}
     own = [c for c in step.answer.tool_calls if c["id"] in answered - asked]
     called = {c["id"] for c in own}
-    listed = list(given.values())
+    handed = {handoff.get("call") for handoff in step.turn.get("handoffs", [])}
+    listed = [_handing(m) if isinstance(m, ToolMessage) and m.tool_call_id in called & handed else m for m in given.values()]
     first = next((n for n, m in enumerate(listed) if isinstance(m, ToolMessage) and m.tool_call_id in called), 0)
-    answer = [step.answer.model_copy(update={"tool_calls": own})] if own else []
+    answer = [_handing(step.answer.model_copy(update={"tool_calls": own}))] if own else []
     replies = [m for m in step.queue if mark_of(m).get("kind") == "reply" and mark_of(m).get("turn") == step.turn["id"]]
     return [*listed[:first], *answer, *listed[first:], *(m for m in replies if m.id not in given)]
+
+
+def _handing(message: BaseMessage) -> BaseMessage:
+    """Return a message of the agent's own of which the other agents hear: by it they are handed the conversation."""
+    return with_mark(message, {**mark_of(message), "hands_over": True})

@@ -154,7 +154,7 @@ class _ReturnReader:
             return
         if not self._texts:
             self._texts.append(json.dumps({"handed_over_to": [str(place) for place in goto]}))
-        self._beyond.handoffs.append({"goto": list(goto), "update": update})
+        self._beyond.handoffs.append({"goto": list(goto), "update": update, "call": self._call.id})
 
     def _refuse(self, what: str) -> None:
         self._refused.append(what)

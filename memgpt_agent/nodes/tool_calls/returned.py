@@ -25,7 +25,7 @@ class Returned:
     ends: bool = False
     """Whether the turn ends here."""
     handoffs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """Where the parent graph continues: each with ``goto`` and ``update``."""
+    """Where the parent graph continues: each with ``goto``, ``update``, and the id of its ``call``."""
 
     def encoded(self) -> str:
         """Return all of it as text, for the store; empty if there is nothing.
