@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, StateGraph
-from langgraph.graph.message import REMOVE_ALL_MESSAGES, MessagesState
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
@@ -310,69 +309,6 @@ async def test_on_an_event_loop_it_is_the_same(store: BaseStore) -> None:
     await talk.graph.ainvoke({"messages": [HumanMessage("So?", id="m2")]}, THREAD)
     assert SECRET not in talk.sent()
     assert SECRET not in talk.everywhere()
-
-
-def test_as_a_subgraph_it_is_the_same(store: BaseStore) -> None:
-    """The parent's state is edited, where the agent keeps no state of its own: its notes ride on the parent's messages."""
-    model = ScriptedModel([say("a"), say("b")])
-    parent: Any = StateGraph(MessagesState).add_node("agent", create_graph(model=model, store=store)).add_edge(START, "agent")
-    graph = parent.compile(checkpointer=InMemorySaver(), store=store)
-    graph.invoke({"messages": [HumanMessage(f"It is {SECRET}", id="m1")]}, THREAD)
-    old = graph.get_state(THREAD).values["messages"][0]
-    graph.update_state(THREAD, {"messages": [old.model_copy(update={"content": "It is x"})]}, as_node="agent")
-    graph.invoke({"messages": [HumanMessage("So?", id="m2")]}, THREAD)
-    assert SECRET not in str(model.calls[-1])
-    assert {m.text for m in RecallMemory(store, "ann").of_thread("ann")} == {"It is x", "a", "So?", "b"}
-
-
-def embedded(store: BaseStore, script: list[Any], checkpointer: Any) -> tuple[Any, ScriptedModel]:
-    """Return a parent graph of LangGraph's own state with one agent in it, and the agent's model."""
-    model = ScriptedModel(script)
-    agent = create_graph(model=model, name="ann", checkpointer=checkpointer)
-    parent: Any = StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent")
-    return parent.compile(checkpointer=InMemorySaver(), store=store), model
-
-
-@pytest.mark.parametrize("checkpointer", [None, True])
-@pytest.mark.parametrize("blocks", [False, True])
-def test_a_new_message_in_the_parents_state_edits_before_anything_finds_the_old_one(store: BaseStore, checkpointer: Any, blocks: bool) -> None:
-    """It bears no note of the agent's. Neither the next prompt nor the next turn's first search has the old words; the history has."""
-    search = call("conversation_search", query="locker number")
-    graph, model = embedded(store, [say("a"), say("b"), search, say("c"), say("d")], checkpointer)
-    graph.invoke({"messages": [HumanMessage("Hello", id="m0")]}, THREAD)
-    graph.invoke({"messages": [HumanMessage(f"The locker number is {SECRET}", id="m1")]}, THREAD)
-    words = "The locker number is x"
-    graph.update_state(THREAD, {"messages": [HumanMessage([{"type": "text", "text": words}] if blocks else words, id="m1")]})
-    graph.invoke({"messages": [HumanMessage("So?", id="m2")]}, THREAD)
-    graph.invoke({"messages": [HumanMessage("And?", id="m3")]}, THREAD)
-    assert SECRET not in str(model.calls[2:])
-    assert words in str(model.calls[2])
-    assert words in next(m.text for m in RecallMemory(store, "ann").of_thread("ann") if m.id == "m1")
-    assert SECRET not in str([m.text for m in RecallMemory(store, "ann").of_thread("ann")])
-    assert [e.text for e in Corrections(RecallMemory(store, "ann"), store, "ann").of(["m1"])["m1"].entries] == [f"The locker number is {SECRET}"]
-
-
-def test_an_edit_alone_in_the_parents_state_is_not_answered_again(store: BaseStore) -> None:
-    """The agent could not take its old answer out of the parent's state; what it knows is corrected all the same."""
-    graph, model = embedded(store, [say("Forty.")], None)
-    graph.invoke({"messages": [HumanMessage("How many in 4 crates?", id="m1")]}, THREAD)
-    values = graph.invoke({"messages": [HumanMessage("How many in 5 crates?", id="m1")]}, THREAD)
-    assert values["messages"][-1].text == "Forty."
-    assert len(model.calls) == 1
-    assert {m.text for m in RecallMemory(store, "ann").of_thread("ann")} == {"How many in 5 crates?", "Forty."}
-
-
-def test_a_parent_that_trims_its_messages_erases_no_memory(store: BaseStore) -> None:
-    """A removal in its state looks the same, so it leaves recall memory alone too; a copy from before an edit changes nothing."""
-    graph, _ = embedded(store, [say(str(n)) for n in range(5)], None)
-    for number in range(3):
-        graph.invoke({"messages": [HumanMessage(f"Fact {number}", id=f"m{number}")]}, THREAD)
-    graph.update_state(THREAD, {"messages": [HumanMessage("Fact one", id="m1")]})
-    graph.invoke({"messages": [HumanMessage("Next", id="m3")]}, THREAD)
-    graph.update_state(THREAD, {"messages": [RemoveMessage("m0"), HumanMessage("Fact 1", id="m1")]})
-    graph.invoke({"messages": [HumanMessage("Last", id="m4")]}, THREAD)
-    said = {m.id: m.text for m in RecallMemory(store, "ann").of_thread("ann")}
-    assert (said["m0"], said["m1"]) == ("Fact 0", "Fact one")
 
 
 def test_a_clock_that_was_set_back_gives_up_no_branch(store: BaseStore) -> None:
