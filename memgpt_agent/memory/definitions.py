@@ -10,6 +10,7 @@ from memgpt_agent.errors import AgentNotFound
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import Block, default_blocks
 from memgpt_agent.owners import Identity, check, unknown
+from memgpt_agent.store.plain import all_items
 from memgpt_agent.store.update import update
 
 _LISTED = ("tools", "threads", "groups", "rules", "tags", "without")
@@ -162,10 +163,7 @@ def conversation(agent_id: str, thread_id: str | None, known: AgentDefinition | 
 
 def every(store: BaseStore) -> list[AgentDefinition]:
     """Return the definitions of all agents, oldest first."""
-    found: list[AgentDefinition] = []
-    while page := store.search(namespaces.AGENTS, limit=500, offset=len(found)):
-        found.extend(read(item.value) for item in page)
-    return sorted(found, key=lambda d: (d.created, d.agent_id))
+    return sorted((read(item.value) for item in all_items(store, namespaces.AGENTS)), key=lambda d: (d.created, d.agent_id))
 
 
 def _as_value(definition: AgentDefinition) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import definitions, namespaces, tiers
 from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.store.plain import all_items
 
-_PAGE = 5_000
 _NAMESPACES = 10_000
 
 
@@ -40,7 +40,6 @@ def thread_deletions(thread_id: str) -> list[PutOp]:
 
 def _deletions(store: BaseStore, agent_id: str) -> Iterator[PutOp]:
     for namespace in store.list_namespaces(prefix=(namespaces.encode_label(agent_id),), limit=_NAMESPACES):
-        tier, offset = tiers.described(namespace), 0
-        while (tier is None or tier.deleted) and (page := store.search(namespace, limit=_PAGE, offset=offset)):
-            yield from (PutOp(item.namespace, item.key, None) for item in page if item.namespace == namespace)
-            offset += len(page)
+        tier = tiers.described(namespace)
+        if tier is None or tier.deleted:
+            yield from [PutOp(item.namespace, item.key, None) for item in all_items(store, namespace)]

@@ -1,8 +1,13 @@
-"""Where each tier of an agent's memory lies in the store: namespaces made of encoded labels."""
+"""Where each tier of an agent's memory lies in the store, as namespaces of encoded labels, and how a stored value is read."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote, unquote
 
 from memgpt_agent.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Namespace = tuple[str, ...]
 
@@ -54,6 +59,15 @@ def of(agent_id: str, tier: str) -> Namespace:
 def under(agent_id: str, path: str = "") -> Namespace:
     """Return what lies under an agent at a path of labels, as it was found there; the agent's own label alone without one."""
     return (encode_label(agent_id), *(path.split("/") if path else ()))
+
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def read_as(kind: type[T], value: Mapping[str, Any]) -> T:
+    """Return what a stored value holds as this dataclass: other fields are skipped, and a list is a tuple again."""
+    names = kind.__dataclass_fields__
+    return kind(**{name: tuple(cast(list[Any], one)) if isinstance(one, list) else one for name, one in value.items() if name in names})
 
 
 def recall(agent_id: str) -> Namespace:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
@@ -335,9 +335,6 @@ def spoken_day(time: str) -> str:
     return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-_FIELDS = frozenset(field.name for field in fields(Message))
-
-
 def message_of(item: Item) -> Message:
     """Return a stored message, without the item's fields for the search."""
     return message_from(item.value)
@@ -345,6 +342,4 @@ def message_of(item: Item) -> Message:
 
 def message_from(value: Mapping[str, Any]) -> Message:
     """Return the message of a stored value."""
-    known: dict[str, Any] = {key: v for key, v in value.items() if key in _FIELDS}
-    known["attached"] = tuple(value.get("attached", ()))
-    return Message(**known)
+    return namespaces.read_as(Message, value)

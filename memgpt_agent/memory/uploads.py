@@ -2,8 +2,7 @@
 
 import base64
 import hashlib
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from langgraph.store.base import BaseStore, PutOp
 
@@ -56,7 +55,7 @@ class Uploads:
         """Keep an upload; one whose bytes are kept already stays as it is. Return what is kept."""
         known = self._store.get(self._place, upload.id)
         if known:
-            return _upload_of(known.value)
+            return namespaces.read_as(Upload, known.value)
         text = base64.b64encode(content).decode()
         pieces = range(0, max(len(text), 1), _PIECE_CHARS)
         self._store.batch(
@@ -77,11 +76,11 @@ class Uploads:
         text, number = "", 0
         while piece := self._store.get(self._data, _key(upload_id, number)):
             text, number = text + piece.value["data"], number + 1
-        return _upload_of(item.value), base64.b64decode(text)
+        return namespaces.read_as(Upload, item.value), base64.b64decode(text)
 
     def newest(self, limit: int = _LISTED) -> list[Upload]:
         """Return the latest uploads, newest first."""
-        return [_upload_of(item.value) for item in newest(self._store, self._place, limit=limit)]
+        return [namespaces.read_as(Upload, item.value) for item in newest(self._store, self._place, limit=limit)]
 
 
 def upload_id(content: bytes) -> str:
@@ -97,8 +96,3 @@ def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1_000_000 else f"{max(1, size_bytes // 1_000):,} KB"
 
 
-_FIELDS = frozenset(field.name for field in fields(Upload))
-
-
-def _upload_of(value: dict[str, Any]) -> Upload:
-    return Upload(**{k: v for k, v in value.items() if k in _FIELDS})

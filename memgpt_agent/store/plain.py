@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchItem
+from langgraph.store.base import BaseStore, Item, Op, PutOp, Result, SearchItem
 
 from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
@@ -121,6 +121,14 @@ def _of_a_plain_store(
     check_filter(filter)
     found = store.search(namespace, query=query, limit=SCAN_LIMIT)
     return [item for item in found if item.namespace == namespace and matches(item.value, filter)]
+
+
+def all_items(store: BaseStore, namespace: tuple[str, ...], filter: Filter | None = None) -> Iterator[Item]:
+    """Yield all items of exactly this namespace that pass the filter, page by page: nothing may be deleted meanwhile."""
+    offset = 0
+    while page := store.search(namespace, filter=filter, limit=_PAGE, offset=offset):
+        offset += len(page)
+        yield from (item for item in page if item.namespace == namespace)
 
 
 def best_or_newest(
@@ -266,12 +274,7 @@ def items_of(
     if isinstance(store, MemoryStore):
         yield from store.items(namespace, vectors_by=vectors_by)
         return
-    found: dict[str, dict[str, Any]] = {}
-    offset = 0
-    while page := store.search(namespace, limit=_PAGE, offset=offset):
-        offset += len(page)
-        found.update({item.key: item.value for item in page if item.namespace == namespace})
-    for key, value in found.items():
+    for key, value in {item.key: item.value for item in all_items(store, namespace)}.items():
         yield IndexedItem(namespace, key, value, index_of(namespace, value))
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol, cast
 
 from langchain_core.documents import BaseDocumentCompressor
@@ -226,11 +226,6 @@ def value_of(passage: Passage) -> dict[str, Any]:
     return {**written, "tags": list(passage.tags), **({"parts": chunks} if len(chunks) > 1 else {})}
 
 
-_FIELDS = frozenset(field.name for field in fields(Passage))
-
-
 def passage_of(value: dict[str, Any]) -> Passage:
     """Return the stored passage, without the item's other fields."""
-    known: dict[str, Any] = {key: one for key, one in value.items() if key in _FIELDS}
-    known["tags"] = tuple(value.get("tags", ()))
-    return Passage(**known)
+    return namespaces.read_as(Passage, value)

@@ -23,7 +23,6 @@ MAX_LABELS = 500
 """The most labels that an agent may ever use: a deleted block keeps its place in the history."""
 _KEPT_CAUSES = 64
 """A block remembers this many causes of its last edits, so that a repeated edit is recognised."""
-"""How often an edit is retried because somebody else edited the block in between."""
 
 
 @dataclass(frozen=True)

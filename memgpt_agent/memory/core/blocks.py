@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from memgpt_agent.errors import InvalidArguments, TextNotFound, TextNotUnique
+from memgpt_agent.memory.namespaces import read_as
 
 DEFAULT_LIMIT_CHARS = 2_000
 MAX_BLOCK_CHARS = 1_000_000
@@ -45,9 +46,7 @@ class Block:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Block":
         """Return the stored block, without other fields stored with it."""
-        known: dict[str, Any] = {field.name: value[field.name] for field in fields(cls) if field.name in value}
-        known["causes"] = tuple(known.get("causes", ()))
-        return cls(**known)
+        return read_as(cls, value)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The history of core memory: each block's versions, its place among them, and reading them without a scan."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from difflib import unified_diff
 from typing import Any, Literal, NamedTuple, cast
@@ -80,9 +80,7 @@ class Version:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Version":
         """Return the stored version; one from before undo existed has the previous version as its parent."""
-        known: dict[str, Any] = {field.name: value[field.name] for field in fields(cls) if field.name in value}
-        known.setdefault("parent", value["version"] - 1 or None)
-        return cls(**known)
+        return namespaces.read_as(cls, {"parent": value["version"] - 1 or None, **value})
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from memgpt_agent.memory.core.blocks import Block, Cause
 from memgpt_agent.memory.core.history import BlockHistory, Trail, Version, first_trail
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.owners import Identity, Walls
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.plain import all_items, put_if
 from memgpt_agent.store.update import until_written, update
 
 MAX_ATTACHED = 500
@@ -65,11 +65,9 @@ class SharedBlocks:
 
     def all(self) -> list[SharedBlock]:
         """Return all shared blocks with their agents, by id."""
-        found: list[Item] = []
-        while page := self._store.search(namespaces.BLOCKS, limit=_PAGE, offset=len(found)):
-            found += page
-        every = (self._seen(item.key, item.value) for item in sorted(found, key=lambda item: item.key) if "attached" in item.value)
-        return [block for block in every if block is not None]
+        found = sorted(all_items(self._store, namespaces.BLOCKS), key=lambda item: item.key)
+        seen = (self._seen(item.key, item.value) for item in found if "attached" in item.value)
+        return [block for block in seen if block is not None]
 
     def get(self, block_id: str) -> SharedBlock:
         """Return one shared block.

@@ -1,7 +1,7 @@
 """Open files: shown in main context with their lines; the least recently used is closed when they do not fit."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from langgraph.store.base import BaseStore, GetOp
@@ -143,8 +143,7 @@ class OpenFiles:
         """Return the views, each with the current state of its file."""
         if not stored:
             return []
-        known = {field.name for field in fields(FileView)}
-        views = [FileView(**{k: v for k, v in view.items() if k in known}) for view in stored["views"]]
+        views = [namespaces.read_as(FileView, view) for view in stored["views"]]
         records: list[Any] = self._store.batch([GetOp(namespaces.of(self._agent_id, "files"), view.id) for view in views])
         return [(view, record_of(item.value)) for view, item in zip(views, records, strict=True) if item]
 

@@ -3,13 +3,14 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import namespaces
+from memgpt_agent.store.plain import all_items
 
 PAGE_LINES = 200
 """How many lines one item of the store holds."""
@@ -64,17 +65,12 @@ def value_of(record: FileRecord) -> dict[str, Any]:
 
 def record_of(value: dict[str, Any]) -> FileRecord:
     """Return a stored record, without fields that a later version added."""
-    known = {field.name for field in fields(FileRecord)}
-    read: dict[str, Any] = {**{k: v for k, v in value.items() if k in known}, "tags": tuple(value.get("tags", ()))}
-    return FileRecord(**read)
+    return namespaces.read_as(FileRecord, value)
 
 
 def every_record(store: BaseStore, agent_id: str) -> Iterator[FileRecord]:
     """Yield the records of all of an agent's files, in the order in which they were first loaded."""
-    offset = 0
-    while found := store.search(namespaces.of(agent_id, "files"), limit=_SCAN, offset=offset):
-        yield from (record_of(item.value) for item in found)
-        offset += len(found)
+    return (record_of(item.value) for item in all_items(store, namespaces.of(agent_id, "files")))
 
 
 def text_operations(agent_id: str, record_id: str, lines: Sequence[str]) -> list[PutOp]:

@@ -9,9 +9,9 @@ from typing import Any, cast
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.memory import namespaces
+from memgpt_agent.store.plain import all_items
 
 Value = dict[str, Any]
-_PAGE = 5_000
 _NAMESPACES = 10_000
 SAID = ("recall", "journal")
 """The tiers of messages: of conversations, and of runs in the background."""
@@ -76,12 +76,7 @@ class StoredItems:
 
 def items_in(store: BaseStore, namespace: namespaces.Namespace) -> dict[str, Value]:
     """Return the items of exactly this namespace by key."""
-    found: dict[str, Value] = {}
-    offset = 0
-    while page := store.search(namespace, limit=_PAGE, offset=offset):
-        found |= {item.key: item.value for item in page if item.namespace == namespace}
-        offset += len(page)
-    return found
+    return {item.key: item.value for item in all_items(store, namespace)}
 
 
 def texts_of(value: object) -> Iterator[str]:

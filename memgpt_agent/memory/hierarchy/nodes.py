@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.namespaces import read_as
 
 Level = Literal["span", "session", "week", "month", "year"]
 LEVELS: tuple[Level, ...] = ("span", "session", "week", "month", "year")
@@ -49,9 +50,7 @@ class SummaryNode:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "SummaryNode":
         """Return the node that was stored."""
-        fields: dict[str, Any] = {key: v for key, v in value.items() if key not in {"time", "indexed"}}
-        fields["children"] = tuple(fields["children"])
-        return cls(**fields)
+        return read_as(cls, value)
 
 
 class Period(NamedTuple):

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, cast
 
-from langgraph.store.base import BaseStore, GetOp, Item, SearchItem
+from langgraph.store.base import BaseStore, GetOp, Item
 
 from memgpt_agent.errors import ToolError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.knowledge.words import MAX_NAME_CHARS, entity_id, normal_name
-from memgpt_agent.store.plain import put_if
+from memgpt_agent.store.plain import all_items, put_if
 from memgpt_agent.store.update import until_written
 
 MAX_NAMES = 200
@@ -51,8 +52,7 @@ class Entity:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Entity":
         """Return the record that was stored."""
-        fields: dict[str, Any] = {**value, "names": tuple(value.get("names", ()))}
-        return cls(**fields)
+        return namespaces.read_as(cls, value)
 
 
 class Entities:
@@ -158,10 +158,7 @@ class Entities:
 
     def every(self, limit: int = 10_000) -> list[Entity]:
         """Return the records that stand for entities, oldest first."""
-        found: list[SearchItem] = []
-        while len(found) < limit and (page := self._store.search(self._namespace, limit=500, offset=len(found))):
-            found.extend(page)
-        entities = [Entity.from_value(item.value) for item in found[:limit]]
+        entities = [Entity.from_value(item.value) for item in islice(all_items(self._store, self._namespace), limit)]
         return sorted((e for e in entities if not e.same_as), key=lambda e: (e.time, e.id))
 
     def _get(self, ids: Sequence[str]) -> dict[str, Entity]:

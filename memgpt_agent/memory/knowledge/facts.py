@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from memgpt_agent.errors import BadDate
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.namespaces import read_as
 from memgpt_agent.store.plain import Filter
 
 FOREVER = "9999-12-31T23:59:59.999999+00:00"
@@ -65,9 +66,7 @@ class Fact:
     @classmethod
     def from_value(cls, value: Mapping[str, Any]) -> "Fact":
         """Return the fact that was stored."""
-        fields: dict[str, Any] = {key: v for key, v in value.items() if key not in {"ends", "text"}}
-        fields["causes"] = tuple(fields.get("causes", ()))
-        return cls(**fields)
+        return read_as(cls, value)
 
     def ended(self, moment: str, closed_by: str = "") -> "Fact":
         """Return the fact with an end; one that would end before it begins was never true."""

@@ -1,13 +1,13 @@
 """The sleep-time agent's reading: what was said since it last slept, in portions, and the journal of its own thoughts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import namespaces
-from memgpt_agent.memory.recall import Message, RecallMemory
+from memgpt_agent.memory.recall import Message, RecallMemory, message_of
 from memgpt_agent.store.plain import newest
 from memgpt_agent.store.update import update
 
@@ -106,17 +106,12 @@ class SleepDiary:
             **({"time": {"$gte": state["until"]}} if state["until"] else {}),
         }
         items = newest(self._store, namespaces.of(self._agent_id, "recall"), filter=said, limit=limit)
-        return [message for item in reversed(items) if (message := _message(item.value)).id not in state["seen"]]
+        return [message for item in reversed(items) if (message := message_of(item)).id not in state["seen"]]
 
 
 def _behind(reading: dict[str, Any]) -> dict[str, Any]:
     """Return the state in which this portion lies behind; the next one has all its tries."""
     return {"until": reading["until"], "seen": reading["seen"], "reading": None, "tries": 0}
-
-
-def _message(value: dict[str, Any]) -> Message:
-    known = {field.name for field in fields(Message)}
-    return Message(**{k: v for k, v in value.items() if k in known})
 
 
 def _fitting(messages: Sequence[Message], limit_chars: int) -> list[Message]:
