@@ -13,7 +13,7 @@ from memgpt_agent.faces import ON_LOOP, SYNC, Closing, Face, finished, forms, in
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import EmbeddingLater, Outage, make_embedder
 from memgpt_agent.store.fields import texts_at
-from memgpt_agent.store.operations import BatchPreparer, Engine, Find, Newest, PreparedBatch, Vectors
+from memgpt_agent.store.operations import BatchPreparer, Find, Newest, PreparedBatch, Vectors
 from memgpt_agent.store.protocol import (
     Dialogue,
     EmbeddingIdentity,
@@ -25,6 +25,7 @@ from memgpt_agent.store.protocol import (
     StoreSizes,
     Tally,
 )
+from memgpt_agent.store.reading import Engine
 from memgpt_agent.store.sweeper import Sweeper
 from memgpt_agent.text.never_stored import Redactor
 

@@ -16,55 +16,6 @@ from memgpt_agent.store.sqlite.backend import SqliteBackend
 _NEEDED = ("psycopg", "psycopg-pool", "pgvector", "snowballstemmer")
 
 
-class PostgresBackend:
-    """Opens databases; see ``StoreBackend``."""
-
-    def open(
-        self,
-        url: str,
-        *,
-        index: IndexConfig | Mapping[str, Any] | None,
-        ttl: TTLConfig | None,
-        fields: Fields | None,
-        create: bool,
-    ) -> MemoryStore:
-        """Open the store of a URL; unless ``create``, raise StoreError if there is none yet."""
-        self.check()
-        from memgpt_agent.store.postgres.store import PostgresMemoryStore
-
-        return PostgresMemoryStore(url, index=index, ttl=ttl, fields=fields, create=create)
-
-    def file(self, url: str) -> Path | None:
-        """Return None: it is not a file."""
-        return None
-
-    def upgrade_due(self, url: str) -> tuple[int, int] | None:
-        """Return None: a server's own backups are its upgrade's way back."""
-        return None
-
-    def problems(self, url: str) -> Iterator[tuple[str, str]]:
-        """Yield nothing: a server checks its own files."""
-        yield from ()
-
-    def secure(self, url: str, role: str) -> None:
-        """Switch row-level security on; see ``memgpt_agent.store.postgres.walls.secure``."""
-        self.check()
-        from memgpt_agent.store.postgres.walls import secure
-
-        secure(url, role)
-
-    def check(self) -> str:
-        """Return the client's version; no server is asked."""
-        for package in _NEEDED:
-            try:
-                version(package)
-            except PackageNotFoundError:
-                raise MissingDependency(
-                    f"A store on Postgres needs {package}. Install it with: {install_command('postgres')}"
-                ) from None
-        return f"PostgreSQL by psycopg {version('psycopg')}"
-
-
 class StoreBackend(Protocol):
     """Opens the stores of one URL scheme."""
 
@@ -87,15 +38,15 @@ class StoreBackend(Protocol):
 
     def file(self, url: str) -> Path | None:
         """Return the file in which the store of a URL is; None if it is in none of its own."""
-        ...
+        return None
 
     def upgrade_due(self, url: str) -> tuple[int, int] | None:
         """Return the version of a store and this package's, where opening it will upgrade it; else None."""
-        ...
+        return None
 
     def problems(self, url: str) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with a store, and what to do about each; reads all of it and changes nothing."""
-        ...
+        yield from ()
 
     def check(self) -> str:
         """Describe the backend in a few words, ``SQLite 3.45.1 with FTS5``, if it works here. Creates no store.
@@ -104,6 +55,43 @@ class StoreBackend(Protocol):
             StoreError: it does not work; with what to do.
         """
         ...
+
+
+class PostgresBackend(StoreBackend):
+    """Opens databases."""
+
+    def open(
+        self,
+        url: str,
+        *,
+        index: IndexConfig | Mapping[str, Any] | None,
+        ttl: TTLConfig | None,
+        fields: Fields | None,
+        create: bool,
+    ) -> MemoryStore:
+        """Open the store of a URL; unless ``create``, raise StoreError if there is none yet."""
+        self.check()
+        from memgpt_agent.store.postgres.store import PostgresMemoryStore
+
+        return PostgresMemoryStore(url, index=index, ttl=ttl, fields=fields, create=create)
+
+    def secure(self, url: str, role: str) -> None:
+        """Switch row-level security on; see ``memgpt_agent.store.postgres.walls.secure``."""
+        self.check()
+        from memgpt_agent.store.postgres.walls import secure
+
+        secure(url, role)
+
+    def check(self) -> str:
+        """Return the client's version; no server is asked."""
+        for package in _NEEDED:
+            try:
+                version(package)
+            except PackageNotFoundError:
+                raise MissingDependency(
+                    f"A store on Postgres needs {package}. Install it with: {install_command('postgres')}"
+                ) from None
+        return f"PostgreSQL by psycopg {version('psycopg')}"
 
 
 _BACKENDS: Mapping[str, StoreBackend] = {

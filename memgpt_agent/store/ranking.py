@@ -1,6 +1,6 @@
 """Combining scores by words, by meaning and by neighbours into one ranking."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,11 @@ WITHIN = 2.0
 """What a saying gains of the time that the query names."""
 ANSWERS = 0.2
 """The share of a question's own score that the saying right behind it gains."""
+
+
+K1 = 1.2
+B = 0.75
+"""The usual constants of BM25."""
 
 
 class RankedItem(NamedTuple):
@@ -93,6 +98,29 @@ def ranked(
     words_over, meaning_over = over or (Spread.of(by_words[allowed]), Spread.of(meaning[allowed]))
     out[hits] = (WORDS_WEIGHT * words_over.standard(by_words) + meaning_over.standard(meaning))[hits]
     return out
+
+
+def bm25(counts: NDArray[Any], lengths: NDArray[Any], documents: int, mean_length: float) -> Scores:
+    """Return (n,) what one term adds to the scores by words of the documents that hold it.
+
+    Args:
+        counts: (n,) how often each holds it.
+        lengths: (n,) how many words each has.
+        documents: how many documents there are.
+        mean_length: how many words they have in the mean.
+    """
+    rarity = np.log1p((documents - len(counts) + 0.5) / (len(counts) + 0.5))
+    return rarity * (K1 + 1) * counts / (counts + K1 * (1 - B + B / max(mean_length, 1.0) * lengths))
+
+
+def best(scores: Scores, items: NDArray[np.int64], k: int) -> list[int]:
+    """Return the places of the ``k`` best scores above minus infinity, equals in the order of their items."""
+    places = np.flatnonzero(scores > -np.inf)
+    if k < len(places):
+        least = np.partition(scores[places], len(places) - k)[len(places) - k] if k > 0 else np.inf
+        places = places[scores[places] >= least]
+    order = np.lexsort((items[places], -scores[places]))
+    return [int(i) for i in places[order][:k]]
 
 
 def with_neighbours(scores: Scores, sequences: NDArray[np.int32]) -> Scores:

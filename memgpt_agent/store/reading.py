@@ -1,15 +1,36 @@
-"""What every store's reads share: the order of results, the TTL of what was read, and namespaces by pattern."""
+"""What a store brings: an engine, and readers that share the order of results, the TTL of what was read, and namespaces by pattern."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, Self, TypeVar
 
-from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, Op, Result, SearchItem, SearchOp
+from langgraph.store.base import (
+    GetOp,
+    Item,
+    ListNamespacesOp,
+    MatchCondition,
+    Op,
+    Result,
+    SearchItem,
+    SearchOp,
+    TTLConfig,
+)
 
 from memgpt_agent.store.arrays import Floats
+from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.filters import Filter
-from memgpt_agent.store.operations import Find, Vectors
-from memgpt_agent.store.protocol import Dialogue, Namespace
+from memgpt_agent.store.operations import Find, Newest, PreparedBatch, Vectors
+from memgpt_agent.store.protocol import (
+    Dialogue,
+    EmbeddingIdentity,
+    Guard,
+    IndexedItem,
+    Namespace,
+    Progress,
+    StoreSizes,
+    Tally,
+)
 from memgpt_agent.store.ranking import RankedItem
 from memgpt_agent.store.rows import as_found
 
@@ -17,6 +38,8 @@ ITEM_COLUMNS: Final = "items.key, items.value, items.created, items.updated, ite
 """What a reader selects of an item, in the order in which `ItemReading` takes it."""
 VALUE, ID, TTL, NS = 1, 4, 5, 6
 """Places in such a row."""
+T = TypeVar("T")
+_SWEPT_AT_ONCE = 1_000
 
 
 class RankedSearch(Protocol):
@@ -109,6 +132,18 @@ class ItemReading(ABC):
         return results
 
     @abstractmethod
+    def newest(self, asked: Newest) -> list[SearchItem]:
+        """Return items of one namespace by a field, highest first."""
+
+    @abstractmethod
+    def count(self, namespace: Namespace, filter: Filter | None) -> int:
+        """Return how many items one namespace holds that pass the filter."""
+
+    @abstractmethod
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items one namespace holds, and the tags that most of them have."""
+
+    @abstractmethod
     def _unranked(
         self, namespaces: Sequence[tuple[int, int]], filter: Filter | None, limit: int, offset: int
     ) -> list[SearchItem]:
@@ -152,6 +187,109 @@ class ItemReading(ABC):
     def _touch(self, row: Any) -> None:
         if self.refreshes and row[TTL] is not None:
             self.touched.append(row[ID])
+
+
+class Engine(ABC):
+    """A store's work on its data, one blocking call at a time, from any thread, and without embedding.
+
+    Every call is one transaction, but for ``items`` (one for as long as it is read), ``sweep``, ``reindex`` and ``compact``.
+    ``vectors`` hold what the plan's texts became; a text without a vector is found by words only. What each call answers,
+    ``MemoryStore`` says at its method of the same name.
+
+    Args:
+        embedder: what texts are embedded by; None: by words only.
+        ttl: LangGraph's TTL settings.
+    """
+
+    def __init__(self, embedder: Embedder | None, ttl: TTLConfig | None) -> None:
+        self.embedder = embedder
+        self.guard: Guard | None = None
+        """What must hold for a write to be made."""
+        self._ttl: TTLConfig = ttl or {}
+
+    def guarded(self, guard: Guard) -> Self:
+        """Return this engine with a guard that every write checks in its transaction: another view of the same data."""
+        view = copy.copy(self)
+        view.guard = guard
+        return view
+
+    def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
+        """Return what fits a query best; ``vectors`` holds the query's, where the mode needs one."""
+        vector = asked.vector(vectors)
+        return self._read(lambda reader: reader.find(asked, vector), uses_vectors=vector is not None, refreshes=True)
+
+    def named(self, asked: Find) -> str | None:
+        """Return the one speaker of the dialogue whom the query names."""
+        return self._read(lambda reader: reader.named(asked))
+
+    def newest(self, asked: Newest) -> list[SearchItem]:
+        """Return items in the order of a field."""
+        return self._read(lambda reader: reader.newest(asked), refreshes=True)
+
+    def count(self, namespace: Namespace, filter: Filter | None) -> int:
+        """Return how many items a namespace holds."""
+        return self._read(lambda reader: reader.count(namespace, filter))
+
+    def tally(self, namespace: Namespace, limit: int) -> Tally:
+        """Return how many items a namespace holds and its tags."""
+        return self._read(lambda reader: reader.tally(namespace, limit))
+
+    def sweep(self) -> int:
+        """Delete what has expired, some at a time; return how many items that were."""
+        deleted = 0
+        while (found := self._sweep_some(_SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
+            deleted += found
+        return deleted + found
+
+    def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        """Embed everything again, put the new vectors in force and use this embedder from then on."""
+        embedded = self._reindex(embedder, progress)
+        self.embedder = embedder
+        return embedded
+
+    @abstractmethod
+    def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
+        """Answer all reads of a batch from the state before it, then make all its writes or none."""
+
+    @abstractmethod
+    def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
+        """Make the plan's one write if the stored value is ``expected``."""
+
+    @abstractmethod
+    def embedding(self) -> EmbeddingIdentity | None:
+        """Return the embedding in force."""
+
+    @abstractmethod
+    def items(self, namespace: Namespace, vectors_by: EmbeddingIdentity | None) -> Iterator[IndexedItem]:
+        """Yield the items of a namespace in the order of storing."""
+
+    @abstractmethod
+    def pending(self) -> int:
+        """Return how many items wait for their vectors."""
+
+    @abstractmethod
+    def catch_up(self, limit: int) -> int:
+        """Embed at most ``limit`` documents that wait for their vectors; return how many that were."""
+
+    @abstractmethod
+    def compact(self) -> int:
+        """Give back the space of what was deleted."""
+
+    @abstractmethod
+    def sizes(self) -> StoreSizes:
+        """Return how much it holds."""
+
+    @abstractmethod
+    def _read(self, answer: Callable[[ItemReading], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
+        """Answer in one snapshot; ``refreshes``: what is read lives on, where the settings say so."""
+
+    @abstractmethod
+    def _sweep_some(self, limit: int) -> int:
+        """Delete so many expired items at most; return how many."""
+
+    @abstractmethod
+    def _reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        """Embed everything again and put the new vectors in force; return how many documents that were."""
 
 
 def _fits(condition: MatchCondition, namespace: Namespace) -> bool:

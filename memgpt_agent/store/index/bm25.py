@@ -6,14 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from memgpt_agent.store import ranking
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.index.postings import PostingsCache, merged, tokenize
 from memgpt_agent.text.english import FAMILIES
 from memgpt_agent.text.languages import LANGUAGES, mark_of
 from memgpt_agent.text.words import looked_up
 
-K1 = 1.2
-B = 0.75
 MAX_QUERY_TERMS = 64
 
 
@@ -93,12 +92,9 @@ def bm25(
     scores = np.zeros(len(index.docs))
     if not index.live:
         return scores
-    mean = max(index.mean_length, 1.0)
     for family in terms:
         found = merged(postings.of(connection, index, list(family)))
         alive = index.alive[found.places]
         places, counts = found.places[alive], found.counts[alive]
-        rarity = np.log1p((index.live - len(places) + 0.5) / (len(places) + 0.5))
-        norm = K1 * (1 - B + B / mean * index.lengths[places])
-        scores[places] += rarity * (K1 + 1) * counts / (counts + norm)
+        scores[places] += ranking.bm25(counts, index.lengths[places], index.live, index.mean_length)
     return scores

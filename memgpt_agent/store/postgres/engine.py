@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
-from langgraph.store.base import GetOp, Result, SearchItem, TTLConfig
+from langgraph.store.base import GetOp, Result, TTLConfig
 
 from memgpt_agent.errors import EmbeddingMismatch, NotAllowed, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.operations import Find, Newest, PreparedBatch, Vectors
+from memgpt_agent.store.operations import PreparedBatch, Vectors
 from memgpt_agent.store.postgres.columns import META, Meta, hold_vectors_in_force, meta_of, read_meta
 from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.reads import PostgresReader, get_items, items_of
@@ -28,27 +28,24 @@ from memgpt_agent.store.postgres.writes import (
     reindex,
     write_items,
 )
-from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
+from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace, Progress, StoreSizes
+from memgpt_agent.store.reading import Engine, ItemReading
 from memgpt_agent.store.rows import decode_value, encode_value, micros
 
 T = TypeVar("T")
-_SWEPT_AT_ONCE = 1_000
 _HEARD_SECONDS = 10.0
 """For so long the database's time is counted on without asking."""
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
-class PostgresEngine:
-    """Answers and writes in transactions of one schema; see ``memgpt_agent.store.operations.Engine``."""
+class PostgresEngine(Engine):
+    """Answers and writes in transactions of one schema."""
 
     def __init__(
         self, database: PostgresDatabase, embedder: Embedder | None, ttl: TTLConfig | None, clock: Callable[[], datetime] | None
     ) -> None:
-        self.embedder = embedder
-        self.guard: Guard | None = None
-        """What must hold for a write to be made."""
+        super().__init__(embedder, ttl)
         self._database = database
-        self._ttl: TTLConfig = ttl or {}
         self._clock = clock
         self.indexes = NearestIndexes(database)
         """The approximate indexes of large namespaces."""
@@ -56,12 +53,6 @@ class PostgresEngine:
         """When the database was last asked for the time, and by how much it was ahead; shared by all views."""
         self._meta: list[Meta] = []
         """What held when it was last looked at; shared by all views. The database checks it at each write."""
-
-    def guarded(self, guard: Guard) -> "PostgresEngine":
-        """Return this engine with a guard: another view of the same database."""
-        view = copy.copy(self)
-        view.guard = guard
-        return view
 
     def acting(self, begin: bytes) -> "PostgresEngine":
         """Return this engine with transactions that begin by saying who acts: another view of the same database."""
@@ -124,27 +115,6 @@ class PostgresEngine:
         if touched:
             self._database.write(lambda connection: refresh(connection, touched, self.now(connection)))
         return results
-
-    def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
-        """Return what fits a query best; see ``MemoryStore.find``."""
-        vector = asked.vector(vectors)
-        return self._read(lambda reader: reader.find(asked, vector), uses_vectors=vector is not None, refreshes=True)
-
-    def named(self, asked: Find) -> str | None:
-        """Return the one speaker of the dialogue whom the query names."""
-        return self._read(lambda reader: reader.named(asked))
-
-    def newest(self, asked: Newest) -> list[SearchItem]:
-        """Return items in the order of a field; see ``MemoryStore.newest``."""
-        return self._read(lambda reader: reader.newest(asked), refreshes=True)
-
-    def count(self, namespace: Namespace, filter: dict[str, Any] | None) -> int:
-        """Return how many items a namespace holds; see ``MemoryStore.count``."""
-        return self._read(lambda reader: reader.count(namespace, filter))
-
-    def tally(self, namespace: Namespace, limit: int) -> Tally:
-        """Return how many items a namespace holds and its tags; see ``MemoryStore.tally``."""
-        return self._read(lambda reader: reader.tally(namespace, limit))
 
     def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
@@ -210,18 +180,11 @@ class PostgresEngine:
                 raise NotAllowed(f"The database refused to write what the acting owner may not change: {error.diag.message_primary}.") from error
             raise
 
-    def sweep(self) -> int:
-        """Delete what has expired; return how many items that were."""
-
+    def _sweep_some(self, limit: int) -> int:
         def change(connection: Rows) -> int:
-            return delete_expired(connection, self._begin(connection, uses_vectors=False), self.now(connection), _SWEPT_AT_ONCE)
+            return delete_expired(connection, self._begin(connection, uses_vectors=False), self.now(connection), limit)
 
-        deleted = 0
-        while True:
-            found = self._database.write(change)
-            deleted += found
-            if found < _SWEPT_AT_ONCE:
-                return deleted
+        return self._database.write(change)
 
     def embedding(self) -> EmbeddingIdentity | None:
         """Return the embedding in force."""
@@ -236,11 +199,8 @@ class PostgresEngine:
                 self._check_in_force(meta, vectors_by)
             yield from items_of(connection, namespace, None if vectors_by is None else meta.space)
 
-    def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
-        """Embed everything again and use this embedder from then on; see ``MemoryStore.reindex``."""
-        embedded = reindex(self._database, embedder, progress)
-        self.embedder = embedder
-        return embedded
+    def _reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        return reindex(self._database, embedder, progress)
 
     def pending(self) -> int:
         """Return how many items wait for their vectors."""
@@ -282,7 +242,7 @@ class PostgresEngine:
             row = connection.execute("SELECT coalesce(sum(items), 0)::bigint FROM namespaces").fetchone()
         return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes(TABLES))
 
-    def _read(self, answer: Callable[[PostgresReader], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
+    def _read(self, answer: Callable[[ItemReading], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot."""
         touched: list[int] = []
 

@@ -18,7 +18,7 @@ from memgpt_agent.store.operations import Find
 from memgpt_agent.store.postgres.columns import Meta, condition_of
 from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS, NearestIndexes, nearest
 from memgpt_agent.store.protocol import Dialogue
-from memgpt_agent.store.ranking import RankedItem, Scores, in_dialogue, ranked, with_neighbours
+from memgpt_agent.store.ranking import RankedItem, Scores, best, bm25, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.rows import decode_value
 from memgpt_agent.text.cues import asks_when
 from memgpt_agent.text.english import FAMILIES
@@ -67,10 +67,6 @@ def query_terms(query: str, languages: Collection[str]) -> list[tuple[str, ...]]
 def _kin() -> dict[str, tuple[str, ...]]:
     families = [tuple(dict.fromkeys(map(stem, family))) for family in FAMILIES]
     return {one: family for family in families for one in family}
-
-
-K1 = 1.2
-B = 0.75
 
 
 _GATHER = """
@@ -146,7 +142,7 @@ class PostgresSearcher:
             self._indexes.want(namespace_id, self._meta.space, len(query))
         allowed = self._allowed(documents, namespace_id, filter)
         cosines = documents.cosines
-        hits = _best(np.where(allowed & np.isfinite(cosines), cosines, -np.inf), k)
+        hits = best(np.where(allowed & np.isfinite(cosines), cosines, -np.inf), documents.ids, k)
         found = [RankedItem(float(cosines[place]), namespace_id, int(documents.ids[place])) for place in hits]
         without = np.flatnonzero(allowed & ~np.isfinite(cosines))[: k if len(found) < k else 0]
         return found, [RankedItem(None, namespace_id, int(documents.ids[place])) for place in without]
@@ -164,8 +160,8 @@ class PostgresSearcher:
         scores = ranked(by_words, None if by_vector is None else documents.cosines, allowed)
         if asked.near is not None:
             scores = self._near(scores, documents, asked)
-        best = _best(scores, asked.offset + asked.limit)[asked.offset :]
-        return [RankedItem(float(scores[place]), namespace_id, int(documents.ids[place])) for place in best]
+        places = best(scores, documents.ids, asked.offset + asked.limit)[asked.offset :]
+        return [RankedItem(float(scores[place]), namespace_id, int(documents.ids[place])) for place in places]
 
     def _rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         return self._connection.execute(statement.encode(), parameters, binary=True).fetchall()
@@ -254,7 +250,7 @@ def _bm25(documents: _Documents, terms: Sequence[tuple[str, ...]]) -> Scores:
     scores = np.zeros(len(documents.ids))
     if not len(scores):
         return scores
-    mean = max(float(documents.lengths.mean()), 1.0)
+    mean = float(documents.lengths.mean())
     for family in terms:
         of_forms = [documents.postings[term] for term in family if term in documents.postings]
         every = np.concatenate([items for items, _ in of_forms] or [np.array([], np.int64)])
@@ -262,17 +258,9 @@ def _bm25(documents: _Documents, terms: Sequence[tuple[str, ...]]) -> Scores:
         weights = np.concatenate([counts for _, counts in of_forms] or [np.array([], np.int64)])
         counts = np.bincount(of, weights=weights, minlength=len(items)).astype(np.float32)
         places = np.searchsorted(documents.ids, items)
-        rarity = np.log1p((len(scores) - len(places) + 0.5) / (len(places) + 0.5))
-        norm = K1 * (1 - B + B / mean * documents.lengths[places])
-        scores[places] += rarity * (K1 + 1) * counts / (counts + norm)
+        scores[places] += bm25(counts, documents.lengths[places], len(scores), mean)
     return scores
 
 
 def _number(value: Any) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
-
-
-def _best(scores: Scores, k: int) -> list[int]:
-    """Return the places of the ``k`` best scores above minus infinity, equals in the order of storing."""
-    places = np.flatnonzero(scores > -np.inf)
-    return [int(place) for place in places[np.argsort(-scores[places], kind="stable")][:k]]

@@ -1,20 +1,20 @@
 """The store's blocking work on its file, without embedding; both forms of FaissStore call it."""
 
-import copy
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from langgraph.store.base import Result, SearchItem, TTLConfig
+from langgraph.store.base import Result, TTLConfig
 
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.index.index_cache import DerivedCache, IndexCache
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.index.sizes import Sizes
-from memgpt_agent.store.operations import Find, Newest, PreparedBatch, Vectors
-from memgpt_agent.store.protocol import EmbeddingIdentity, Guard, IndexedItem, Namespace, Progress, StoreSizes, Tally
+from memgpt_agent.store.operations import PreparedBatch, Vectors
+from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace, Progress, StoreSizes
+from memgpt_agent.store.reading import Engine, ItemReading
 from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force, known_identity
@@ -25,10 +25,9 @@ from memgpt_agent.store.sqlite.writes import Writer, pending_docs, refresh
 
 T = TypeVar("T")
 _SNAPSHOT_TRIES = 8
-_SWEPT_AT_ONCE = 1_000
 
 
-class SqliteEngine:
+class SqliteEngine(Engine):
     """Answers and writes in transactions of one file; texts come with their vectors."""
 
     def __init__(
@@ -40,21 +39,12 @@ class SqliteEngine:
         clock: Callable[[], datetime],
         sizes: Sizes,
     ) -> None:
-        self.embedder = embedder
-        self.guard: Guard | None = None
-        """What must hold for a write to be made."""
+        super().__init__(embedder, ttl)
         self._sizes = sizes
         self._database = database
         self._cache = cache
         self._derived = DerivedCache(sizes)
-        self._ttl: TTLConfig = ttl or {}
         self._clock = clock
-
-    def guarded(self, guard: Guard) -> "SqliteEngine":
-        """Return this engine with a guard: another view of the same file and indexes."""
-        view = copy.copy(self)
-        view.guard = guard
-        return view
 
     def execute(self, plan: PreparedBatch, vectors: Vectors, queries: Vectors) -> list[Result]:
         """Answer all reads of a batch from the state before it, then make all its writes or none."""
@@ -69,37 +59,6 @@ class SqliteEngine:
                 refresh(connection, reader.touched, now)
             Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
         return results
-
-    def find(self, asked: Find, vectors: Vectors) -> list[SearchItem]:
-        """Return what fits a query best; see ``MemoryStore.find``."""
-        vector = asked.vector(vectors)
-
-        def answer(reader: ItemReader) -> list[SearchItem]:
-            reader.refreshes = self._refreshes
-            return reader.find(asked, vector)
-
-        return self._read(answer, uses_vectors=vector is not None)
-
-    def named(self, asked: Find) -> str | None:
-        """Return the one speaker of the dialogue whom the query names."""
-        return self._read(lambda reader: reader.named(asked))
-
-    def newest(self, asked: Newest) -> list[SearchItem]:
-        """Return items in the order of a field; see ``MemoryStore.newest``."""
-
-        def answer(reader: ItemReader) -> list[SearchItem]:
-            reader.refreshes = self._refreshes
-            return reader.newest(asked)
-
-        return self._read(answer)
-
-    def count(self, namespace: Namespace, filter: dict[str, Any] | None) -> int:
-        """Return how many items a namespace holds; see ``MemoryStore.count``."""
-        return self._read(lambda reader: reader.count(namespace, filter))
-
-    def tally(self, namespace: Namespace, limit: int) -> Tally:
-        """Return how many items a namespace holds and its tags; see ``MemoryStore.tally``."""
-        return self._read(lambda reader: reader.tally(namespace, limit))
 
     def put_if(self, plan: PreparedBatch, vectors: Vectors, expected: Mapping[str, Any] | None, *, durable: bool) -> bool:
         """Make the plan's one write if the stored value is ``expected``; see ``MemoryStore.put_if``."""
@@ -119,15 +78,9 @@ class SqliteEngine:
             Writer(connection, now, self._sizes.tombstones_kept).apply(plan.writes, vectors)
         return True
 
-    def sweep(self) -> int:
-        """Delete what has expired; return how many items that were."""
-        now, deleted = micros(self._clock()), 0
-        while True:
-            with self._database.write() as connection:
-                found = Writer(connection, now, self._sizes.tombstones_kept).delete_expired(_SWEPT_AT_ONCE)
-            deleted += found
-            if found < _SWEPT_AT_ONCE:
-                return deleted
+    def _sweep_some(self, limit: int) -> int:
+        with self._database.write() as connection:
+            return Writer(connection, micros(self._clock()), self._sizes.tombstones_kept).delete_expired(limit)
 
     def embedding(self) -> EmbeddingIdentity | None:
         """Return the embedding in force."""
@@ -141,11 +94,8 @@ class SqliteEngine:
                 check_in_force(connection, vectors_by)
             yield from items_of(connection, namespace, with_vectors=vectors_by is not None)
 
-    def reindex(self, embedder: Embedder, progress: Progress | None) -> int:
-        """Embed everything again and use this embedder from then on; see ``MemoryStore.reindex``."""
-        embedded = Reindexing(self._database, embedder).run(progress)
-        self.embedder = embedder
-        return embedded
+    def _reindex(self, embedder: Embedder, progress: Progress | None) -> int:
+        return Reindexing(self._database, embedder).run(progress)
 
     def pending(self) -> int:
         """Return how many documents wait for their vectors."""
@@ -179,11 +129,7 @@ class SqliteEngine:
             items = int(connection.execute("SELECT ifnull(sum(items), 0) FROM namespaces").fetchone()[0])
         return StoreSizes(items, self._database.size_bytes())
 
-    @property
-    def _refreshes(self) -> bool:
-        return self._ttl.get("refresh_on_read", True)
-
-    def _read(self, answer: Callable[[ItemReader], T], *, uses_vectors: bool = False) -> T:
+    def _read(self, answer: Callable[[ItemReading], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot; taken again where another thread's search has seen more than it."""
         for attempt in range(_SNAPSHOT_TRIES + 1):
             # At the last try as the writer: nobody can be ahead of it.
@@ -193,6 +139,7 @@ class SqliteEngine:
             try:
                 with begin() as connection:
                     reader = self._reader(connection, uses_vectors=uses_vectors)
+                    reader.refreshes = refreshes and self._ttl.get("refresh_on_read", True)
                     result = answer(reader)
             except IndexAhead:
                 continue

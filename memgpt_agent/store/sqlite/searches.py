@@ -14,7 +14,7 @@ from memgpt_agent.store.index.index_cache import Derived, DerivedCache, IndexCac
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find
 from memgpt_agent.store.protocol import Dialogue
-from memgpt_agent.store.ranking import RankedItem, Scores, Spread, in_dialogue, ranked, with_neighbours
+from memgpt_agent.store.ranking import RankedItem, Scores, Spread, best, in_dialogue, ranked, with_neighbours
 from memgpt_agent.store.sqlite.filter_sql import columns_in, to_sql
 from memgpt_agent.store.sqlite.identity import known_fields
 from memgpt_agent.text.cues import asks_when
@@ -85,8 +85,8 @@ class Searcher:
                 scores = _by_candidates(index, by_words, vector, filtered, max(CANDIDATES, 4 * stop))
             if asked.near is not None:
                 scores = self._near(scores, index, derived, asked)
-            best = _best(scores, index.items, stop)[asked.offset :]
-            return [RankedItem(float(scores[place]), namespace_id, int(index.items[place])) for place in best]
+            places = best(scores, index.items, stop)[asked.offset :]
+            return [RankedItem(float(scores[place]), namespace_id, int(index.items[place])) for place in places]
 
     def named(self, namespace_id: int, asked: Find, said: Dialogue) -> str | None:
         """Return the one speaker whom the query names."""
@@ -182,13 +182,3 @@ def _spreads(
     share = np.count_nonzero(vectored & allowed) / total
     middle, deviation = index.moments(vector, filtered)
     return Spread(mean, max(variance, 0.0) ** 0.5), Spread(middle, deviation * float(share) ** 0.5)
-
-
-def _best(scores: Scores, items: NDArray[np.int64], k: int) -> list[int]:
-    """Return the places of the ``k`` best scores above minus infinity, equals in the order of their items."""
-    places = np.flatnonzero(scores > -np.inf)
-    if k < len(places):
-        least = np.partition(scores[places], len(places) - k)[len(places) - k] if k > 0 else np.inf
-        places = places[scores[places] >= least]
-    order = np.lexsort((items[places], -scores[places]))
-    return [int(i) for i in places[order][:k]]
