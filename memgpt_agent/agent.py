@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from langchain_core.documents import BaseDocumentCompressor
@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from memgpt_agent.backups.lost import note_memory_elsewhere
-from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
+from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context, Reasoning, Settings, Window
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, Event, utc_now
@@ -28,7 +28,7 @@ from memgpt_agent.memory.archival.vector_archive import archive_of
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.opening import shared_conversations, shared_store
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.prices import prices_of
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right, walled
@@ -139,7 +139,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             self._store = (
                 store
                 if store is not None
-                else self._opened.enter_context(open_configured_store(self._settings, embedding))
+                else self._opened.enter_context(shared_store(self._settings, embedding))
             )
             self._checkpointer = checkpointer or self._opened.enter_context(
                 _conversations(self._settings, memory_elsewhere=store is not None)
@@ -388,11 +388,11 @@ async def aagent_for(user: str, **given: Any) -> MemGPTAgent:
     return await asyncio.to_thread(agent_for, user, **given)
 
 
-def _conversations(settings: Settings, *, memory_elsewhere: bool) -> Checkpointer:
+def _conversations(settings: Settings, *, memory_elsewhere: bool) -> AbstractContextManager[Checkpointer]:
     """Open the conversations of the settings, with a note if their memory is a program's own store."""
     if memory_elsewhere:
         note_memory_elsewhere(settings)
-    return open_configured_checkpointer(settings)
+    return shared_conversations(settings)
 
 
 def _filtered(given: Sequence[str] | Redactor | str, store: BaseStore) -> tuple[Redactor | None, BaseStore]:

@@ -63,7 +63,7 @@ class MemoryStore(Closing, BaseStore):
         self._sweeper = Sweeper(engine.sweep)
         self._outage = Outage()
         self._outage.pending = engine.embedder is not None and engine.pending() > 0
-        self._later = EmbeddingLater(engine.catch_up, self._outage)
+        self._later = EmbeddingLater(engine.catch_up, engine.pending, self._outage)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Run operations: all reads see the state before the batch, then all writes happen at once or not at all."""

@@ -162,11 +162,12 @@ class EmbeddingLater:
 
     Args:
         catch_up: embeds at most so many documents, and returns how many that were.
+        pending: returns how many wait.
         outage: takes in what the embedding raises; what could not be embedded goes on waiting.
     """
 
-    def __init__(self, catch_up: Callable[[int], int], outage: Outage) -> None:
-        self._catch_up = catch_up
+    def __init__(self, catch_up: Callable[[int], int], pending: Callable[[], int], outage: Outage) -> None:
+        self._catch_up, self._pending = catch_up, pending
         self._outage = outage
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
@@ -210,10 +211,11 @@ class EmbeddingLater:
         self._wanted.wait(_HELD_BACK_SECONDS)
         with self._lock:
             self._queued = None
-        self._outage.pending = True
         if self._outage.pauses:
+            self._outage.pending = True
             return
         with self._outage:
-            while self._catch_up(CATCH_UP_DOCS):
-                pass
+            left = self._pending()  # what others write from now on has a run of its own
+            while left > 0 and (embedded := self._catch_up(CATCH_UP_DOCS)):
+                left -= embedded
             self._outage.pending = False
