@@ -371,8 +371,8 @@ def agent_for(user: str, **given: Any) -> MemGPTAgent:
 
     Args:
         user: the logged-in user, by any name that your program uses: any text that is not blank.
-        given: arguments of :class:`MemGPTAgent` other than ``agent_id`` and ``owner``. A program with many users should open ``store``
-            and ``checkpointer`` once and pass them here.
+        given: arguments of :class:`MemGPTAgent` other than ``agent_id`` and ``owner``. A program that closes each agent after its answer
+            should open ``store`` and ``checkpointer`` once and pass them here.
 
     Raises:
         ConfigurationError: the user is blank: somebody who is not logged in has no agent.

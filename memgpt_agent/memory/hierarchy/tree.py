@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.messages import AnyMessage
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
@@ -43,6 +43,7 @@ class SummaryTree:
     Every level is complete after each eviction: what no model has summarised yet holds the beginnings of what is
     beneath it. :meth:`roll_up` lets a model write those whose time is over, a few at a time. What is done again
     changes nothing. An eviction writes one node for each level and reads at most 64 of each, however old the agent is.
+    Searches find spans, and what a model has written: digests above them only repeat the spans' beginnings (ADR 0235).
 
     **Limits**: finding what is due looks through all summaries in the store.
     """
@@ -116,7 +117,7 @@ class SummaryTree:
                 parent = replace(parent, parent=self._above(parent))
             return parent.as_value()
 
-        parent = SummaryNode.from_value(update(self.store, self._namespace, parent_id, attached, index=INDEXED, embed_later=True).after)
+        parent = SummaryNode.from_value(update(self.store, self._namespace, parent_id, attached).after)
         if parent.parent:
             self._attach(parent, parent.parent, LEVELS[LEVELS.index(level) + 1])
 
@@ -131,7 +132,7 @@ class SummaryTree:
             kept = tuple(i for i in span.children if i in records)
             lines = [line for i in kept if records[i].role != "system" for line in lines_of_record(records[i])]
             text = plain_digest(lines, _DIGEST_CHARS) if lines else ""
-            self._remade(span.id, lambda node, text=text, kept=kept: replace(node, text=text, children=kept, messages=len(kept)))
+            self._remade(span.id, lambda n, t=text, k=kept: replace(n, text=t, children=k, messages=len(k)), index=INDEXED)
         for parent in dict.fromkeys(span.parent for span in affected if span.parent):
             self._remake(parent)
         return affected
@@ -157,13 +158,13 @@ class SummaryTree:
             self._remade(node_id, lambda n, t=text, c=children, m=count: replace(n, text=t, by="digest", children=c, messages=m))
             node_id = known.parent
 
-    def _remade(self, node_id: str, change: Callable[[SummaryNode], SummaryNode]) -> None:
+    def _remade(self, node_id: str, change: Callable[[SummaryNode], SummaryNode], index: Literal[False] | list[str] = False) -> None:
         """Change a summary; one without a text is deleted."""
 
         def changed(value: dict[str, Any] | None) -> dict[str, Any] | None:
             return change(SummaryNode.from_value(value)).as_value() if value else None
 
-        after = update(self.store, self._namespace, node_id, changed, index=INDEXED).after
+        after = update(self.store, self._namespace, node_id, changed, index=index).after
         if after and not after["text"]:
             self.store.delete(self._namespace, node_id)
 
