@@ -40,8 +40,9 @@ class MessageRuns:
     """Their runs."""
 
     async def send(
-        self, agent_id: str, thread_id: str | None, body: Mapping[str, Any], *, background: bool = False, files: Sequence[dict[str, Any]] = ()
-    ) -> LiveRun:
+        self, agent_id: str, thread_id: str | None, body: Mapping[str, Any], *, background: bool = False,
+        files: Sequence[dict[str, Any]] = (), gives_up: bool = False,
+    ) -> LiveRun:  # fmt: skip
         """Begin the run of what a client sends.
 
         Args:
@@ -50,6 +51,7 @@ class MessageRuns:
             body: the request: ``messages`` or ``input``, and what else was chosen for it.
             background: whether nobody waits for the run.
             files: what else is sent along, as content blocks.
+            gives_up: whether a new message gives up calls that wait for the client itself.
 
         Raises:
             HTTPProblem: 409 where the agent waits for a person and something else is said, 400 where it does not wait and an answer
@@ -60,7 +62,7 @@ class MessageRuns:
         answers = _answers(body)
         if answers is not None:
             return await self._answered(agent, waiting, answers, background=background, closes=special)
-        if waiting:
+        if waiting and not (gives_up and not any(one.is_approval for one in waiting)):
             raise HTTPProblem(409, WAITS.format(**asked(waiting[0], "")))
         sent = [*attached(body), *files]
         text = said(body, alone=bool(files))

@@ -163,6 +163,14 @@ class OpenAgents:
         if self.who is not None:
             check_model(self.who, [name if ":" in name else name.replace("/", ":", 1)], self.settings, unset="*")
 
+    def chat_model(self, definition: AgentDefinition) -> BaseChatModel:
+        """Return an agent's chat model.
+
+        Raises:
+            ConfigurationError: as :func:`resolve_chat_model`.
+        """
+        return resolve_chat_model(definition.model or self._model, settings=self.settings)
+
     def answering_model(self, name: str) -> str:
         """Return a model's name as it is stored, after the model has answered a short question.
 

@@ -33,6 +33,8 @@ def brain(heard: list[Heard]) -> Reply | Refused:
         if asked := re.findall(r"call (\w+)\((.*?)\)", said.text):
             given = [(tool, dict(part.split("=", 1) for part in inner.split(",") if "=" in part)) for tool, inner in asked]
             return Reply(calls=tuple((tool, {"thinking": f"I call {tool}.", **arguments}) for tool, arguments in given))
+        if "<chat_history>" in said.text:
+            return Reply(text="A title.")
         if "plain" in said.text:
             return Reply(text="In plain words.")
         if "wait for the gate" in said.text:

@@ -208,6 +208,45 @@ def test_openai_clients_talk_to_an_agent_as_a_model(server: Running, provider: S
         assert pieces[-1].choices[0].finish_reason == "stop"
 
 
+def test_chores_of_a_chat_client_are_not_remembered(server: Running, provider: StrictServer) -> None:
+    """A title is asked of the model alone, whole or streamed; each chat of such a client is a conversation of its own."""
+    chore = "### Task:\nGenerate a title with an {emoji}.\n### Chat History:\n<chat_history>\nUSER: hello\n</chat_history>"
+    with client_of(server) as client, OpenAI(base_url=f"{server.url}/v1", api_key="any") as chat:
+        agent: Any = client.agents.create(name="webui", model="openai/gpt-4.1")
+        for stream in (False, True):
+            answer: Any = chat.chat.completions.create(model="webui", messages=[{"role": "user", "content": chore}], stream=stream)
+            said = "".join(piece.choices[0].delta.content or "" for piece in answer) if stream else answer.choices[0].message.content
+            assert said == "A title."
+            assert [one["role"] for one in provider.requests[-1]["messages"]] == ["user"]
+        assert [one.message_type for one in client.agents.messages.list(agent.id)] == ["system_message"]
+        for name in ("chat-1", "chat-2", "chat-1"):
+            headers = {"X-OpenWebUI-Chat-Id": name}
+            chat.chat.completions.create(model="webui", messages=[{"role": "user", "content": f"in {name}"}], extra_headers=headers)
+        talks = [one.id for one in client.conversations.list(agent_id=agent.id, order="asc")]
+        spoken: Any = [[one.content for one in client.conversations.messages.list(talk) if one.message_type == "user_message"] for talk in talks]
+        assert spoken == [["in chat-1", "in chat-1"], ["in chat-2"]]
+
+
+def test_openai_clients_carry_out_their_own_tools(server: Running) -> None:
+    """A call comes as `tool_calls`, its result goes back as a `tool` message; another question instead gives the call up."""
+    parameters = {"type": "object", "properties": {"q": {"type": "string"}}}
+    tools: Any = [{"type": "function", "function": {"name": "look_up", "parameters": parameters}}]
+    asked: Any = {"role": "user", "content": "call look_up(q=tides) call look_up(q=moon)"}
+    with client_of(server) as client, OpenAI(base_url=f"{server.url}/v1", api_key="any") as chat:
+        client.agents.create(name="toolful", model="openai/gpt-4.1", agent_type="letta_v1_agent")
+        choice: Any = chat.chat.completions.create(model="toolful", messages=[asked], tools=tools).choices[0]
+        calls = choice.message.tool_calls
+        assert (choice.finish_reason, [call.function.arguments for call in calls]) == ("tool_calls", ['{"q": "tides"}', '{"q": "moon"}'])
+        results: Any = [{"role": "tool", "tool_call_id": call.id, "content": f"result {n}"} for n, call in enumerate(calls)]
+        history: Any = [asked, choice.message.model_dump(exclude_none=True), *results]
+        assert "result 1" in str(chat.chat.completions.create(model="toolful", messages=history, tools=tools).choices[0].message.content)
+        pieces: Any = list(chat.chat.completions.create(model="toolful", messages=[asked], tools=tools, stream=True))
+        streamed = [call.function.name for piece in pieces for call in piece.choices[0].delta.tool_calls or ()]
+        assert (streamed, pieces[-1].choices[0].finish_reason) == (["look_up", "look_up"], "tool_calls")
+        given_up: Any = chat.chat.completions.create(model="toolful", messages=[{"role": "user", "content": "never mind"}])
+        assert given_up.choices[0].message.content == "Heard: never mind"
+
+
 def test_the_documentation_names_every_route_and_fetches_nothing(server: Running) -> None:
     """Each operation has a summary, each request a title; the page is whole in itself."""
     document = server.get("/openapi.json").json()

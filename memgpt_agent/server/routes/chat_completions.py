@@ -1,17 +1,21 @@
 """OpenAI's chat completions with an agent as the model, for Open WebUI and other chat clients."""
 
+import asyncio
+import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
+from langchain_core.messages import HumanMessage
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from memgpt_agent.memory.definitions import AgentDefinition
-from memgpt_agent.server.message_runs import content_blocks
+from memgpt_agent.server.message_runs import content_blocks, text_of
 from memgpt_agent.server.problems import HTTPProblem, error_text
+from memgpt_agent.server.routes.conversations import of_chat
 from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data, RequestBody
@@ -31,6 +35,14 @@ class Completion(RequestBody):
     messages: Annotated[list[Data], Field(title="Messages", description="Only what the user said last is new to the agent.", min_length=1)]
     stream: Annotated[bool | None, Field(title="Streamed")] = None
     stream_options: Data | None = None
+    tools: Annotated[
+        list[Data] | None, Field(title="The client's tools", description="Functions that the client carries out; beside the agent's own.")
+    ] = None
+
+
+ChatId = Annotated[
+    str | None, Header(alias="X-OpenWebUI-Chat-Id", title="Chat", description="Chats of different ids are conversations of their own.")
+]
 
 
 def _agent(served: Served, model: str) -> AgentDefinition:
@@ -61,56 +73,138 @@ def _news(messages: list[Data]) -> list[Data]:
     return parts
 
 
+def _body(sent: Completion) -> Data:
+    """Return the request as the agent's client would send it: results of the client's tools, or what the user said."""
+    functions: list[Data] = [tool["function"] for tool in sent.tools or () if tool.get("function")]
+    tools: Data = {"client_tools": functions} if functions else {}
+    results: list[Data] = []
+    for message in reversed(sent.messages):
+        if message.get("role") != "tool":
+            break
+        returned = text_of(message.get("content"))
+        results.insert(0, {"type": "tool", "tool_call_id": message.get("tool_call_id"), "tool_return": returned, "status": "success"})
+    if results:
+        return {"messages": [{"type": "approval", "approvals": results}], **tools}
+    return {"input": _news(sent.messages), **tools}
+
+
+def _chore(messages: list[Data]) -> str:
+    """Return the text of a chore that a client sets a model about a chat, such as to find its title; empty for what somebody said.
+
+    Open WebUI puts the chat itself between tags into the only message. An agent would take that for its user's words.
+    """
+    spoken = [message for message in messages if message.get("role") != "system"]
+    text = text_of(spoken[0].get("content")) if len(spoken) == 1 else ""
+    return text if "<chat_history>" in text and "</chat_history>" in text else ""
+
+
 @router.post("/v1/chat/completions", response_model=None, summary="Chat, in OpenAI's form")
-async def create(served: Serving, body: Completion) -> Any:
-    """Say what the user said last to an agent. The agent keeps the conversation itself, so what was said before is not read again."""
-    agent = await _in_thread(_agent, served, body.model)
-    live = await served.speaker.send(agent.agent_id, None, {"input": _news(body.messages)})
+async def create(served: Serving, body: Completion, chat_id: ChatId = None) -> Any:
+    """Say what the user said last to an agent. The agent keeps the conversation itself, so what was said before is not read again.
+
+    A client's chores about a chat, such as its title, go to the agent's model alone: nothing of them is remembered.
+    """
+    agent = await asyncio.to_thread(_agent, served, body.model)
+    usage = bool((body.stream_options or {}).get("include_usage"))
+    if chore := _chore(body.messages):
+        answer = await _done_by_model(served, agent, body.model, chore)
+        return _stream(_whole_in_pieces(answer, usage=usage)) if body.stream else answer
+    thread = await asyncio.to_thread(of_chat, served, agent.agent_id, chat_id) if chat_id else None
+    live = await served.speaker.send(agent.agent_id, thread, _body(body), gives_up=True)
     if body.stream:
-        usage = bool((body.stream_options or {}).get("include_usage"))
-        return StreamingResponse(_streamed(live, body.model, usage=usage), media_type="text/event-stream")
+        return _stream(_streamed(live, body.model, usage=usage))
     async for _ in live.follow():
         pass
     live.raise_error()
-    message = {"role": "assistant", "content": live.response.message if live.response else ""}
-    return {
-        **_head(live, body.model, "chat.completion"), "usage": _usage(live),
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
-    }  # fmt: skip
+    return _completion(_head(live.item.id, body.model), live.response.message if live.response else "", _usage(live), _calls(live))
 
 
-async def _in_thread(call: Any, *arguments: Any) -> Any:
-    import asyncio
-
-    return await asyncio.to_thread(call, *arguments)
+def _stream(pieces: AsyncIterator[str]) -> StreamingResponse:
+    return StreamingResponse(pieces, media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
 
 
-def _head(live: LiveRun, model: str, kind: str) -> Data:
-    return {"id": f"chatcmpl-{uuid.uuid5(uuid.NAMESPACE_OID, live.item.id).hex}", "object": kind, "created": int(time.time()), "model": model}
+async def _done_by_model(served: Served, agent: AgentDefinition, name: str, chore: str) -> Data:
+    """Return the completion of a chore by an agent's chat model.
+
+    Raises:
+        HTTPProblem: the model did not answer.
+    """
+    model = await asyncio.to_thread(served.agents.chat_model, agent)
+    try:
+        answer = await model.ainvoke([HumanMessage(chore)], {"tags": ["nostream"]})
+    except Exception as error:  # whatever a provider's client raises
+        raise HTTPProblem(502, f"The model did not answer: {type(error).__name__}: {error}") from error
+    used: Data = {**(answer.usage_metadata or {})}
+    usage = {theirs: used.get(ours, 0) for theirs, ours in _TOKENS.items()}
+    return _completion(_head(uuid.uuid4().hex, name), answer.text, usage)
+
+
+_TOKENS = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "total_tokens": "total_tokens"}
+
+
+def _completion(head: Data, text: str, usage: Data, calls: Iterable[Data] = ()) -> Data:
+    found = list(calls)
+    message: Data = {"role": "assistant", "content": text or (None if found else ""), **({"tool_calls": found} if found else {})}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if found else "stop", "logprobs": None}
+    return {**head, "object": "chat.completion", "usage": usage, "choices": [choice]}
+
+
+def _calls(live: LiveRun) -> list[Data]:
+    """Return the calls that the client is to carry out, in OpenAI's form.
+
+    Raises:
+        HTTPProblem: 409 where a call waits for a person's approval, which such a client cannot give.
+    """
+    pending: list[Data] = live.item.request.get("pending") or []
+    if held := [one for one in pending if not one["client"]]:
+        raise HTTPProblem(409, f"The call of {held[0]['tool']} waits for approval: decide on it on the page, or as a client of Letta's.")
+    functions = [{"name": one["tool"], "arguments": json.dumps(one["arguments"])} for one in pending]
+    return [{"id": one["call_id"], "type": "function", "function": function} for one, function in zip(pending, functions, strict=True)]
+
+
+def _head(seed: str, model: str) -> Data:
+    return {"id": f"chatcmpl-{uuid.uuid5(uuid.NAMESPACE_OID, seed).hex}", "created": int(time.time()), "model": model}
 
 
 def _usage(live: LiveRun) -> Data:
-    return {name: live.item.usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    return {name: live.item.usage.get(name, 0) for name in _TOKENS}
+
+
+def _piece(head: Data, delta: Data, finish: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    return data({**head, "object": "chat.completion.chunk", "choices": [choice]})
+
+
+async def _whole_in_pieces(answer: Data, *, usage: bool) -> AsyncIterator[str]:
+    """Yield a whole completion as a stream."""
+    head = {name: answer[name] for name in ("id", "created", "model")}
+    yield _piece(head, {"role": "assistant", "content": answer["choices"][0]["message"]["content"]})
+    yield _piece(head, {}, "stop")
+    if usage:
+        yield data({**head, "object": "chat.completion.chunk", "choices": [], "usage": answer["usage"]})
+    yield data("[DONE]")
 
 
 async def _streamed(live: LiveRun, model: str, *, usage: bool) -> AsyncIterator[str]:
-    head = _head(live, model, "chat.completion.chunk")
-
-    def chunk(delta: Data, finish: str | None = None) -> str:
-        return data({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]})
-
-    yield chunk({"role": "assistant", "content": ""})
+    head = _head(live.item.id, model)
+    yield _piece(head, {"role": "assistant", "content": ""})
     replies: list[str] = []
     async for event in live.follow():
         if event.type in ("delta", "message"):
             apart = "\n\n" if replies and event.reply_id not in replies else ""
             replies.append(event.reply_id)
-            yield chunk({"content": apart + event.text})
-    if live.error is not None:
-        yield data({"error": {"message": error_text(live.error), "type": type(live.error).__name__}})
-    yield chunk({}, "stop")
+            yield _piece(head, {"content": apart + event.text})
+    try:
+        live.raise_error()
+        calls = _calls(live)
+    except HTTPProblem as problem:
+        yield data({"error": {"message": error_text(live.error or problem), "type": type(live.error or problem).__name__}})
+        calls = []
+    for place, call in enumerate(calls):
+        yield _piece(head, {"tool_calls": [{"index": place, **call}]})
+    yield _piece(head, {}, "tool_calls" if calls else "stop")
     if usage:
-        yield data({**head, "choices": [], "usage": _usage(live)})
+        yield data({**head, "object": "chat.completion.chunk", "choices": [], "usage": _usage(live)})
     yield data("[DONE]")
 
 

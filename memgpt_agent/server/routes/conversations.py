@@ -1,6 +1,7 @@
 """Conversations: several with one agent, over one memory."""
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
@@ -94,6 +95,14 @@ def _begun(served: Served, agent_id: str, given: Data, thread_id: str = "") -> C
 
     served.agents.change(agent_id, listed)
     return _put(served, ConversationPlace(agent_id, thread_id, {"agent_id": agent_id, "created_at": now, "last_message_at": None, **known}))
+
+
+def of_chat(served: Served, agent_id: str, chat_id: str) -> str:
+    """Return the conversation with an agent that a client knows by an id of its own; it is begun if it is not there."""
+    thread_id = f"conv-{uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_OID, agent_id), chat_id)}"
+    if served.agents.store.get(namespaces.CONVERSATIONS, thread_id) is None:
+        _begun(served, agent_id, {}, thread_id)
+    return thread_id
 
 
 @router.get("", response_model=list[ConversationAnswer], summary="List conversations")
