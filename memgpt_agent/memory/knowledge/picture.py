@@ -104,7 +104,8 @@ def _escaped(text: str) -> str:
 Positions = NDArray[np.float64]
 """(n, 2) float64: the centres of the boxes."""
 
-_STEPS = 300
+_STEPS, _STEPS_A_BOX = 300, 12
+"""A part of the graph is laid out in so many steps at most, and in so many for each box: pairs, of which there may be many, settle soon."""
 _PUSHES = 2_000
 _WIDE = 1.5
 """Pictures are wider than they are high by about this."""
@@ -167,8 +168,9 @@ def _placed(sizes: Positions, links: Sequence[tuple[int, int]], margin: float) -
     angle = np.arange(n) * 2.399963  # the golden angle: no two start at one place, and none in a row
     at = np.stack([np.cos(angle), np.sin(angle)], axis=1) * spring * np.sqrt(np.arange(n) + 1.0)[:, None]
     ends = np.array(links, dtype=np.int64).reshape(-1, 2)
-    for step in range(_STEPS):
-        at += _moves(at, ends, spring) * (1.0 - step / _STEPS)
+    steps = min(_STEPS, _STEPS_A_BOX * n)
+    for step in range(steps):
+        at += _moves(at, ends, spring) * (1.0 - step / steps)
     at[:, 0] *= _WIDE
     return _apart(at, sizes / 2 + margin / 2)
 
