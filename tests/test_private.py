@@ -18,7 +18,7 @@ from memgpt_agent.errors import StoreCorrupt
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.private import tighten
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.index.sizes import DEFAULT_SIZES
+from memgpt_agent.store.index.index_cache import DEFAULT_SIZES
 from memgpt_agent.stored_agents import list_agents
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 

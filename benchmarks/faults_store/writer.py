@@ -10,7 +10,7 @@ import faiss
 from langgraph.store.base import PutOp
 
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.index.sizes import Sizes
+from memgpt_agent.store.index.index_cache import Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NAMESPACES = [("one", "recall"), ("two", "recall"), ("two", "archival")]

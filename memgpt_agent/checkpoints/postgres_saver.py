@@ -37,8 +37,7 @@ from memgpt_agent.checkpoints.postgres_tables import (
     prepare,
     rewrite,
 )
-from memgpt_agent.checkpoints.pruning import oldest_kept
-from memgpt_agent.checkpoints.rewriting import Changes
+from memgpt_agent.checkpoints.rewriting import Changes, oldest_kept
 from memgpt_agent.errors import ConfigurationError, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
 

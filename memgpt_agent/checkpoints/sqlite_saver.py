@@ -23,8 +23,7 @@ from typing_extensions import override
 
 from memgpt_agent.checkpoints.checkpointer import FENCE, FENCES, Checkpointer, Fence, pass_fence
 from memgpt_agent.checkpoints.message_table import ROW_TYPE, TABLE, Row, RowSerializer, read_messages, write_messages
-from memgpt_agent.checkpoints.pruning import prune_thread, prune_turns
-from memgpt_agent.checkpoints.rewriting import Changes, rewrite
+from memgpt_agent.checkpoints.rewriting import Changes, prune_thread, prune_turns, rewrite
 from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreCorrupt, StoreError
 
 BUSY_TIMEOUT_SECONDS = 30.0

@@ -10,7 +10,6 @@ from typer.core import TyperGroup
 from memgpt_agent.cli import agents, blocks, keys, memory, tokens
 from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
-from memgpt_agent.cli.backups import backup, restore
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
 from memgpt_agent.cli.export_import import export, import_file, transcript
@@ -19,7 +18,7 @@ from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.models import app as model
 from memgpt_agent.cli.models import models
 from memgpt_agent.cli.serving import mcp, serve
-from memgpt_agent.cli.store import move, postgres, reindex
+from memgpt_agent.cli.store import backup, move, postgres, reindex, restore
 from memgpt_agent.cli.terminal import Terminal
 from memgpt_agent.errors import MemGPTError
 

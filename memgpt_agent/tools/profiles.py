@@ -12,7 +12,6 @@ from memgpt_agent.tools import (
     archival_memory,
     core_memory,
     knowledge,
-    memory_editing,
     messages,
     paging,
     recall,
@@ -36,7 +35,7 @@ MEMGPT_TOOLS: tuple[AgentTool, ...] = (
 
 V2_TOOLS: tuple[AgentTool, ...] = (
     *messages.TOOLS,
-    *memory_editing.TOOLS,
+    *core_memory.EDITING_TOOLS,
     *recall.TOOLS,
     *summaries.TOOLS,
     *(tool for tool in archival_memory.TOOLS if not tool.reads_memory),
@@ -116,7 +115,7 @@ MEMGPT_REACT = Profile(
 SLEEPTIME = Profile(
     "sleeptime",
     (
-        *(tool for tool in memory_editing.TOOLS if not tool.ends_turn),
+        *(tool for tool in core_memory.EDITING_TOOLS if not tool.ends_turn),
         *archival_memory.TOOLS,
         *recall_memory.TOOLS,
         *knowledge.TOOLS,

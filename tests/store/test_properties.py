@@ -16,7 +16,7 @@ from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, Pu
 
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.filters import matches
-from memgpt_agent.store.index.sizes import Sizes
+from memgpt_agent.store.index.index_cache import Sizes
 from memgpt_agent.store.rows import encode_value
 from memgpt_agent.store.sqlite.filter_sql import judge, to_sql
 from tests.store.reference import DIMS, ExactEmbedder, Reference, passes, shown

@@ -7,7 +7,13 @@ from memgpt_agent.errors import BlockReadOnly, InvalidArguments, TextNotFound, T
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.testing import Clock
-from memgpt_agent.tools.memory_editing import TOOLS, memory_finish_edits, memory_insert, memory_replace, memory_rethink
+from memgpt_agent.tools.core_memory import (
+    EDITING_TOOLS,
+    memory_finish_edits,
+    memory_insert,
+    memory_replace,
+    memory_rethink,
+)
 
 
 @pytest.fixture
@@ -77,4 +83,4 @@ def test_rethinking_rewrites_or_makes_a_block(memory: AgentMemory) -> None:
 def test_finishing_ends_the_turn(memory: AgentMemory) -> None:
     """The control flow reads it from the tool's definition."""
     assert memory_finish_edits(memory) == "Finished."
-    assert [tool.name for tool in TOOLS if tool.ends_turn] == ["memory_finish_edits"]
+    assert [tool.name for tool in EDITING_TOOLS if tool.ends_turn] == ["memory_finish_edits"]

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 from langgraph.store.base import Result, TTLConfig
 
 from memgpt_agent.store.embedding import Embedder
-from memgpt_agent.store.index.index_cache import DerivedCache, IndexCache
+from memgpt_agent.store.index.index_cache import DerivedCache, IndexCache, Sizes
 from memgpt_agent.store.index.namespace_documents import IndexAhead
-from memgpt_agent.store.index.sizes import Sizes
 from memgpt_agent.store.operations import PreparedBatch, Vectors
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace, Progress, StoreSizes
 from memgpt_agent.store.reading import Engine, ItemReading

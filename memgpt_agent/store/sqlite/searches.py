@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter
-from memgpt_agent.store.index import bm25 as words
+from memgpt_agent.store.index import postings as words
 from memgpt_agent.store.index.index_cache import Derived, DerivedCache, IndexCache
 from memgpt_agent.store.index.namespace_index import NamespaceIndex
 from memgpt_agent.store.operations import Find

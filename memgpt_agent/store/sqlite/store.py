@@ -13,8 +13,7 @@ from memgpt_agent.private import private_folder
 from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.embedding import indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields
-from memgpt_agent.store.index.index_cache import IndexCache
-from memgpt_agent.store.index.sizes import DEFAULT_SIZES, Sizes
+from memgpt_agent.store.index.index_cache import DEFAULT_SIZES, IndexCache, Sizes
 from memgpt_agent.store.operations import BatchPreparer
 from memgpt_agent.store.rows import encode_value
 from memgpt_agent.store.sqlite.database import Database

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.fields import texts_at
-from memgpt_agent.store.index import bm25 as words
+from memgpt_agent.store.index import postings as words
 from memgpt_agent.store.operations import Write
 from memgpt_agent.store.protocol import Namespace
 from memgpt_agent.store.rows import decode_value, path_of

@@ -9,7 +9,7 @@ from langgraph.store.base import PutOp
 
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.filters import matches
-from memgpt_agent.store.index.sizes import Sizes
+from memgpt_agent.store.index.index_cache import Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")

@@ -5,7 +5,7 @@ from pathlib import Path
 from langgraph.store.base import PutOp
 
 from memgpt_agent.store import FaissStore
-from memgpt_agent.store.index.sizes import DEFAULT_SIZES, Sizes
+from memgpt_agent.store.index.index_cache import DEFAULT_SIZES, Sizes
 from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")
