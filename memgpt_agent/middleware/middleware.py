@@ -261,6 +261,8 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
                 response: ModelResponse[Any] = await face.either(handler, handler, prepared)
             except Exception as error:
                 refusal = too_long(error)
+                if refusal is None and await face.call(call.leaves_out, error):
+                    continue
                 if refusal is None:
                     raise
                 call.shrink(refusal, error)

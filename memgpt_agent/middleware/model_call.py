@@ -18,12 +18,15 @@ from memgpt_agent.middleware.conversation import MiddlewareConversation, noted, 
 from memgpt_agent.middleware.packing import with_text_behind
 from memgpt_agent.middleware.registers import KEY, MiddlewareRegisters
 from memgpt_agent.middleware.request_schemas import RequestSchemas
+from memgpt_agent.models.dialects import speaks_dialect
+from memgpt_agent.models.failures import is_filtered, refuses_content
 from memgpt_agent.models.too_long import TooLong
 from memgpt_agent.nodes.call_llm import MAX_REFUSALS
 from memgpt_agent.nodes.compile_context import stored_blocks
 from memgpt_agent.nodes.main_context import assemble, squeeze
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.receiving import close_open_calls
+from memgpt_agent.nodes.refused_parts import reductions
 from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Session, default_prompt_tokens
 from memgpt_agent.nodes.summarize_overflow import make_room
@@ -89,7 +92,11 @@ class PreparedCall:
             prompt, usage = self._warned(prompt, usage)
         self.registers["context_usage"] = usage
         self.registers["core_memory"] = {block.label: block.value for block in blocks}
-        return self.request.override(messages=cast(list[AnyMessage], prompt["messages"][1:]), system_message=self._system(prompt))
+        wanted = replace(self.session.wanted, native=False, conversation="")  # thinking and cache marks are the developer's choice here
+        return self.request.override(
+            messages=cast(list[AnyMessage], prompt["messages"][1:]), system_message=self._system(prompt),
+            model=speaks_dialect(self.request.model, self.request.tools, wanted),
+        )  # fmt: skip
 
     def _with_own_prompt(self) -> None:
         """Let the system section be the agent's own system prompt and, behind it, how memory works."""
@@ -149,6 +156,7 @@ class PreparedCall:
 
     def __post_init__(self) -> None:
         self._viewed: list[AnyMessage] | None = None
+        self._reductions: list[list[AnyMessage]] | None = None
         self._all = list(self.conversation.messages)
         before = cast(AgentState, {"messages": self._all, "turn": self.registers.get("turn")})
         self._closed_calls = close_open_calls(before, self.session) if self.registers.get("turn") else []
@@ -202,6 +210,23 @@ class PreparedCall:
                 more = int(self.session.counter.count_text(note) * self.session.facts["factor"]) + 2
                 usage = {**usage, "messages": usage["messages"] + more, "total": usage["total"] + more}
         return CompiledPrompt(messages=messages, tools=prompt["tools"]), usage
+
+    def leaves_out(self, error: Exception) -> bool:
+        """Leave out of the next prompt what the provider seems to refuse; return whether there is a smaller prompt to try, at most two.
+
+        The state keeps the parts, marked, so that no later prompt contains them either.
+        """
+        view = self._view()
+        attached = isinstance(view[-1], ToolMessage) or any(m.type == "human" and isinstance(m.content, list) for m in view)
+        if not refuses_content(error, attached=attached) or is_filtered(error):
+            return False
+        if self._reductions is None:
+            self._reductions = reductions(view, self.turn, error)
+        if not self._reductions:
+            return False
+        self._new_marks |= {str(m.id): mark_of(m) for m in self._reductions.pop(0)}
+        self._viewed = None
+        return True
 
     def shrink(self, refusal: TooLong, error: Exception) -> None:
         """Learn from a provider's refusal of the prompt as too long, so that the next one is smaller.

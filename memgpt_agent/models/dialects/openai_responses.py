@@ -59,10 +59,16 @@ def _answer(message: AIMessage) -> AIMessage:
     """Return an answer with those of its own reasoning items that any server can read."""
     if origin(message) not in {"openai", "azure"}:
         return bare(message)
-    items = [item for block in _in_order(message) if (item := _item(block))]
+    items: list[dict[str, Any]] = []
+    places: list[int] = []
+    for block in _in_order(message):
+        if item := _item(block):
+            items.append(item)
+        elif block.get("type") in {"function_call", "tool_call"}:  # as the client gave it, in an agent that is not ours
+            places.append(len(items))
     if not any(item["type"] == "reasoning" for item in items):
         return bare(message)
-    return bare(message, items, **{MARK: {"places": noted(message).get("places") or []}})
+    return bare(message, items, **{MARK: {"places": places or noted(message).get("places") or []}})
 
 
 def _in_order(message: AIMessage) -> list[dict[str, Any]]:

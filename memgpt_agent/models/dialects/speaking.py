@@ -52,7 +52,7 @@ def speak(
     options, config = bound_options(model)
     client = unwrapped(model)
     dialect = dialect_of(client)
-    said = list(messages) if type(dialect) is Dialect else pictures_behind(with_fitting_names(messages))
+    said = list(messages) if type(dialect) is Dialect else worded(messages)
     once = tried_once(client)
     if wanted and wanted.answer_tokens and (less := asks_for_more(client, options, wanted.answer_tokens)):
         fields = cast(dict[str, Any], once.__dict__)
@@ -60,14 +60,24 @@ def speak(
         options.update({name: value for name, value in less.items() if name in options or name not in fields})
     put = dialect.put(CallToSend(once, said, [dict(tool) for tool in tools]), wanted or Wanted())
     spoken: Runnable[Any, Any] = put.model.bind_tools(put.tools) if put.tools else put.model
-    given = {**put.options, **options}
-    if "extra_body" in put.options and "extra_body" in options:
-        given["extra_body"] = {**options["extra_body"], **put.options["extra_body"]}
-    if given:
+    if given := with_options(put.options, options):
         spoken = spoken.bind(**given)
     if config:
         spoken = spoken.with_config(cast(RunnableConfig, config))
     return Spoken(spoken, put.messages, put.names, dialect.sync_only(client), reports_end(client))
+
+
+def worded(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Return the messages in the form with which every dialect begins: fitting names of tools, pictures where a user's would be."""
+    return pictures_behind(with_fitting_names(messages))
+
+
+def with_options(put: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dialect's options with those of the caller, which take precedence except in what is written out."""
+    both = {**put, **given}
+    if "extra_body" in put and "extra_body" in given:
+        both["extra_body"] = {**given["extra_body"], **put["extra_body"]}
+    return both
 
 
 async def streamed_in_thread(begin: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
