@@ -9,8 +9,8 @@ from langchain_core.messages import message_to_dict
 from langgraph.store.base import Op, PutOp, Result
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent.agent_file.af_messages import Translated, translate
-from memgpt_agent.agent_file.af_reading import Data, ForeignAgent, read_agents
+from memgpt_agent.agent_file.af_messages import Translated, moment_of, translate
+from memgpt_agent.agent_file.af_reading import Data, ForeignAgent, read_agents, strings
 from memgpt_agent.agent_file.af_rules import notes_on, read_rules
 from memgpt_agent.agent_file.document import AgentDocument, Conversation, Source, StoredItem
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, MIN_CONTEXT_WINDOW_TOKENS, Settings
@@ -90,6 +90,7 @@ def _source(agent: ForeignAgent, agent_id: str, name: str, settings: Settings) -
         CoreMemory(store, agent_id).create(_blocks(agent), Cause(actor="import", tool="import"))
         RecallMemory(store, agent_id).add(translated.records)
         notes += _file_passages(agent, StoreArchive(store, agent_id))
+        _passages(agent, store, agent_id)
     except MemGPTError as error:
         raise AgentFileError(f"{name}: {error} Nothing was imported.") from error
     rest = {"agent": agent.agent, "tools": agent.tools, "shared": agent.shared}
@@ -172,6 +173,15 @@ def _file_passages(agent: ForeignAgent, archive: StoreArchive) -> list[str]:
             f"file {file_name!r}: its text is in archival memory, in {len(parts)} passages; it cannot be opened as a file"
         )
     return said
+
+
+def _passages(agent: ForeignAgent, store: _Staging, agent_id: str) -> None:
+    """Keep the texts of the agent's archival memory, with their tags and their times."""
+    for passage in agent.passages:
+        moment = moment_of(passage.get("created_at")) or utc_now()
+        archive = StoreArchive(store, agent_id, lambda moment=moment: moment)
+        for part in _parts(str(passage.get("text") or "")):
+            archive.insert(part, strings(passage, "tags"))
 
 
 def _parts(text: str) -> list[str]:

@@ -55,7 +55,7 @@ class _MessageReader:
         self.done = Translated()
         self._thread_id, self._time, self._turn = (
             thread_id,
-            stamp(_moment(agent.agent.get("created_at")) or _moment(now) or datetime.now(UTC)),
+            stamp(moment_of(agent.agent.get("created_at")) or moment_of(now) or datetime.now(UTC)),
             "",
         )
         self._in_context = {key: place for place, key in enumerate(agent.in_context)}
@@ -68,7 +68,7 @@ class _MessageReader:
         role = str(message.get("role") or "")
         if not role:
             raise AgentFileError(f"{where} has no role. Nothing was imported.")
-        moment = _moment(message.get("created_at"))
+        moment = moment_of(message.get("created_at"))
         self._time = stamp(moment) if moment else self._time
         key = str(message.get("id") or f"message-{place}")
         content = message.get("content") if message.get("content") is not None else message.get("text")
@@ -204,7 +204,8 @@ def _arguments(given: Any) -> Data:
     return packed if packed or not given or str(given).strip() in ("", "{}") else {"arguments": str(given)}
 
 
-def _moment(text: Any) -> datetime | None:
+def moment_of(text: Any) -> datetime | None:
+    """Return the time of an ISO 8601 text, UTC where it names no zone; ``None`` if it is none."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:

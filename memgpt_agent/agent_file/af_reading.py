@@ -13,6 +13,7 @@ Data = dict[str, Any]
 _SHARED = ("groups", "sources", "mcp_servers", "metadata")
 """Parts of the newer form that belong to all of its agents; kept for the next export."""
 _KNOWN = {"agents", "blocks", "tools", "files", "created_at", *_SHARED}
+"""The parts of the newer form. An agent may also have ``passages``, texts of its archival memory; only a server's interface gives them."""
 _ENVIRONMENT = ("tool_exec_environment_variables", "secrets", "tool_environment_variables")
 
 
@@ -34,6 +35,8 @@ class ForeignAgent:
     """Its tools."""
     files: list[Data] = field(default_factory=list[Data])
     """The files of its sources."""
+    passages: list[Data] = field(default_factory=list[Data])
+    """The texts of its archival memory, each with its tags and when it was made."""
     shared: Data = field(default_factory=dict[str, Any])
     """What belongs to all agents of the file."""
     not_carried: list[str] = field(default_factory=list[str])
@@ -82,7 +85,8 @@ def _newer(data: Data, name: str) -> list[ForeignAgent]:
         own_tools = [tools[i] for i in strings(agent, "tool_ids") if i in tools]
         foreign = ForeignAgent(
             str(agent.get("name") or f"agent-{place}"), _kept(agent, dropped), own_blocks, objects(agent, "messages", where),
-            strings(agent, "in_context_message_ids"), own_tools, objects(data, "files", name), shared, list(unknown),
+            strings(agent, "in_context_message_ids"), own_tools, objects(data, "files", name), objects(agent, "passages", where), shared,
+            list(unknown),
         )  # fmt: skip
         foreign.not_carried += [
             f"tool {i!r}: the file does not hold it" for i in strings(agent, "tool_ids") if i not in tools
@@ -131,6 +135,7 @@ def _kept(agent: Data, dropped: list[str]) -> Data:
         "in_context_message_ids",
         "block_ids",
         "tool_ids",
+        "passages",
     }
     kept = {key: value for key, value in agent.items() if key not in left_out}
     for part in _ENVIRONMENT:

@@ -12,7 +12,7 @@ from memgpt_agent.cli.approval import approve
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
-from memgpt_agent.cli.export_import import export, import_file, transcript
+from memgpt_agent.cli.export_import import export, import_file, import_letta, transcript
 from memgpt_agent.cli.files import files, load, unload, uploads
 from memgpt_agent.cli.forget import forget
 from memgpt_agent.cli.models import app as model
@@ -93,6 +93,7 @@ app.command()(mcp)
 app.command()(transcript)
 app.command()(export)
 app.command("import")(import_file)
+app.command("import-letta")(import_letta)
 app.add_typer(memory.app, name="memory")
 app.add_typer(agents.app, name="agents")
 app.add_typer(blocks.app, name="blocks")

@@ -10,6 +10,7 @@ import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, Terminal, clean, terminal_of
+from memgpt_agent.errors import MissingDependency, install_command
 
 if TYPE_CHECKING:
     from memgpt_agent.agent_file import Exported, Imported
@@ -76,6 +77,48 @@ def import_file(
         return
     for one in done:
         _tell_imported(terminal, one)
+
+
+def import_letta(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(metavar="URL", help="The address of a running Letta server, such as http://localhost:8283.")],
+    token: Annotated[str | None, typer.Option(metavar="TOKEN", envvar="LETTA_API_KEY", help="Its password or key, if it has one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be brought over.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Bring all agents of a running Letta server here: blocks, messages, passages, tools, folders.
+
+    Agents keep their ids. After an interruption, give the same command again: it skips what is here already.
+    """
+    terminal = terminal_of(context)
+    try:
+        from memgpt_agent.server.letta_import import bring_over, plan
+        from memgpt_agent.server.letta_reading import LettaServer, blocks_of
+    except ImportError as error:
+        raise MissingDependency(f"This needs {error.name}, which is not installed. Run: {install_command('serve')}") from error
+    server = LettaServer(url, token or "")
+    with terminal.err.status("looking"):
+        planned = plan(server, terminal.settings)
+    for agent in planned.agents:
+        here = " (is here already)" if agent["id"] in planned.known else ""
+        terminal.say(f"{agent.get('name') or agent['id']}: {len(blocks_of(agent))} blocks, {len(agent.get('tools') or ())} tools{here}")
+    for folder in planned.folders:
+        terminal.say(f"folder {folder.get('name')}: {len(folder['files'])} files")
+    terminal.say(f"{len(planned.agents)} agents, {len(planned.known)} of them here already; {len(planned.folders)} folders.")
+    if dry_run or not (planned.agents or planned.folders):
+        return
+    if not yes:
+        typer.confirm("Bring them over?", abort=True)
+    done = bring_over(
+        server, planned, terminal.settings, lambda name, number, of: terminal.note(f"{number} of {of}: {name}", "dim")
+    )
+    for note in done.notes:
+        terminal.say(f"  not carried over: {note}", "yellow")
+    for agent_id, why in done.failed.items():
+        terminal.say(f"  {agent_id} was not brought over: {why}", "red")
+    terminal.say(f"Brought over {len(done.agents)} agents and {done.folders} folders; {len(done.skipped)} agents were here already.")
+    if done.failed:
+        raise typer.Exit(1)
 
 
 def _tell_exported(terminal: Terminal, done: "Exported", output: Path | None) -> None:

@@ -1,0 +1,193 @@
+"""`memgpt import-letta`: bringing the agents of a running Letta server over, each whole or not at all, and again without harm."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from memgpt_agent.agent_file import import_agents
+from memgpt_agent.config import Settings
+from memgpt_agent.errors import MemGPTError, UnknownBlock
+from memgpt_agent.events import utc_now
+from memgpt_agent.memory import definitions
+from memgpt_agent.memory.core.shared_blocks import SharedBlocks
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.server import letta_agents, letta_folders, letta_tools
+from memgpt_agent.server.letta_reading import Data, LettaServer, blocks_of
+from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.server.problems import HTTPProblem
+from memgpt_agent.tools.groups import catalogue
+
+
+@dataclass
+class Plan:
+    """What a server has, and what of it is here already."""
+
+    agents: list[Data]
+    """Its agents, as it shows them."""
+    folders: list[Data]
+    """Its folders with their files."""
+    known: set[str]
+    """The ids of the agents that are here already; they are left as they are."""
+
+
+@dataclass
+class BroughtOver:
+    """What was brought over."""
+
+    agents: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    """By agent: how many items of each tier."""
+    skipped: list[str] = field(default_factory=list[str])
+    """The agents that were here already."""
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    """By agent: why it was not brought over; nothing of it was."""
+    folders: int = 0
+    """How many folders are new here."""
+    notes: list[str] = field(default_factory=list[str])
+    """What is not carried over, each with its agent and the reason."""
+
+
+def plan(server: LettaServer, settings: Settings) -> Plan:
+    """Return what would be brought over. Nothing is written.
+
+    Raises:
+        ConfigurationError: the server cannot be read.
+    """
+    agents, folders = server.agents(), server.folders()
+    with closing(OpenAgents(settings)) as here:
+        return Plan(agents, folders, {one.agent_id for one in definitions.every(here.store)} & {str(one["id"]) for one in agents})
+
+
+def bring_over(
+    server: LettaServer, planned: Plan, settings: Settings, on_agent: Callable[[str, int, int], None]
+) -> BroughtOver:
+    """Bring over what was planned: blocks, messages, passages, tools, files. Ids stay, so doing it again brings only what is missing.
+
+    Args:
+        server: where the agents are.
+        planned: what it has.
+        settings: where they are to be.
+        on_agent: called before each agent with its name, its number and how many there are.
+    """
+    done = BroughtOver()
+    with closing(OpenAgents(settings)) as here:
+        for folder in planned.folders:
+            done.folders += _folder(here, folder, done)
+        for number, agent in enumerate(planned.agents, 1):
+            agent_id, name = str(agent["id"]), str(agent.get("name") or agent["id"])
+            on_agent(name, number, len(planned.agents))
+            if definitions.load(here.store, agent_id) is None:
+                try:
+                    _agent(here, server, agent, done)
+                except (MemGPTError, HTTPProblem) as error:
+                    done.failed[agent_id] = str(error)
+                    continue
+            else:
+                done.skipped.append(agent_id)
+            _finish(here, agent, done)
+        _share(here, planned.agents, done)
+    return done
+
+
+def _agent(here: OpenAgents, server: LettaServer, agent: Data, done: BroughtOver) -> None:
+    agent_id = str(agent["id"])
+    file = server.agent_file(agent)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{agent_id[:60]}.af"
+        path.write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
+        here.claim(agent_id)
+        made = import_agents(path, agent_id=agent_id, settings=here.settings, store=here.store, checkpointer=here.checkpointer)[0]
+    done.agents[agent_id] = made.items
+    done.notes += [f"{agent.get('name') or agent_id}: {note}" for note in made.not_carried if not note.startswith(_CARRIED_HERE)]
+    if server.conversations(agent_id):
+        done.notes.append(f"{agent.get('name') or agent_id}: conversations beside the first are not carried over")
+
+
+_CARRIED_HERE = ("tags ", "tool ", "temperature and other settings")
+"""What an Agent File leaves behind and this does not."""
+
+
+def _finish(here: OpenAgents, agent: Data, done: BroughtOver) -> None:
+    """Give an agent what its file does not carry: what clients see of it, its tags, its tools and its folders."""
+    agent_id = str(agent["id"])
+    type_ = agent.get("agent_type")
+    served = {name: agent[name] for name in letta_agents.KEPT if agent.get(name) is not None}
+    served |= {"model": agent["model"]} if agent.get("model") else {}
+    served |= {"agent_type": type_} if type_ in letta_agents.PROFILE_OF else {}
+    tools = [tool for tool in (_tool(here, one) for one in agent.get("tools") or ()) if tool is not None]
+
+    def changed(known: AgentDefinition) -> AgentDefinition:
+        new = replace(known, served={**served, **known.served}, tags=tuple(agent.get("tags") or known.tags))
+        for tool in tools:
+            new = letta_tools.with_tool(new, tool)
+        return new if new != known else known
+
+    here.change(agent_id, changed)
+    for folder in agent.get("folders") or agent.get("sources") or ():
+        have = here.definition(agent_id).served.get("folder_ids", ())
+        if folder["id"] not in have and here.folder(folder["id"]) is not None:
+            letta_folders.attach_folder(here, agent_id, folder["id"])
+    if type_ and type_ not in letta_agents.PROFILE_OF:
+        done.notes.append(f"{agent.get('name') or agent_id}: there are no agents of the type {type_!r} here; it is one of the profile")
+
+
+def _tool(here: OpenAgents, tool: Data) -> Data | None:
+    """Return a tool of the server's, kept here under its id if somebody uploaded it; ``None`` if there is none of its name."""
+    if tool.get("name") in catalogue() or tool.get("name") in letta_tools.ABSENT:
+        return letta_tools.named(here, str(tool["name"]))
+    if not tool.get("source_code"):
+        return None
+    known = here.tools.get(str(tool["id"]))
+    kept = ("id", "source_code", "source_type", "json_schema", "name", "description", "tags", "return_char_limit", "default_requires_approval")
+    return letta_tools.upload(here, {name: tool.get(name) for name in kept}, known or {"id": tool["id"]})
+
+
+def _folder(here: OpenAgents, folder: Data, done: BroughtOver) -> bool:
+    """Keep a folder under its id, and those of its files that are not here yet; return whether it is new."""
+    known = here.folder(str(folder["id"]))
+    kept = {name: folder[name] for name in ("id", "name", "description", "instructions", "metadata", "created_at") if folder.get(name)}
+    stored = known or letta_folders.put(here, {"name": "folder", "created_at": stamp(utc_now()), **kept, **here.owned()})
+    have = {file["name"] for file in letta_folders.files_of(here, stored["id"])}
+    for file in folder["files"]:
+        name = str(file.get("file_name") or file.get("original_file_name") or file["id"])
+        if not file.get("content"):
+            done.notes.append(f"folder {stored['name']}: the server does not give the text of {name!r}")
+        elif name not in have:
+            try:
+                letta_folders.upload(here, stored, name, str(file.get("file_type") or "text/plain"), str(file["content"]).encode(), "skip")
+            except (MemGPTError, HTTPProblem) as error:
+                done.notes.append(f"folder {stored['name']}: {name!r} is not carried over: {error}")
+    return known is None
+
+
+def _share(here: OpenAgents, agents: Iterable[Data], done: BroughtOver) -> None:
+    """Let agents share the blocks that they shared: each got a copy of its own, the first one's becomes the block of them all."""
+    holders: dict[str, list[tuple[str, str]]] = {}
+    for agent in agents:
+        for block in blocks_of(agent):
+            if str(agent["id"]) not in done.failed:
+                holders.setdefault(str(block["id"]), []).append((str(agent["id"]), str(block.get("label"))))
+    for block_id, places in holders.items():
+        if len(places) > 1:
+            _share_one(here, block_id, places)
+
+
+def _share_one(here: OpenAgents, block_id: str, places: list[tuple[str, str]]) -> None:
+    shelf = SharedBlocks(here.store, here.who)
+    try:
+        attached = {one.agent_id for one in shelf.get(block_id).attached}
+    except UnknownBlock:
+        first, label = places[0]
+        here.core(first).share(label, block_id)
+        attached = {first}
+    for agent_id, label in places:
+        core = here.core(agent_id)
+        if agent_id not in attached and label in core:
+            read_only = core.block(label).read_only
+            core.delete(label)
+            core.attach(block_id, label, read_only=read_only)
+
+
