@@ -227,7 +227,7 @@ class PostgresDatabase:
             raise StoreClosed(f"Postgres, {self.name}, is closed. Open the store or the checkpoints again.") from error
         except (errors.LockNotAvailable, errors.SerializationFailure, errors.DeadlockDetected) as error:
             raise StoreBusy(
-                f"{self.name}: others wrote the same for {WAIT_SECONDS:.0f} seconds. Try again."
+                f"{self.name}: others kept writing the same items for {WAIT_SECONDS:.0f} seconds. Try again."
             ) from error
         except psycopg.Error as error:
             raise StoreError(
@@ -270,5 +270,5 @@ def split_url(url: str) -> tuple[str, str]:
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     schema = given.pop("schema", DEFAULT_SCHEMA)
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
-        raise ConfigurationError(f"schema={schema!r} is no name of a schema. Use small letters, digits and underscores.")
+        raise ConfigurationError(f"schema={schema!r} is not the name of a schema. Use small letters, digits and underscores.")
     return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), parts.fragment)), schema

@@ -87,7 +87,7 @@ def _refuse_foreign(path: Path) -> None:
         problem = _problem(path)
     if problem:
         raise StoreCorrupt(
-            f"{path} is no file of checkpoints: {problem}. It was left as it is. Move it away to begin anew, or restore a copy."
+            f"{path} is not a file of checkpoints: {problem}. It was not changed. Move it away to start over, or restore a copy."
         )
 
 

@@ -36,16 +36,16 @@ def explained(error: Exception, path: str) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
         return StoreCorrupt(
-            f"{path} is damaged or no database ({error}). It was left as it is. Restore a copy, or move it away."
+            f"{path} is damaged or no database ({error}). It was not changed. Restore a copy, or move it away."
         )
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return StoreError(
-            f"{path} is in use by another process and was not free within {BUSY_TIMEOUT_SECONDS:.0f} s. "
+            f"{path} was in use by another process for {BUSY_TIMEOUT_SECONDS:.0f} s. "
             "Nothing was written. End that process, or try again."
         )
     if isinstance(error, sqlite3.ProgrammingError):
         return StoreError(f"{path} cannot be used ({error}). Open it again with open_checkpointer(path).")
-    return StoreError(f"{path}: {error}. Nothing was written. See that its folder may be written to and has room.")
+    return StoreError(f"{path}: {error}. Nothing was written. Check that its folder is writable and has space.")
 
 
 class SqliteCheckpointer(Checkpointer, SqliteSaver):

@@ -4,8 +4,8 @@ from memgpt_agent.documents.folders import DocumentFile, Skipped, find_files
 from memgpt_agent.documents.loaders import LOADERS, BoundedLoader, Loader
 from memgpt_agent.documents.opening import Limits
 from memgpt_agent.documents.passages import (
+    Content,
     DocumentPassage,
-    content_of,
     cut,
     load_documents,
     read_sections,
@@ -18,6 +18,7 @@ from memgpt_agent.documents.sections import DocumentSection
 __all__ = [
     "LOADERS",
     "BoundedLoader",
+    "Content",
     "DocumentFile",
     "DocumentPassage",
     "DocumentReader",
@@ -25,7 +26,6 @@ __all__ = [
     "Limits",
     "Loader",
     "Skipped",
-    "content_of",
     "cut",
     "find_files",
     "load_documents",

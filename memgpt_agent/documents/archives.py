@@ -33,12 +33,12 @@ class Archive:
         self._source = source
         if data.startswith(_OLE):
             raise DocumentError(
-                f"{source.name} is locked with a password, or of the time before 2007. Save it without one, in today's format."
+                f"{source.name} is locked with a password, or was made before 2007. Save it in the current format, without a password."
             )
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except zipfile.BadZipFile as error:
-            raise DocumentError(f"{source.name} is damaged, or not what its name says: {error}.") from error
+            raise DocumentError(f"{source.name} is damaged, or is not what its name says: {error}.") from error
         self.names = frozenset(self._zip.namelist())
         if len(self._zip.filelist) > _ENTRIES:
             raise DocumentError(f"{source.name} holds {len(self._zip.filelist):,} files; at most {_ENTRIES:,} are read.")
@@ -52,9 +52,9 @@ class Archive:
         try:
             return Counted(self._zip.open(name), self._source)
         except KeyError as error:
-            raise DocumentError(f"{self._source.name} is damaged, or not what its name says: {name} is not in it.") from error
+            raise DocumentError(f"{self._source.name} is damaged, or is not what its name says: {name} is not in it.") from error
         except RuntimeError as error:  # zipfile's word for a password
-            raise DocumentError(f"{self._source.name} is locked with a password. Save it without one.") from error
+            raise DocumentError(f"{self._source.name} is locked with a password. Save it without a password.") from error
 
     def bytes_of(self, name: str) -> bytes:
         """Return all of a member."""
@@ -262,7 +262,7 @@ def parse_open_document(data: bytes, source: DocumentSource) -> Iterator[Documen
     """Read an OpenDocument text or presentation; tracked changes, comments and hidden text are left out."""
     archive = Archive(data, source)
     if locked(archive, source):
-        raise DocumentError(f"{source.name} is locked with a password. Save it without one.")
+        raise DocumentError(f"{source.name} is locked with a password. Save it without a password.")
     yield DocumentSection(_text_of(archive, "content.xml", source, "open"))
 
 

@@ -38,10 +38,10 @@ def _answers(data: bytes, job: dict[str, Any], limits: Limits) -> Iterator[dict[
     except MemoryError:
         yield {"end": "memory"}
     except RecursionError:
-        yield {"end": "DocumentError", "said": f"{name} cannot be read: it is nested too deeply. Nothing more of it was taken."}
+        yield {"end": "DocumentError", "said": f"{name} cannot be read: it is nested too deeply. The rest was not read."}
     except Exception as error:  # noqa: BLE001 - a damaged file can make a parser raise anything
         cause = error.__cause__ or error
-        said = f"{name} cannot be read: {str(cause)[:500] or type(cause).__name__}. Nothing more of it was taken."
+        said = f"{name} cannot be read: {str(cause)[:500] or type(cause).__name__}. The rest was not read."
         yield {"end": "DocumentError", "said": said}
 
 

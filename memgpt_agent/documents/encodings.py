@@ -109,7 +109,7 @@ def _older(data: bytes, name: str) -> tuple[str, str]:
         if (telling := _telling(sample, encoding)) is not None and (noise := _noise(telling, encoding)) < 1:
             ranked.append((noise + 0.2 * (not _fits(telling)), order, encoding))
     if not ranked:
-        raise DocumentError(f"{name} is not text in any encoding that we recognise. Save it as UTF-8 and load it again.")
+        raise DocumentError(f"{name} is not text in any known encoding. Save it as UTF-8 and load it again.")
     encoding = min(ranked)[2]
     text = data.decode(encoding, "replace")
     lost = text.count("\ufffd")

@@ -73,7 +73,7 @@ def find_files(
     found: dict[Path, DocumentFile] = {}
     for path in map(Path, given):
         if path.is_dir():
-            inside = list(_Search(path, known, limits, on_skipped or _untold).files())
+            inside = list(_Search(path, known, limits, on_skipped or (lambda _: None)).files())
             if not inside:
                 raise DocumentError(f"The folder {path} holds no document that can be read ({_kinds(known)}).")
             for file in inside:
@@ -91,13 +91,9 @@ def _named(path: Path, loaders: Mapping[str, Loader], limits: Limits) -> Documen
     loader = _loader(path, loaders) or (BoundedLoader("text") if loaders is LOADERS and not path.suffix else None)
     if loader is None:
         raise DocumentError(
-            f"{path} is of a kind that cannot be read. Kinds are {_kinds(loaders)}; convert it to one of them."
+            f"{path} is of a kind that cannot be read. The kinds are {_kinds(loaders)}; convert it to one of them."
         )
     return DocumentFile(path, printable(path.name), loader, named=True, limits=limits)
-
-
-def _untold(_skipped: Skipped) -> None:
-    """Nobody wants to know."""
 
 
 _Ignored = tuple[tuple[Path, GitIgnoreSpec], ...]

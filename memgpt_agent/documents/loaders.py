@@ -36,7 +36,7 @@ def parse_mail(data: bytes, source: DocumentSource) -> Iterator[DocumentSection 
     yield DocumentSection(f"{head}\n\n{said}".strip(), title=_header(message, "Subject") or None)
     for number, part in enumerate(_parts(message)):
         if number >= _PARTS:
-            yield ReadingNote(f"it has more than {_PARTS} parts; those behind were left out")
+            yield ReadingNote(f"it has more than {_PARTS} parts; the rest was left out")
             return
         if part is body or not (name := _file_name(part)):
             continue
@@ -113,7 +113,7 @@ def parse_pdf(data: bytes, source: DocumentSource) -> Iterator[DocumentSection |
 
     reader = PdfReader(io.BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
-        raise DocumentError(f"{source.name} is locked with a password. Unlock it, and load it again.")
+        raise DocumentError(f"{source.name} is locked with a password. Unlock it and load it again.")
     about: Any = reader.metadata
     title = str(about.title or "").strip() if about else ""
     empty: list[int] = []
@@ -150,7 +150,7 @@ def parse_notebook(data: bytes, source: DocumentSource) -> Iterator[DocumentSect
     notebook: Any = json.loads(text)
     cells: Any = cast(dict[str, Any], notebook).get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise DocumentError(f"{source.name} is no notebook: it has no list of cells. Save it in the present format (nbformat 4).")
+        raise DocumentError(f"{source.name} is not a notebook: it has no list of cells. Save it in the current format (nbformat 4).")
     for number, cell in enumerate(cast(list[Any], cells), start=1):
         if not isinstance(cell, dict):
             continue

@@ -99,8 +99,8 @@ def read_bytes(path: Path, limits: Limits, *, follow_links: bool = True) -> byte
             return _all(handle, path, limits)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR} and not follow_links:
-            raise DocumentError(f"{path} was exchanged for a link after its folder was searched. It was not read.") from error
-        raise DocumentError(f"{path} cannot be read: {error}. Nothing of it was taken.") from error
+            raise DocumentError(f"{path} was replaced by a link after its folder was searched. It was not read.") from error
+        raise DocumentError(f"{path} cannot be read: {error}. It was not read.") from error
 
 
 def too_large(path: Path, size: int, limits: Limits) -> DocumentError:

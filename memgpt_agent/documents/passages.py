@@ -24,19 +24,7 @@ OVERLAP_CHARS = 120
 # Not first at blank lines: before a long paragraph that would leave its heading as a passage by itself.
 _CUTS = ["\n", ". ", "? ", "! ", "; ", ", ", " ", ""]
 # Source code parts before what is defined in it, then at lines.
-_CODE_CUTS = [
-    "\nclass ",
-    "\ndef ",
-    "\nasync def ",
-    "\nfunc ",
-    "\nfn ",
-    "\nfunction ",
-    "\n    def ",
-    "\n\n",
-    "\n",
-    " ",
-    "",
-]
+_CODE_CUTS = ["\nclass ", "\ndef ", "\nasync def ", "\nfunc ", "\nfn ", "\nfunction ", "\n    def ", "\n\n", "\n", " ", ""]
 _PROSE = frozenset({
     "", ".txt", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".log", ".text", ".pdf", ".docx", ".html", ".htm", ".xhtml", ".eml",
     ".odt", ".odp", ".pptx", ".epub", ".rtf",
@@ -136,7 +124,11 @@ def without_text(file: DocumentFile) -> DocumentError:
 
 
 class Content:
-    """A file's bytes, read once, and what they hold."""
+    """A file's bytes, read once, safely and within the file's limits, and what they hold.
+
+    Raises:
+        DocumentError: it cannot be read; the message names the file and the reason.
+    """
 
     def __init__(self, file: DocumentFile, reader: DocumentReader) -> None:
         self._file = file
@@ -173,15 +165,6 @@ class Content:
         return split_lines(decode(self._data, str(self._file.path)).text)
 
 
-def content_of(file: DocumentFile, reader: DocumentReader) -> Content:
-    """Open a file and read its bytes, safely and within its limits.
-
-    Raises:
-        DocumentError: it cannot be read; the message names the file and the reason.
-    """
-    return Content(file, reader)
-
-
 def read_sections(file: DocumentFile, reader: DocumentReader | None = None) -> Iterator[DocumentSection]:
     """Yield the sections of a file, by a reader that serves several files, or by one for this file alone.
 
@@ -200,7 +183,7 @@ def _foreign(file: DocumentFile) -> Iterator[DocumentSection]:
     except Exception as error:  # a damaged file can make a parser raise anything
         cause = error.__cause__ or error
         raise DocumentError(
-            f"{file.path} cannot be read: {cause or type(cause).__name__}. Nothing more of it was taken."
+            f"{file.path} cannot be read: {cause or type(cause).__name__}. The rest was not read."
         ) from error
 
 

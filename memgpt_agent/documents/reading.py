@@ -11,13 +11,13 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import IO, Any, cast
 
 from memgpt_agent.documents.loaders import kind_of, parse_text
 from memgpt_agent.documents.opening import DEFAULT_LIMITS, Limits, printable
 from memgpt_agent.documents.sections import Attached, DocumentSection, DocumentSource, ReadingNote
 from memgpt_agent.errors import DocumentError, MissingDependency
+from memgpt_agent.faces import Closing
 
 _PACKAGES = Path(__file__).resolve().parents[2]
 _KEPT = (
@@ -26,7 +26,7 @@ _KEPT = (
 """Of the environment; keys of providers are no business of a parser's."""
 
 
-class DocumentReader:
+class DocumentReader(Closing):
     """Reads files, one after another; its process begins with the first file that needs it. Close it, or use it in a ``with``.
 
     **Limits**: the system holds the memory on Linux; elsewhere only the file's size, its expansion, its text and the time are held.
@@ -34,14 +34,6 @@ class DocumentReader:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        """Return the reader."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End its process."""
-        self.close()
 
     @property
     def process_id(self) -> int | None:
@@ -88,7 +80,7 @@ class DocumentReader:
                     else:
                         yield DocumentSection(f"Attachment {name}:\n{found.text}", title=name)
             except (DocumentError, MissingDependency) as error:
-                yield ReadingNote(f"the attachment {name!r} cannot be read, or not to its end: {error}")
+                yield ReadingNote(f"the attachment {name!r} cannot be read to the end: {error}")
 
     def _by_itself(
         self, data: bytes, source: DocumentSource, kind: str, left: "_Left"

@@ -86,7 +86,7 @@ class DocumentSource:
             DocumentError: it lies too deep.
         """
         if self.depth >= _DEPTH:
-            raise DocumentError(f"{self.name} holds attachments within attachments, more than {_DEPTH} deep.")
+            raise DocumentError(f"{self.name} has attachments nested more than {_DEPTH} deep.")
         return DocumentSource(f"{name} in {self.name}", Path(name).suffix.lower(), limits, self.depth + 1)
 
 
@@ -116,7 +116,7 @@ def salvaged(parts: Iterable[tuple[str, Iterator["DocumentSection | ReadingNote"
         except Exception as error:  # noqa: BLE001 - a damaged part can make a parser raise anything, memory it cannot get included
             first = first or error
             why = "it needs more memory than there is" if isinstance(error, MemoryError) else str(error)[:200] or type(error).__name__
-            yield ReadingNote(f"{name} cannot be read, or not to its end: {why.rstrip('.')}. The rest was taken")
+            yield ReadingNote(f"{name} cannot be read to the end: {why.rstrip('.')}. The rest was read")
     if first is not None and not taken:
         raise first
 

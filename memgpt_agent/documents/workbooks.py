@@ -244,7 +244,7 @@ def _cell(said: str, kind: str, style: str, cells: _Cells) -> str:
 def _open_document(archive: Archive, source: DocumentSource) -> Iterator[tuple[str, bool, Sheet]]:
     """Yield the sheets of an OpenDocument workbook: they lie in one stream, so that each is read before the next is known."""
     if locked(archive, source):
-        raise DocumentError(f"{source.name} is locked with a password. Save it without one.")
+        raise DocumentError(f"{source.name} is locked with a password. Save it without a password.")
     reader = _OpenSheets()
     events = xml_blocks(archive.stream("content.xml"), source, reader.start, reader.end, reader.data)
     while (sheet := reader.next_sheet(events)) is not None:

@@ -146,7 +146,7 @@ class Outage:
             self._asked_again_at = now + min(10 * took, _LONGEST_PAUSE_SECONDS)
         if not self._out:
             _log.warning(
-                "The embedding cannot be asked (%s: %s). Memory is searched by words meanwhile; what is written is embedded later.",
+                "The embedding cannot be asked (%s: %s). Until it answers, memory is searched by words; what is written is embedded later.",
                 type(error).__name__, error,
             )  # fmt: skip
         self._out = self.pending = True

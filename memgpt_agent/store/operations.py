@@ -86,7 +86,7 @@ class Find(NamedTuple):
             raise ConfigurationError(f"A search has no mode {self.mode!r}. Use 'hybrid', 'words' or 'meaning'.")
         for name in self.near.fields if isinstance(self.near, Dialogue) else filter(None, [self.near]):
             if not is_plain_key(name):
-                raise ConfigurationError(f"Items cannot stand near each other by {name!r}. Give the name of a field of the value.")
+                raise ConfigurationError(f"near={name!r} is not the name of a field. Give the name of a field of the value.")
         return self
 
     @property

@@ -462,7 +462,7 @@ def test_a_damaged_or_foreign_file_is_refused_and_left_as_it_is(path: Path, kind
     """The error names the file; not a byte of it changes and nothing appears beside it."""
     damaged(path, kind)
     before = path.read_bytes()
-    with pytest.raises(StoreCorrupt, match=r"checkpoints\.db.*left as it is"):
+    with pytest.raises(StoreCorrupt, match=r"checkpoints\.db.*not changed"):
         open_checkpointer(path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["checkpoints.db"]

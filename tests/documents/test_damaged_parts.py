@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from memgpt_agent.documents import DocumentReader, Limits, content_of, find_files
+from memgpt_agent.documents import Content, DocumentReader, Limits, find_files
 from tests.documents import made
 
 QUICK = Limits(seconds=30, part_seconds=20, expanded_bytes=3_000_000, memory_bytes=400_000_000)
@@ -19,7 +19,7 @@ def read(path: Path, limits: Limits = QUICK) -> tuple[list[str], list[str]]:
     """The texts of a file's sections, and what is said of its reading."""
     (file,) = find_files(path, limits=limits)
     with DocumentReader() as reader:
-        content = content_of(file, reader)
+        content = Content(file, reader)
         return [section.text for section in content.sections()], content.notes
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memgpt_agent.documents import DocumentFile, DocumentReader, Limits, content_of, find_files, load_documents
+from memgpt_agent.documents import Content, DocumentFile, DocumentReader, Limits, find_files, load_documents
 from memgpt_agent.documents.encodings import decode
 from memgpt_agent.errors import DocumentError
 from tests.documents import made
@@ -21,7 +21,7 @@ def text_of(path: Path) -> str:
 def read(file: DocumentFile) -> tuple[list[str], list[str]]:
     """The texts of a file's sections, and what is said of its reading."""
     with DocumentReader() as reader:
-        content = content_of(file, reader)
+        content = Content(file, reader)
         return [section.text for section in content.sections()], content.notes
 
 
@@ -220,6 +220,6 @@ def test_a_long_sheet_counts_as_one_sheet(tmp_path: Path) -> None:
     (tmp_path / "w.xlsx").write_bytes(made.workbook(sheet.encode()))
     (file,) = find_files(tmp_path / "w.xlsx", limits=Limits(parts=1))
     with DocumentReader() as reader:
-        sections = list(content_of(file, reader).sections())
+        sections = list(Content(file, reader).sections())
     assert len(sections) > 1
     assert "lamp number 3000" in sections[-1].text

@@ -72,7 +72,7 @@ def test_a_word_document_is_read(tmp_path: Path) -> None:
     assert text.split() == ["Dear", "Ann,", "the", "roof", "is", "mended."]
     assert source.startswith("letter.docx, lines 1-")
     path.write_bytes(b"no archive")
-    with pytest.raises(DocumentError, match=r"letter\.docx is damaged, or not what its name says"):
+    with pytest.raises(DocumentError, match=r"letter\.docx is damaged, or is not what its name says"):
         passages(path)
 
 

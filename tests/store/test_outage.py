@@ -72,7 +72,7 @@ def test_what_is_written_meanwhile_is_found_by_words_and_later_by_meaning(
     assert store.pending() == 3
     assert [item.key for item in store.find(NS, "Biscuit")] == ["a"]
     assert {item.key for item in store.search(NS, query="parrot")} == {"before", "a", "b", "c"}  # unranked, as without an index
-    assert caplog.text.count("searched by words meanwhile") == 1
+    assert caplog.text.count("searched by words; what is written is embedded later") == 1
     embedding.down = False
     store.put(NS, "after", {"text": "the harbour at night"})
     assert store.pending() == 0

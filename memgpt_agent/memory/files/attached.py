@@ -10,11 +10,11 @@ from typing import Any, Literal
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem
 
 from memgpt_agent.documents import (
+    Content,
     DocumentFile,
     DocumentPassage,
     DocumentReader,
     DocumentSection,
-    content_of,
     cut,
     find_files,
     read_sections,
@@ -91,8 +91,8 @@ class AttachedFiles:
         files: Sequence[DocumentFile],
         tags: Sequence[str] = (),
         *,
-        on_passages: Callable[[int], None] | None = None,
-        on_progress: Callable[[LoadProgress], None] | None = None,
+        on_passages: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[LoadProgress], None] = lambda _: None,
     ) -> Iterator[FileLoad]:
         """Yield each file when all of it is stored; one with unchanged bytes and tags is left alone.
 
@@ -112,7 +112,7 @@ class AttachedFiles:
             for file in files if len(files) > 1 else ():
                 if file.named and not any(section.text.strip() for section in read_sections(file, reader)):
                     raise without_text(file)
-            yield from self._load_all(files, tuple(dict.fromkeys(tags)), reader, on_passages or _untold, on_progress or _untold)
+            yield from self._load_all(files, tuple(dict.fromkeys(tags)), reader, on_passages, on_progress)
 
     def _load_all(
         self,
@@ -137,7 +137,7 @@ class AttachedFiles:
                 yield FileLoad(FileRecord(identity, name, shown_path(file.path)), "unreadable", str(error))
 
     def attach(
-        self, name: str, content: bytes, mime: str = "", *, on_progress: Callable[[LoadProgress], None] | None = None
+        self, name: str, content: bytes, mime: str = "", *, on_progress: Callable[[LoadProgress], None] = lambda _: None
     ) -> FileLoad:
         """Load a file that came as bytes, under its name, or one like it that is free.
 
@@ -161,7 +161,7 @@ class AttachedFiles:
             try:
                 (file,) = find_files(path)
                 with DocumentReader() as reader:
-                    return self._load(replace(file, name=own), identity, begun, (), reader, _untold, on_progress or _untold, path=own)
+                    return self._load(replace(file, name=own), identity, begun, (), reader, lambda _: None, on_progress, path=own)
             except DocumentError as error:
                 raise DocumentError(str(error).replace(str(path), own)) from error
 
@@ -176,7 +176,7 @@ class AttachedFiles:
         on_progress: Callable[[LoadProgress], None],
         path: str = "",
     ) -> FileLoad:
-        content = content_of(file, reader)
+        content = Content(file, reader)
         if old and (old.sha256, old.tags, old.name) == (content.sha256, tags, file.name):
             return FileLoad(old, "unchanged")
         sections: list[DocumentSection] = []
@@ -312,10 +312,6 @@ class AttachedFiles:
         """Return the lines that match a regular expression; see :func:`memgpt_agent.memory.files.reading.grep`."""
         records = [self.record(name) for name in names] or self.records()
         return grep(self._store, self._agent_id, records, pattern, context=context, limit=limit, seconds=seconds)
-
-
-def _untold(_about: object) -> None:
-    """Nobody wants to know."""
 
 
 def _unique(file: DocumentFile, identity: str, names: dict[str, str]) -> str:

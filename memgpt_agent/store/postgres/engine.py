@@ -287,5 +287,5 @@ def check_identity(database: PostgresDatabase, known: EmbeddingIdentity, given: 
     if known != given:
         raise EmbeddingMismatch(
             f"The vectors in {database.name} were made by {known}; the store was opened with {given}. Open it with the former, or "
-            "embed all of it anew with: memgpt reindex --embedding NAME (or the store's reindex). It answers as before meanwhile."
+            "embed everything again: memgpt reindex --embedding NAME (or the store's reindex). Until then it answers as before."
         )

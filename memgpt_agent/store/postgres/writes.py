@@ -273,7 +273,7 @@ def _going_on(connection: Rows, space: int) -> bool:
         return True
     row = connection.execute("SELECT value FROM meta WHERE key = 'reindex'").fetchone()
     if row is None or json.loads(row[0])["space"] != space:
-        raise StoreError("Another run embeds the store anew with another embedding. Let that one end and run memgpt reindex again.")
+        raise StoreError("Another run is embedding the store again with another embedding. Let it finish, then run memgpt reindex again.")
     return True
 
 

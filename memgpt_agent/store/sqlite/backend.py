@@ -22,7 +22,7 @@ Finding = tuple[str, str]
 """What is wrong, and what to do."""
 
 _RECOVER = "Restore a backup (memgpt restore), or save what can be read with: sqlite3 FILE .recover"
-_REINDEX = "memgpt reindex makes vectors anew."
+_REINDEX = "memgpt reindex makes vectors again."
 _SHOWN = 5
 
 
@@ -34,7 +34,7 @@ def check_file(path: Path) -> Iterator[Finding]:
     try:
         yield from _of_content(path)
     except sqlite3.Error as error:  # a table is missing: an empty file, or another program's
-        yield f"{path.name} is no whole store: {error}", _RECOVER
+        yield f"{path.name} is not a complete store: {error}", _RECOVER
 
 
 def _of_content(path: Path) -> Iterator[Finding]:
@@ -168,6 +168,6 @@ def _file_of(url: str) -> Path | None:
 
 def _check_there(url: str, path: Path | None) -> None:
     if path is None:
-        raise StoreError(f"{url} ends with its process: there is no store yet.")
+        raise StoreError(f"{url} is a temporary store: there is none yet.")
     if not path.expanduser().exists():
         raise StoreError(f"There is no store at {path}. It is made when an agent first speaks.")

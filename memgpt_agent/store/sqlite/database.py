@@ -235,6 +235,6 @@ class Database:
 
     def _corrupt(self, error: sqlite3.Error) -> StoreCorrupt:
         return StoreCorrupt(
-            f"{self.path} is damaged ({error}). It was left as it is: restore it from a backup, "
+            f"{self.path} is damaged ({error}). It was not changed: restore it from a backup, "
             "or save what can be read with: sqlite3 FILE .recover"
         )

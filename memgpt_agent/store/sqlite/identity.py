@@ -71,8 +71,8 @@ def check_in_force(connection: sqlite3.Connection, identity: EmbeddingIdentity) 
 
 def _mismatch(path: Path, known: EmbeddingIdentity, given: EmbeddingIdentity) -> EmbeddingMismatch:
     return EmbeddingMismatch(
-        f"The vectors in {path} were made by {known}; the store was opened with {given}. Open it with the former, or embed all of it "
-        f"anew with: memgpt reindex --embedding NAME (or FaissStore.reindex). The file answers as before meanwhile."
+        f"The vectors in {path} were made by {known}; the store was opened with {given}. Open it with the former, or embed "
+        f"everything again: memgpt reindex --embedding NAME (or FaissStore.reindex). Until then the file answers as before."
     )
 
 

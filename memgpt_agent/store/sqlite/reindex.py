@@ -148,8 +148,8 @@ class Reindexing:
         if known is None and _space(connection) == state.space:
             return True
         raise StoreError(
-            f"{self._database.path} is being embedded anew by another run, with {known.name if known else known_identity(connection)}. "
-            f"To have {state.name}, let that one end and run memgpt reindex again."
+            f"{self._database.path} is being embedded again by another run, with {known.name if known else known_identity(connection)}. "
+            f"Let it finish, then run memgpt reindex again to use {state.name}."
         )
 
     def _finish(self, state: _State, *, at_any_price: bool) -> int | None:

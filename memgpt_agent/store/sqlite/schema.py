@@ -131,7 +131,7 @@ def check_header(path: Path) -> None:
         header = file.read(100)
     if header[:16] != HEADER or len(header) < 100:
         raise StoreCorrupt(
-            f"{path} is not a SQLite database (it begins with {header[:16]!r}). It was left as it is: "
+            f"{path} is not a SQLite database (it begins with {header[:16]!r}). It was not changed: "
             "give another path, or restore the file from a backup."
         )
     wal = path.with_name(path.name + "-wal")
@@ -146,8 +146,8 @@ def check_header(path: Path) -> None:
     size = path.stat().st_size
     if size < pages * page_size and not in_wal:
         raise StoreCorrupt(
-            f"{path} is cut short: its header speaks of {pages * page_size:,} bytes and it has {size:,}. "
-            "It was left as it is: restore it from a backup."
+            f"{path} is cut short: its header says {pages * page_size:,} bytes, and it has {size:,}. "
+            "It was not changed: restore it from a backup."
         )
 
 
@@ -196,7 +196,7 @@ def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
     if found != ["ok"]:
         raise StoreCorrupt(
-            f"{path} is damaged: {'; '.join(found)}. It was left as it is: restore it from a backup, "
+            f"{path} is damaged: {'; '.join(found)}. It was not changed: restore it from a backup, "
             "or save what can be read with: sqlite3 FILE .recover"
         )
 
@@ -220,4 +220,4 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _foreign(path: Path) -> StoreCorrupt:
-    return StoreCorrupt(f"{path} is a SQLite database of another program. It was left as it is: give another path.")
+    return StoreCorrupt(f"{path} is a SQLite database of another program. It was not changed: give another path.")
