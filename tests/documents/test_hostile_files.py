@@ -152,7 +152,7 @@ def test_a_folder_exchanged_for_a_link_after_the_search_leads_nowhere(tmp_path: 
         place = root.parent / exchanged
         place.rename(tmp_path / "away")
         place.symlink_to(outside / "a.txt" if exchanged.endswith(".txt") else outside, target_is_directory=True)
-        with pytest.raises(DocumentError, match="was exchanged for a link"):
+        with pytest.raises(DocumentError, match="was replaced by a link"):
             list(read_sections(files[0]))
         (tmp_path / "away").rename(tmp_path / f"away-{exchanged.replace('/', '-')}")
 

@@ -55,7 +55,7 @@ def test_a_notebook_is_read_cell_by_cell(tmp_path: Path) -> None:
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
     assert passages(path) == [("study.ipynb, cell 1", "# Rain\nin Porto"), ("study.ipynb, cell 2", "print('hail')\nhail")]
     path.write_text("[]")
-    with pytest.raises(DocumentError, match=r"study\.ipynb is no notebook"):
+    with pytest.raises(DocumentError, match=r"study\.ipynb is not a notebook"):
         passages(path)
 
 

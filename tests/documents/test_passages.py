@@ -118,7 +118,7 @@ def test_a_text_without_a_place_to_cut_is_cut_all_the_same(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.xyz", b"x", r"of a kind that cannot be read\. Kinds are .*\.md, .*\.pdf, .*\.txt"),
+        ("a.xyz", b"x", r"of a kind that cannot be read\. The kinds are .*\.md, .*\.pdf, .*\.txt"),
         ("empty.txt", b" \n ", "holds no text"),
         ("binary.txt", b"MZ\x00\x01", "zero bytes"),
         ("notes.pdf", b"This is no PDF at all.", "cannot be read"),

@@ -168,6 +168,6 @@ def _file_of(url: str) -> Path | None:
 
 def _check_there(url: str, path: Path | None) -> None:
     if path is None:
-        raise StoreError(f"{url} is a temporary store: there is none yet.")
+        raise StoreError(f"{url} is temporary: there is no store yet.")
     if not path.expanduser().exists():
         raise StoreError(f"There is no store at {path}. It is made when an agent first speaks.")
