@@ -37,8 +37,8 @@ def mcp_tools(
 ) -> list[BaseTool]:
     """Return the tools of MCP servers, to be given to an agent; blocks until each server has listed its tools.
 
-    A name that not every provider takes is changed (``files/read`` to ``files_read``). Long descriptions are cut; a tool with a
-    huge schema is left out, with a warning in the log.
+    A name that not every provider takes is changed (``files/read`` to ``files_read``). Long descriptions are cut. A tool with a
+    huge schema, or with an argument that the agent adds itself (``thinking``), is left out, with a warning in the log.
 
     Args:
         servers: by name, how each is reached, as langchain-mcp-adapters takes it: ``{"transport": "stdio", "command": ...,
@@ -49,7 +49,7 @@ def mcp_tools(
 
     Raises:
         MissingDependency: langchain-mcp-adapters is not installed.
-        ConfigurationError: a server cannot be reached, or a tool has an argument that the agent adds itself.
+        ConfigurationError: a server cannot be reached.
 
     **Limits**: each call opens a session of its own, so a server that died is there again at the next call; one that is a
     program is started for each call. What a tool returns is shown to 8,000 characters; of images and files only their kind.
@@ -92,7 +92,7 @@ async def amcp_tools(
                 f"The MCP server {name!r} did not list its tools: {_cause(error)}. Check how it is reached."
             ) from error
         for tool in tools:
-            if (small := _with_small_schema(tool, name)) is not None:
+            if (small := _usable(tool, name)) is not None:
                 used = {other.name for other in found}
                 found.append(_bounded(small.model_copy(update={"name": usable_name(small.name, used)}), name, timeout_seconds))
     return found
@@ -110,15 +110,25 @@ def usable_name(name: str, used: Collection[str] = ()) -> str:
     return f"{plain[:55]}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
-def _with_small_schema(tool: BaseTool, server: str) -> BaseTool | None:
-    """Return the tool with its descriptions cut; ``None`` where its schema is too long all the same."""
+def _usable(tool: BaseTool, server: str) -> BaseTool | None:
+    """Return the tool with its descriptions cut; ``None``, with a warning, if no model could call it."""
     given: Any = tool.args_schema
-    schema = _cut(given) if isinstance(given, dict) else given
-    length = len(json.dumps(tool.args if schema is None or not isinstance(schema, dict) else schema, default=str))
+    schema = _of_object(_cut(given)) if isinstance(given, dict) else given
+    length = len(json.dumps(schema if isinstance(schema, dict) else tool.args, default=str))
     if length > MAX_SCHEMA_CHARS:
         _log.warning("The tool %r of the MCP server %r is left out: its schema has %d characters.", tool.name, server, length)
         return None
-    return tool.model_copy(update={"description": _shortened(tool.description, MAX_DESCRIPTION_CHARS), "args_schema": schema})
+    small = tool.model_copy(update={"description": _shortened(tool.description, MAX_DESCRIPTION_CHARS), "args_schema": schema})
+    if reserved := [name for name in CONTROL_ARGUMENTS if name in small.args]:
+        _log.warning("The tool %r of the MCP server %r is left out: the agent itself adds its argument %r.", tool.name, server, reserved[0])
+        return None
+    return small
+
+
+def _of_object(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema as one of an object with named arguments: servers leave out ``properties`` where a tool takes none."""
+    named: Any = schema.get("properties")
+    return {**schema, "type": "object", "properties": named if isinstance(named, dict) else {}}
 
 
 def _cut(schema: Any) -> Any:
@@ -141,11 +151,6 @@ def _bounded(tool: BaseTool, server: str, timeout_seconds: float) -> BaseTool:
     """Return the tool with a time limit, its answer cut and marked, and its errors told to the model."""
     if not isinstance(tool, StructuredTool) or tool.coroutine is None:
         raise ConfigurationError(f"The MCP tool {tool.name!r} has no async face; update langchain-mcp-adapters.")
-    reserved = [name for name in CONTROL_ARGUMENTS if name in tool.args]
-    if reserved:
-        raise ConfigurationError(
-            f"The MCP tool {tool.name!r} of {server!r} has an argument {reserved[0]!r}, which the agent adds itself."
-        )
     coroutine = tool.coroutine
 
     async def call(**arguments: Any) -> str:

@@ -151,7 +151,8 @@ HUGE = {"type": "object", "properties": {f"field_{n}": {"type": "string"} for n 
 @server.list_tools()
 async def tools():
     return [Tool(name=name, description="d" * 9_000, inputSchema=schema) for name, schema in
-            [("files/read.all", SMALL), ("files_read_all", SMALL), ("9lives", SMALL), ("n" * 90, SMALL), ("huge", HUGE)]]
+            [("files/read.all", SMALL), ("files_read_all", SMALL), ("9lives", SMALL), ("n" * 90, SMALL), ("huge", HUGE),
+             ("bare", {"type": "object"}), ("ponder", {"type": "object", "properties": {"thinking": {"type": "string"}}})]]
 
 @server.call_tool()
 async def call(name, arguments):
@@ -171,11 +172,13 @@ def test_names_and_lengths_are_what_providers_take(tmp_path: Path, caplog: pytes
     source.write_text(WORDY)
     tools = mcp_tools({"wordy": {"transport": "stdio", "command": sys.executable, "args": [str(source)]}})
     assert [tool.name for tool in tools][:3] == ["files_read_all", usable_name("files_read_all", {"files_read_all"}), "_9lives"]
-    assert len({tool.name for tool in tools}) == 4
+    assert len({tool.name for tool in tools}) == 5
     assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", tool.name) for tool in tools)
     assert all(len(tool.description) <= 1_024 for tool in tools)
-    assert all(len(tool.args["x"]["description"]) <= 300 for tool in tools)
+    assert all(len(tool.args["x"]["description"]) <= 300 for tool in tools[:4])
+    assert (tools[4].args, "bare" in tools[4].invoke({})) == ({}, True), "a server may leave out what a tool without arguments does not have"
     assert "'huge' of the MCP server 'wordy' is left out" in caplog.text
+    assert "'ponder' of the MCP server 'wordy' is left out" in caplog.text
     assert "files/read.all" in tools[0].invoke({"x": "1"})
 
 

@@ -1,17 +1,17 @@
 """Finding what is to be forgotten, and what was made of it: by the words, by the turn that made it, by quotation, by saying the same."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
-from memgpt_agent.memory.forgetting.stored_items import SAID, StoredItems, Value, main_text, texts_of
+from memgpt_agent.memory.forgetting.stored_items import SAID, StoredItems, Value, main_text
 from memgpt_agent.memory.forgetting.words import Needles, excerpt, says_the_same, sentences, share, telling
 
-Kind = Literal["message", "journal", "passage", "retired passage", "fact", "name", "upload", "correction", "line"]
+Kind = Literal["message", "journal", "passage", "retired passage", "fact", "name", "upload", "correction", "task", "line"]
 KINDS: dict[str, Kind] = {
     "recall": "message", "journal": "journal", "archival": "passage", "retired": "retired passage", "facts": "fact", "entities": "name",
-    "uploads": "upload", "corrections": "correction",
+    "uploads": "upload", "corrections": "correction", "tasks": "task",
 }  # fmt: skip
 """The names of the items of each tier that can be forgotten as a whole."""
 NEAR = 0.6
@@ -45,6 +45,8 @@ class ForgetCandidate:
     """The conversation of a message."""
     label: str = ""
     """The block of a line."""
+    times: int = 1
+    """How often a line stands in its block."""
 
 
 class BlockLine(NamedTuple):
@@ -56,6 +58,10 @@ class BlockLine(NamedTuple):
     """The turns in which it was written."""
     now: int
     """Its number in the block as it is; 0 where it stands in older versions only."""
+    since: str
+    """When it was first written, ISO 8601, UTC."""
+    times: int
+    """How often it stands in the block as it is; 1 where it stands in older versions only."""
 
 
 class Finder:
@@ -72,8 +78,8 @@ class Finder:
         if known is None or (ticked and not known.ticked):
             text = main_text(tier, value)
             shown = excerpt(text, Needles(quoted=[quotable]) if quotable else Needles())
-            said = text if quotable is None else quotable
-            time, thread = str(value.get("time", "")), str(value.get("thread_id", ""))
+            said = quotable if quotable is not None else "" if value.get("echo") else text
+            time, thread = _time(value), str(value.get("thread_id", ""))
             self.found[tier, key] = ForgetCandidate(key, KINDS[tier], shown, why, ticked, time, tier, said, thread)
         if tier == "recall" and (before := self.holdings.tier("corrections").get(key)) is not None:
             self.add("corrections", key, before, "what a message said before", ticked=ticked)
@@ -86,12 +92,12 @@ class Finder:
         known = self.found.get(key)
         if known is None or (ticked and not known.ticked):
             said = line.text if quotable is None else quotable
-            self.found[key] = ForgetCandidate(name, "line", line.text, why, ticked, tier="core", quotable=said, label=line.label)
+            self.found[key] = ForgetCandidate(name, "line", line.text, why, ticked, line.since, "core", said, label=line.label, times=line.times)
 
     def items(self) -> Iterator[tuple[str, str, Value]]:
         """Yield the items that can go as a whole: their tier, key and value."""
         for tier in KINDS:
-            for key, value in self.holdings.tier(tier).items():
+            for key, value in self.holdings.things(tier).items():
                 yield tier, key, value
 
     # What is meant
@@ -100,8 +106,7 @@ class Finder:
         """Gather items with these very words; return whether there are any."""
         needles = Needles([query])
         for tier, key, value in self.items():
-            texts = (*texts_of(value), *self.holdings.pieces(key).values()) if tier == "uploads" else texts_of(value)
-            holding = [text for text in texts if needles.literally_in(text)]
+            holding = [text for text in self.holdings.texts(tier, key, value) if needles.literally_in(text)]
             if holding:
                 quotable = "\n".join(_holding(text, needles) for text in holding)
                 self.add(tier, key, value, "holds the words", quotable="" if value.get("echo") or tier == "uploads" else quotable)
@@ -113,7 +118,7 @@ class Finder:
     def by_id(self, name: str) -> bool:
         """Gather the one thing of this id, or the line LABEL:NUMBER of a block; return whether there is one."""
         for tier in KINDS:
-            if (value := self.holdings.tier(tier).get(name)) is not None:
+            if (value := self.holdings.things(tier).get(name)) is not None:
                 self.add(tier, name, value, "named")
                 return True
         label, _, number = name.rpartition(":")
@@ -157,11 +162,30 @@ class Finder:
             return
         for tier, key, value in self.items():
             said = tier in SAID and value.get("role") != "tool"
-            if (speech or not said) and (tier, key) not in self.found and any(needles.quoted_in(text) for text in texts_of(value)):
+            if (speech or not said) and (tier, key) not in self.found and any(map(needles.quoted_in, self.holdings.texts(tier, key, value))):
                 self.add(tier, key, value, "quotes it", quotable="")
         for line in self.lines:
             if needles.quoted_in(line.text):
                 self.add_line(line, "quotes it")
+
+    def spare(self, *, older: bool) -> None:
+        """Let nothing count as quoted that stands in what stays as well: all of it, or only what stood there before it was said.
+
+        A reply may repeat another user's passage, and a block of today what somebody said long ago.
+        """
+        roots = [(place, one) for place, one in self.found.items() if one.ticked and one.quotable]
+        needles = Needles(quoted=[one.quotable for _, one in roots])
+        lines = (line for line in self.lines if (older or line.now) and ("line", f"{line.label}\n{line.text}") not in self.found)
+        standing = [(line.since, line.text) for line in lines]
+        for tier, key, value in self.items():
+            if (tier, key) not in self.found:
+                standing += [(_time(value), text) for text in self.holdings.texts(tier, key, value)]
+        standing = [(since, text) for since, text in standing if needles.quoted_in(text)]
+        for place, one in roots:
+            texts = [text for since, text in standing if not older or since < one.time]
+            if texts:
+                own = [part for part in sentences(one.quotable) if not any(map(Needles(quoted=[part]).quoted_in, texts))]
+                self.found[place] = replace(one, quotable="\n".join(own))
 
     def alike(self, texts: Iterable[str]) -> None:
         """Gather what says the same as one of these texts, and, unticked, what says nearly that."""
@@ -230,11 +254,13 @@ def lines_of(holdings: StoredItems) -> list[BlockLine]:
     found: list[BlockLine] = []
     for label in {**dict.fromkeys(now), **dict.fromkeys(versions)}:
         turns: dict[str, set[str]] = {}
+        since: dict[str, str] = {}
         before: set[str] = set()
         for version in versions.get(label, []):
             lines = str(version["value"]).split("\n")
             for line in lines:
                 written = turns.setdefault(line, set())
+                since.setdefault(line, str(version["time"]))
                 if line not in before:
                     written.add(str(version.get("turn") or ""))
             before = set(lines)
@@ -242,15 +268,21 @@ def lines_of(holdings: StoredItems) -> list[BlockLine]:
         for line in dict.fromkeys([*current, *turns]):
             if line.strip():
                 place = current.index(line) + 1 if line in current else 0
-                found.append(BlockLine(label, line, frozenset(turns.get(line, set()) - {""}), place))
+                written, times = frozenset(turns.get(line, set()) - {""}), max(1, current.count(line))
+                found.append(BlockLine(label, line, written, place, since.get(line, ""), times))
     return found
 
 
 def _turns_of_causes(holdings: StoredItems, one: ForgetCandidate) -> set[str]:
     """Return the turns in which a passage or fact was written."""
-    value: dict[str, Any] = holdings.tier(one.tier).get(one.id, {})
+    value: dict[str, Any] = holdings.things(one.tier).get(one.id, {})
     causes = {value.get("cause"), *(value.get("causes") or ())}
     return {str(holdings.messages[cause].get("turn")) for cause in causes if cause in holdings.messages}
+
+
+def _time(value: Value) -> str:
+    """Return when a thing was said or stored."""
+    return str(value.get("time") or value.get("added", ""))
 
 
 def _holding(text: str, needles: Needles) -> str:

@@ -130,14 +130,17 @@ class ForgetPlan:
 
     def counts(self) -> dict[str, int]:
         """Return how many things of each kind are ticked."""
-        return dict(Counter(one.kind for one in self.ticked))
+        counts = Counter[str]()
+        for one in self.ticked:
+            counts[one.kind] += one.times
+        return dict(counts)
 
     def note(self) -> ForgetNote:
         """Return the note by which the plan is carried out."""
         ticked, stay = self.ticked, [one for one in self.found if not one.ticked]
         said = {one.id: (one.thread_id, one.time) for one in ticked if one.tier in SAID}
         kept = [*(one.id for one in stay), *(normal(one.text) for one in stay if one.kind == "line")]
-        lines = tuple(f"{one.label}\n{one.text}" for one in ticked if one.kind == "line" and one.quotable == one.text)
+        lines = tuple(f"{one.label}\n{one.text}" for one in ticked if one.kind == "line" and one.quotable in ("", one.text))
         now = stamp(self.clock())
         return replace(
             self.draft, id=uuid.uuid4().hex, lines=lines, items=tuple((one.tier, one.id) for one in ticked if one.tier != "core"), said=said,
@@ -206,8 +209,9 @@ class ForgetPlanner:
                 if not finder.by_words(query):
                     self._near(finder, query)
         made_of(finder)
-        draft = ForgetNote("", self.agent_id, literal=tuple(literal), threads=self._threads(held))
-        stays = [*holding_elsewhere(self.forgetting.store, held, Needles(literal), self._threads(held)), *self._general()]
+        threads, others = self._threads(held)
+        draft = ForgetNote("", self.agent_id, literal=tuple(literal), threads=threads)
+        stays = [*holding_elsewhere(self.forgetting.store, held, Needles(literal), (*threads, *others)), *self._general()]
 
         def replan(ids: Iterable[str]) -> ForgetPlan:
             return self.thing([*queries, *ids])
@@ -224,9 +228,10 @@ class ForgetPlanner:
         return self._bulk(self._held(), lambda value: value.get("user_id") == user_id, "said by the user", names=(user_id,))
 
     def before(self, moment: str) -> ForgetPlan:
-        """Plan to forget what is older than a day or moment: messages, passages, facts, older versions of blocks.
+        """Plan to forget what is older than a day or moment: messages, passages, facts, closed tasks, older versions of blocks.
 
-        Blocks stay as they are now, and so do files, which are unloaded as a whole, and facts that were told again since.
+        Blocks and open tasks stay as they are now, and so do files, which are unloaded as a whole, and facts that were told again
+        since. What is newer stays too, even if it repeats something older.
 
         Raises:
             BadDate: it is neither.
@@ -237,14 +242,16 @@ class ForgetPlanner:
         finder.where(lambda value: str(value.get("time", "")) < until, f"from before {moment}")
         facts = held.tier("facts")
         closed_later = {key.rpartition("-")[0] for key, value in facts.items() if str(value["time"]) >= until}
-        for tier in ("archival", "retired", "facts"):
-            for key, value in held.tier(tier).items():
+        for tier in ("archival", "retired", "facts", "tasks"):
+            for key, value in held.things(tier).items():
                 stays = value.get("file") or (tier == "facts" and key.rpartition("-")[0] in closed_later)
-                if str(value.get("time", "")) < until and not stays:
+                time = value.get("closed") or until if tier == "tasks" else value.get("time", "")
+                if str(time) < until and not stays:
                     finder.add(tier, key, value, f"from before {moment}")
+        finder.spare(older=False)
         finder.sent_along()
         finder.orphans()
-        return self._plan(finder, ForgetNote("", self.agent_id, threads=self._threads(held), versions_before=until), self._general())
+        return self._plan(finder, ForgetNote("", self.agent_id, threads=self._threads(held)[0], versions_before=until), self._general())
 
     def _bulk(
         self, held: StoredItems, passes: Callable[[Value], bool], why: str, *, gone_threads: tuple[str, ...] = (), names: tuple[str, ...] = ()
@@ -253,19 +260,30 @@ class ForgetPlanner:
         finder.where(passes, why)
         turns = {str(held.messages.get(one.id, {}).get("turn")) for one in finder.found.values()} - {"", "None"}
         finder.of_turns(turns, words=None)
+        finder.spare(older=True)
         finder.quoting([one.quotable for one in finder.found.values()], speech=False)
         finder.sent_along()
         finder.orphans()
-        threads = tuple(thread for thread in self._threads(held) if thread not in gone_threads)
-        draft = ForgetNote("", self.agent_id, threads=threads, gone_threads=gone_threads, names=names)
-        return self._plan(finder, draft, self._general())
+        own, others = self._threads(held)
+        threads = tuple(thread for thread in own if thread not in gone_threads)
+        stays = [f"the conversation {thread!r} itself: it belongs to another agent." for thread in gone_threads if thread in others]
+        gone = tuple(thread for thread in gone_threads if thread not in others)
+        draft = ForgetNote("", self.agent_id, threads=threads, gone_threads=gone, names=names)
+        return self._plan(finder, draft, [*stays, *self._general()])
 
     def _held(self) -> StoredItems:
         return StoredItems.of(self.forgetting.store, self.agent_id)
 
-    def _threads(self, held: StoredItems) -> tuple[str, ...]:
-        known = definitions.load(self.forgetting.store, self.agent_id)
-        return tuple(dict.fromkeys([*(known.threads if known else ()), *held.threads]))
+    def _threads(self, held: StoredItems) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the agent's conversations, and those that its memory names and that belong to other agents only.
+
+        Memory alone proves nothing: an import can name anybody's conversation.
+        """
+        known = {one.agent_id: one.threads for one in definitions.every(self.forgetting.store)}
+        own = known.pop(self.agent_id, ())
+        others = {thread for threads in known.values() for thread in threads} - set(own)
+        named = dict.fromkeys([*own, *held.threads])
+        return tuple(thread for thread in named if thread not in others), tuple(others)
 
     def _plan(self, finder: Finder, draft: ForgetNote, stays: Iterable[str]) -> ForgetPlan:
         return ForgetPlan(
@@ -308,10 +326,12 @@ def holding_elsewhere(store: BaseStore, held: StoredItems, needles: Needles, thr
 
 def _names(held: StoredItems, needles: Needles, threads: Sequence[str]) -> Iterator[str]:
     users = sorted({str(value["user_id"]) for value in held.messages.values() if value.get("user_id")})
+    events = sorted({str(value["turn"]) for value in held.messages.values() if value.get("turn")})
     files = [f"{value['name']} {value['path']}" for value in held.tier("files").values()]
     named = {
         "file": (files, "unload it."), "block": (list(held.tier("core")), "delete it, or call it otherwise."),
         "conversation": (list(threads), "forget the conversation."), "user": (users, "forget the user."),
+        "event": (events, "its sender chose it; let ids say nothing."),
     }  # fmt: skip
     for kind, (names, remedy) in named.items():
         for name in filter(needles.literally_in, names):
@@ -323,6 +343,6 @@ def _other_agents(store: BaseStore, agent_id: str, needles: Needles, threads: se
     sharing = [d.agent_id for d in definitions.every(store) if d.agent_id != agent_id and threads & set(d.threads)]
     for other_id in sharing[:_AGENTS_READ]:
         other = StoredItems.of(store, other_id)
-        texts = (text for tier in KINDS for value in other.tier(tier).values() for text in texts_of(value))
+        texts = (text for tier in KINDS for value in other.things(tier).values() for text in texts_of(value))
         if any(map(needles.literally_in, texts)):
             yield f"what the agent {other_id!r} remembers of it: let it forget too."

@@ -8,7 +8,15 @@ from langgraph.store.base import BaseStore, PutOp
 
 from memgpt_agent.memory import namespaces, tiers
 from memgpt_agent.memory.forgetting.note import ForgetNote, secret_of, stub_of
-from memgpt_agent.memory.forgetting.stored_items import SAID, STRUCTURE, StoredItems, Value, texts_of
+from memgpt_agent.memory.forgetting.stored_items import (
+    SAID,
+    STRUCTURE,
+    TASK_LISTS,
+    StoredItems,
+    Value,
+    task_name,
+    texts_of,
+)
 from memgpt_agent.memory.forgetting.summaries import rebuilt
 from memgpt_agent.memory.forgetting.words import Needles, normal, without
 from memgpt_agent.memory.recall import CONTEXT_LINES, RecallMemory, is_pause, keyed, line_of, message_from
@@ -20,7 +28,7 @@ _WHOLE = ("archival", "retired", "facts", "entities", "uploads", "corrections")
 _ELSEWHERE = frozenset(
     {
         *SAID, *_WHOLE, "forgotten", "core", "core_history", "summaries", "pages", "inbox", "letters_waiting", "files", "open_files",
-        "uploads", "upload_data",
+        "uploads", "upload_data", "tasks",
     }
 )  # fmt: skip
 """Tiers that are changed in a way of their own, letters, which are the sender's too, and names of files. In all others texts are shortened."""
@@ -59,7 +67,7 @@ class StoreChanges:
             for key, value in held.tier(tier).items():
                 if (tier, key) in known or key in note.kept:
                     continue
-                if any(self._needles.literally_in(text) for text in texts_of(value)):
+                if any(map(self._needles.literally_in, held.texts(tier, key, value))):
                     new.append((tier, key))
                     if tier in SAID:
                         said[key] = (str(value.get("thread_id", "")), str(value.get("time", "")))
@@ -78,6 +86,7 @@ class StoreChanges:
         yield from self._neighbours(held, {key for tier, key in gone if tier == "recall"})
         yield from self._acts(held, gone)
         yield from self._versions(held)
+        yield from self._tasks(held, {key for tier, key in note.items if tier == "tasks"})
         yield from rebuilt(held, note, self._needles)
         yield from self._of_threads(held, note)
         for tier, items in held.tiers.items():
@@ -112,6 +121,19 @@ class StoreChanges:
             changed = self._shorter_block(value)
             if changed != value:
                 yield PutOp(self._namespace("core_history"), key, changed, index=False)
+
+    def _tasks(self, held: StoredItems, gone: set[str]) -> Iterator[PutOp]:
+        """Take tasks out of the list of all, and words out of the other tasks."""
+        for key, value in held.tier("tasks").items():
+            lists = {
+                name: [self._shorter_task(task) for task in value.get(name, ()) if task_name(task) not in gone] for name in TASK_LISTS
+            }
+            changed = self._unkeyed({**value, **lists})
+            if changed != value:
+                yield PutOp(self._namespace("tasks"), key, changed, index=False)
+
+    def _shorter_task(self, task: Value) -> Value:
+        return task if task_name(task) in self._kept else shortened(task, self._needles, self._kept, self._note.names)
 
     def _acts(self, held: StoredItems, gone: set[tuple[str, str]]) -> Iterator[PutOp]:
         """Let what stays no longer name an erased call by its key, which was made of the call's arguments."""

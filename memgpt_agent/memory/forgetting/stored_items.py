@@ -13,6 +13,8 @@ from memgpt_agent.store.plain import all_items
 
 Value = dict[str, Any]
 _NAMESPACES = 10_000
+TASK_LISTS = ("open", "leaving", "closed")
+"""Where the item of all tasks holds them."""
 SAID = ("recall", "journal")
 """The tiers of messages: of conversations, and of runs in the background."""
 STRUCTURE = frozenset(
@@ -61,6 +63,31 @@ class StoredItems:
         """Return the keys of the tool calls that were made in these turns: what they wrote names them as its cause."""
         return {key for key, value in self.messages.items() if value.get("turn") in turns and value.get("role") in ("tool", "assistant")}
 
+    @cached_property
+    def tasks(self) -> dict[str, Value]:
+        """The tasks, each by its name ``task:NUMBER``; the store holds them in one item."""
+        lists = [value.get(name, ()) for value in self.tier("tasks").values() for name in TASK_LISTS]
+        return {task_name(task): task for tasks in lists for task in tasks}
+
+    def things(self, tier: str) -> dict[str, Value]:
+        """Return the things of a tier that can be forgotten one by one, by key."""
+        return self.tasks if tier == "tasks" else self.tier(tier)
+
+    def texts(self, tier: str, key: str, value: Value) -> Iterator[str]:
+        """Yield the texts in a thing; of an upload also its bytes in base64, and the lines of the document that was read from them.
+
+        The bytes of a Word document or a PDF are compressed: its words are in the lines only.
+        """
+        yield from texts_of(value)
+        if tier != "uploads":
+            return
+        yield from self.pieces(key).values()
+        digest = key.removeprefix("upload-")
+        read = {key for key, file in self.tier("files").items() if digest and str(file["sha256"]).startswith(digest)}
+        for place, page in self.tier("file_text").items() if read else ():
+            if place.rpartition(":")[0] in read:
+                yield "\n".join(page["lines"])
+
     def pieces(self, upload_id: str) -> dict[str, str]:
         """Return the keys of the data of an upload, each with its text of base64."""
         data = self.tier("upload_data")
@@ -101,6 +128,11 @@ def _arguments(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return cast(dict[str, Any], read) if isinstance(read, dict) else {}
+
+
+def task_name(task: Mapping[str, Any]) -> str:
+    """Return the name by which a task is forgotten."""
+    return f"task:{task['number']}"
 
 
 def main_text(tier: str, value: Value) -> str:

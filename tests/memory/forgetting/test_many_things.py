@@ -101,3 +101,81 @@ def test_what_is_no_text_is_refused_in_words(opened: Opened) -> None:
             options: Any = given
             with pytest.raises(ConfigurationError, match="takes texts, not a"):
                 agent.forget(*words, **options)
+
+
+def test_what_others_said_before_stays_though_the_user_was_told_it(opened: Opened) -> None:
+    """A reply, a search and a block's new text repeat what another user had the agent write down: that is the other user's."""
+    wrote = call("core_memory_append", label="human", content="Vera plays the old cello.", request_heartbeat=True)
+    filed = call("archival_memory_insert", content="Vera has a cat named Tom.", request_heartbeat=True)
+    looked = call("archival_memory_search", query="cat", request_heartbeat=True)
+    noted = call("core_memory_append", label="human", content="Ulrich asks about pets.", request_heartbeat=True)
+    with opened([filed, wrote, say("Noted.")], user_id="vera") as agent:
+        agent.step("My cat and my cello")
+    with opened([looked, noted, say("Vera has a cat named Tom. Vera plays the old cello.")], user_id="ulrich") as agent:
+        agent.step("Who has a cat?")
+        agent.forget(user_id="ulrich").erase()
+        assert agent.core_memory["human"] == "Vera plays the old cello."
+        assert [p.text for p in agent.memory.archival.search("", limit=9)] == ["Vera has a cat named Tom."]
+        assert [m.text for m in agent.messages() if m.role != "tool"] == ["My cat and my cello", "Noted."]
+
+
+def test_by_date_what_is_newer_stays_though_it_repeats_what_goes(opened: Opened) -> None:
+    """The block of today, a passage and a message of today say what was said long ago; nothing of them is cut."""
+    now = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    with opened([call("core_memory_append", label="human", content="I drink strong tea.", request_heartbeat=True), say("Yes.")],
+                clock=lambda: now) as agent:  # fmt: skip
+        agent.step("I drink strong tea.")
+    now += timedelta(days=40)
+    filed = call("archival_memory_insert", content="I drink strong tea.", request_heartbeat=True)
+    with opened([filed, say("Filed.")], clock=lambda: now) as agent:
+        agent.step("I drink strong tea.")
+        agent.forget(before="2026-04-01").erase()
+        assert agent.core_memory["human"] == "I drink strong tea."
+        assert [p.text for p in agent.memory.archival.search("", limit=9)] == ["I drink strong tea."]
+        assert [m.text for m in agent.messages() if m.role != "tool"] == ["I drink strong tea.", "Filed."]
+
+
+def test_tasks_are_listed_and_go_like_everything_else(opened: Opened, left: Left) -> None:
+    """A user's tasks go with the turns in which they were made; by date the closed ones go, and what is still to be done stays."""
+    now = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+    def titled(agent: Any) -> list[str]:
+        tasks = agent.memory.store.search(("ann", "tasks"))[0].value
+        return [task["title"] for name in ("open", "closed") for task in tasks[name]]
+
+    adding = [call("task_add", title=title, request_heartbeat=True) for title in (f"Ring {WORD}", "Water the ferns")]
+    with opened([adding[0], say("Yes.")], user_id="zoltan", tools=["tasks"], clock=lambda: now) as agent:
+        agent.step("Remind me")
+        agent.tools.task_add(title="Pay the baker")
+        agent.tools.task_complete(task=2, outcome="paid")
+        agent.tools.task_add(title="Mow the lawn")
+    with opened([adding[1], say("Yes.")], user_id="bea", tools=["tasks"], clock=lambda: now + timedelta(days=40)) as agent:
+        agent.step("Remind me too")
+        plan = agent.forget(user_id="zoltan")
+        assert [(one.id, one.text) for one in plan.ticked if one.kind == "task"] == [("task:1", f"Ring {WORD}")]
+        plan.erase()
+        assert left(WORD) == {}
+        assert sorted(titled(agent)) == ["Mow the lawn", "Pay the baker", "Water the ferns"]
+        agent.forget(before="2026-04-01").erase()
+        assert left("Pay the baker") == {}
+        agent.forget("task:3").erase()
+        assert titled(agent) == ["Water the ferns"]
+
+
+def test_a_conversation_of_another_agent_is_out_of_reach(opened: Opened, left: Left) -> None:
+    """Memory that names a conversation proves nothing: an import can name anybody's. That agent's checkpoints stay as they are."""
+    with opened([say("I keep it."), say("Still here.")], agent_id="bob") as bob:
+        bob.step(f"{WORD} is my secret")
+    with opened([say("Hm.")]) as agent:
+        agent.step(f"{WORD} is mine")
+        place, key = ("ann", "recall"), agent.messages()[0].id
+        forged = {**agent.memory.store.get(place, key).value, "id": "forged", "thread_id": "bob"}
+        agent.memory.store.put(place, "forged", forged)
+        agent.forget(WORD).erase()
+        plan = agent.forget(thread_id="bob")
+        assert any("'bob' itself" in what for what in plan.stays)
+        plan.erase()
+    with opened([say("Still here.")], agent_id="bob") as bob:
+        assert bob.step("And?").message == "Still here."
+        model: Any = bob._model
+        assert f"{WORD} is my secret" in str(model.calls[-1])

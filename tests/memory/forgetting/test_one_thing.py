@@ -11,6 +11,7 @@ from memgpt_agent import Block, MemGPTAgent
 from memgpt_agent.documents import find_files
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.testing import ScriptedModel, call, calls, say
+from tests.documents.made import word
 from tests.memory.forgetting.conftest import Left, Opened
 
 PLACE = "Brindlemoor"
@@ -59,7 +60,7 @@ def test_no_byte_of_one_thing_is_left(place: str, turns: int, opened: Opened, le
         plan = agent.forget(place.lower())
         assert left(place), "a plan erases nothing"
         kinds = {one.kind for one in plan.ticked}
-        assert kinds == {"message", "passage", "fact", "name", "line"}
+        assert kinds == {"message", "passage", "fact", "name", "task", "line"}
         done = plan.erase()
         assert done.counts == plan.counts()
         assert left(place) == {}
@@ -284,3 +285,30 @@ def test_on_stores_and_checkpoints_of_langgraph(opened: Opened) -> None:
         assert PLACE not in str(states)
         assert agent.step("Go on").message == "On."
         assert "I like pears" in [m.text for m in agent.messages()]
+
+
+def test_a_document_goes_whose_words_are_compressed(opened: Opened, left: Left, tmp_path: Path) -> None:
+    """The original of a Word document that came with a message: no byte of it shows its words, its lines do."""
+    (tmp_path / "lease.docx").write_bytes(word(f"<w:p><w:r><w:t>The tenant is {PLACE}.</w:t></w:r></w:p>".encode()))
+    (tmp_path / "menu.docx").write_bytes(word(b"<w:p><w:r><w:t>Soup of the day.</w:t></w:r></w:p>"))
+    with opened([say("Read.")]) as agent:
+        agent.step("Two papers", attachments=[str(tmp_path / "lease.docx"), str(tmp_path / "menu.docx")])
+        plan = agent.forget(PLACE)
+        assert [one.text for one in plan.ticked if one.kind == "upload"] == ["lease.docx"]
+        plan.erase()
+        assert left(PLACE) == {}
+        assert [upload.name for upload in agent.memory.uploads.newest(9)] == ["menu.docx"]
+
+
+def test_each_of_several_equal_lines_is_counted(opened: Opened) -> None:
+    """The same line twice in a block is two lines."""
+    with opened(human="Likes figs.\nHas a boat.\nLikes figs.") as agent:
+        assert agent.forget("figs").erase().counts == {"line": 2}
+        assert agent.core_memory["human"] == "Has a boat."
+
+
+def test_an_events_id_that_holds_the_words_is_named(opened: Opened) -> None:
+    """A sender chooses the ids of events; they stay, since by them a message that is delivered again is known."""
+    with opened([say("Yes.")]) as agent:
+        agent.step("Hello", event_id=f"mail-{PLACE}-1")
+        assert any(f"the event 'mail-{PLACE}-1'" in what for what in agent.forget(PLACE).stays)
