@@ -29,9 +29,12 @@ from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import shared_conversations, shared_store
+from memgpt_agent.memory.quota import Quota, bounded
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.prices import prices_of
 from memgpt_agent.owners import Identity, check, claim, owner_of, reading, right, walled
+from memgpt_agent.owners.audit import AuditLog
+from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.persona import Persona
 from memgpt_agent.store.plain import redacting
 from memgpt_agent.text.never_stored import Redactor
@@ -154,7 +157,8 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
             self._given, self._archive, self._rerank = (archival_store, profile), archive_of(archival_store, clock), rerank
             self.memory = AgentMemory(
-                walled(self._store, self._who), self.agent_id, clock, self.context.time_zone, Cause(),
+                bounded(walled(self._store, self._who), self._store, limits_of(self._settings), self._who),
+                self.agent_id, clock, self.context.time_zone, Cause(),
                 self._archive(self.agent_id) if self._archive else None, who=self._who, rerank=rerank,
             )  # fmt: skip
             if not self._reads_only:
@@ -178,16 +182,27 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
 
         Raises:
             AgentNotFound: the owner may not use the agent, or it does not exist.
+            LimitReached: it would be made, and the owner has as many as are allowed.
         """
         if self._who is None:
             return False
         if is_new:
+            self._admit(self._who.name)
             claim(self._store, self.agent_id, self._who.name)
         check(self._store, self._who, self.agent_id, "read")
         if right(self._store, self._who, self.agent_id) != "read":
+            if not is_new:
+                self._admit()
             return False
         self._store = reading(self._store, self.agent_id)
         return True
+
+    def _admit(self, owner: str = "") -> None:
+        if quota := self._quota(owner):
+            quota.admit()
+
+    def _quota(self, owner: str = "") -> Quota | None:
+        return Quota.of(self._store, limits_of(self._settings), self._who, self.agent_id, owner)
 
     def _make(self, stored: AgentDefinition, seeds: list[Block] | None, embedding: Embeddings | str | None) -> None:
         """Store a new agent's blocks, and the agent's current definition.
@@ -206,7 +221,8 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
         self._turns = Turns(
             lambda: self.graph, self.thread_id, self.context, self.memory, Leases(self._store), self._checkpointer,
             history_turns=history_turns or self._settings.history_turns, wait_seconds=self._settings.turn_wait_seconds,
-            answered=self._keep_model, never_store=self._never_store, prices=prices_of(self._settings.prices, self._settings.home),
+            answered=self._keep_model, quota=self._quota, never_store=self._never_store,
+            prices=prices_of(self._settings.prices, self._settings.home),
         )  # fmt: skip
         self._post: LocalPost | None = LocalPost(self._open_other, self._store, self._settings.letter_wait_seconds)
         self._sleeper = sleeper_of(self._turns, self._graph_asleep, sleep)
@@ -266,6 +282,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             checkpointer=self._checkpointer, store=self._store, profile=profile, tools=tools, rules=rules, clock=self._clock,
             model=resolve_chat_model(model, settings=self._settings), summarizer=self._summarizer, archive=self._archive, post=self._post,
             rerank=self._rerank, owner=self._who, response_format=response_format, never_store=self._never_store or (),
+            settings=self._settings,
         )  # fmt: skip
 
     def _forget_graphs(self) -> None:
@@ -275,6 +292,11 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
     def context(self) -> Context:
         """The context of its runs. Pass it when you run :attr:`graph` yourself."""
         return self._specification.context
+
+    @property
+    def audit(self) -> AuditLog | None:
+        """The audit log, for acts that are no turns; ``None`` if the settings ask for none."""
+        return AuditLog.of(self._settings, self._store)
 
     @property
     def core_memory(self) -> CoreMemory:

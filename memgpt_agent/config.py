@@ -248,6 +248,10 @@ class Settings(BaseModel):
     """Where the provider's public keys (JWKS) are. ``MEMGPT_OIDC_KEYS_URL``."""
     prices: Path | None = None
     """A table of token prices as JSON. Default: ``prices.json`` in ``home``, if it exists. ``MEMGPT_PRICES``."""
+    limits: Path | None = None
+    """A table of what each owner may use, as TOML. Default: ``limits.toml`` in ``home``, if it exists. ``MEMGPT_LIMITS``."""
+    audit: Literal["on", "off"] = "off"
+    """``on``: who did what when with which agent is logged in the store; see ``memgpt audit``. ``MEMGPT_AUDIT``."""
     tracing: Literal["on", "off"] = "on"
     """``off``: nothing is sent to LangSmith, whatever ``LANGSMITH_TRACING`` says. ``on``: as LangChain decides. ``MEMGPT_TRACING``."""
     history_turns: Annotated[int, Field(ge=1, le=100_000)] = 10

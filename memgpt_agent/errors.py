@@ -125,6 +125,20 @@ class ToolError(MemGPTError):
     """A tool could not do what the model asked; the message tells the model how to correct itself."""
 
 
+class LimitReached(NotAllowed, ToolError):
+    """An owner has used up what a limit allows; nothing was done. The message says which limit, and what to do."""
+
+    retry_after_seconds: int | None = None
+    """When to try again, if time alone heals it."""
+
+    @classmethod
+    def of(cls, text: str, retry_after_seconds: float | None = None) -> "LimitReached":
+        """Return the error; ``retry_after_seconds`` is rounded up."""
+        error = cls(text)
+        error.retry_after_seconds = None if retry_after_seconds is None else max(1, -int(-retry_after_seconds // 1))
+        return error
+
+
 class WriteConflict(StoreError, ToolError):
     """Others changed an item before each attempt to change it. Their writes stand; trying again may succeed."""
 

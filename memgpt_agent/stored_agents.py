@@ -20,6 +20,7 @@ from memgpt_agent.memory.forgetting.plan import ForgetPlanner
 from memgpt_agent.memory.namespaces import MAX_ID_CHARS
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, owners_of, ownership, share
+from memgpt_agent.owners.audit import AuditLog
 from memgpt_agent.store.plain import count
 
 _NAMESPACES = 10_000
@@ -42,19 +43,10 @@ def list_agents(settings: Settings | None = None, store: BaseStore | None = None
         store = store or opened.enter_context(open_configured_store(settings, searches=False))
         every = {d.agent_id: dict(d.__dict__) for d in definitions.every(store)}
         if undefined:
-            every |= {agent_id: {"agent_id": agent_id} for agent_id in _with_memory(store) if agent_id not in every}
+            every |= {agent_id: {"agent_id": agent_id} for agent_id in sorted(tiers.agents_with_memory(store)) if agent_id not in every}
         reached = Walls(store, Identity.of(settings.owner), "").reach(every, "read")
         owners = owners_of(store, [agent_id for agent_id in every if agent_id in reached])
         return [{**every[agent_id], "owner": owner} for agent_id, owner in owners.items()]
-
-
-def _with_memory(store: BaseStore) -> list[str]:
-    """Return the ids of all agents that have memory."""
-    found, offset = set[str](), 0
-    while page := store.list_namespaces(max_depth=2, limit=_NAMESPACES, offset=offset):
-        found |= {namespaces.decode_label(place[0]) for place in page if place[0] not in tiers.GLOBAL and tiers.described(place) is not None}
-        offset += len(page)
-    return sorted(found)
 
 
 def check_name(name: str) -> None:
@@ -99,6 +91,7 @@ def rename_agent(agent_id: str, name: str, settings: Settings | None = None, *, 
         if other is not None:
             what = "id" if name == other.agent_id else "name"
             raise AgentExists(f"The agent {other.agent_id!r} has the {what} {name!r} already; choose another name.")
+        _note(settings, store, "agents name", agent_id)
         return definitions.change(store, agent_id, lambda known: replace(known, name=name))
 
 
@@ -120,7 +113,7 @@ def assign_agent(agent_id: str, owner: str, settings: Settings | None = None) ->
     settings = settings or Settings.load()
     if settings.owner:
         raise NotAllowed(f"{settings.owner!r} (MEMGPT_OWNER) is an owner; only the admin gives agents to owners. Unset MEMGPT_OWNER.")
-    return _as_owner(settings, agent_id, lambda store: assign(store, agent_id, owner))
+    return _as_owner(settings, agent_id, lambda store: assign(store, agent_id, owner), "agents owner")
 
 
 def share_agent(agent_id: str, name: str, right: Literal["read", "write"] | None, settings: Settings | None = None) -> Ownership:
@@ -129,15 +122,22 @@ def share_agent(agent_id: str, name: str, right: Literal["read", "write"] | None
     Raises:
         AgentNotFound: the agent does not belong to the settings' owner.
     """
-    return _as_owner(settings, agent_id, lambda store: share(store, agent_id, name, right))
+    return _as_owner(settings, agent_id, lambda store: share(store, agent_id, name, right), "agents share")
 
 
-def _as_owner(settings: Settings | None, agent_id: str, act: Callable[[BaseStore], object]) -> Ownership:
+def _as_owner(settings: Settings | None, agent_id: str, act: Callable[[BaseStore], object], noted: str = "") -> Ownership:
     settings = settings or Settings.load()
     with open_configured_store(settings, searches=False) as store:
         check(store, Identity.of(settings.owner), agent_id, "own")
+        if noted:
+            _note(settings, store, noted, agent_id)
         act(store)
         return replace(ownership(store, agent_id) or Ownership(agent_id), owner=owner_of(store, agent_id))
+
+
+def _note(settings: Settings, store: BaseStore, act: str, agent_id: str) -> None:
+    if log := AuditLog.of(settings, store):
+        log.note(settings.owner, act, [agent_id])
 
 
 def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Callable[[str], None] | None = None) -> None:
@@ -165,6 +165,7 @@ def delete_agent(agent_id: str, settings: Settings | None = None, *, tell: Calla
         store = opened.enter_context(open_configured_store(settings, searches=False))
         checkpointer = opened.enter_context(open_configured_checkpointer(settings))
         check(store, Identity.of(settings.owner), agent_id, "own")
+        _note(settings, store, "agents delete", agent_id)
         if definitions.load(store, agent_id) is not None:
             drop_upgrade_copies(settings.home)
         erasing.erase(store, checkpointer, agent_id, settings.turn_wait_seconds, tell or (lambda _: None))
@@ -194,9 +195,11 @@ def forget_thread(
         raise NotAllowed("forget_thread() looks into everybody's agents. Unset MEMGPT_OWNER, or call forget(thread_id=...) on an agent.")
     with ExitStack() as opened:
         if store is not None:
+            _note(settings, store, "forget a conversation", "")
             forgetting = Forgetting(store, None)
         else:
             found = opened.enter_context(open_configured_store(settings, searches=False))
+            _note(settings, found, "forget a conversation", "")
             forgetting = Forgetting(found, opened.enter_context(open_configured_checkpointer(settings)), settings.home)
         return forget_conversation(forgetting, thread_id, settings.turn_wait_seconds, who)
 

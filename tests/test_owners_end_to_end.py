@@ -11,11 +11,24 @@ from memgpt_agent import MemGPTAgent, aagent_for, agent_for, create_graph, delet
 from memgpt_agent.agent_file import export_agent, export_agent_file, import_agents
 from memgpt_agent.checkpoints import SqliteCheckpointer
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import AgentNotFound, BlockInUse, MemGPTError, NotAllowed, ToolError, UnknownBlock
+from memgpt_agent.errors import (
+    AgentNotFound,
+    BlockInUse,
+    LeaseLost,
+    LimitReached,
+    MemGPTError,
+    NotAllowed,
+    ToolError,
+    UnknownBlock,
+)
+from memgpt_agent.leases import LEASES
+from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners import Identity, assign, claim, owner_of, share
+from memgpt_agent.owners.audit import read_audit
 from memgpt_agent.store import FaissStore
+from memgpt_agent.store.update import update
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
 from memgpt_agent.turns.repairing import repair_agent
 
@@ -362,3 +375,37 @@ def test_errors_of_the_walls_are_of_the_package(opened: Any) -> None:
     """A host catches them as it catches the others."""
     assert issubclass(NotAllowed, MemGPTError)
     assert not issubclass(NotAllowed, ToolError)
+
+
+def test_an_owners_turn_whose_lease_was_lost_writes_nothing_more(opened: Any, store: Any) -> None:
+    """As everybody's: the view that shows an owner their rows keeps the guard."""
+
+    def lose() -> str:
+        """Let another process take the conversation over."""
+        update(store, LEASES, names[0], lambda value: {**(value or {}), "number": (value or {})["number"] + 1})
+        return "lost"
+
+    names = list[str]()
+    lines = [call("lose", request_heartbeat=True), call("archival_memory_insert", content="Too late."), say("Done.")]
+    with opened(*lines, owner="ann", agent_id="user:ann", thread_id="house", tools=[lose]) as ann:
+        names.append(ann.thread_id)
+        with pytest.raises(LeaseLost):
+            ann.step("Keep this.")
+        assert not store.search(namespaces.archival("user:ann"))
+
+
+def test_limits_and_the_log_hold_for_an_owner(store: Any, saver: Any, tmp_path: Path) -> None:
+    """Behind row-level security as well: what the counts need is not the owner's to see."""
+    (tmp_path / "limits.toml").write_text("turns_a_minute = 1\npassages = 1\nagents = 1")
+    settings = Settings(home=tmp_path, audit="on")
+    model = ScriptedModel([say("Yes.")] * 3)
+    with agent_for("ann", llm_client=model, store=store, checkpointer=saver, settings=settings) as ann:
+        ann.step("Hi")
+        with pytest.raises(LimitReached, match="1 turn within a minute"):
+            ann.step("Hi")
+        ann.memory.archival.insert("one")
+        with pytest.raises(LimitReached, match="1 passage"):
+            ann.memory.archival.insert("two")
+        with pytest.raises(LimitReached, match="1 agent"):
+            MemGPTAgent(owner="ann", llm_client=model, store=store, checkpointer=saver, settings=settings)
+    assert [entry[:4] for entry in read_audit(store)] == [("ann", "turn (user_message)", "user:ann", "")]

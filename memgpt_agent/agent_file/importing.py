@@ -24,9 +24,11 @@ from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.checking import check_as, damaged
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.quota import Quota, bounded, dismissals
 from memgpt_agent.memory.stored import DefinitionItem
 from memgpt_agent.memory.tiers import TIERS
-from memgpt_agent.owners import Identity
+from memgpt_agent.owners import OWNERS, Identity, claim
+from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.store.plain import embedding_of, put_all
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
 from memgpt_agent.text.never_stored import Redactor
@@ -103,6 +105,7 @@ def import_agents(
     source: Path,
     *,
     agent_id: str | None = None,
+    owner: Identity | str | None = None,
     settings: Settings | None = None,
     store: BaseStore | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
@@ -113,6 +116,7 @@ def import_agents(
     Args:
         source: the file.
         agent_id: the new agent's id; the file's own, if omitted. A file of several agents takes it as their prefix.
+        owner: for a program that gives out ids itself: whose the agents are from now on. ``agent_id`` is then one that nobody chose.
         settings: where the store and the checkpoints are, if these are not given.
         store: where its memory is to lie.
         checkpointer: where its conversations are to lie.
@@ -121,6 +125,7 @@ def import_agents(
     Raises:
         AgentFileError: the file is not such a file, or damaged; nothing was imported.
         AgentExists: there is an agent, or a conversation, of this id; nothing was changed.
+        LimitReached: there is no room for it; nothing was imported.
         NotAllowed: the settings name an owner, and the id is not one of that owner's.
 
     **Limits**: the whole file is held in memory. A tool is carried by its name: its code is never run.
@@ -135,15 +140,24 @@ def import_agents(
             if agent_id and len(sources) == 1
             else sources
         )
-        _check_owner(sources, settings)
+        if owner is None:
+            _check_owner(sources, settings)
+        who, limits, opened_store = Identity.of(owner or settings.owner), limits_of(settings), store
+        store = bounded(store, store, limits, who)
         writings = [_AgentWriter(one, store, checkpointer, source.name) for one in sources]
         ids = [writing.done.agent_id for writing in writings]
         if len(set(ids)) < len(ids):
             raise AgentFileError(f"{source.name} holds two agents of one name: {', '.join(ids)}. Nothing was imported.")
         for done, writing in enumerate(writings):
             try:
+                if who and (quota := Quota.of(opened_store, limits, who, ids[done], who.name)):
+                    quota.admit()
+                if owner is not None and who:
+                    claim(opened_store, ids[done], who.name)
                 writing.write(progress)
             except BaseException:
+                unmade = PutOp(OWNERS, ids[done], None)
+                opened_store.batch([*dismissals(opened_store, ids[done]), *([unmade] if owner is not None else [])])
                 for earlier in writings[:done]:
                     earlier.undo()
                 raise

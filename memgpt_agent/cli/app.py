@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from memgpt_agent.cli import agents, blocks, keys, memory, tokens
 from memgpt_agent.cli.approval import approve
+from memgpt_agent.cli.audit import audit
 from memgpt_agent.cli.background import heartbeat, sleep
 from memgpt_agent.cli.chat import chat, run
 from memgpt_agent.cli.doctor import doctor
@@ -101,6 +102,7 @@ app.add_typer(model, name="model")
 app.command()(models)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="tokens")
+app.command()(audit)
 app.command()(reindex)
 app.command()(backup)
 app.command()(restore)

@@ -15,7 +15,7 @@ from langgraph.runtime import Runtime, get_runtime
 from langgraph.store.base import BaseStore
 from typing_extensions import override
 
-from memgpt_agent.config import Context, MemoryScope
+from memgpt_agent.config import Context, MemoryScope, Settings
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.graph.routers import route_after_call_llm, route_after_compile_context, route_after_execute_tools
@@ -35,6 +35,7 @@ from memgpt_agent.nodes import (
 )
 from memgpt_agent.nodes.hooks import Hooks
 from memgpt_agent.owners import Identity
+from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
 from memgpt_agent.text.never_stored import Redactor, redacting
@@ -67,6 +68,7 @@ def create_graph(
     response_format: Any = None,
     middleware: Sequence[Any] = (),
     never_store: Sequence[str] | Redactor | str = (),
+    settings: Settings | None = None,
 ) -> AgentGraph:
     """Return the compiled agent, a Runnable from ``{"messages": [...]}`` to a state whose ``messages[-1]`` is the reply.
 
@@ -98,6 +100,8 @@ def create_graph(
             agent. A middleware with another hook is refused, with what to do instead. What one adds to a prompt is beyond the budget.
         never_store: What is kept out of conversation and memory, and what the model is never sent: ``secrets``, and patterns in RE2's syntax. A
             sentence stands in its place. LangGraph stores a run's input before the graph sees it; ``MemGPTAgent`` filters that too.
+        settings: Whose limits and audit log hold for its runs (``limits``, ``audit``). None, if omitted; where LangGraph's server authenticates
+            its users, those of the process.
 
     Raises:
         ConfigurationError: there is no such profile, a tool is unusable or reads a key that the state does not have, or a rule names
@@ -118,7 +122,8 @@ def create_graph(
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
         model=model, summarizer=summarizer, clock=clock, archive=archive, rerank=rerank, blocks=(*chosen.blocks, *blocks), store=store,
         state_keys=schemas.added, owner=Identity.of(owner), structured=structured, hooks=hooks,
-        never_store=Redactor.of(never_store),
+        never_store=Redactor.of(never_store), limits=limits_of(settings) if settings else None,
+        audit=settings is not None and settings.audit == "on",
     )  # fmt: skip
     return build(resources, schemas).compile(checkpointer=checkpointer, store=store, name=name or chosen.name)  # pyright: ignore[reportUnknownMemberType]
 

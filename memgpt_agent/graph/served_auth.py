@@ -1,7 +1,8 @@
 """The ``auth`` that ``langgraph.json`` may name: identifies a server's clients and shows each of them only its own things."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, cast
 
@@ -9,13 +10,18 @@ from langgraph.store.base import BaseStore
 from langgraph_sdk import Auth
 
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import AgentNotFound, ConfigurationError, NotAllowed
+from memgpt_agent.errors import AgentNotFound, ConfigurationError, LimitReached, NotAllowed
 from memgpt_agent.memory.namespaces import decode_label, encode_label
-from memgpt_agent.nodes.run_agent import identity_of
+from memgpt_agent.memory.quota import Quota
+from memgpt_agent.nodes.run_agent import identity_of, process_settings
 from memgpt_agent.owners import Identity, Right, check, unknown
+from memgpt_agent.owners.audit import AuditLog
 from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
 from memgpt_agent.owners.credentials import Credentials
 from memgpt_agent.owners.identity import SCOPE_PREFIX
+from memgpt_agent.owners.limits import limits_of
+from memgpt_agent.store.protocol import StoredSize
+from memgpt_agent.store.rows import encode_value
 
 OWNER = "memgpt_owner"
 """The key of metadata under which a thread, an assistant or a cron has its owner's name. The server overwrites what a client puts there."""
@@ -46,8 +52,21 @@ async def own_things_only(ctx: Any, value: dict[str, Any]) -> Any:
     New things get their owner's name; everything else is filtered by it, so that other owners' things seem not to exist.
     """
     who = _sender(ctx)
+    asked: dict[str, Any] = value.get("kwargs") or value.get("payload") or value
+    async with _noted(who, f"{ctx.resource}:{ctx.action}", _named_agent(asked), reads=ctx.action in _READS):
+        await _check_asked(ctx, who, value)
+    if who.is_admin:
+        return None
+    mine: dict[str, Any] = {OWNER: who.name}
+    shipped = ctx.resource == "assistants" and ctx.action in {"read", "search"}
+    return {"$or": [mine, {"created_by": "system"}]} if shipped else mine
+
+
+async def _check_asked(ctx: Any, who: Identity, value: dict[str, Any]) -> None:
+    """Refuse what the sender may not ask for, and put the owner's name on what is made or changed."""
     if ctx.action == "create_run":
         await _check_choices(who, (value.get("kwargs") or {}))
+        await _check_spent(who)
     elif ctx.action in {"create", "update"}:
         await _check_choices(who, value.get("payload") or value)
     if ctx.action in {"create", "create_run"} or (ctx.action == "update" and value.get("metadata") is not None):
@@ -56,29 +75,68 @@ async def own_things_only(ctx: Any, value: dict[str, Any]) -> Any:
         metadata = cast(dict[str, Any], value["metadata"])  # changed in place: the server goes on with this very object
         metadata.pop("created_by", None)  # the server's own assistants have it, which everybody may use
         metadata[OWNER] = who.name
-    if who.is_admin:
-        return None
-    mine: dict[str, Any] = {OWNER: who.name}
-    shipped = ctx.resource == "assistants" and ctx.action in {"read", "search"}
-    return {"$or": [mine, {"created_by": "system"}]} if shipped else mine
 
 
 @auth.on.store
 async def own_memory_only(ctx: Any, value: dict[str, Any]) -> None:
     """Let a request through to the memory of an agent that its sender may use: the namespace begins with that agent's label."""
     who = _sender(ctx)
-    if who.is_admin:
-        return
     label = next(iter(value.get("namespace") or ()), "")
     agent_id = decode_label(label) if label else ""
+    async with _noted(who, f"store:{ctx.action}", agent_id, reads=ctx.action in _READS):
+        if not who.is_admin:
+            await _check_store(ctx, who, value, label, agent_id)
+
+
+async def _check_store(ctx: Any, who: Identity, value: dict[str, Any], label: str, agent_id: str) -> None:
     try:
         if not agent_id or encode_label(agent_id) != label:  # a root of the store's own, or another spelling of a label
             raise unknown(agent_id)
         await _check(who, agent_id, "read" if ctx.action in _READS else "write")
+        if ctx.action == "put":
+            await _check_put(who, agent_id, value)
+    except LimitReached as error:
+        raise _refusal(error) from None
     except (AgentNotFound, ConfigurationError, NotAllowed):
         raise Auth.exceptions.HTTPException(
             status_code=403, detail="Name a namespace that begins with the label of an agent which you may use so."
         ) from None
+
+
+@asynccontextmanager
+async def _noted(who: Identity, act: str, agent_id: str, *, reads: bool) -> AsyncGenerator[None]:
+    """Note in the audit log what somebody asks for, and whether it was refused here."""
+    log, outcome = await _audit_log(), ""
+    try:
+        yield
+    except Auth.exceptions.HTTPException as refused:
+        outcome = str(refused.status_code)
+        raise
+    finally:
+        if log:
+            await asyncio.to_thread(lambda: log.note(who, act, [agent_id], outcome, once_a_minute=reads and not outcome))
+
+
+_logs: dict[int, AuditLog] = {}
+
+
+async def _audit_log() -> AuditLog | None:
+    if process_settings().audit != "on":
+        return None
+    store = await _store()
+    return _logs.setdefault(id(store), AuditLog(store))
+
+
+def _named_agent(asked: Mapping[str, Any]) -> str:
+    """Return the agent that a request names; empty if it names none."""
+    named = (one["agent_id"] for one in _choices_of(asked) if one.get("agent_id"))
+    return str(next(named, ""))
+
+
+def _choices_of(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the mappings in which a request may choose: its context, and the ``configurable`` of its config."""
+    config = cast(dict[str, Any], asked.get("config") or {})
+    return [cast(dict[str, Any], one) for one in (asked.get("context"), config.get("configurable")) if isinstance(one, dict)]
 
 
 def _sender(ctx: Any) -> Identity:
@@ -92,11 +150,7 @@ def _sender(ctx: Any) -> Identity:
 
 async def _check_choices(who: Identity, asked: Mapping[str, Any]) -> None:
     """Refuse what a client may not choose, before anything runs: an agent that is not its own, a model that is not allowed."""
-    config = cast(dict[str, Any], asked.get("config") or {})
-    for chosen in (asked.get("context"), config.get("configurable")):
-        if not isinstance(chosen, dict):
-            continue
-        named = cast(dict[str, Any], chosen)
+    for named in _choices_of(asked):
         try:
             check_model(who, [str(named.get(field) or "") for field in MODEL_FIELDS])
             if named.get("agent_id"):
@@ -105,6 +159,38 @@ async def _check_choices(who: Identity, asked: Mapping[str, Any]) -> None:
             raise Auth.exceptions.HTTPException(status_code=404, detail=str(error)) from None
         except NotAllowed as error:
             raise Auth.exceptions.HTTPException(status_code=403, detail=str(error)) from None
+
+
+async def _quota(who: Identity, agent_id: str) -> Quota | None:
+    store, owner = await _store(), who.name if who.has(agent_id) else ""
+    return await asyncio.to_thread(lambda: Quota.of(store, limits_of(process_settings()), who, agent_id, owner))
+
+
+async def _check_spent(who: Identity) -> None:
+    """Refuse a run before it is queued if its sender has used up what is allowed; the graph counts it, and asks again."""
+    if quota := await _quota(who, who.agent_id):
+        try:
+            await asyncio.to_thread(quota.check_spent)
+        except LimitReached as error:
+            raise _refusal(error) from None
+
+
+async def _check_put(who: Identity, agent_id: str, put: Mapping[str, Any]) -> None:
+    """Refuse to store an item for which there is no room.
+
+    Raises:
+        LimitReached: there is none.
+    """
+    quota = await _quota(who, agent_id) if put.get("value") is not None else None
+    if quota:
+        size = StoredSize(tuple(put["namespace"]), str(put["key"]), len(encode_value(put["value"]).encode()))
+        await asyncio.to_thread(lambda: (quota.admit(), quota.check_storage([size])))
+
+
+def _refusal(error: LimitReached) -> Exception:
+    seconds = error.retry_after_seconds
+    headers = {"retry-after": str(seconds)} if seconds else None
+    return Auth.exceptions.HTTPException(status_code=429 if seconds else 403, detail=str(error), headers=headers)
 
 
 async def _check(who: Identity, agent_id: str, wanted: Right) -> None:

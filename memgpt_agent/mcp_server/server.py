@@ -156,7 +156,10 @@ class MemoryServer(FastMCP):
         client = self._client()
 
         def done() -> Any:
-            return act(self._agents.of(client, writes=writes), *given)
+            agent = self._agents.of(client, writes=writes)
+            if log := agent.audit:
+                log.note(client.who, f"mcp: {act.__name__}", [agent.agent_id])
+            return act(agent, *given)
 
         try:
             return await asyncio.to_thread(done)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from langgraph.store.base import BaseStore, PutOp
 
-from memgpt_agent.memory import definitions, namespaces, tiers
+from memgpt_agent.memory import definitions, namespaces, quota, tiers
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.store.plain import all_items
 
@@ -22,7 +22,7 @@ def delete(store: BaseStore, agent_id: str, also: Sequence[PutOp] = ()) -> Agent
     """
     definition = definitions.existing(store, agent_id)
     own = [name for name, tier in tiers.GLOBAL.items() if tier.deleted and tier.keyed_by == "agent"]
-    store.batch([*_deletions(store, agent_id), *(PutOp((name,), agent_id, None) for name in own), *also])
+    store.batch([*_deletions(store, agent_id), *(PutOp((name,), agent_id, None) for name in own), *quota.dismissals(store, agent_id), *also])
     return definition
 
 

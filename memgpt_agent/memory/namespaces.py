@@ -29,6 +29,10 @@ FOLDER_FILES: Namespace = ("~folder_files",)
 """The files in such folders, one item each by id."""
 ERASURES: Namespace = ("~erasures",)
 """What is still to be done of erasing deleted agents, as notes. No agent's label begins with ``~``."""
+COUNTED: Namespace = ("~counted",)
+"""For whom an agent is counted, by its id; below, under a digest of the owner's name, that owner's agents."""
+USED: Namespace = ("~used",)
+"""What owners have used, by a digest of their names: the turns of the last minute, the tokens of the day."""
 
 _RESERVED = {"blocks", BLOCK_HISTORY, "agents", "leases", "imports", "langgraph"}
 MAX_ID_CHARS = 200

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
+from langgraph.store.base import BaseStore
+
 from memgpt_agent.leases import LEASES
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival.passages import index_of_passage
@@ -50,6 +52,7 @@ from memgpt_agent.owners import OWNERS, Ownership
 
 Value = dict[str, Any]
 Paths = tuple[str, ...]
+_NAMESPACES = 10_000
 ORIGINAL = "original"
 """The only key of the rest of an Agent File."""
 
@@ -236,6 +239,8 @@ _OF_THE_STORE = (
     Tier(namespaces.FOLDERS[0], dict, deleted=False),
     Tier(namespaces.FOLDER_FILES[0], dict, deleted=False),
     Tier(namespaces.ERASURES[0], dict, deleted=False),
+    Tier(namespaces.COUNTED[0], dict, keyed_by="agent"),
+    Tier(namespaces.USED[0], dict, deleted=False),
     Tier(namespaces.BLOCKS[0], SharedItem, names=TierFields("value", "updated_at"), keyed_by="block", deleted=False),
     Tier(namespaces.BLOCK_HISTORY, VersionItem, names=TierFields("value", "time", turn="turn"), deleted=False),
 )
@@ -250,6 +255,15 @@ def described(namespace: namespaces.Namespace) -> Tier | None:
     if namespace[0] in GLOBAL:
         return GLOBAL[namespace[0]]
     return TIERS.get("/".join(namespace[1:]))
+
+
+def agents_with_memory(store: BaseStore) -> set[str]:
+    """Return the ids of all agents that have memory, with or without a definition."""
+    found, offset = set[str](), 0
+    while page := store.list_namespaces(max_depth=2, limit=_NAMESPACES, offset=offset):
+        found |= {namespaces.decode_label(place[0]) for place in page if place[0] not in GLOBAL and described(place) is not None}
+        offset += len(page)
+    return found
 
 
 def index_of(namespace: namespaces.Namespace, value: Mapping[str, Any]) -> Paths | None:

@@ -229,6 +229,7 @@ class _Step:
             calls = [replace(call, error=CUT_CALL) if call.error else call for call in calls]
         message = identified(answer, () if stop.kind == "refused" else calls, raw.strip(), session, self.turn, self.call.fallback)
         used = usage_of(answer, int(self.counted * session.facts["factor"]))
+        session.note_usage(used)
         turn = with_usage({**self.turn, "step": self.turn["step"] + 1}, self.call.fallback or name_of(session.model), [used])
         learned = after_answer(session, self.state, answer, self.counted)
         update: dict[str, Any] = {"turn": turn, "prompt": None, **learned}

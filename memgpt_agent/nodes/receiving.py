@@ -17,7 +17,7 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 
-from memgpt_agent.errors import ConfigurationError
+from memgpt_agent.errors import ConfigurationError, LimitReached
 from memgpt_agent.events import (
     HIDDEN,
     MARK,
@@ -99,6 +99,7 @@ def _received_of(
         return cast(list[AnyMessage], [*new.gone, *marked]), goes_on
     waker = next((m for m in reversed(new.wakers) if not isinstance(m, AIMessage | ToolMessage)), new.wakers[-1])
     turn_id = str(waker.id)
+    _admit(session, f"{session.thread_id}/{session.agent}/{turn_id}", str(mark_of(waker).get("type", "user_message")))
     received, notices = keep_attachments([_received(m, turn_id, now) for m in new.messages], session)
     give_up_branch(received, edits, session, config)
     state: AgentState = {**edits.state, "messages": [m for m in edits.state["messages"] if m.id not in {one.id for one in new.gone}]}
@@ -115,6 +116,26 @@ def _received_of(
     behind: list[Any] = [removal(str(m.id)) for m in received if m.id in here] if closed else []
     remember(session, notices)
     return cast(list[AnyMessage], [*new.gone, *closed, *behind, *received, *notices]), turn
+
+
+def _admit(session: Session, turn: str, kind: str) -> None:
+    """Count a turn that begins, and note it in the audit log.
+
+    Raises:
+        LimitReached: there is no room for it.
+    """
+    refused: LimitReached | None = None
+    in_background = session.resources.profile.in_background
+    try:
+        if session.quota:
+            session.quota.begin_turn(turn, in_background=in_background)
+    except LimitReached as error:
+        refused = error
+    if session.audit:
+        act = "sleep" if in_background else f"turn ({kind})"
+        session.audit.note(session.memory.who, act, [session.memory.agent_id], "refused: a limit" if refused else "")
+    if refused:
+        raise refused
 
 
 def no_turn() -> Turn:

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from langgraph.runtime import ServerInfo
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.config import Context, MemoryScope
+from memgpt_agent.config import Context, MemoryScope, Settings
 from memgpt_agent.errors import NotAllowed
 from memgpt_agent.owners import SCOPES, Identity, Scope, check, right
 from memgpt_agent.owners.identity import SCOPE_PREFIX
@@ -27,6 +28,12 @@ def acting_identity(server: ServerInfo | None, given: Identity | None) -> Identi
     if server is not None and given is None and authenticates():
         raise NotAllowed("This server authenticates its users, and this run has none. Send the user's credentials with the request.")
     return given
+
+
+@cache
+def process_settings() -> Settings:
+    """Return the settings of a server's process, read once."""
+    return Settings.load()
 
 
 def authenticates(environ: Mapping[str, str] = os.environ) -> bool:

@@ -13,22 +13,25 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.checkpoints import FENCE
 from memgpt_agent.config import DEFAULT_PROMPT_TOKENS, Context, MemoryScope
-from memgpt_agent.errors import ContextTooSmall
+from memgpt_agent.errors import AgentNotFound, ContextTooSmall, NotAllowed
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.leases import Lease
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import ArchivalMemory
 from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.main_context import AS_EVENTS, Packing
+from memgpt_agent.memory.quota import Quota, bounded
 from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
 from memgpt_agent.nodes.caches import Caches
 from memgpt_agent.nodes.hooks import Hooks
-from memgpt_agent.nodes.run_agent import acting_identity, run_agent
+from memgpt_agent.nodes.run_agent import acting_identity, process_settings, run_agent
 from memgpt_agent.owners import Identity, walled
+from memgpt_agent.owners.audit import AuditLog
 from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
-from memgpt_agent.state import AgentState, ModelFacts, Turn
+from memgpt_agent.owners.limits import LimitTable, limits_of
+from memgpt_agent.state import AgentState, ModelFacts, TokenUsage, Turn
 from memgpt_agent.store.plain import redacting
 from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.tokens import TokenCounter
@@ -102,6 +105,10 @@ class Resources:
     """The keys that the user's state schema adds."""
     never_store: Redactor | None = None
     """Keeps out of conversation and memory what must never be stored."""
+    limits: LimitTable | None = None
+    """What each owner may use; on a server that authenticates its users, that of its process."""
+    audit: bool = False
+    """Whether turns are noted in the store's audit log; on such a server as its process is set."""
     owner: Identity | None = None
     """Who acts if no server says so; ``None``: nobody in particular, who may use every agent."""
     hooks: Hooks | None = None
@@ -148,6 +155,10 @@ class Session:
     """Which agent of the conversation this is: its graph's name, or its place in a parent graph, and whose memory it uses."""
     cut_off_twice: bool
     """Whether the process died twice in this very step: then the step is given up, and the model or the user learns of it."""
+    quota: Quota | None = None
+    """What whoever acts may still use; ``None`` if nothing is limited."""
+    audit: AuditLog | None = None
+    """Where turns are noted; ``None`` if they are not."""
 
     @classmethod
     def of(
@@ -176,14 +187,22 @@ class Session:
         # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
         store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
         who = acting_identity(runtime.server_info, resources.owner)
-        if who is not None and who is not resources.owner and not programs:
+        if by_client := who is not None and who is not resources.owner:
+            limits, audit = limits_of(process_settings()), AuditLog.of(process_settings(), store)
+        else:
+            limits, audit = resources.limits, AuditLog(store) if resources.audit else None
+        if who is not None and by_client and not programs:
             check_model(who, [getattr(context, field) or "" for field in MODEL_FIELDS])
-        agent_id = run_agent(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
-        store = walled(store, who)
-        fence = config.get("configurable", {}).get(FENCE)
-        if isinstance(fence, Lease):
-            store = fence.guarding(store)
-        store = redacting(store, resources.never_store)
+        try:
+            agent_id = run_agent(store, who, context, state, thread_id, runtime.server_info, resources.memory_scope)
+        except (AgentNotFound, NotAllowed):
+            if audit:
+                audit.note(who, "turn", [context.agent_id or str(state.get("agent_id") or "")], "refused")
+            raise
+        quota, fence = Quota.of(store, limits, who, agent_id), config.get("configurable", {}).get(FENCE)
+        # The guard comes first: a lease guards its own store, and the views of a guarded store keep the guard.
+        own = walled(fence.guarding(store) if isinstance(fence, Lease) else store, who)
+        store = redacting(bounded(own, store, limits, who), resources.never_store)
         archive = resources.archive(agent_id) if resources.archive else None
         model = model or resources.caches.chat_model(context.model, resources.model)
         counter = resources.caches.counter(model)
@@ -199,8 +218,13 @@ class Session:
         return cls(
             resources, context, thread_id, checkpoint or "", memory, model, counter, facts, window, answer, budget, own_budget,
             agent=_agent_of(resources, context, config, state, agent_id),
-            cut_off_twice=bool(checkpoint) and config.get("configurable", {}).get(CUT_OFF_STEP) == checkpoint,
+            cut_off_twice=bool(checkpoint) and config.get("configurable", {}).get(CUT_OFF_STEP) == checkpoint, quota=quota, audit=audit,
         )  # fmt: skip
+
+    def note_usage(self, used: TokenUsage) -> None:
+        """Count the tokens of a model call for whoever pays for them."""
+        if self.quota:
+            self.quota.note_tokens(used["input"] + used["output"])
 
     @property
     def asks_for_thinking(self) -> bool:

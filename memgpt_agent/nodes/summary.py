@@ -88,6 +88,7 @@ class Summarizer:
         answer: AIMessage = next(iter(answers))
         answers.close()
         self.used.append(usage_of(answer, self.session.counter.count_text(prompt)))
+        self.session.note_usage(self.used[-1])
         text = spoken_text(answer.text)
         return "" if _refused(answer, text) else text
 

@@ -13,7 +13,7 @@ from memgpt_agent.config import Settings
 from memgpt_agent.errors import MemGPTError
 from memgpt_agent.server import problems
 from memgpt_agent.server.background import ScheduledHeartbeats, resume_runs
-from memgpt_agent.server.guards import LoopbackGuard, NormalizedPath
+from memgpt_agent.server.guards import Audited, LoopbackGuard, NormalizedPath
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.page import router as page
 from memgpt_agent.server.page.jobs import Jobs
@@ -77,6 +77,7 @@ def create_app(
     if not beside:
         app.include_router(page.root)
     app.state.sessions, app.state.jobs = Sessions(), Jobs()
+    app.add_middleware(Audited)  # the innermost: what the guards refuse has no sender
     app.add_middleware(LoopbackGuard, hosts=tuple(hosts), origins=tuple(origins))
     app.add_middleware(NormalizedPath)
     return app

@@ -1,12 +1,19 @@
-"""Checks on every request: one spelling of its path, and on loopback a host and an origin of this machine."""
+"""On every request: a note of it in the audit log, one spelling of its path, and on loopback a host and an origin of this machine."""
 
+import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from memgpt_agent.owners import Identity
+from memgpt_agent.owners.audit import AuditLog
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "testserver")
 """The names of this machine. The last is Starlette's own test client's."""
@@ -60,3 +67,50 @@ class LoopbackGuard:
             await answer(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+AUDIT_NOTE = "memgpt.audit"
+
+
+@dataclass
+class AuditNote:
+    """What the audit log is told of a request."""
+
+    concerns_owners: bool = False
+    """Whether it was asked who sends it; other requests, for a picture or whether the server lives, are not logged."""
+    who: Identity | None = None
+    """Who sent it."""
+    agents: set[str] = field(default_factory=set[str])
+    """With which agents it was done."""
+
+    @classmethod
+    def of(cls, request: Request) -> "AuditNote":
+        """Return the note of a request; one that nobody reads if nothing is logged."""
+        return cast(AuditNote, request.scope.get(AUDIT_NOTE) or cls())
+
+
+class Audited:
+    """Notes each request in the audit log before its answer is sent: the route, never what was asked or answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request."""
+        served = getattr(scope["app"].state, "served", None) if scope["type"] == "http" else None
+        log: AuditLog | None = served.agents.audit if served is not None else None
+        if log is None:
+            await self._app(scope, receive, send)
+            return
+        note = scope[AUDIT_NOTE] = AuditNote()
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and note.concerns_owners:
+                act = f"{scope['method']} {getattr(scope.get('route'), 'path', '')}"
+                named: str = scope.get("path_params", {}).get("agent_id", "")
+                agents = sorted(note.agents | {named} - {""}) or [""]
+                reads = scope["method"] in ("GET", "HEAD")
+                await asyncio.to_thread(lambda: log.note(note.who, act, agents, str(message["status"]), once_a_minute=reads))
+            await send(message)
+
+        await self._app(scope, receive, noting)

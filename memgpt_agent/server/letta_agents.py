@@ -118,9 +118,9 @@ def create(agents: OpenAgents, given: Mapping[str, Any]) -> AgentDefinition:
         system=given.get("system") or "", rules=_rules(given), served=_served(given) | {"agent_type": type_},
     )  # fmt: skip
     definition = letta_tools.with_tools(agents, _with_model(agents, definition, given), given)
-    agents.claim(agent_id)
-    CoreMemory(agents.store, agent_id).create(blocks)
-    definition = definitions.save(agents.store, definition)
+    with agents.claimed(agent_id):
+        CoreMemory(agents.store, agent_id).create(blocks)
+        definition = definitions.save(agents.store, definition)
     for block_id in given.get("block_ids") or ():
         attach(agents, agent_id, block_id)
     for folder in (*(given.get("folder_ids") or ()), *(given.get("source_ids") or ())):
@@ -251,8 +251,9 @@ def import_file(agents: OpenAgents, file: UploadFile, name: str, suffix: str = "
         with path.open("wb") as copy:
             shutil.copyfileobj(file.file, copy)
         title, new = _name_in(path), f"agent-{uuid.uuid4()}"
-        agents.claim(new)
-        made = import_agents(path, agent_id=new, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer)
+        made = import_agents(
+            path, agent_id=new, owner=agents.who, settings=agents.settings, store=agents.store, checkpointer=agents.checkpointer
+        )
     called = name or f"{title or 'agent'}{suffix}"
     for one in made:
         agents.serve(one.agent_id, name=called if len(made) == 1 else one.agent_id)

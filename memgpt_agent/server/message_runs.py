@@ -56,6 +56,7 @@ class MessageRuns:
         Raises:
             HTTPProblem: 409 where the agent waits for a person and something else is said, 400 where it does not wait and an answer
                 comes, 404, 422.
+            LimitReached: whoever acts has used up what is allowed.
         """
         agent, special = await asyncio.to_thread(self._opened, agent_id, thread_id, body)
         waiting = await agent.ainterrupts()
@@ -64,6 +65,7 @@ class MessageRuns:
             return await self._answered(agent, waiting, answers, background=background, closes=special)
         if waiting and not (gives_up and not any(one.is_approval for one in waiting)):
             raise HTTPProblem(409, WAITS.format(**asked(waiting[0], "")))
+        await asyncio.to_thread(self._check_room, agent_id)
         sent = [*attached(body), *files]
         text = said(body, alone=bool(files))
         kept = ("use_assistant_message", "include_return_message_types", "client_tools")
@@ -86,6 +88,11 @@ class MessageRuns:
             agent_id, thread_id, client_tools=tools, model=model, context=context, system=system, appended=skills
         )
         return opened, bool(tools or context or model or skills) or system is not None
+
+    def _check_room(self, agent_id: str) -> None:
+        """Refuse a turn before it begins: what is refused later reaches a client as the end of a stream."""
+        if quota := self.agents.quota(agent_id):
+            quota.check_turn()
 
     def _waited_for(self, agent_id: str, thread_id: str | None) -> Sequence[Mapping[str, Any]]:
         """Return the client's tools of a run whose call waits: an answer may come without naming them again."""

@@ -2,14 +2,15 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
+from langgraph.store.base import BaseStore, PutOp
 from langgraph.types import StateSnapshot
 from typing_extensions import override
 
@@ -27,11 +28,14 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.memory.quota import Quota, bounded, dismissals
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.advice import try_out
-from memgpt_agent.owners import Identity, Walls, check, claim, right
+from memgpt_agent.owners import OWNERS, Identity, Walls, check, claim, right
+from memgpt_agent.owners.audit import AuditLog
 from memgpt_agent.owners.choices import check_model
+from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.server import letta_models
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.tool_source import ServedTools
@@ -95,12 +99,18 @@ class OpenAgents:
     ) -> None:
         self.settings = settings or Settings.load()
         self._opened = ExitStack()
-        self.store = store if store is not None else self._opened.enter_context(open_configured_store(self.settings))
+        self._store = store if store is not None else self._opened.enter_context(open_configured_store(self.settings))
+        self.store: BaseStore = self._store
+        """The store, as whoever acts may fill it."""
         self.checkpointer = checkpointer or self._opened.enter_context(open_configured_checkpointer(self.settings))
         self.tools = ServedTools(self.store, sandbox=sandbox)
         this_process()  # reads files the first time, which an event loop must not
         self._model = model
         self.who: Identity | None = None
+        self.audit = AuditLog.of(self.settings, self._store)
+        """Where requests are noted; ``None`` if they are not."""
+        self.touched: set[str] | None = None
+        """The agents that a request concerned, where somebody wants to know."""
         self._agents: OrderedDict[Key, MemGPTAgent] = OrderedDict()
         self._guard = threading.Lock()
         self._reader = create_graph(checkpointer=self.checkpointer, store=self.store)
@@ -109,6 +119,7 @@ class OpenAgents:
         """Return the same agents as somebody may see and use them; ``None``: all of them."""
         acting = copy(self)
         acting.who = who
+        acting.store = bounded(self._store, self._store, limits_of(self.settings), who)
         acting.tools = ServedTools(self.store, sandbox=self.tools.sandbox, who=who)
         return acting
 
@@ -135,7 +146,12 @@ class OpenAgents:
         found = definitions.load(self.store, agent_id)
         if found is None or not self.sees(agent_id):
             raise not_found("agent", agent_id)
+        self._touch(agent_id)
         return found
+
+    def _touch(self, agent_id: str) -> None:
+        if self.touched is not None:
+            self.touched.add(agent_id)
 
     def conversation(self, agent_id: str, named: str | None) -> str:
         """Return the thread of one of an agent's conversations by its name; its own if none is named, or ``default``.
@@ -204,10 +220,29 @@ class OpenAgents:
         self.writable(agent_id)
         return CoreMemory(self.store, agent_id, walls=Walls(self.store, self.who, agent_id))
 
-    def claim(self, agent_id: str) -> None:
-        """Make whoever acts the owner of an agent that is about to be made under a new id."""
-        if self.who is not None:
-            claim(self.store, agent_id, self.who.name)
+    @contextmanager
+    def claimed(self, agent_id: str) -> Generator[None]:
+        """Make whoever acts the owner of an agent that the block makes under a new id; of none if the block fails.
+
+        Raises:
+            LimitReached: they have as many as are allowed.
+        """
+        self._touch(agent_id)
+        if self.who is None:
+            yield
+            return
+        if quota := self.quota(agent_id, owner=self.who.name):
+            quota.admit()
+        claim(self._store, agent_id, self.who.name)
+        try:
+            yield
+        except BaseException:
+            self._store.batch([PutOp(OWNERS, agent_id, None), *dismissals(self._store, agent_id)])
+            raise
+
+    def quota(self, agent_id: str, *, owner: str = "") -> Quota | None:
+        """Return what whoever acts may still use with an agent; ``None`` if nothing is limited for them."""
+        return Quota.of(self._store, limits_of(self.settings), self.who, agent_id, owner)
 
     def folder(self, folder_id: str) -> dict[str, Any] | None:
         """Return a folder of files as it is stored."""
@@ -288,7 +323,7 @@ class OpenAgents:
         profile = self.profile_of(definition, [tool.name for tool in (*tools, *client_tools)])
         chosen = resolve_chat_model(model, settings=self.settings) if model else definition.model or self._model
         return TemporaryAgent(
-            context, **prompt, agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self.store,
+            context, **prompt, agent_id=definition.agent_id, thread_id=thread, profile=profile, tools=[*tools, *client_tools], store=self._store,
             model=chosen, checkpointer=self.checkpointer, settings=self.settings,
             owner=self.who, sleep=SleepRule() if definition.served.get("enable_sleeptime") else False,
         )  # fmt: skip
@@ -333,7 +368,7 @@ class OpenAgents:
             gone = [self._agents.pop(key) for key in list(self._agents) if key[0] == agent_id]
         for agent in gone:
             agent.close()
-        erasing.erase(self.store, self.checkpointer, agent_id, self.settings.turn_wait_seconds, lambda _: None)
+        erasing.erase(self._store, self.checkpointer, agent_id, self.settings.turn_wait_seconds, lambda _: None)
 
     def reset(self, agent_id: str, thread_id: str) -> None:
         """Let a conversation start over; what was said stays in recall memory.

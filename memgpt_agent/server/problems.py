@@ -1,6 +1,6 @@
 """Errors in the form that clients expect: a status and `{"detail": ...}`, from this package's exceptions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +18,7 @@ from memgpt_agent.errors import (
     CoreMemoryFull,
     DocumentError,
     FileNotAttached,
+    LimitReached,
     MemGPTError,
     MissingCredential,
     MissingDependency,
@@ -45,9 +46,9 @@ _STATUS: Sequence[tuple[type[Exception], int]] = (
 class HTTPProblem(Exception):
     """An answer that is an error."""
 
-    def __init__(self, status: int, detail: Any) -> None:
+    def __init__(self, status: int, detail: Any, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail if isinstance(detail, str) else repr(detail))
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.headers = status, detail, headers
 
 
 def not_found(kind: str, given: str) -> HTTPProblem:
@@ -59,6 +60,8 @@ def status_of(error: BaseException) -> int:
     """Return the HTTP status of an error of this package."""
     if isinstance(error, HTTPProblem):
         return error.status
+    if isinstance(error, LimitReached) and error.retry_after_seconds:
+        return 429
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
@@ -67,15 +70,31 @@ def error_text(error: BaseException) -> str:
     return str(error) if isinstance(error, MemGPTError | HTTPProblem) else f"The server failed: {type(error).__name__}."
 
 
-async def on_problem(_: Request, error: Exception) -> JSONResponse:
+def headers_of(error: BaseException) -> Mapping[str, str] | None:
+    """Return the headers of the answer to an error: when to try again, if time heals it."""
+    if isinstance(error, HTTPProblem):
+        return error.headers
+    seconds = error.retry_after_seconds if isinstance(error, LimitReached) else None
+    return {"retry-after": str(seconds)} if seconds else None
+
+
+async def on_problem(request: Request, error: Exception) -> JSONResponse:
     """Answer with a problem."""
     problem = cast(HTTPProblem, error)
-    return JSONResponse({"detail": problem.detail}, problem.status)
+    return _answer(request, problem.detail, problem)
 
 
-async def on_error(_: Request, error: Exception) -> JSONResponse:
+async def on_error(request: Request, error: Exception) -> JSONResponse:
     """Answer with an error of this package."""
-    return JSONResponse({"detail": error_text(error)}, status_of(error))
+    return _answer(request, error_text(error), error)
+
+
+def _answer(request: Request, detail: Any, error: Exception) -> JSONResponse:
+    """Return an error in Letta's form; OpenAI's clients find theirs beside it."""
+    status = status_of(error)
+    openai = {"error": {"message": str(detail), "type": type(error).__name__, "param": None, "code": status}}
+    body = {"detail": detail, **(openai if request.url.path.endswith("/chat/completions") else {})}
+    return JSONResponse(body, status, headers_of(error))
 
 
 async def on_invalid(_: Request, error: Exception) -> JSONResponse:

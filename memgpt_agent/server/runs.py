@@ -16,7 +16,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import ids
-from memgpt_agent.server.problems import HTTPProblem, error_text, not_found, status_of
+from memgpt_agent.server.problems import HTTPProblem, error_text, headers_of, not_found, status_of
 from memgpt_agent.store.plain import newest
 from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
@@ -79,7 +79,7 @@ class LiveRun:
             HTTPProblem: it did; with the status of the error.
         """
         if self.error is not None:
-            raise HTTPProblem(status_of(self.error), error_text(self.error)) from self.error
+            raise HTTPProblem(status_of(self.error), error_text(self.error), headers_of(self.error)) from self.error
 
 
 class Runs:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from memgpt_agent.config import Settings
 from memgpt_agent.owners import Identity
 from memgpt_agent.owners.credentials import Credentials
+from memgpt_agent.server.guards import AuditNote
 from memgpt_agent.server.message_runs import MessageRuns
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
@@ -66,21 +67,38 @@ class Authentication:
         Raises:
             HTTPProblem: 401 if nobody known asks, 403 where they may not do it.
         """
+        note = AuditNote.of(request)
+        note.concerns_owners = True
+        note.who = who = self._identified(request, session_token)
+        wanted = "read" if reading or request.method in _READING else "chat"
+        if who is not None and not (who.may_change or wanted in who.scopes):
+            raise HTTPProblem(403, f"This token is not good for that; it needs the scope {wanted!r}.")
+        return who
+
+    def _identified(self, request: Request, session_token: str | None) -> Identity | None:
         if not self.guarded:
             return Identity.of(self._settings.owner)
         sent = {"authorization": f"Bearer {session_token}"} if session_token is not None else request.headers
         who = self._credentials.identity({name.lower(): value for name, value in sent.items()})
         if who is None:
             raise HTTPProblem(401, "This server needs a token: `memgpt tokens create OWNER` makes one. Send it as `Authorization: Bearer ...`.")
-        wanted = "read" if reading or request.method in _READING else "chat"
-        if not (who.may_change or wanted in who.scopes):
-            raise HTTPProblem(403, f"This token is not good for that; it needs the scope {wanted!r}.")
         return who
 
 
-def _served(request: Request) -> Served:
+def serving(request: Request, session_token: str | None = None) -> Served:
+    """Return what a request works on, as its sender may see and use it.
+
+    Raises:
+        HTTPProblem: as :meth:`Authentication.identity`.
+    """
     doors = cast(Authentication, request.app.state.doors)
-    return cast(Served, request.app.state.served).acting_for(doors.identity(request))
+    served = cast(Served, request.app.state.served).acting_for(doors.identity(request, session_token))
+    served.agents.touched = AuditNote.of(request).agents
+    return served
+
+
+def _served(request: Request) -> Served:
+    return serving(request)
 
 
 Serving = Annotated[Served, Depends(_served)]

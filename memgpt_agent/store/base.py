@@ -15,6 +15,9 @@ from memgpt_agent.store.embedding import EmbeddingLater, Outage, make_embedder
 from memgpt_agent.store.fields import texts_at
 from memgpt_agent.store.operations import BatchPreparer, Find, Newest, PreparedBatch, Vectors
 from memgpt_agent.store.protocol import (
+    AuditEntry,
+    AuditQuery,
+    Check,
     Dialogue,
     EmbeddingIdentity,
     Guard,
@@ -214,6 +217,12 @@ class MemoryStore(Closing, BaseStore):
         view._planner = self._planner.redacting(redactor)
         return view
 
+    def checking(self, check: Check) -> Self:
+        """Return a view of this store that has ``check`` look at the puts of each batch first."""
+        view = copy.copy(self)
+        view._planner = self._planner.checking(check)
+        return view
+
     # Moving items between stores
 
     def embedding(self) -> EmbeddingIdentity | None:
@@ -303,6 +312,22 @@ class MemoryStore(Closing, BaseStore):
     def sizes(self) -> StoreSizes:
         """Return how much the store holds. It may read every item: use it for monitoring, not in a turn."""
         return self._engine.sizes()
+
+    def sizes_under(self, labels: Sequence[str], counted: str) -> StoreSizes:
+        """Return how much lies under these first labels.
+
+        ``bytes`` are those of all values there, as JSON, without vectors and indexes; it reads every one. ``items`` are those of the
+        namespaces ``(label, counted)`` alone.
+        """
+        return self._engine.sizes_under(labels, counted)
+
+    def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Add entries to the audit log, which nothing is ever taken out of; when it returns they are on disk."""
+        self._engine.append_audit(entries)
+
+    def read_audit(self, asked: AuditQuery) -> list[AuditEntry]:
+        """Return entries of the audit log, the newest first."""
+        return self._engine.read_audit(asked)
 
     # TTL
 

@@ -12,11 +12,7 @@ from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.fields import FieldText, texts_at
 from memgpt_agent.store.filters import Filter, check_filter, is_plain_key
-from memgpt_agent.store.protocol import (
-    Dialogue,
-    Namespace,
-    SearchMode,
-)
+from memgpt_agent.store.protocol import Check, Dialogue, Namespace, SearchMode, StoredSize
 from memgpt_agent.text.cues import in_first_person
 from memgpt_agent.text.never_stored import Redactor
 from memgpt_agent.text.words import terms_of
@@ -150,6 +146,13 @@ class BatchPreparer:
         self._fields = tuple(fields)
         self._encode = encode
         self._redactor: Redactor | None = None
+        self._check: Check | None = None
+
+    def checking(self, check: Check) -> "BatchPreparer":
+        """Return one that has each batch's puts looked at before anything is written."""
+        made = copy.copy(self)
+        made._check = check
+        return made
 
     def redacting(self, redactor: Redactor) -> "BatchPreparer":
         """Return one that keeps out of values what is never stored."""
@@ -183,6 +186,8 @@ class BatchPreparer:
             elif not isinstance(op, GetOp | ListNamespacesOp):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ValueError(f"Unknown operation type: {type(op)}")
         writes = [self._write(op) for op in last.values()]
+        if self._check is not None and any(write.value is not None for write in writes):
+            self._check([StoredSize(write.namespace, write.key, len(write.value.encode())) for write in writes if write.value is not None])
         texts = dict.fromkeys([field.text for write in writes for field in write.texts if field.embed])
         return PreparedBatch(ops, writes, list(texts), queries)
 

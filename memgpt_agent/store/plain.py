@@ -14,6 +14,7 @@ from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
 from memgpt_agent.store.operations import TEXTS_BESIDE_AGENTS
 from memgpt_agent.store.protocol import (
+    Check,
     Dialogue,
     EmbeddingIdentity,
     Guard,
@@ -21,12 +22,16 @@ from memgpt_agent.store.protocol import (
     Namespace,
     Progress,
     SearchMode,
+    StoredSize,
+    StoreSizes,
     Tally,
 )
+from memgpt_agent.store.rows import encode_value
 from memgpt_agent.text.never_stored import Redactor
 
 __all__ = [
-    "Filter", "best_or_newest", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed", "tally",
+    "Filter", "best_or_newest", "checking", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed",
+    "redacting", "sizes_under", "tally",
 ]  # fmt: skip
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
@@ -201,26 +206,56 @@ def redacting(store: BaseStore, redactor: Redactor | None) -> BaseStore:
     """Return a view of the store whose values lose what is never stored before they are written; the store itself without a redactor."""
     if redactor is None:
         return store
-    return store.redacting(redactor) if isinstance(store, MemoryStore) else _Redacted(store, redactor)
+    if isinstance(store, MemoryStore):
+        return store.redacting(redactor)
+
+    def redacted(op: Op) -> Op:
+        if not isinstance(op, PutOp) or op.value is None or (len(op.namespace) == 1 and op.namespace not in TEXTS_BESIDE_AGENTS):
+            return op
+        return op._replace(value=redactor.in_value(op.value))
+
+    return _Before(store, lambda ops: list(map(redacted, ops)))
 
 
-class _Redacted(BaseStore):
-    """A plain store that is given values without what is never stored."""
+def checking(store: BaseStore, check: Check) -> BaseStore:
+    """Return a view of the store that has ``check`` look at the puts of each batch first; see ``MemoryStore.checking``."""
+    if isinstance(store, MemoryStore):
+        return store.checking(check)
 
-    def __init__(self, store: BaseStore, redactor: Redactor) -> None:
-        self._store, self._redactor = store, redactor
+    def checked(ops: list[Op]) -> list[Op]:
+        puts = [op for op in ops if isinstance(op, PutOp) and op.value is not None]
+        if puts:
+            check([StoredSize(op.namespace, op.key, len(encode_value(op.value or {}).encode())) for op in puts])
+        return ops
+
+    return _Before(store, checked)
+
+
+def sizes_under(store: BaseStore, labels: Sequence[str], counted: str) -> StoreSizes:
+    """Return how much lies under first labels; see ``MemoryStore.sizes_under``.
+
+    **Limits**: on a plain ``BaseStore`` the first 10,000 items of each label are looked at.
+    """
+    if isinstance(store, MemoryStore):
+        return store.sizes_under(labels, counted)
+    found = [item for label in labels for item in store.search((label,), limit=SCAN_LIMIT)]
+    return StoreSizes(
+        sum(item.namespace[1:] == (counted,) for item in found), sum(len(encode_value(item.value).encode()) for item in found)
+    )
+
+
+class _Before(BaseStore):
+    """A plain store whose batches are changed, or refused, before it gets them."""
+
+    def __init__(self, store: BaseStore, change: Callable[[list[Op]], list[Op]]) -> None:
+        self._store, self._change = store, change
         self.supports_ttl, self.ttl_config = store.supports_ttl, store.ttl_config
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        return self._store.batch(map(self._of, ops))
+        return self._store.batch(self._change(list(ops)))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        return await self._store.abatch(list(map(self._of, ops)))
-
-    def _of(self, op: Op) -> Op:
-        if not isinstance(op, PutOp) or op.value is None or (len(op.namespace) == 1 and op.namespace not in TEXTS_BESIDE_AGENTS):
-            return op
-        return op._replace(value=self._redactor.in_value(op.value))
+        return await self._store.abatch(await asyncio.to_thread(self._change, list(ops)))
 
 
 class _Guarded(BaseStore):

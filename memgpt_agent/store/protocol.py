@@ -50,6 +50,50 @@ class StoreSizes(NamedTuple):
     """Bytes on disk: items, vectors and indexes."""
 
 
+class StoredSize(NamedTuple):
+    """An item that is about to be put."""
+
+    namespace: Namespace
+    """Its namespace."""
+    key: str
+    """Its key."""
+    bytes: int
+    """The bytes of its value as JSON."""
+
+
+Check = Callable[[Sequence[StoredSize]], None]
+"""Looks at the puts of a batch before it begins; what it raises refuses all of it."""
+
+
+class AuditEntry(NamedTuple):
+    """Something that somebody did, as the audit log has it; never what was said or stored."""
+
+    who: str
+    """The acting owner's name; empty: nobody in particular."""
+    act: str
+    """What was done: a turn, a route, a command."""
+    agent_id: str = ""
+    """With which agent; empty: with none, or it is not known."""
+    outcome: str = ""
+    """What came of it: a status, or why it was refused; empty where that is not known when it begins."""
+    time: str = ""
+    """When, ISO 8601, UTC; the store sets it."""
+    number: int = 0
+    """Its place in the log, rising; the store sets it."""
+
+
+class AuditQuery(NamedTuple):
+    """Which entries of the audit log are asked for; a field that is ``None`` asks for all."""
+
+    who: str | None = None
+    agent_id: str | None = None
+    since_micros: int | None = None
+    """Since when, in microseconds since 1970."""
+    before: int | None = None
+    """Only entries before this number: the next page."""
+    limit: int = 100
+
+
 class Dialogue(NamedTuple):
     """The fields of a namespace that holds what was said, by which ``find`` tells the likelier sayings from the others.
 

@@ -22,6 +22,8 @@ from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.operations import Find, Newest, PreparedBatch, Vectors
 from memgpt_agent.store.protocol import (
+    AuditEntry,
+    AuditQuery,
     Dialogue,
     EmbeddingIdentity,
     Guard,
@@ -278,6 +280,18 @@ class Engine(ABC):
     @abstractmethod
     def sizes(self) -> StoreSizes:
         """Return how much it holds."""
+
+    @abstractmethod
+    def sizes_under(self, labels: Sequence[str], counted: str) -> StoreSizes:
+        """Return how much lies under labels."""
+
+    @abstractmethod
+    def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Add entries to the audit log."""
+
+    @abstractmethod
+    def read_audit(self, asked: AuditQuery) -> list[AuditEntry]:
+        """Return entries of the audit log, the newest first."""
 
     @abstractmethod
     def _read(self, answer: Callable[[ItemReading], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:

@@ -21,6 +21,7 @@ from memgpt_agent.graph.builder import AgentGraph, create_graph
 from memgpt_agent.leases import Lease, Leases
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
+from memgpt_agent.memory.quota import Quota
 from memgpt_agent.models.prices import Prices
 from memgpt_agent.node_names import EXECUTE_TOOLS
 from memgpt_agent.nodes.receiving import no_turn
@@ -71,6 +72,8 @@ class Turns:
     """How long a turn waits for earlier ones."""
     answered: Callable[[], None] = lambda: None
     """Called after a turn in which the chat model answered."""
+    quota: Callable[[], Quota | None] = lambda: None
+    """Returns what may still be used; ``None`` if nothing is limited."""
     prices: Prices | None = None
     """The table of token prices."""
     never_store: Redactor | None = None
@@ -83,6 +86,7 @@ class Turns:
         """Run a turn; yield its events, the response last. It begins when the first event is requested.
 
         Raises:
+            LimitReached: there is no room for a new turn; nothing of it was stored.
             NothingToDecide: for a decision: no call waits, or not this one; it was decided before, or a new message gave it up.
             ConfigurationError: this is not a decision; the call still waits.
         """
@@ -112,6 +116,8 @@ class Turns:
             waiting: list[Question] = await face.call(*read) if pending.interrupts else []
             given: Any = without(self.never_store, delivery.checked(waiting, self.thread_id))
             resumes = delivery.event_id in pending.events
+            if delivery.event_id and not resumes:
+                await face.call(self._check_room, delivery)
             if pending.cut_off and not resumes:
                 run: Any = (graph.invoke, graph.ainvoke)
                 await face.either(*run, None, config, context=self.context, durability="sync")
@@ -234,6 +240,16 @@ class Turns:
         graph, end, self._end_checkpoint = self.graph(), self._end_checkpoint, ""
         saver = self.saver
         return graph, bool(end) and isinstance(saver, Checkpointer) and saver.newest_id(self.thread_id) == end
+
+    def _check_room(self, delivery: Delivery) -> None:
+        """Refuse a new turn for which there is no room, before anything of it is stored. What was delivered before is answered as before.
+
+        Raises:
+            LimitReached: a limit is used up.
+        """
+        quota = self.quota()
+        if quota and not (delivery.may_be_known and self.memory.journal.get([delivery.event_id])):
+            quota.check_turn(in_background=self.memory.in_background)
 
     def _routed_again(self, graph: AgentGraph, config: RunnableConfig, pending: "_Pending") -> "_Pending":
         """Let a cancelled step that wrote its state, but maybe not where to go on, have that decided by its router again.

@@ -59,3 +59,28 @@ def test_tokens_are_made_shown_without_themselves_and_revoked(memgpt: Any) -> No
     assert [one["owner"] for one in json.loads(memgpt.ok("tokens", "list", "--json"))] == ["root"]
     for wrong in (("tokens", "revoke", "nothing"), ("tokens", "create", " "), ("tokens", "create", "ann", "--scope", "root")):
         assert memgpt(*wrong).exit_code == 1
+
+
+def test_the_audit_log_is_shown_by_owner_agent_and_page(memgpt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner sees their own acts only."""
+    assert "Set MEMGPT_AUDIT=on" in memgpt.ok("audit")
+    monkeypatch.setenv("MEMGPT_AUDIT", "on")
+    assert memgpt.ok("audit") == "Nothing was logged.\n"
+    memgpt.script(say("One."), say("Two."))
+    memgpt.ok("run", "The key is under the stone.", "--agent", "boat")
+    memgpt.ok("agents", "owner", "boat", "ann")
+    monkeypatch.setenv("MEMGPT_OWNER", "ann")
+    memgpt.ok("run", "Hi", "--agent", "boat")
+    shown = memgpt.ok("audit")
+    assert "turn (user_message)" in shown
+    assert "agents owner" not in shown
+    monkeypatch.delenv("MEMGPT_OWNER")
+    logged = json.loads(memgpt.ok("audit", "--json"))
+    assert [(one["who"], one["act"], one["agent_id"]) for one in logged] == [
+        ("ann", "turn (user_message)", "boat"), ("", "agents owner", "boat"), ("", "turn (user_message)", "boat"),
+    ]  # fmt: skip
+    assert "stone" not in str(logged)
+    assert [one["act"] for one in json.loads(memgpt.ok("audit", "--json", "--owner", "ann"))] == ["turn (user_message)"]
+    assert len(json.loads(memgpt.ok("audit", "--json", "--agent", "boat", "-n", "1", "--before", str(logged[0]["number"])))) == 1
+    assert json.loads(memgpt.ok("audit", "--json", "--since", "2999-01-01")) == []
+    assert "is no time" in memgpt("audit", "--since", "yesterday").stderr

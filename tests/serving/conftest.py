@@ -173,11 +173,13 @@ graph = create_graph(name="careful", rules=[RequiresApprovalRule("archival_memor
 
 
 @contextmanager
-def running(folder: Path, model_url: str, auth: str = "", config: str = "langgraph.json", graphs: Any = ()) -> Generator[Server]:
+def running(
+    folder: Path, model_url: str, auth: str = "", config: str = "langgraph.json", graphs: Any = (), **environment: str
+) -> Generator[Server]:
     """Run ``langgraph dev`` in a folder, with the repository's graphs and a careful one, until the end of the block.
 
-    ``auth`` is the source of a module whose ``auth`` authenticates users, ``config`` the repository's file that is served, and ``graphs``
-    the sources of modules with more graphs, by their names.
+    ``auth`` is the source of a module whose ``auth`` authenticates users, ``config`` the repository's file that is served, ``graphs``
+    the sources of modules with more graphs, by their names, and the rest variables of its environment.
     """
     named = json.loads((ROOT / config).read_text())
     named["graphs"]["careful"] = "./careful.py:graph"
@@ -194,7 +196,7 @@ def running(folder: Path, model_url: str, auth: str = "", config: str = "langgra
     env |= {
         "MEMGPT_HOME": str(folder / "home"), "MEMGPT_MODEL": "openai:rules", "OPENAI_BASE_URL": model_url,
         "LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "1", "LANGSMITH_TRACING": "false",
-        "CRON_SCHEDULER_SLEEP_TIME": "1", "MEMGPT_DELETED_THREADS": "forget",
+        "CRON_SCHEDULER_SLEEP_TIME": "1", "MEMGPT_DELETED_THREADS": "forget", **environment,
     }  # fmt: skip
     port, log = free_port(), folder / "server.log"
     program = str(Path(sys.executable).with_name("langgraph"))

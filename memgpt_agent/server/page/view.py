@@ -21,8 +21,8 @@ from memgpt_agent.owners import Identity, right
 from memgpt_agent.server.page import rendering
 from memgpt_agent.server.page.addresses import PREFIX, address, of_agent, text_of
 from memgpt_agent.server.page.sessions import COOKIE, Sessions
-from memgpt_agent.server.problems import HTTPProblem, error_text, status_of
-from memgpt_agent.server.serving import Authentication, Served
+from memgpt_agent.server.problems import HTTPProblem, error_text, headers_of, status_of
+from memgpt_agent.server.serving import Authentication, Served, serving
 
 _log = logging.getLogger(__name__)
 THREADS = 40
@@ -170,8 +170,7 @@ def sessions_of(request: Request) -> Sessions:
 def _view(request: Request) -> PageView:
     doors = cast(Authentication, request.app.state.doors)
     token = sessions_of(request).token(request.cookies.get(COOKIE, ""))
-    served = cast(Served, request.app.state.served).acting_for(doors.identity(request, token))
-    return PageView(request, served, doors.guarded)
+    return PageView(request, serving(request, token), doors.guarded)
 
 
 Viewing = Annotated[PageView, Depends(_view)]
@@ -250,6 +249,7 @@ def _problem(request: Request, error: Exception) -> Response:
         _log.error("A page failed.", exc_info=error)
     values = {**_frame(request, None, guarded=False), "status": status, "words": words}
     answer = rendering.html("problem.html", values, status)
+    answer.headers.update(headers_of(error) or {})
     if "hx-request" in request.headers:
         answer.headers.update({"hx-retarget": "#problem", "hx-reswap": "innerHTML"})
     return answer

@@ -14,7 +14,8 @@ from memgpt_agent.errors import EmbeddingMismatch, NotAllowed, StoreError
 from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import PreparedBatch, Vectors
-from memgpt_agent.store.postgres.columns import META, Meta, hold_vectors_in_force, meta_of, read_meta
+from memgpt_agent.store.postgres import audit
+from memgpt_agent.store.postgres.columns import META, Meta, as_bytes, hold_vectors_in_force, meta_of, read_meta
 from memgpt_agent.store.postgres.nearest import NearestIndexes
 from memgpt_agent.store.postgres.reads import PostgresReader, get_items, items_of
 from memgpt_agent.store.postgres.schema import TABLES
@@ -28,7 +29,15 @@ from memgpt_agent.store.postgres.writes import (
     reindex,
     write_items,
 )
-from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace, Progress, StoreSizes
+from memgpt_agent.store.protocol import (
+    AuditEntry,
+    AuditQuery,
+    EmbeddingIdentity,
+    IndexedItem,
+    Namespace,
+    Progress,
+    StoreSizes,
+)
 from memgpt_agent.store.reading import Engine, ItemReading
 from memgpt_agent.store.rows import decode_value, encode_value, micros
 
@@ -241,6 +250,29 @@ class PostgresEngine(Engine):
         with self._database.reading() as (connection, _):
             row = connection.execute("SELECT coalesce(sum(items), 0)::bigint FROM namespaces").fetchone()
         return StoreSizes(int(row[0]) if row else 0, self._database.size_bytes(TABLES))
+
+    def sizes_under(self, labels: Sequence[str], counted: str) -> StoreSizes:
+        """Return how much lies under labels; see ``MemoryStore.sizes_under``."""
+        place = "substring(namespaces.path FROM 1 FOR 512)"
+        statement = (
+            "SELECT coalesce(sum(namespaces.items) FILTER (WHERE namespaces.path = label || %s), 0)::bigint,"
+            " coalesce(sum(held.bytes), 0)::bigint"
+            f" FROM unnest(%s::bytea[]) AS label JOIN namespaces ON {place} >= substring(label FROM 1 FOR 512)"
+            f" AND {place} <= substring(label || '/'::bytea FROM 1 FOR 512)"
+            " AND (namespaces.path = label OR substring(namespaces.path FROM 1 FOR octet_length(label) + 1) = label || '.'::bytea)"
+            " LEFT JOIN LATERAL (SELECT sum(octet_length(value)) AS bytes FROM items WHERE ns = namespaces.id) AS held ON true"
+        )
+        given = [as_bytes(f".{counted}"), [as_bytes(label) for label in labels]]
+        row = self._database.read(lambda connection: connection.execute(statement.encode(), given).fetchone())
+        return StoreSizes(int(row[0]), int(row[1])) if row else StoreSizes(0, 0)
+
+    def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Add entries to the audit log."""
+        self._database.write(lambda connection: audit.append(connection, entries))
+
+    def read_audit(self, asked: AuditQuery) -> list[AuditEntry]:
+        """Return entries of the audit log, the newest first."""
+        return self._database.read(lambda connection: audit.read(connection, asked))
 
     def _read(self, answer: Callable[[ItemReading], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot."""

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from memgpt_agent.errors import ConfigurationError, StoreError
 from memgpt_agent.postgres_database import Rows, split_url
+from memgpt_agent.store.postgres import audit
 from memgpt_agent.store.postgres.schema import prepare
 
 OWNER_SETTING = "memgpt.owner"
@@ -163,11 +164,13 @@ def _build(connection: Rows, schema: str, role: str) -> Wall:
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [wall.everything]).fetchone() is None:
         connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(wall.everything)))
     connection.execute(_FUNCTIONS.replace("SCHEMA_NAME", f'"{schema}"').encode())
+    audit.make_table(connection)
     for statement in _statements(connection.info.server_version):
         roles = {"schema": sql.Identifier(schema), "role": sql.Identifier(role), "everything": sql.Identifier(wall.everything)}
         connection.execute(sql.SQL(statement).format(**roles))  # pyright: ignore[reportArgumentType] - our own constants
     for table in ("namespaces", *_OF_NAMESPACE):
         _close(connection, wall, table)
+    audit.close_table(connection, wall.role, wall.everything)
     connection.execute(
         "INSERT INTO meta (key, value) VALUES ('wall', %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         [json.dumps(wall._asdict())],

@@ -1,7 +1,7 @@
 """The store's blocking work on its file, without embedding; both forms of FaissStore call it."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,9 +12,18 @@ from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.index.index_cache import DerivedCache, IndexCache, Sizes
 from memgpt_agent.store.index.namespace_documents import IndexAhead
 from memgpt_agent.store.operations import PreparedBatch, Vectors
-from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Namespace, Progress, StoreSizes
+from memgpt_agent.store.protocol import (
+    AuditEntry,
+    AuditQuery,
+    EmbeddingIdentity,
+    IndexedItem,
+    Namespace,
+    Progress,
+    StoreSizes,
+)
 from memgpt_agent.store.reading import Engine, ItemReading
 from memgpt_agent.store.rows import decode_value, encode_value, micros, path_of
+from memgpt_agent.store.sqlite import audit
 from memgpt_agent.store.sqlite.database import Database
 from memgpt_agent.store.sqlite.identity import check_in_force, is_in_force, known_identity
 from memgpt_agent.store.sqlite.reads import ItemReader, items_of
@@ -127,6 +136,26 @@ class SqliteEngine(Engine):
         with self._database.read() as connection:
             items = int(connection.execute("SELECT ifnull(sum(items), 0) FROM namespaces").fetchone()[0])
         return StoreSizes(items, self._database.size_bytes())
+
+    def sizes_under(self, labels: Sequence[str], counted: str) -> StoreSizes:
+        """Return how much lies under labels; see ``MemoryStore.sizes_under``."""
+        under = (
+            "SELECT path, items, (SELECT ifnull(sum(length(CAST(value AS BLOB))), 0) FROM items WHERE ns = namespaces.id)"
+            " FROM namespaces WHERE path = ?1 OR (path > ?1 || '.' AND path < ?1 || '/')"
+        )
+        with self._database.read() as connection:
+            found = [(path == f"{label}.{counted}", *rest) for label in labels for path, *rest in connection.execute(under, (label,))]
+        return StoreSizes(sum(items for is_counted, items, _ in found if is_counted), sum(one[2] for one in found))
+
+    def append_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Add entries to the audit log."""
+        with self._database.write() as connection:
+            audit.append(connection, entries, micros(self._clock()))
+
+    def read_audit(self, asked: AuditQuery) -> list[AuditEntry]:
+        """Return entries of the audit log, the newest first."""
+        with self._database.read() as connection:
+            return audit.read(connection, asked)
 
     def _read(self, answer: Callable[[ItemReading], T], *, uses_vectors: bool = False, refreshes: bool = False) -> T:
         """Answer in one snapshot; taken again where another thread's search has seen more than it."""
