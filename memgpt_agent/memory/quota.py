@@ -13,7 +13,7 @@ from memgpt_agent.errors import LimitReached
 from memgpt_agent.memory import namespaces, tiers
 from memgpt_agent.memory.namespaces import COUNTED, USED
 from memgpt_agent.owners import OWNERS, Identity, owner_of, owners_of
-from memgpt_agent.owners.limits import Limits, LimitTable
+from memgpt_agent.owners.limits import LimitTable, OwnerLimits
 from memgpt_agent.store.plain import checking, count, sizes_under
 from memgpt_agent.store.protocol import ClockedStore, StoredSize
 from memgpt_agent.store.rows import encode_value
@@ -194,7 +194,7 @@ class Quota:
         assert reached is not None  # noqa: S101  or it would have returned
         raise reached
 
-    def _reached(self, limits: Limits, stored: _Stored, passages: int, size: int, *, exactly: bool) -> LimitReached | None:
+    def _reached(self, limits: OwnerLimits, stored: _Stored, passages: int, size: int, *, exactly: bool) -> LimitReached | None:
         room = "Delete some, forget what is not needed, or ask the admin to allow more (limits.toml)."
         for name, unit, used, more in (("passages", "passage", stored.passages, passages), ("bytes", "byte", stored.bytes, size)):
             most = limits.of(name)
@@ -257,7 +257,7 @@ class Quota:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._store.clock_seconds() if isinstance(self._store, ClockedStore) else time.time(), UTC)
 
-    def _limits(self, owner: str) -> Limits | None:
+    def _limits(self, owner: str) -> OwnerLimits | None:
         return self._table.of(owner) if owner else None
 
 

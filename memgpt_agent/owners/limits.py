@@ -15,7 +15,7 @@ from memgpt_agent.errors import ConfigurationError
 _Number = Annotated[int, Field(ge=0)] | Literal["unlimited"] | None
 
 
-class Limits(BaseModel):
+class OwnerLimits(BaseModel):
     """What one owner may use. ``None``, or ``"unlimited"`` in the file: as much as they like."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,14 +42,14 @@ class Limits(BaseModel):
         return any(self.of(name) is not None for name in ("agents", "passages", "bytes"))
 
 
-class _Table(Limits):
-    owners: dict[str, Limits] = Field(default_factory=dict[str, Limits])
+class _LimitFile(OwnerLimits):
+    owners: dict[str, OwnerLimits] = Field(default_factory=dict[str, OwnerLimits])
 
 
 @dataclass(frozen=True)
 class _Read:
     about: tuple[int, int, int]
-    table: _Table
+    table: _LimitFile
 
 
 class LimitTable:
@@ -67,7 +67,7 @@ class LimitTable:
         self._read: _Read | None = None
         self._guard = threading.Lock()
 
-    def of(self, owner: str) -> Limits | None:
+    def of(self, owner: str) -> OwnerLimits | None:
         """Return the limits of an owner; ``None`` if nothing is limited.
 
         Raises:
@@ -76,16 +76,16 @@ class LimitTable:
         table = self._table()
         if table is None:
             return None
-        every, own = table.model_dump(exclude={"owners"}, exclude_none=True), table.owners.get(owner, Limits())
+        every, own = table.model_dump(exclude={"owners"}, exclude_none=True), table.owners.get(owner, OwnerLimits())
         merged = {**every, **own.model_dump(exclude_none=True)}
-        return Limits(**merged) if any(value != "unlimited" for value in merged.values()) else None
+        return OwnerLimits(**merged) if any(value != "unlimited" for value in merged.values()) else None
 
     @property
     def is_set(self) -> bool:
         """Whether there is a file."""
         return self._table() is not None
 
-    def _table(self) -> _Table | None:
+    def _table(self) -> _LimitFile | None:
         try:
             found = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -97,13 +97,13 @@ class LimitTable:
             return self._read.table
 
 
-def _parsed(path: Path) -> _Table:
+def _parsed(path: Path) -> _LimitFile:
     try:
         given: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        return _Table(**given)
+        return _LimitFile(**given)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc'][:3]))}: {one['msg']}" for one in error.errors()[:3])
-        known = ", ".join(Limits.model_fields)
+        known = ", ".join(OwnerLimits.model_fields)
         raise ConfigurationError(f"The limits in {path} cannot be read: {found}. The limits are {known}; owners.NAME has its own.") from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The limits in {path} cannot be read: {error}.") from error

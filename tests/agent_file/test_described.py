@@ -32,7 +32,7 @@ def test_each_namespace_of_an_agent_that_uses_everything_is_described(full: Home
     assert beside <= set(GLOBAL)
     assert not beside & {"imports", "~erasures"}, "nothing is unfinished"
     served = {"~owners", "~conversations", "~tools", "~folders", "~folder_files"}
-    assert set(GLOBAL) - beside <= {"imports", "~erasures", *served}
+    assert set(GLOBAL) - beside <= {"imports", "~erasures", "~counted", "~used", *served}
 
     before = _everything(full)
     delete_agent("ann", full.settings)

@@ -6,7 +6,7 @@ import pytest
 
 from memgpt_agent.config import Settings
 from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.owners.limits import Limits, LimitTable, limits_of
+from memgpt_agent.owners.limits import LimitTable, OwnerLimits, limits_of
 
 
 def test_what_stands_first_holds_for_all_and_an_owners_own_for_one(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_what_stands_first_holds_for_all_and_an_owners_own_for_one(tmp_path: Pat
     table = LimitTable(path)
     assert table.of("ann") is None
     path.write_text('agents = 5\nbytes = 1_000_000\n[owners."ann"]\nagents = 50\nbytes = "unlimited"\n')
-    assert table.of("bob") == Limits(agents=5, bytes=1_000_000)
+    assert table.of("bob") == OwnerLimits(agents=5, bytes=1_000_000)
     ann = table.of("ann")
     assert ann is not None
     assert (ann.of("agents"), ann.of("bytes"), ann.of("passages")) == (50, None, None)
@@ -47,5 +47,5 @@ def test_settings_may_name_the_file_and_then_it_has_to_be_there(tmp_path: Path) 
     with pytest.raises(ConfigurationError, match=r"MEMGPT_LIMITS names .*other\.toml, and there is no such file"):
         limits_of(Settings(home=tmp_path, limits=named))
     named.write_text("agents = 1")
-    assert limits_of(Settings(home=tmp_path, limits=named)).of("ann") == Limits(agents=1)
+    assert limits_of(Settings(home=tmp_path, limits=named)).of("ann") == OwnerLimits(agents=1)
     assert limits_of(Settings(home=tmp_path)).of("ann") is None
