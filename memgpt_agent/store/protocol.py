@@ -1,6 +1,6 @@
 """What the memory tiers and the stores say to each other: namespaces, modes, items with their vectors, guards."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
