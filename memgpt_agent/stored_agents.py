@@ -17,6 +17,7 @@ from memgpt_agent.memory.archival import StoreArchive
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.forgetting.acting import Forgetting
 from memgpt_agent.memory.forgetting.plan import ForgetPlanner
+from memgpt_agent.memory.forgetting.stored_items import StoredItems
 from memgpt_agent.memory.namespaces import MAX_ID_CHARS
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.owners import Identity, Ownership, Walls, assign, check, owner_of, owners_of, ownership, share
@@ -216,7 +217,7 @@ def agents_of(store: BaseStore, thread_id: str) -> list[str]:
 def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: float, who: Identity | None = None) -> list[str]:
     """Let every agent of a conversation forget it; return which those were. An agent of the conversation's own goes as a whole.
 
-    Where an owner acts, those that the owner may change: another's may have had a conversation of the same id.
+    It stays if another conversation uses it: a copy of this one does. Where an owner acts, those that the owner may change: another's may have had a conversation of the same id.
 
     Raises:
         ConversationBusy: a turn took too long. Agents named before it have forgotten.
@@ -226,10 +227,12 @@ def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: fl
     agents = [agent_id for agent_id in found if agent_id in reached]
     own = {thread_id, *([who.agent_named(thread_id)] if who is not None else [])}
     for agent_id in agents:
-        if agent_id in own and definitions.load(store, agent_id) is None:
+        unnamed = agent_id in own and definitions.load(store, agent_id) is None
+        alone = unnamed and {*StoredItems.of(store, agent_id).threads} <= {thread_id}
+        if alone:
             deletion.delete_memory(store, agent_id)
         planner = ForgetPlanner(forgetting, agent_id, StoreArchive(store, agent_id), wait_seconds=wait_seconds, actor="server")
         planner.thread(thread_id).erase()
-        if agent_id in own and definitions.load(store, agent_id) is None:
+        if alone:
             deletion.delete_memory(store, agent_id)  # the record of the act was all that was left
     return agents

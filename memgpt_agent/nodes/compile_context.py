@@ -94,8 +94,7 @@ def _up_to_date(
 def _chosen(state: AgentState, session: Session) -> dict[str, Any]:
     """Return the beginning of the update: whose memory the conversation uses and how large its prompts are, if it does not know yet."""
     update: dict[str, Any] = {"event": None, "heartbeat_reason": None}
-    whose = session.memory.agent_id
-    if whose != state.get("agent_id") and (session.context.agent_id or whose != session.thread_id):
+    if (whose := session.memory.agent_id) != state.get("agent_id"):
         update["agent_id"] = whose
     if most := default_prompt_tokens(state):
         update["prompt_tokens"] = most

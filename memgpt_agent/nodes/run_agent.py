@@ -66,7 +66,7 @@ def run_agent(
         AgentNotFound: it is somebody else's or not there, or the conversation is that of such an agent.
         NotAllowed: it may only be read.
     """
-    said = state.get("agent_id") or (thread_id if state.get("turn") else None)  # one that noted no agent has been the thread's own
+    said = state.get("agent_id") or (thread_id if state.get("turn") else None)  # an earlier version noted none for a thread's own
     noted = None if said is None else str(said)  # a client may have written anything there
     agent_id = context.agent_id or noted or _by_scope(store, who, thread_id, server, context.memory_scope or default)
     for one in {agent_id, noted or agent_id}:
