@@ -184,6 +184,7 @@ LAST_STEP = "This is the last step of this turn; you can only speak now."
 FORGOTTEN = "[forgotten]"
 UNREADABLE = "The call was carried out, but what it returned could not be read."
 INTERRUPTED = "Interrupted: this call was not carried out."
+RESULT_UNKNOWN = "The result of this call is not known; it may have been carried out."
 CALL_GIVEN_UP = (
     "Given up: the process that carried out this call was cut off in it twice. The call may have had an effect. "
     "Do not repeat it as it was; find another way, or tell the user."

@@ -39,7 +39,7 @@ from memgpt_agent.nodes.past_messages import give_up_branch, remember_ids, sift_
 from memgpt_agent.nodes.session import Session, key_of, turn_key
 from memgpt_agent.nodes.speech import reply_id, reply_message, speaks
 from memgpt_agent.nodes.uploads import keep_attachments
-from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.prompts import INTERRUPTED, RESULT_UNKNOWN
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.store.plain import put_then_embed
 from memgpt_agent.text.cleaning import clean, clean_content
@@ -238,9 +238,10 @@ def _closing_messages(
 ) -> list[Any]:
     mark = Mark(kind="result", time=stamp(session.resources.clock()), turn=turn_id)
     spoken = done is not None and done.role == "assistant"
+    unknown = INTERRUPTED if turn_id == turn["id"] else RESULT_UNKNOWN
     unseen = HIDDEN if speaks(session.resources.tools, call["name"]) else ""
     result = ToolMessage(
-        INTERRUPTED if done is None else SENT if spoken and not done.tool else done.text,
+        unknown if done is None else SENT if spoken and not done.tool else done.text,
         id=done.id if done else unseen + key_of(session.thread_id, "open", call["id"]),
         name=call["name"], tool_call_id=call["id"] or "", status="success" if done and not done.failed else "error",
         additional_kwargs={MARK: mark},

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
 from memgpt_agent.events import MARK, attached_to, begins_turn, event_text, is_event, local_time, mark_of, put_to_model
-from memgpt_agent.prompts import INTERRUPTED, NO_ANSWER_REPLY
+from memgpt_agent.prompts import NO_ANSWER_REPLY, RESULT_UNKNOWN
 
 Exchange = list[AnyMessage]
 """The messages from one event up to the next: whole tool calls with their results."""
@@ -106,7 +106,7 @@ def seen_of(
 ) -> Iterator[BaseMessage]:
     """Yield what the model sees for one message of the queue: an event, a call with its result behind it, a reply only as its call.
 
-    A call without a result gets one that says it was interrupted; a result without its call is left out.
+    A call without a result gets one that says so; a result without its call is left out.
 
     Args:
         message: the message.
@@ -167,7 +167,7 @@ def _result(
     message: ToolMessage | None, name: str, call_id: str, time_zone: str, cut: Cut, beside: Beside, packing: Packing
 ) -> ToolMessage:
     failed = message is None or message.status == "error"
-    text = cut(message.text, str(message.id)) if message else INTERRUPTED
+    text = cut(message.text, str(message.id)) if message else RESULT_UNKNOWN
     time, extra = (mark_of(message).get("time", ""), beside(message)) if message else ("", {})
     text = packing.result(text, failed=failed, time=time, time_zone=time_zone, extra=extra)
     blocks = _other_blocks(message) if message else []

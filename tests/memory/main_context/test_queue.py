@@ -15,7 +15,7 @@ from memgpt_agent.memory.main_context import (
     split_exchanges,
     split_steps,
 )
-from memgpt_agent.prompts import INTERRUPTED
+from memgpt_agent.prompts import RESULT_UNKNOWN
 
 
 def event(message_id: str, text: str = "hi") -> AnyMessage:
@@ -87,11 +87,11 @@ def test_events_are_json_replies_are_only_calls_and_results_have_a_status() -> N
     assert json.loads(shown[2].text) == {"status": "OK", "message": "Sent.", "time": ""}
 
 
-def test_a_call_without_a_result_was_interrupted() -> None:
+def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     """A provider refuses a call that has none."""
     shown = seen([event("1"), answer("c1", "c2"), result("c2")])
     assert [m.tool_call_id for m in shown[2:]] == ["c1", "c2"]
-    assert json.loads(shown[2].text) == {"status": "Failed", "message": INTERRUPTED, "time": ""}
+    assert json.loads(shown[2].text) == {"status": "Failed", "message": RESULT_UNKNOWN, "time": ""}
 
 
 def test_a_result_without_its_call_is_left_out_and_so_is_an_empty_answer() -> None:
