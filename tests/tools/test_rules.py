@@ -404,7 +404,7 @@ def test_an_answer_that_is_no_decision_leaves_the_call_waiting(tmp_path: Path) -
                 list(agent.decide(wrong))
         config: Any = {"configurable": {"thread_id": "ann"}}
         two = {"decisions": [{"type": "approve"}, {"type": "reject"}]}
-        for wrong in ("perhaps", {"decisions": []}, 7, "", {"type": "respond"}, two, {"type": "edit", "args": None}):
+        for wrong in ("perhaps", {"decisions": []}, 7, "", {"type": "answer"}, two, {"type": "edit", "args": None}):
             agent.graph.invoke(Command(resume=wrong), config, context=agent.context)
             (waiting,) = agent.graph.get_state(config).interrupts
             assert f"{wrong!r} is no decision" in waiting.value["action_requests"][0]["description"]
