@@ -279,7 +279,7 @@ class AgentState(TypedDict):
     event: NotRequired[Event | None]
     """An event not yet received; it becomes a message of the queue."""
     agent_id: NotRequired[str]
-    """The agent whose memory this conversation, and each copy of it, uses if a run names none: one that a run named or the memory scope chose."""
+    """The agent whose memory this conversation, and each copy of it, uses if a run names none: named by a run, or chosen by the memory scope."""
     prompt_tokens: NotRequired[int]
     """The most tokens of a prompt if a run chooses none; missing in conversations from earlier versions."""
     turn: NotRequired[Turn]

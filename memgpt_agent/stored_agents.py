@@ -217,7 +217,8 @@ def agents_of(store: BaseStore, thread_id: str) -> list[str]:
 def forget_conversation(forgetting: Forgetting, thread_id: str, wait_seconds: float, who: Identity | None = None) -> list[str]:
     """Let every agent of a conversation forget it; return which those were. An agent of the conversation's own goes as a whole.
 
-    It stays if another conversation uses it: a copy of this one does. Where an owner acts, those that the owner may change: another's may have had a conversation of the same id.
+    It stays if another conversation uses it, as a copy of this one does. Where an owner acts, those that the owner may change: another's
+    may have had a conversation of the same id.
 
     Raises:
         ConversationBusy: a turn took too long. Agents named before it have forgotten.
