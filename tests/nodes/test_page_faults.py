@@ -86,6 +86,15 @@ def test_what_an_event_refers_to_comes_with_it_from_both_tiers_with_its_date(age
     assert event["in_memory"] == "3 messages in recall, 1 in archival"
 
 
+def test_the_counts_come_again_once_recall_has_grown_by_a_quarter(agent: Made) -> None:
+    """Until then the model knows them well enough."""
+    graph, model, _ = agent([say("Yes.")] * 8, [], ["The dog food is in the cellar."])
+    for _ in range(8):
+        ask(graph, "Good.")
+    counted = [told(sent).get("in_memory") for sent in model.calls]
+    assert counted == [f"{n} messages in recall, 1 in archival" if n else None for n in (1, 3, 5, 7, 9, 0, 13, 0)]
+
+
 def test_they_are_found_once_in_a_turn_and_stay_where_they_were_sent(agent: Made) -> None:
     """The later steps of the turn begin as the first did, and so does the next turn; its event brings none of them again."""
     script = [

@@ -10,6 +10,7 @@ from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.checkpoints import open_checkpointer
 from memgpt_agent.errors import ModelError
+from memgpt_agent.events import mark_of
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models.failures import refuses_content
@@ -138,6 +139,7 @@ def test_a_refusal_by_policy_is_told_after_one_request_and_not_sent_again() -> N
     context: Any = {"context_window_tokens": 8_192}
     first = graph.invoke({"messages": [("user", "a bad wish")]}, THREAD, context=context)["messages"][-1]
     assert "refused" in first.text
+    assert mark_of(first).get("stopped") == "refused"
     assert graph.invoke({"messages": [("user", "a good wish")]}, THREAD, context=context)["messages"][-1].text == "Fine"
     assert "a bad wish" not in str(model.calls[1])
 

@@ -132,6 +132,15 @@ def test_where_it_would_take_too_much_of_the_window_it_is_put_in_place_at_once()
     assert talk.notes(1) == []
 
 
+def test_memory_that_is_always_more_than_its_share_is_sent_once() -> None:
+    """In a window so small that shortening is not enough, the next turn still begins as the last one did."""
+    talk = Talk(*[say("Yes.")] * 2)
+    talk.core.create([Block(f"notes {n}", "The user likes the river and its long banks. " * 20) for n in range(4)])
+    for _ in range(2):
+        talk.say("Hello.", context_window_tokens=4_096)
+    assert talk.sent(1)[0] == talk.sent(0)[0]
+
+
 def test_an_older_conversation_goes_on() -> None:
     """Its state knows nothing of what was sent: memory is put into the system message as it is now."""
     talk = Talk(*[say("Yes.")] * 2)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.store.memory import InMemoryStore
@@ -101,6 +102,17 @@ def test_between_two_moments_of_a_cron_lies_the_whole_interval(seconds: float) -
         moments = croniter(schedule, begin)
         times = [moments.get_next(datetime) for _ in range(14)]
         assert min(b - a for a, b in pairwise(times)) >= timedelta(seconds=seconds)
+
+
+def test_a_beat_is_planned_for_the_moment_that_the_rhythm_says() -> None:
+    """On a scheduler of the program's own; stopped, its plan is gone from there."""
+    scheduler = BackgroundScheduler(timezone="UTC")
+    heart = Heartbeats(lambda _text, _id: AgentResponse(""), pulse(), scheduler=scheduler)
+    heart.start()
+    (job,) = scheduler.get_jobs()
+    assert job.trigger.run_date == datetime.fromisoformat(heart.pulse.state().next)
+    heart.stop()
+    assert scheduler.get_jobs() == []
 
 
 def test_a_heart_can_be_stopped_at_any_moment() -> None:

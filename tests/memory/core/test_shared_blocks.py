@@ -132,6 +132,18 @@ def test_a_block_that_was_read_only_stays_so_for_every_agents_tools(store: BaseS
     assert (ann["rules"], ann.block("rules").read_only) == ("Be very kind.", True)
 
 
+def test_an_owner_overwrites_a_shared_block_within_its_limit(store: BaseStore) -> None:
+    """All who have it see the text, and its history has both; a text that is too long changes nothing."""
+    ann, ben = two(store)
+    blocks = SharedBlocks(store)
+    assert blocks.overwrite("crew", "Ship today.").block.value == ann["team"] == ben["team"] == "Ship today."
+    with pytest.raises(CoreMemoryFull, match=r"'team' would hold 101 characters; its limit is 100"):
+        blocks.overwrite("crew", "x" * 101)
+    with pytest.raises(UnknownBlock, match="'crow'"):
+        blocks.overwrite("crow", "Ship today.")
+    assert [(v.version, v.value, v.tool) for v in ann.log("team")] == [(2, "Ship today.", "overwrite"), (1, "Ship on Friday.", "create")]
+
+
 def test_undo_of_a_named_shared_block_takes_back_whoevers_edit(store: BaseStore) -> None:
     """It works on the block's one history; redo too; all agents see it."""
     ann, ben = two(store)

@@ -1,15 +1,18 @@
 """Filters and words kept in memory say what the file says; finding by candidates says what finding by everything says."""
 
+import math
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.embeddings import Embeddings
 from langgraph.store.base import PutOp
 
 from memgpt_agent.store import FaissStore
 from memgpt_agent.store.filters import matches
 from memgpt_agent.store.index.index_cache import Sizes
+from memgpt_agent.store.protocol import Dialogue
 from memgpt_agent.testing import HashingEmbedder
 
 NS = ("agent", "recall")
@@ -128,3 +131,31 @@ def test_finding_by_candidates_finds_the_same_best_in_a_large_namespace(tmp_path
             same += len(whole & {i.key for i in by_candidates.find(NS, query)})
             total += len(whole)
     assert same >= 0.95 * total
+
+
+class Compass(Embeddings):
+    """Embeds a number as that direction, in degrees."""
+
+    def __init__(self, degrees: dict[str, int]) -> None:
+        self.degrees = degrees
+
+    def embed_query(self, text: str) -> list[float]:
+        angle = math.radians(self.degrees[text] if text in self.degrees else int(text))
+        return [math.cos(angle), math.sin(angle)]
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+
+def test_a_question_about_one_speaker_is_drawn_towards_how_that_speaker_would_say_it() -> None:
+    """Not all the way: what fits the question as it was asked comes next. Where nobody is named, it alone counts."""
+    asked = Compass({"Where did Ann go?": 0, "Where did I go?": 90, "Where did she go?": 0})
+    dialogue = Dialogue("thread", "chars", "asks", "speaker")
+    with FaissStore(":memory:", index={"embed": asked, "dims": 2, "fields": ["text"]}) as store:
+        for text, speaker in (("0", "Ann"), ("30", "Ann"), ("90", "Ann"), ("180", "Ben")):
+            store.put(NS, text, {"text": text, "speaker": speaker, "thread": text, "chars": 50, "asks": False})
+        found = {
+            query: [item.key for item in store.find(NS, query, mode="meaning", near=dialogue, limit=3)]
+            for query in ("Where did Ann go?", "Where did she go?")
+        }
+    assert found == {"Where did Ann go?": ["30", "0", "90"], "Where did she go?": ["0", "30", "90"]}
