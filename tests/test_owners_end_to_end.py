@@ -224,6 +224,7 @@ def test_who_may_only_read_an_agent_changes_nothing_in_it(opened: Any, store: Fa
             lambda: bob.core_memory.create([]) or bob.core_memory.delete("human"),
             lambda: bob.tools.archival_memory_insert(content="The hive is red."),
             lambda: bob.core_memory.share("human"),
+            lambda: bob.rename("Beekeeper"),
         ]
         for attempt in attempts:
             with pytest.raises(NotAllowed, match="read"):

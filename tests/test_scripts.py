@@ -74,3 +74,21 @@ def test_a_lock_section_holds_what_its_packages_bring_in_and_no_package_twice() 
     first = dict(script.closure([Requirement("rich")], seen))
     assert {"rich", "markdown-it-py", "mdurl", "pygments"} <= set(first)
     assert dict(script.closure([Requirement("rich"), Requirement("iniconfig")], seen)).keys() == {"iniconfig"}
+
+
+def test_a_mutant_is_judged_by_the_tests_that_reach_its_lines_and_those_of_its_own_file_come_first() -> None:
+    """Then the quickest; one whose lines nothing is known to reach by those of the line above, or of its function."""
+    script = load("mutants")
+
+    class Reached:
+        def contexts_by_lineno(self, path: str) -> dict[int, list[str]]:
+            assert path.endswith("memgpt_agent/nodes/pages.py")
+            return {11: ["tests/test_b.py::b|run", "tests/test_b.py::c|setup", "tests/test_pages.py::p|run", ""], 14: ["tests/test_b.py::b|run"]}
+
+    def judged_by(*lines: int) -> list[str]:
+        mutant = script.Mutant("memgpt_agent/nodes/pages.py", range(lines[0], lines[-1] + 1), range(10, 16), "name", "code")
+        return script.tests_for(mutant, Reached(), {"tests/test_b.py::b": 2.0, "tests/test_b.py::c": 1.0, "tests/test_pages.py::p": 3.0})
+
+    everything = ["tests/test_pages.py::p", "tests/test_b.py::c", "tests/test_b.py::b"]
+    assert judged_by(11) == judged_by(12) == judged_by(11, 14) == judged_by(10) == everything
+    assert judged_by(14) == ["tests/test_b.py::b"]

@@ -179,6 +179,16 @@ async def test_a_prompt_that_the_provider_finds_too_long_is_made_shorter_and_the
     assert graph.get_state(THREAD).values["turn"].get("shrunk", 0) == 0
 
 
+async def test_a_size_that_was_refused_is_forgotten_where_the_window_is_smaller_than_it() -> None:
+    """The window alone bounds the prompt then, and nothing of the refusal is kept."""
+    graph, _model, _ = agent(*[say("ok")] * 4, Refusal("context_length_exceeded", 400), say("Got it"), say("Fits"))
+    for text in [*(f"{n} " + "word " * 600 for n in range(4)), "And now?"]:
+        await ask(graph, text=text, context_window_tokens=16_000)
+    assert {"fits", "refused"} < graph.get_state(THREAD).values["model_facts"]["ScriptedModel"].keys()
+    await ask(graph, text="Again", context_window_tokens=4_096)
+    assert graph.get_state(THREAD).values["model_facts"]["ScriptedModel"] == {"factor": 1.0, "window": 0}
+
+
 def test_a_provider_that_always_finds_it_too_long_is_an_error_in_the_end() -> None:
     """It names the setting."""
     graph, _, _ = agent(*[Refusal("context_length_exceeded", 400)] * 4)

@@ -140,6 +140,7 @@ def test_a_refusal_by_policy_is_told_after_one_request_and_not_sent_again() -> N
     first = graph.invoke({"messages": [("user", "a bad wish")]}, THREAD, context=context)["messages"][-1]
     assert "refused" in first.text
     assert mark_of(first).get("stopped") == "refused"
+    assert graph.get_state(THREAD).values["turn"]["step"] == 1
     assert graph.invoke({"messages": [("user", "a good wish")]}, THREAD, context=context)["messages"][-1].text == "Fine"
     assert "a bad wish" not in str(model.calls[1])
 

@@ -165,6 +165,19 @@ async def test_the_newer_event_protocol_gives_the_words_as_they_come(how: str) -
     assert max(len(pieces) for _, pieces in told) > 5
 
 
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol:Warning")
+def test_a_message_of_that_protocol_is_one_block_between_its_beginning_and_its_end() -> None:
+    """The end has the whole text."""
+    run = agent(say(TEXT)).stream_events(HELLO, THREAD, version="v3")
+    events: list[Any] = list(next(iter(run.messages)))
+    names = [event["event"] for event in events]
+    assert [*names[:2], *set(names[2:-2]), *names[-2:]] == [
+        "message-start", "content-block-start", "content-block-delta", "content-block-finish", "message-finish",
+    ]  # fmt: skip
+    assert [event.get("index") for event in events] == [None, *[0] * (len(events) - 2), None]
+    assert events[-2]["content"] == {"type": "text", "text": TEXT}
+
+
 async def told_by_events(graph: Any, how: str) -> list[tuple[str, list[str]]]:
     """Return the messages of a turn as readers of the event protocol have them: each id with its pieces."""
     if how == "sync":

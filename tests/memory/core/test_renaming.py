@@ -68,7 +68,7 @@ def test_a_text_is_revised_if_it_is_still_the_one_that_was_opened(core: CoreMemo
     """Read-only or not: it is the owner's way. Otherwise the error has what the others changed."""
     assert core.revise("human", "Alice", "Alice Moreau").value == "Alice Moreau"
     assert core.revise("human", "Alice", "Alice Moreau").value == "Alice Moreau"  # the same again is no conflict
-    with pytest.raises(EditConflict) as conflict:
+    with pytest.raises(EditConflict, match="'human' was changed while you edited it") as conflict:
         core.revise("human", "Alice", "Alice M.")
     assert conflict.value.difference.split("\n")[-2:] == ["-Alice", "+Alice Moreau"]
     with pytest.raises(CoreMemoryFull):

@@ -24,6 +24,7 @@ from memgpt_agent.errors import (
 from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.core import Block, Cause, CoreMemory
 from memgpt_agent.memory.core.shared_blocks import MAX_ATTACHED, Attachment, SharedBlocks, as_own
+from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.testing import Clock
 
@@ -130,6 +131,21 @@ def test_a_block_that_was_read_only_stays_so_for_every_agents_tools(store: BaseS
         ben.append("rules", "!")
     ben.overwrite("rules", "Be very kind.")
     assert (ann["rules"], ann.block("rules").read_only) == ("Be very kind.", True)
+
+
+def test_a_shared_block_is_made_without_an_agent_and_its_history_begins_there(store: BaseStore) -> None:
+    """Nobody has it yet; another of its id is refused, and the first stands."""
+    blocks = SharedBlocks(store, clock=Clock())
+    made = blocks.create(Block("team", "Ship on Friday.", "What we work on.", limit_chars=100), "crew")
+    assert (made.id, made.attached, made.block.value, made.block.limit_chars) == ("crew", (), "Ship on Friday.", 100)
+    with pytest.raises(BlockExists, match="shared block 'crew' already"):
+        blocks.create(Block("team", "Other"), "crew")
+    ann = core_of(store, "ann")
+    ann.attach("crew")
+    ann.append("team", "Or on Monday.")
+    (newest, first) = ann.log("team")
+    assert (first.label, first.version, first.value, first.tool, first.time) == ("team", 1, "Ship on Friday.", "create", stamp(Clock()()))
+    assert (newest.version, newest.value) == (2, "Ship on Friday.\nOr on Monday.")
 
 
 def test_an_owner_overwrites_a_shared_block_within_its_limit(store: BaseStore) -> None:
