@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv install local local-compiled chat serve test test-clients test-local lint format types contracts check docs site lock clean
+.PHONY: help venv install local local-compiled chat serve test test-clients test-local mutants lint format types contracts check docs site lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python chat` decides otherwise.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -82,6 +82,9 @@ serve: $(VENV)/.core  ## the page at http://127.0.0.1:8283, and the agents over 
 test: $(VENV)/.dev  ## run the tests and measure what they cover (TEST_ARGS="-k words" for some of them, unmeasured)
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  $(if $(TEST_ARGS),$(TEST_ARGS),--cov --cov-report=term:skip-covered --no-cov-on-fail)
+
+mutants: $(VENV)/.dev  ## change a sample of places in the code (MUTANTS=400) and list what no test notices; stops after MUTANT_SECONDS=7200
+	@nice -n 15 $(BIN)/python scripts/mutants.py --most $(or $(MUTANTS),400) --seconds $(or $(MUTANT_SECONDS),7200) $(if $(TEST_ARGS),--again $(TEST_ARGS))
 
 test-clients: $(VENV)/.dev  ## install other makers' clients (npm, Letta's old one) in build/clients and run the tests that drive them
 	@clients=$$(PYTHON=$(BIN)/python scripts/test_clients.sh); eval "$$clients"; \
