@@ -60,6 +60,8 @@ class MessageRuns:
         """
         agent, special = await asyncio.to_thread(self._opened, agent_id, thread_id, body)
         waiting = await agent.ainterrupts()
+        if body.get("input") is not None and body.get("messages"):
+            raise HTTPProblem(422, "Give `messages` or `input`, not both.")
         answers = _answers(body)
         if answers is not None:
             return await self._answered(agent, waiting, answers, background=background, closes=special)
