@@ -15,17 +15,18 @@ from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.tool_source import schema_of
+from memgpt_agent.tools.agents import LETTA_TOOLS
 from memgpt_agent.tools.groups import GROUP_OF, catalogue
 from memgpt_agent.tools.messages import SEND_MESSAGE
 from memgpt_agent.tools.profiles import profile_of
 
 ABSENT = (
-    "web_search", "run_code", "fetch_webpage", "memory", "memory_apply_patch", "send_message_to_agent_and_wait_for_reply",
-    "send_message_to_agent_async", "send_message_to_agents_matching_tags", "semantic_search_files", "open_files",
+    "web_search", "run_code", "fetch_webpage", "memory", "memory_apply_patch", "semantic_search_files", "open_files",
 )  # fmt: skip
 """Tools of Letta's own that an agent may be given by name though they are not here, or their package is not: a call says so."""
 _CORE = {"send_message", "conversation_search", "archival_memory_insert", "archival_memory_search"}
 _MEMORY = {"core_memory_append", "core_memory_replace"}
+_KINDS = {"files": "letta_files_core", "agents": "letta_multi_agent_core", "letta_agents": "letta_multi_agent_core"}
 RETURN_CHARS = 50_000
 
 
@@ -39,7 +40,7 @@ def _builtin(name: str) -> dict[str, Any]:
     tool = catalogue().get(name)
     function: dict[str, Any] = convert_to_openai_tool(tool.tool)["function"] if tool else {"name": name, "description": "Not installed here."}
     kind = "letta_core" if name in _CORE else "letta_memory_core" if name in _MEMORY else "letta_builtin"
-    kind = "letta_files_core" if GROUP_OF.get(name) == "files" else "letta_multi_agent_core" if GROUP_OF.get(name) == "agents" else kind
+    kind = _KINDS.get(GROUP_OF.get(name, ""), kind)
     kind = "letta_sleeptime_core" if name.startswith("memory_") else kind
     return _letta_tool(
         {"id": tool_id(name), "name": name, "description": function.get("description"), "json_schema": function, "tool_type": kind,
@@ -152,7 +153,8 @@ def with_tools(agents: OpenAgents, definition: AgentDefinition, given: Mapping[s
     names, tool_ids = given.get("tools"), given.get("tool_ids")
     if not at_creation and names is None and tool_ids is None:
         return definition
-    wanted = [named(agents, name) for name in names or ()] + [tool_at(agents, one) for one in tool_ids or ()]
+    several = [tool.name for tool in LETTA_TOOLS] if given.get("include_multi_agent_tools") else []
+    wanted = [named(agents, name) for name in (*(names or ()), *several)] + [tool_at(agents, one) for one in tool_ids or ()]
     base = given.get("include_base_tools") is not False if at_creation else False
     if not base:
         own = (tool.name for tool in profile_of(definition.profile).tools)

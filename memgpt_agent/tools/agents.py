@@ -50,15 +50,60 @@ def send_message_to_agents_with_tags(memory: AgentMemory, tags: list[str], messa
     """
     if not tags:
         raise InvalidArguments("No tags were given; name one at least.")
-    wanted = set(tags)
-    found = [one for one in _others(memory) if wanted <= set(one.tags)]
-    if not found:
-        raise ToolError(f"No other agent has the tags {', '.join(tags)}. See who there is with list_agents.")
-    if len(found) > MAX_RECIPIENTS:
-        raise ToolError(
-            f"{len(found)} agents have these tags; {MAX_RECIPIENTS} can be written to at once. Give more tags."
-        )
+    found = _tagged(memory, tags)
     return "\n".join(_send(memory, _letter(memory, one.agent_id, message), wait=False) for one in found)
+
+
+def send_message_to_agent_and_wait_for_reply(memory: AgentMemory, message: str, other_agent_id: str) -> str:
+    """Write to another agent and wait for its answer.
+
+    Args:
+        message: What it is to read; say what you need to know or want done.
+        other_agent_id: The other agent.
+    """
+    return str({"agent_id": other_agent_id, "response": [send_message_to_agent(memory, other_agent_id, message)]})
+
+
+def send_message_to_agent_async(memory: AgentMemory, message: str, other_agent_id: str) -> str:
+    """Write to another agent and go on at once.
+
+    Args:
+        message: What it is to read.
+        other_agent_id: The other agent.
+    """
+    return send_message_to_agent(memory, other_agent_id, message, wait=False)
+
+
+def send_message_to_agents_matching_tags(memory: AgentMemory, message: str, match_all: list[str], match_some: list[str]) -> str:
+    """Write to every other agent with certain tags and wait for their answers, one after the other.
+
+    Args:
+        message: What they are to read.
+        match_all: Tags of which an agent has all.
+        match_some: Tags of which an agent has one at least; none to ask for no more.
+    """
+    answers: list[dict[str, object]] = []
+    for one in _tagged(memory, match_all, match_some):
+        try:
+            said = _send(memory, _letter(memory, one.agent_id, message), wait=True)
+        except ToolError as error:
+            said = str(error)
+        answers.append({"agent_id": one.agent_id, "response": [said]})
+    return str(answers)
+
+
+def _tagged(memory: AgentMemory, every: Sequence[str], some: Sequence[str] = ()) -> list[AgentDefinition]:
+    """Return the other agents that have all of the first tags and one of the second, if there are any.
+
+    Raises:
+        ToolError: there are none, or too many.
+    """
+    found = [one for one in _others(memory) if set(every) <= set(one.tags) and (not some or set(some) & set(one.tags))]
+    if not found:
+        raise ToolError(f"No other agent has the tags {', '.join((*every, *some))}. See who there is with list_agents.")
+    if len(found) > MAX_RECIPIENTS:
+        raise ToolError(f"{len(found)} agents have these tags; {MAX_RECIPIENTS} can be written to at once. Give more tags.")
+    return found
 
 
 def read_letters(memory: AgentMemory, event: EventType) -> str:
@@ -128,3 +173,9 @@ TOOLS = (
     memory_tool(send_message_to_agent),
     memory_tool(send_message_to_agents_with_tags),
 )
+LETTA_TOOLS = (
+    memory_tool(send_message_to_agent_and_wait_for_reply),
+    memory_tool(send_message_to_agent_async),
+    memory_tool(send_message_to_agents_matching_tags),
+)
+"""The same under the names, and with the results, that Letta's clients and prompts know."""

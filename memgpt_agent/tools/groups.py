@@ -34,6 +34,7 @@ GROUPS: Mapping[str, Callable[[], Group]] = {
     "summaries": lambda: Group(summaries.TOOLS),
     "forget": lambda: Group(forgetting.TOOLS, rules=forgetting.RULES),
     "agents": lambda: Group(agents.TOOLS, reminders=(agents.read_letters,)),
+    "letta_agents": lambda: Group(agents.LETTA_TOOLS, reminders=(agents.read_letters,)),
     "web_search": lambda: Group((foreign_tool(web_search()),)),
     "run_code": lambda: Group((foreign_tool(run_code()),)),
 }

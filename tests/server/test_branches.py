@@ -1,5 +1,6 @@
 """Conversations that branch and shrink, prompts of one request, several answers in one: Letta's client against a real server."""
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -186,3 +187,20 @@ def test_thoughts_come_before_the_words_they_led_to(client: Letta) -> None:
     assert len(found) > 2
     assert {one.message_type for one in found[1:]} == {"assistant_message"}
     assert len({one.id for one in found}) == 1
+
+
+def test_agents_write_to_each_other_by_the_names_that_clients_know(client: Letta) -> None:
+    """One by its id, with its answer as the result; all with a tag; the letter stands in the other's conversation. Each tool is listed."""
+    names = ("send_message_to_agent_and_wait_for_reply", "send_message_to_agent_async", "send_message_to_agents_matching_tags")
+    assert [[tool.tool_type for tool in client.tools.list(name=name)] for name in names] == [["letta_multi_agent_core"]] * 3
+    writer = made(client, extra_body={"include_multi_agent_tools": True})
+    crew = [made(client, tags=["crew", f"number-{n}"]) for n in range(2)]
+    one: Any = client.agents.messages.create(writer.id, input=f"call {names[0]}(message=cast off,other_agent_id={crew[0].id})")
+    returned = next(message.tool_return for message in one.messages if message.message_type == "tool_return_message")
+    assert ast.literal_eval(returned)["agent_id"] == crew[0].id
+    assert "Heard" in str(ast.literal_eval(returned)["response"])
+    read: Any = list(client.agents.messages.list(crew[0].id))
+    assert any("cast off" in message.content for message in read if message.message_type == "system_message")
+    tags = {"match_all": ["crew"], "match_some": []}
+    answers: Any = client.agents.tools.run(names[2], agent_id=writer.id, args={"message": "all aboard", **tags})
+    assert {answer["agent_id"] for answer in ast.literal_eval(answers.func_return)} == {agent.id for agent in crew}

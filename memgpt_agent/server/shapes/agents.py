@@ -104,6 +104,7 @@ class NewAgent(AgentFields):
     agent_type: Annotated[str | None, Field(title="Type", examples=["memgpt_v2_agent"])] = None
     memory_blocks: Annotated[list[NewBlock] | None, Field(title="Blocks of its core memory")] = None
     include_base_tools: Annotated[bool | None, Field(title="Base tools", description="Whether it has the tools of its type.")] = None
+    include_multi_agent_tools: Annotated[bool | None, Field(title="Tools for other agents", description="Whether it can write to them.")] = None
     initial_message_sequence: list[Any] | None = None
 
 
