@@ -21,6 +21,7 @@ from memgpt_agent.errors import AgentNotFound, ConfigurationError, MissingCreden
 from memgpt_agent.memory import definitions
 from memgpt_agent.store import FaissStore
 from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
+from memgpt_agent.turns.turn_reader import AgentResponse, TurnReader
 
 
 def agent_of(store: Any, *script: Any, **given: Any) -> MemGPTAgent:
@@ -181,6 +182,13 @@ def test_a_turn_is_streamed_as_it_happens(store: FaissStore) -> None:
     response = events[-1].response
     assert response is not None
     assert response.message == "Nothing about tea."
+    told = [e.call_id for e in events if e.type in {"tool_call", "tool_result"}]
+    assert told == [made["id"] for made in response.tool_calls for _ in ("call", "result")]
+
+
+def test_a_turn_that_has_not_begun_has_an_empty_response() -> None:
+    """Nothing was said, called or counted."""
+    assert TurnReader().response() == AgentResponse("")
 
 
 async def test_the_async_forms_do_the_same(store: FaissStore) -> None:

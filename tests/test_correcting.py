@@ -273,6 +273,15 @@ def test_a_transcript_has_what_was_said_and_what_is_asked_for_beside_it(opened: 
             agent.transcript("pdf")  # pyright: ignore[reportArgumentType]
 
 
+def test_a_transcript_says_which_calls_failed(opened: Open) -> None:
+    """As text and in Markdown, before what the tool said."""
+    with opened(call("core_memory_append", label="nowhere", content="x", request_heartbeat=True), say("Kept.")) as agent:
+        agent.step("Keep it.")
+        said = "failed: There is no core memory block 'nowhere'"
+        assert f'  > core_memory_append({{"label": "nowhere", "content": "x"}})\n  {said}' in agent.transcript(tools=True)
+        assert f'```\ncore_memory_append({{"label": "nowhere", "content": "x"}})\n{said}' in agent.transcript("markdown", tools=True)
+
+
 def test_a_long_conversation_is_written_out_from_its_beginning(opened: Open) -> None:
     """More than is read at once."""
     from memgpt_agent.memory.recall import Message

@@ -61,6 +61,17 @@ def test_a_message_sent_ends_the_turn() -> None:
     assert (said(store, "user"), said(store, "assistant"), said(store, "tool")) == (["Hello"], ["Hi Alice"], [])
 
 
+def test_a_message_is_indexed_with_the_words_of_both_sides_before_it() -> None:
+    """Each line with its speaker; an agent's thoughts are not among them."""
+    graph, _, store = agent(say("Hi Alice"), call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=True), say("Noted"))
+    ask(graph, "My name is Alice.")
+    ask(graph, "My dog is called Rex.")
+    beside = {i.value["text"]: i.value["beside"].split("\n")[1:] for i in store.search(namespaces.of("ann", "recall"), limit=50)}
+    assert beside["My name is Alice."] == []
+    assert beside["My dog is called Rex."] == ["user: My name is Alice.", "assistant: Hi Alice"]
+    assert beside["Noted"] == ["assistant: Hi Alice", "user: My dog is called Rex."]
+
+
 def test_a_heartbeat_requested_gives_another_step() -> None:
     """And the edit of one step is in view in the next, behind what was sent, which stays as it was."""
     graph, model, _ = agent(call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=True), say("Noted"))
