@@ -50,15 +50,13 @@ def pass_fence(cursor: sqlite3.Cursor, fenced: tuple[str, Fence] | None) -> None
     if fenced is None:
         return
     thread_id, fence = fenced
-    cursor.execute(
-        "INSERT INTO fences (thread_id, number) VALUES (?, ?)"
-        " ON CONFLICT (thread_id) DO UPDATE SET number = excluded.number WHERE excluded.number > number",
-        fenced_row := (thread_id, fence.number),
-    )
-    (number,) = cursor.execute("SELECT number FROM fences WHERE thread_id = ?", (thread_id,)).fetchone()
-    if number > fence.number:
+    cursor.execute("BEGIN IMMEDIATE")
+    row = cursor.execute("SELECT number FROM fences WHERE thread_id = ?", (thread_id,)).fetchone()
+    if row is not None and row[0] == fence.number:
+        return
+    if row is not None and row[0] > fence.number:
         fence.confirm()  # the store knows better: it may have been restored from an older copy than this file
-        cursor.execute("INSERT OR REPLACE INTO fences (thread_id, number) VALUES (?, ?)", fenced_row)
+    cursor.execute("INSERT OR REPLACE INTO fences (thread_id, number) VALUES (?, ?)", (thread_id, fence.number))
 
 
 _READS = 3

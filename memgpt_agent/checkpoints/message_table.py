@@ -299,7 +299,7 @@ def queues_in(values: Mapping[Name, Any]) -> dict[Name, list[BaseMessage]]:
 
 def _is_queue(value: Any) -> TypeGuard[list[BaseMessage]]:
     items = cast(list[Any], value) if isinstance(value, list) else []
-    return bool(items) and all(isinstance(m, BaseMessage) for m in items)
+    return bool(items) and all(issubclass(kind, BaseMessage) for kind in set(map(type, items)))
 
 
 def _same(kept: Any, message: BaseMessage) -> bool:

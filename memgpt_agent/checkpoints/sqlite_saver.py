@@ -83,6 +83,7 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         while True:
             try:
                 self.conn.execute("PRAGMA synchronous=FULL")
+                self.conn.execute("PRAGMA temp_store=MEMORY")  # else statement journals are files, about ten writes a turn
                 super().setup()
                 self.conn.execute(FENCES)
                 self.conn.execute(TABLE)  # last: a file in which only this stands would be somebody else's
@@ -261,7 +262,11 @@ class SqliteCheckpointer(Checkpointer, SqliteSaver):
         """
         with self.cursor(transaction=False) as cursor:
             cursor.execute("PRAGMA secure_delete = ON")  # where SQLite is built without it, new pages keep what their buffers held
-            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA temp_store = FILE")  # for the copy
+            try:
+                cursor.execute("VACUUM")
+            finally:
+                cursor.execute("PRAGMA temp_store = MEMORY")
             if cursor.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()[0]:
                 raise StoreBusy(
                     f"{self.path} was rewritten, but another process read it for more than {BUSY_TIMEOUT_SECONDS:.0f} s, so its log could "

@@ -170,9 +170,15 @@ def _news(parts: _MemorySections, known: Mapping[str, str]) -> dict[str, str]:
 def shown(messages: Sequence[AnyMessage], sent: SentMemory) -> dict[str, str]:
     """Return the digest of each part as the model sees it last: in the system message, or behind it with a message."""
     known = dict(sent["known"])
-    for message in messages:
-        known |= side_notes_of(message, sent["fold"]).get("parts", {})
+    for notes in _riding(messages, sent["fold"]):
+        known |= notes.get("parts", {})
     return known
+
+
+def _riding(messages: Sequence[AnyMessage], fold: int) -> list[SideNotes]:
+    """Return what rides with the messages after the system message of this number, oldest first."""
+    every = [notes for m in messages if (notes := mark_of(m).get("rides"))]
+    return [notes for notes in every if notes.get("fold") == fold]
 
 
 def side_notes_of(message: AnyMessage, fold: int) -> SideNotes:
@@ -200,7 +206,7 @@ def _carrier(messages: Sequence[AnyMessage]) -> AnyMessage | None:
 def _too_much(
     session: Session, messages: Sequence[AnyMessage], sent: SentMemory, news: Any, summary: Summary | None
 ) -> bool:
-    texts = [text for m in messages for text in side_notes_of(m, sent["fold"]).get("told", [])]
+    texts = [text for notes in _riding(messages, sent["fold"]) for text in notes.get("told", [])]
     tokens = sum(map(session.counter.count_text, [*texts, *news]))
     return tokens > SIDE_NOTES_SHARE * max(0, session.budget_tokens - fixed_tokens(session, sent["sections"], summary))
 
@@ -211,7 +217,7 @@ def _notes(
     """Return what rides with the event of a turn: found once, when it is new, and taken along into a new system message; else ``None``."""
     notes = mark_of(event).get("rides")
     if notes is None:
-        earlier = [side_notes_of(m, sent["fold"]) for m in messages]
+        earlier = _riding(messages, sent["fold"])
         notes = notes_for(session, messages, turn, {line for r in earlier for line in r.get("memories", [])})
         last_counts = next((r for r in reversed(earlier) if r.get("in_memory")), None)
         if last_counts and _as_before(last_counts, notes):

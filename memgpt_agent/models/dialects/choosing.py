@@ -78,26 +78,28 @@ def dialect_of(model: Any) -> Dialect:
     found = _by_class(model)
     if found is None:
         return Dialect()
-    if found is OpenAIChat and _module(model, "langchain_openai"):
+    if found is OpenAIChat and "langchain_openai" in _packages(model):
         return _of_openai(model)
     return found()
 
 
 def reports_end(model: Any) -> bool:
     """Whether a client is known to hand on why each answer ended."""
-    return any(_module(model, package) for package, _ in _PACKAGES)
+    packages = _packages(model)
+    return any(package in packages for package, _ in _PACKAGES)
 
 
 def _by_class(model: Any) -> type[Dialect] | None:
+    packages = _packages(model)
     for package, dialect in _PACKAGES:
-        if _module(model, package):
+        if package in packages:
             return dialect
     kind = str(getattr(model, "_llm_type", "") or "")
     return next((dialect for word, dialect in _KINDS if word in kind), None)
 
 
-def _module(model: Any, package: str) -> bool:
-    return any(kind.__module__.partition(".")[0] == package for kind in type(model).__mro__)
+def _packages(model: Any) -> set[str]:
+    return {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
 
 
 def _of_openai(model: Any) -> Dialect:

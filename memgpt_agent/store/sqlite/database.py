@@ -27,6 +27,11 @@ T = TypeVar("T")
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
 
+class _Connection(sqlite3.Connection):
+    waits = True
+    """Whether its commits wait for the disk."""
+
+
 class Database:
     """One SQLite file in WAL mode, for any number of threads and processes.
 
@@ -56,7 +61,7 @@ class Database:
         tighten(path)
 
     def _reset(self) -> None:
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[_Connection] = []
         self._guard = threading.Lock()
         self._writer = threading.Lock()
         self._pid = os.getpid()
@@ -79,7 +84,8 @@ class Database:
         One that is not durable outlives the process, but perhaps not a power failure: it waits for no disk.
         """
         self._after_fork()
-        with self._writer, self._translated(), self._borrowed() as connection, self._synchronous(connection, durable):
+        with self._writer, self._translated(), self._borrowed() as connection:
+            self._wait_for_disk(connection, durable)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -89,22 +95,18 @@ class Database:
                 raise
             connection.execute("COMMIT")
 
-    @contextmanager
-    def _synchronous(self, connection: sqlite3.Connection, durable: bool) -> Generator[None]:
-        if durable or not self._durable:
-            yield
-            return
-        connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            yield
-        finally:
-            connection.execute("PRAGMA synchronous = FULL")
+    def _wait_for_disk(self, connection: _Connection, waits: bool) -> None:
+        """Have the connection's commits wait for the disk, or not, from now on."""
+        if self._durable and connection.waits != waits:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+            connection.waits = waits
 
     @contextmanager
     def _alone(self) -> Generator[sqlite3.Connection]:
         """A connection without a transaction, while no other thread writes: for what SQLite does in none."""
         self._after_fork()
         with self._writer, self._translated(), self._borrowed() as connection:
+            self._wait_for_disk(connection, True)
             yield connection
 
     def size_bytes(self) -> int:
@@ -149,7 +151,7 @@ class Database:
             connection.close()
 
     @contextmanager
-    def _borrowed(self) -> Generator[sqlite3.Connection]:
+    def _borrowed(self) -> Generator[_Connection]:
         self._after_fork()
         with self._guard:
             if self.closed:
@@ -178,9 +180,10 @@ class Database:
             self._inherited = self._idle
             self._reset()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> _Connection:
         connection = sqlite3.connect(
             self.path,
+            factory=_Connection,
             timeout=BUSY_TIMEOUT_SECONDS,
             isolation_level=None,
             check_same_thread=False,

@@ -81,11 +81,12 @@ _ITEMS_AT_ONCE = 1_000
 
 def known_fields(connection: sqlite3.Connection) -> Fields:
     """Return what the file's columns are made of. Every transaction goes by this, so that it holds in all processes at once."""
-    return _fields(str(connection.execute("SELECT value FROM meta WHERE key = 'fields'").fetchone()[0]))
+    return fields_of(str(connection.execute("SELECT value FROM meta WHERE key = 'fields'").fetchone()[0]))
 
 
 @lru_cache(maxsize=16)
-def _fields(text: str) -> Fields:
+def fields_of(text: str) -> Fields:
+    """Return the fields that the file names so."""
     return Fields(**json.loads(text))
 
 

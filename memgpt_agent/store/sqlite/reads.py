@@ -3,10 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from langgraph.store.base import GetOp, Item, SearchItem
 
+from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.protocol import IndexedItem, Namespace, Tally
@@ -38,10 +40,8 @@ class ItemReader(ItemReading):
 
     def get(self, op: GetOp) -> Item | None:
         """Return one item."""
-        namespace_id = self._namespace_id(op.namespace)
-        for row in self._execute(
-            f"SELECT {ITEM_COLUMNS} FROM items WHERE ns = ? AND key = ? AND {self._alive}", [namespace_id, op.key]
-        ):
+        where = f"ns = (SELECT id FROM namespaces WHERE path = ?) AND key = ? AND {self._alive}"
+        for row in self._execute(f"SELECT {ITEM_COLUMNS} FROM items WHERE {where}", [path_of(op.namespace), op.key]):
             self._touch(row)
             return as_item(op.namespace, row)
         return None
@@ -52,7 +52,7 @@ class ItemReader(ItemReading):
         place = f"items.value, '$.\"{asked.by}\"'"
         order = (
             "items.time"
-            if asked.by == known_fields(self._connection).ordered
+            if asked.by == self._fields.ordered
             else (f"CASE WHEN json_type({place}) IN ('text', 'integer', 'real') THEN json_extract({place}) END")
         )
         where = f"FROM items WHERE items.ns = ? AND {self._alive}"
@@ -62,13 +62,13 @@ class ItemReader(ItemReading):
 
     def count(self, namespace: Namespace, filter: Filter | None) -> int:
         """Return how many items of one namespace pass the filter."""
-        namespace_id = self._namespace_id(namespace)
-        if namespace_id is None:
+        row = self._execute("SELECT id, items FROM namespaces WHERE path = ?", [path_of(namespace)]).fetchone()
+        if row is None:
             return 0
+        namespace_id, items = row
         if not filter:
-            items = int(self._execute("SELECT items FROM namespaces WHERE id = ?", [namespace_id]).fetchone()[0])
             gone = "SELECT count(*) FROM items WHERE expires <= ? AND +ns = ?"
-            return items - (
+            return int(items) - (
                 0 if self._now is None else int(self._execute(gone, [self._now, namespace_id]).fetchone()[0])
             )
         condition = self._condition(filter)
@@ -124,10 +124,14 @@ class ItemReader(ItemReading):
         return [self._item(row) for row in rows.fetchall()]
 
     def _condition(self, filter: Filter | None) -> Condition:
-        return to_sql(filter, columns_in(known_fields(self._connection)) if filter else {})
+        return to_sql(filter, columns_in(self._fields) if filter else {})
 
     def _among(self, filter: Filter | None, namespace_id: int) -> Condition | None:
-        return among(filter, namespace_id, known_fields(self._connection).listed) if filter else None
+        return among(filter, namespace_id, self._fields.listed) if filter else None
+
+    @cached_property
+    def _fields(self) -> Fields:
+        return known_fields(self._connection)
 
     def _unindexed(self, namespace_id: int, filter: Filter | None, limit: int) -> list[RankedItem]:
         where = f"FROM items WHERE items.ns = ? AND items.doc IS NULL AND {self._alive}"

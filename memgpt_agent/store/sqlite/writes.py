@@ -11,11 +11,16 @@ from memgpt_agent.store.index import postings as words
 from memgpt_agent.store.operations import Write
 from memgpt_agent.store.protocol import Namespace
 from memgpt_agent.store.rows import decode_value, path_of
-from memgpt_agent.store.sqlite.identity import columns_of, known_fields, known_identity
+from memgpt_agent.store.sqlite.identity import columns_of, fields_of, known_identity
 from memgpt_agent.store.sqlite.tag_index import HAS_TAGS, TagIndex
 from memgpt_agent.store.sqlite.tombstones import record
 
 MICROS_A_MINUTE = 60_000_000
+_STANDS = (
+    "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0), ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'docs'), 0),"
+    " (SELECT value FROM meta WHERE key = 'space'), (SELECT value FROM meta WHERE key = 'fields')"
+)
+"""What a write goes by, in one statement: the last ids, the vectors in force, the declared fields."""
 _KEYS_AT_ONCE = 256
 
 
@@ -63,10 +68,9 @@ class Writer:
         self._tombstones_kept = tombstones_kept
         self._now = now
         self._path_sets: dict[tuple[str, ...], int] = {}
-        self._item_id = self._last_id("items")
-        self._doc_id = self._last_id("docs")
-        self._space = int(connection.execute("SELECT value FROM meta WHERE key = 'space'").fetchone()[0])
-        self._fields = known_fields(connection)
+        stands: Sequence[Any] = connection.execute(_STANDS).fetchone()
+        self._item_id, self._doc_id, self._space = (int(number) for number in stands[:3])
+        self._fields = fields_of(stands[3])
         self._buried: list[tuple[int, int]] = []
         self._deleted: list[tuple[int]] = []
         self._updated: list[tuple[Any, ...]] = []
@@ -78,10 +82,6 @@ class Writer:
         self._tag_index = TagIndex(connection, self._fields)
         self._with_tags: set[int] = set()
         self._pending: list[tuple[int]] = []
-
-    def _last_id(self, table: str) -> int:
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return int(row[0]) if row else 0
 
     def apply(self, writes: Sequence[Write], vectors: Mapping[str, Floats]) -> None:
         """Put and delete items, one write for each key; ``vectors`` are unit rows by text."""
@@ -119,8 +119,12 @@ class Writer:
         As if their items had been put again, but for the items' own values and times.
         """
         moved: list[tuple[int, int]] = []
+        marks = ",".join("?" * len(docs))
+        waiting = {int(row[0]) for row in self._connection.execute(
+            f"SELECT doc FROM pending JOIN docs ON docs.id = doc WHERE doc IN ({marks})", [old.id for old in docs]
+        )}  # fmt: skip
         for old in docs:
-            if self._connection.execute("SELECT 1 FROM pending JOIN docs ON docs.id = doc WHERE doc = ?", (old.id,)).fetchone():
+            if old.id in waiting:
                 self._doc_id = doc = self._doc_id + 1
                 self._buried.append((old.id, old.namespace_id))
                 self._new_docs.append((doc, old.namespace_id, old.item, old.paths, old.length, old.tokens))
@@ -221,8 +225,10 @@ class Writer:
         many("INSERT INTO vector_rows (space, ns, doc, path, vector) VALUES (?,?,?,?,?)", self._new_vectors)
         if self._pending and known_identity(self._connection):
             many("INSERT INTO pending (doc) VALUES (?)", self._pending)
-        many("UPDATE namespaces SET items = items + ? WHERE id = ?", [(n, ns) for ns, n in self._counts.items()])
-        many("UPDATE namespaces SET doc_high = ? WHERE id = ?", [(high, ns) for ns, high in self._doc_high.items()])
+        many(
+            "UPDATE namespaces SET items = items + ?, doc_high = ifnull(?, doc_high) WHERE id = ?",
+            [(self._counts.get(ns, 0), self._doc_high.get(ns), ns) for ns in self._counts.keys() | self._doc_high.keys()],
+        )
 
     def _flush_deleted(self) -> None:
         many = self._many
