@@ -86,17 +86,20 @@ class Cluster:
         self.workers = [Worker(self.url, folder / f"home{number}", self.answers) for number in range(processes)]
         self.dice, self.times, self.done = random.Random(given.seed), list[float](), set[str]()
         self.counts = {"kills": 0, "stops": 0, "restarts": 0, "errors": 0}
-        self.todo = [(f"agent{number}", f"first{number}") for number in range(given.agents)]  # opening an agent is no part of a turn
+        self.todo: list[tuple[str, str]] = []
         self.turns = [(f"agent{number % given.agents}", f"event{number}") for number in range(given.turns)]
         self.restarts = [given.turns // 3, 2 * given.turns // 3] if faults else []
-        self.measuring, self.next_fault = False, 0.0
+        self.measuring, self.next_fault, self.next_turn = False, 0.0, 0.0
 
     def run(self) -> dict[str, Any]:
         """Take the turns; return what it took."""
-        self._until(self.given.agents)
-        self.measuring, self.todo, self.next_fault = True, self.turns, time.perf_counter()
+        firsts = first_events(self.given.agents, len(self.workers))
+        for place, (agent, event) in enumerate(firsts):  # in each process: opening an agent is no part of a turn
+            self.workers[place % len(self.workers)].give(agent, event)
+        self._until(len(firsts))
+        self.measuring, self.todo, self.next_fault, self.next_turn = True, self.turns, time.perf_counter(), time.perf_counter()
         began, before = time.perf_counter(), self._processor_seconds()
-        self._until(self.given.agents + self.given.turns)
+        self._until(len(firsts) + self.given.turns)
         seconds, after = time.perf_counter() - began, self._processor_seconds()
         for worker in self.workers:
             assert worker.process.stdin is not None
@@ -104,24 +107,32 @@ class Cluster:
             worker.process.wait(60)
         cuts = statistics.quantiles(self.times, n=100)
         found = {"seconds": seconds, "ours": after[0] - before[0], "theirs": after[1] - before[1], "p50": cuts[49], "p99": cuts[98]}
-        return found | self.counts | check(self.url, self.folder, self.given)
+        return found | self.counts | check(self.url, self.folder, self.given, len(self.workers))
 
     def _processor_seconds(self) -> tuple[float, float]:
         return processor_seconds([w.process.pid for w in self.workers]), processor_seconds(children(self.server.get_pid()))
 
     def _until(self, wanted: int) -> None:
         while len(self.done) < wanted:
-            for worker in self.workers:
-                while self.todo and len(worker.open) < TURNS_AT_ONCE:
-                    worker.give(*self.todo.pop(0))
+            self._give_out()
             try:
-                worker, said = self.answers.get(timeout=0.2)
+                worker, said = self.answers.get(timeout=0.2 if not self.given.rate else 0.005)
             except queue.Empty:
                 pass
             else:
                 self._hear(worker, said)
             if self.faults and self.measuring:
                 self._disturb()
+
+    def _give_out(self) -> None:
+        """Give turns to whoever has least to do: as many as there is room for, or as many as the rate has due."""
+        while self.todo:
+            worker = min(self.workers, key=lambda one: len(one.open))
+            if len(worker.open) >= TURNS_AT_ONCE or (self.measuring and time.perf_counter() < self.next_turn):
+                return
+            worker.give(*self.todo.pop(0))
+            if self.given.rate:
+                self.next_turn += 1 / self.given.rate
 
     def _hear(self, worker: Worker, said: dict[str, Any] | None) -> None:
         if said is None:  # it was killed
@@ -157,7 +168,12 @@ class Cluster:
             self.server.start()
 
 
-def check(url: str, folder: Path, given: argparse.Namespace) -> dict[str, int]:
+def first_events(agents: int, processes: int) -> list[tuple[str, str]]:
+    """Return an agent and an event for each agent in each process, the processes by turns."""
+    return [(f"agent{agent}", f"first{agent}-{process}") for agent in range(agents) for process in range(processes)]
+
+
+def check(url: str, folder: Path, given: argparse.Namespace, processes: int) -> dict[str, int]:
     """Count the messages that are missing and those that stand twice."""
     missing = doubled = 0
     settings = Settings.load(home=folder / "check", database_url=url)
@@ -165,7 +181,8 @@ def check(url: str, folder: Path, given: argparse.Namespace) -> dict[str, int]:
         for number in range(given.agents):
             items = store.search((f"agent{number}", "recall"), limit=_PAGE)
             said = [str(item.value["text"]) for item in items if item.value.get("role") == "user"]
-            wanted = {f"message event{event}" for event in range(number, given.turns, given.agents)} | {f"message first{number}"}
+            events = [event for agent, event in first_events(given.agents, processes) if agent == f"agent{number}"]
+            wanted = {f"message event{event}" for event in range(number, given.turns, given.agents)} | {f"message {event}" for event in events}
             missing += len(wanted - set(said))
             doubled += len(said) - len(set(said))
     return {"missing": missing, "doubled": doubled}
@@ -177,6 +194,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--turns", type=int, default=2_000, help="in each run")
     parser.add_argument("--processes", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2, 4])
+    parser.add_argument("--rate", type=float, default=0, help="turns a second that come, evenly; without it as many as there is room for")
     parser.add_argument("--faults", action="store_true", help="then once more with kills, stops and two restarts of the database")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the Markdown here as well")
@@ -206,7 +224,8 @@ def main() -> None:
         "errors, tried again",
     ]  # fmt: skip
     how = (
-        f"{given.agents} agents, {given.turns:,} turns a run of one model call of 50 ms each, {TURNS_AT_ONCE} turns at once in a process; "
+        f"{given.agents} agents, {given.turns:,} turns a run of one model call of 50 ms each, {TURNS_AT_ONCE} turns at once in a process"
+        f"{f', {given.rate:g} turns a second' if given.rate else ''}; "
         "times are from giving a turn to a free thread to its answer."
     )
     publish("Several processes on one Postgres", how, table(head, rows), out=given.out)

@@ -99,7 +99,7 @@ def turnstile_of(key: Hashable) -> Generator[Turnstile]:
 LEASE_SECONDS = 30.0
 """A lease that is not renewed holds so long; of a dead process on the same machine, no longer at all."""
 _LOOK_SECONDS = (0.002, 0.05)
-"""A waiting claim looks again after the first pause, then ever later, up to the second."""
+"""A waiting claim looks again after the first pause, then ever later, up to the second, or to a tenth of what it has waited."""
 
 _MOST_LEASES = 100_000
 
@@ -130,10 +130,12 @@ class _Claim:
             self.lease.known = self.leases.known.get(self.lease.name)
         if self.lease.attempt():
             return None
-        if time.monotonic() > self.deadline:
+        left = self.deadline - time.monotonic()
+        if left < 0:
             raise self.busy()
-        pause, self._pause = self._pause, min(self._pause * 1.5, _LOOK_SECONDS[1])
-        return pause
+        longest = max(_LOOK_SECONDS[1], (self.wait_seconds - left) / 10)
+        pause, self._pause = self._pause, min(self._pause * 1.5, longest)
+        return min(pause, left + _LOOK_SECONDS[1])
 
     def busy(self) -> ConversationBusy:
         """Return the error that names who holds the conversation."""
