@@ -89,13 +89,11 @@ def _editable(agent: "MemGPTAgent", what: str) -> _Editable:
     Raises:
         UnknownBlock: it names nothing.
     """
+    from memgpt_agent.memory.corrections import kind_of
+
     if what in agent.core_memory:
         return _block(agent, what)
-    if what.startswith("passage-"):
-        return _passage(agent, what)
-    if what.startswith("fact-"):
-        return _fact(agent, what)
-    return _message(agent, what)
+    return {"passage": _passage, "fact": _fact, "message": _message}[kind_of(what)](agent, what)
 
 
 def _block(agent: "MemGPTAgent", label: str) -> _Editable:

@@ -30,6 +30,11 @@ class Change(NamedTuple):
     """Of a tool call: its arguments, JSON; ``None`` leaves them."""
 
 
+def kind_of(what_id: str) -> Literal["message", "passage", "fact"]:
+    """Return what an id names."""
+    return "passage" if what_id.startswith("passage-") else "fact" if what_id.startswith("fact-") else "message"
+
+
 @dataclass(frozen=True)
 class Correction:
     """One earlier state of a message, and what ended it."""

@@ -12,7 +12,7 @@ from memgpt_agent.faces import in_thread
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.archival import Passage, RetiredPassages
 from memgpt_agent.memory.core import Block, Cause
-from memgpt_agent.memory.corrections import Change, Corrections
+from memgpt_agent.memory.corrections import Change, Corrections, kind_of
 from memgpt_agent.memory.hierarchy import SummaryTree
 from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.knowledge.correcting import FactCorrections
@@ -98,9 +98,9 @@ class Correcting:
             NothingToUndo: it was not corrected.
             ConversationBusy: a turn of the message's conversation is unfinished; nothing was changed.
         """
-        if what_id.startswith("passage-"):
+        if kind_of(what_id) == "passage":
             return self._retired().undo(what_id)
-        if what_id.startswith("fact-"):
+        if kind_of(what_id) == "fact":
             return self._facts().undo(what_id)
         corrections = self._corrections()
         known = corrections.of([what_id]).get(what_id)
@@ -114,9 +114,9 @@ class Correcting:
 
     def edits(self, what_id: str) -> list[Edit]:
         """Return the earlier states of a message, a passage or a fact, oldest first; none if it was never corrected."""
-        if what_id.startswith("passage-"):
+        if kind_of(what_id) == "passage":
             return [Edit(r.text, "edited", r.time) for r in self._retired().earlier(what_id)]
-        if what_id.startswith("fact-"):
+        if kind_of(what_id) == "fact":
             return [Edit(f"{f.subject} {f.relation} {f.object}", "edited", "") for f in self._facts().earlier(what_id)]
         known = self._corrections().of([what_id]).get(what_id)
         return [Edit(e.text, e.how, e.time, e.actor) for e in known.entries] if known else []

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival.passages import passage_of
+from memgpt_agent.memory.corrections import kind_of
 from memgpt_agent.memory.forgetting import ForgetPlan
 from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.recall import message_of
@@ -19,10 +20,6 @@ from memgpt_agent.server.problems import HTTPProblem, not_found
 router = pages()
 LISTED = 500
 """So many things of a plan are shown; a plan that finds more is made of other words."""
-
-
-def _kind_of(what_id: str) -> str:
-    return "passage" if what_id.startswith("passage-") else "fact" if what_id.startswith("fact-") else "message"
 
 
 @router.get("/a/{agent}/item")
@@ -57,7 +54,7 @@ def correct(
     object: Annotated[str, Form()] = "",
 ) -> Response:
     """Put a thing right; what it said before is kept."""
-    agent, kind = seen.agent(), _kind_of(id)
+    agent, kind = seen.agent(), kind_of(id)
     if kind == "fact":
         new = agent.edit_fact(
             id, subject=subject.strip() or None, relation=relation.strip() or None, object=object.strip() or None
@@ -70,7 +67,7 @@ def correct(
 @router.post("/a/{agent}/item/undo")
 def undo(seen: Agent, id: Annotated[str, Form()]) -> Response:
     """Take back the last correction."""
-    return seen.back("item", kind=_kind_of(id), id=seen.agent().undo_edit(id).id, note="undone")
+    return seen.back("item", kind=kind_of(id), id=seen.agent().undo_edit(id).id, note="undone")
 
 
 @router.get("/a/{agent}/forget")
