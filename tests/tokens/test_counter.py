@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, System
 
 from memgpt_agent.errors import ConfigurationError, ModelError
 from memgpt_agent.tokens import ModelTokenCounter, TiktokenCounter, TokenCounter, resolve_token_counter
-from memgpt_agent.tokens.openai import windows
+from memgpt_agent.tokens.resolve import windows
 
 O200K_FILE = "fb374d419588a4632f3f557e76b4b70aebbca790"  # sha1 of the address, tiktoken's name for its cached copy
 
