@@ -55,6 +55,8 @@ SENTENCES: tuple[Sentence, ...] = (
     Sentence("GitHub Copilot", 400, "prompt token count of {sent} exceeds the limit of {window}"),
     Sentence("Amazon Bedrock", 400, "Input is too long for requested model."),
     Sentence("MiniMax", 400, "invalid params, context window exceeds limit (2013)"),
+    Sentence("vLLM", 400, "max_tokens must be at least 1, got -7584. (parameter=max_tokens, value=-7584)"),
+    Sentence("any, in Chinese", 400, "输入内容过长，超过了模型的最大上下文长度"),
     Sentence("Zhipu", 400, "Prompt exceeds max length"),
     Sentence(
         "OpenAI, SGLang", 400,

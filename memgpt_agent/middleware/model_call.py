@@ -19,6 +19,7 @@ from memgpt_agent.middleware.packing import with_text_behind
 from memgpt_agent.middleware.registers import KEY, MiddlewareRegisters
 from memgpt_agent.middleware.request_schemas import RequestSchemas
 from memgpt_agent.models.dialects import speaks_dialect
+from memgpt_agent.models.dialects.schemas import own_keys
 from memgpt_agent.models.failures import is_filtered, refuses_content
 from memgpt_agent.models.too_long import TooLong
 from memgpt_agent.nodes.call_llm import MAX_REFUSALS
@@ -247,13 +248,22 @@ class PreparedCall:
         usage = self.registers.get("context_usage") or {}
         return int(usage.get("total", 0) / self.session.facts["factor"])
 
+    def _in_own_words(self, answer: BaseMessage) -> BaseMessage:
+        """Return an answer whose calls name the parameters as the tools' own schemas do."""
+        if not isinstance(answer, AIMessage) or not answer.tool_calls:
+            return answer
+        schemas = self.offers.schemas(self.request.tools, self.request.response_format)
+        own: dict[str, Any] = {s["function"]["name"]: s["function"].get("parameters") or {} for s in schemas if "function" in s}
+        calls = [{**call, "args": own_keys(call["args"], own.get(call["name"], {}))} for call in answer.tool_calls]
+        return answer if calls == answer.tool_calls else answer.model_copy(update={"tool_calls": calls})
+
     def answered(self, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:
         """Return the answer, noted as ours, and what follows for the state."""
         agent, turn = self.session.agent, self.turn
         mark = Mark(kind="action", time=stamp(self.session.resources.clock()), turn=turn["id"])
         result: list[BaseMessage] = []
         unkept: list[str] = []
-        for message in response.result:
+        for message in map(self._in_own_words, response.result):
             if isinstance(message, AIMessage):
                 unkept += [str(message.id)] if message.id and message.text else []
                 learned = after_answer(self.session, self._state(), message, self._counted)

@@ -71,7 +71,10 @@ _FILLING = frozenset(
     )
 )
 """Words of a refusal that says nothing."""
-_FILTERED = r"content_filter|content_policy_violation|content management policy|data_inspection_failed|moderation_blocked"
+_FILTERED = (
+    r"content_filter|content_policy_violation|content management policy|data_inspection_failed|moderation_blocked"
+    r"|blocked by (?:the )?content filter"
+)
 _OPAQUE_CHARS = 160
 """A refusal this short that says nothing else is taken for one of the content, where there is something that may be to blame."""
 
@@ -91,10 +94,17 @@ class BrokenAnswer(Exception):
 
 _BUSY_VALUE = re.compile(
     r"(?:ResponseError\()?(?:code=')?(?:server_error|rate_limit_exceeded|overloaded|timeout|vector_store_timeout)\b(?:: |')"
-    r"|Unfinished stream|Can only parse array of JSON"
+    r"|Unfinished stream|Can only parse array of JSON|No generation chunks"
 )
-"""So begins the ``ValueError`` in which langchain-openai gives an error event of the Responses API (its code and its message), and those in
-which Google's client gives a stream that breaks off or holds something else."""
+"""So begins the ``ValueError`` in which langchain-openai gives an error event of the Responses API (its code and its message), those in
+which Google's client gives a stream that breaks off or holds something else, and LangChain's own for a stream without a single piece."""
+_LOOP_GONE = "Event loop is closed"
+"""So says a connection that a client kept from an event loop which has ended: the next attempt opens one of its own."""
+_CANNOT_SEE = re.compile(
+    r"(?:image|audio|video|vision|multi-?modal)\b.{0,40}(?:not supported|unsupported|not (?:enabled|available))|mmproj"
+    r"|(?:not support|missing)\b.{0,40}\b(?:image|audio|video|vision|multi-?modal)", re.IGNORECASE,
+)  # fmt: skip
+"""What llama.cpp and Ollama say with a 500 where their model takes no pictures; no later attempt changes it."""
 
 
 def is_busy(error: BaseException) -> bool:
@@ -104,12 +114,14 @@ def is_busy(error: BaseException) -> bool:
         if "insufficient_quota" in kinds:
             return False
         if status is not None:
-            return status in _BUSY_STATUS
+            return status in _BUSY_STATUS and not (status == 500 and _CANNOT_SEE.search(str(cause)))
         if isinstance(cause, BrokenAnswer | JSONDecodeError | UnicodeDecodeError):  # a piece of a stream that is none
             return True
         if isinstance(cause, ConnectionError | TimeoutError) or _BUSY_NAMES & class_names(cause):
             return True
         if isinstance(cause, ValueError) and _BUSY_VALUE.match(str(cause)):
+            return True
+        if isinstance(cause, RuntimeError) and _LOOP_GONE in str(cause):
             return True
         if type(cause).__name__ in _STREAM_NAMES:
             return not _LASTING.search(kinds)
@@ -163,6 +175,8 @@ def refuses_content(error: BaseException, *, attached: bool) -> bool:
 
     **Limits**: judged by words. What a key, an account, an option or a tool's schema is refused for is no content.
     """
+    if is_filtered(error):
+        return True
     for cause in causes(error):
         status, text = status_of(cause), f"{cause} {kinds_of(cause)}"
         if status is None or status not in _REFUSED_STATUS | _OF_ATTACHMENTS:
@@ -209,12 +223,12 @@ def is_oversized(error: BaseException) -> bool:
 
 
 def is_filtered(error: BaseException) -> bool:
-    """Whether a provider refused the prompt for what it says, by its policy."""
+    """Whether a provider refused the prompt, or stopped its answer, for what is said, by its policy."""
     return any(
         re.search(_FILTERED, f"{kinds_of(cause)} {cause}")
         for cause in causes(error)
-        if status_of(cause) in _REFUSED_STATUS
-    )  # fmt: skip
+        if status_of(cause) in _REFUSED_STATUS or (status_of(cause) is None and type(cause).__name__ in _STREAM_NAMES)
+    )
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

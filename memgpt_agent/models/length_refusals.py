@@ -170,6 +170,12 @@ LENGTH_REFUSALS: tuple[Wording, ...] = (
     Wording("GitHub Copilot", rf"prompt token count of {_S} exceeds the limit of {_W}", _PI),
     Wording("Amazon Bedrock", r"input is too long for requested model", _PI),
     Wording("MiniMax", r"context window exceeds limit", "platform.minimaxi.com/document/error-code"),
+    Wording("vLLM", r"max_tokens must be at least 1, got -\d", "github.com/vllm-project/vllm/pull/36789"),
+    Wording(
+        "any, in Chinese",
+        r"(?:上下文|输入|prompt|消息).{0,12}(?:过长|超长|超过|超出)|超[过出].{0,12}(?:上下文|最大长度|长度限制)|最大(?:上下文|输入)长度",
+        "remembered by its writer, not looked up",
+    ),
     Wording("Zhipu", r"prompt exceeds max length", "docs.bigmodel.cn (error 1261)"),
     Wording("LMI, vLLM", rf"input prompt \({_S} tokens\) is too long and exceeds limit of {_W}", "github.com/vllm-project/vllm/issues/7048"),
     # What several servers share, without both figures

@@ -13,6 +13,7 @@ from memgpt_agent.errors import ModelError
 from memgpt_agent.events import HIDDEN, MARK, Mark, mark_of
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished
 from memgpt_agent.memory.dates import stamp
+from memgpt_agent.models.dialects.schemas import own_keys
 from memgpt_agent.models.failures import is_filtered
 from memgpt_agent.models.stops import WINDOW_FULL, Stop
 from memgpt_agent.models.too_long import TooLong
@@ -34,7 +35,7 @@ from memgpt_agent.nodes.model_call import ContentRefused, ModelCall, PromptTooLo
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
-from memgpt_agent.nodes.reading import clean
+from memgpt_agent.nodes.reading import ReadCall, clean, letters, own_name
 from memgpt_agent.nodes.receiving import alert, apology, remember
 from memgpt_agent.nodes.refused_parts import names_of, reductions, withheld_event
 from memgpt_agent.nodes.reply_stream import Speaker
@@ -223,8 +224,7 @@ class _Step:
             raw, written = "" if written.unreadable else written.text, Written()
         elif written.calls:
             raw, calls = written.text, written.calls
-        names = self.call.tool_names
-        calls = [replace(call, name=names.get(call.name, call.name)) for call in calls]
+        calls = [self._of_own_tool(call) for call in calls]
         if stop.kind == "cut_off":
             calls = [replace(call, error=CUT_CALL) if call.error else call for call in calls]
         message = identified(answer, () if stop.kind == "refused" else calls, raw.strip(), session, self.turn, self.call.fallback)
@@ -252,6 +252,15 @@ class _Step:
         if stop.kind == "paused" and says_nothing(raw.strip()):
             return {**update, **self._unusable(PAUSED, turn, PAUSED_REPLY)}
         return {**update, **(self._unusable(problem, turn) if problem else self._text(message, turn))}
+
+    def _of_own_tool(self, call: ReadCall) -> ReadCall:
+        """Return a call by the agent's own names of the tool and its parameters."""
+        other, own = self.call.tool_names, {str(t["function"]["name"]): t["function"] for t in self.call.prompt["tools"]}
+        name = call.name if call.name in own else other.get(call.name, "")
+        if not name and (meant := own_name(call.name, {*own, *other}, {letters(n): n for n in (*own, *other)})):
+            name = other.get(meant, meant)
+        arguments = own_keys(call.arguments, own[name].get("parameters") or {}) if name in own else call.arguments
+        return replace(call, name=name or call.name, arguments=arguments)
 
     def _spoken_part(self, message: AIMessage, part: str, stop: Stop, turn: Turn) -> dict[str, Any]:
         """Join a part of a reply to the earlier ones; ask for the rest if it was cut again, otherwise it is the reply."""

@@ -106,6 +106,6 @@ def _named(block: Any) -> str:
     found = read(block)
     if found is None:
         return "an attachment"
-    kind = f"an {found.kind}" if found.kind[:1] in "aeiou" else f"a {found.kind or 'file'}"
+    kind = f"{'an' if found.kind.startswith(('a', 'i')) else 'a'} {found.kind or 'file'}"
     about = ", ".join(filter(None, [found.name, found.mime]))
     return f"{kind} ({about})" if about else kind

@@ -7,7 +7,7 @@ from html import unescape
 from itertools import islice
 from typing import Any, cast
 
-from memgpt_agent.nodes.reading import ReadCall, checked
+from memgpt_agent.nodes.reading import ReadCall, checked, letters, own_name
 from memgpt_agent.nodes.written_elements import elements
 from memgpt_agent.nodes.written_marks import GAP, LEAD, NOISE, OPENING, masked
 from memgpt_agent.text.literals import arguments_at, value_at
@@ -102,7 +102,7 @@ class _CallReader:
 
     def __init__(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
         self._tools = tools
-        self._by_letters = {_letters(name): name for name in tools}
+        self._by_letters = {letters(name): name for name in tools}
         longest = sorted(tools, key=len, reverse=True)
         names = self._names = "|".join(re.sub(r"(?:\\?[\W_])+", "[-_. ]?", re.escape(name)) for name in longest) or r"(?!)"
         exact = "|".join(map(re.escape, longest)) or r"(?!)"
@@ -244,7 +244,7 @@ class _CallReader:
         if not isinstance(value, dict):
             return []
         given = cast(dict[str, Any], value)
-        fields = {_letters(key): one for key, one in given.items()}
+        fields = {letters(key): one for key, one in given.items()}
         for key in _WRAPPERS:
             if isinstance(fields.get(key), dict | list):
                 return self._shaped(fields[key], anything=anything)
@@ -263,7 +263,7 @@ class _CallReader:
     def _arguments(self, name: str, fields: Mapping[str, Any], given: Mapping[str, Any], name_key: str) -> dict[str, Any] | None:
         key = next((k for k in _ARGUMENT_KEYS if k in fields), "")
         if not key:
-            flat = {k: v for k, v in given.items() if _letters(k) not in {name_key, "type", "id"}}
+            flat = {k: v for k, v in given.items() if letters(k) not in {name_key, "type", "id"}}
             return flat if self._fits(name, flat) else None
         value: Any = fields[key]
         if isinstance(value, str):
@@ -277,11 +277,7 @@ class _CallReader:
 
     def _own(self, name: str) -> str:
         """Return the tool's own name, which models write in other capitals and signs, and behind a namespace; empty if it is none."""
-        bare = name.strip()
-        for given in (bare, re.sub(r":\d+\Z", "", bare).rpartition(".")[2]):
-            if found := given if given in self._tools else self._by_letters.get(_letters(given), ""):
-                return found
-        return ""
+        return own_name(name, self._tools, self._by_letters)
 
     def _fits(self, name: str, arguments: Mapping[str, Any]) -> bool:
         schema = self._tools.get(name, {})
@@ -339,11 +335,6 @@ def _of_list(parts: list[Any]) -> Any:
     if len(pairs) == len(parts) and all({"name", "value"} <= set(pair) for pair in pairs):
         return {str(pair["name"]): pair["value"] for pair in pairs}
     return pairs[0] if len(parts) == len(pairs) == 1 else None
-
-
-def _letters(name: str) -> str:
-    """Return a name's letters and digits in lower case."""
-    return re.sub(r"[\W_]", "", name).lower()
 
 
 def _next_bracket(text: str, at: int) -> int:

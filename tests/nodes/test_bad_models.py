@@ -310,12 +310,12 @@ async def test_half_characters_are_replaced_and_names_made_such_as_providers_tak
     bad = AIMessage(
         "",
         invalid_tool_calls=[
-            {"name": "send message!", "args": '{"message": "a\\ud83d \\u0000b"}', "id": "x", "error": None}
+            {"name": "send words!", "args": '{"message": "a\\ud83d \\u0000b"}', "id": "x", "error": None}
         ],
     )  # pyright: ignore[reportArgumentType]
     graph, model, _ = agent(bad, say("Hi"))
     await ask(graph)
-    assert model.calls[1][2].tool_calls[0]["name"] == "send_message_"  # type: ignore[attr-defined]
+    assert model.calls[1][2].tool_calls[0]["name"] == "send_words_"  # type: ignore[attr-defined]
     assert model.calls[1][2].tool_calls[0]["args"] == {"message": "a\ufffd b"}  # type: ignore[attr-defined]
 
 

@@ -6,6 +6,7 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 
+from memgpt_agent.nodes.reading import ReadCall, own_name, read_call
 from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 
 Piece = tuple[str | None, str | None, str | None, int | None]
@@ -35,6 +36,9 @@ TWO = [("send_message", {"message": "Hi"}), ("page_out", {"page_number": 2})]
         ([("send_message", '{"mess', "a", None), (None, 'age": "Hi"}', None, None)], ONE),
         ([("send_message", '{"message": "Hi"}', "a", 0), ("page_out", '{"page_number": 2}', "b", 0)], TWO),
         ([("send_message", '{"message": "Hi"}', None, 0), ("page_out", '{"page_number": 2}', None, 0)], TWO),
+        ([("send_message", '{"message": "Hi"}', "a", 0), ("page_out", '{"page_number": 2}', "a", 0)], TWO),
+        ([("send_message", '{"message": "Hi"}', "a", 0), ("page_out", "", "a", 1), (None, '{"page_number": 2}', None, 1)], TWO),
+        ([("send_message", '{"message": "Hi"}', "a", 0), ("send_message", '{"message": "Hi"}', "a", 0)], ONE),
         (
             [
                 ("send_message", "", "a", 0), (None, '{"message": ', "a", 0), ("page_out", "", "b", 0), (None, '{"page_number"', "b", 0),
@@ -74,3 +78,35 @@ def test_an_answer_that_grows_without_end_is_left() -> None:
         assert not growing.add(AIMessageChunk(content=[block]))
         assert growing.stop().reason == "endless"
     assert StreamingAnswer(64).add(AIMessageChunk(content=[{"type": "thinking", "thinking": "hm", "signature": "x" * 6_000}]))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        '"{\\"city\\": \\"Bonn\\"}"', '{"city": "Bonn",}', "{'city': 'Bonn'}", '```json\n{"city": "Bonn"}\n```', '[{"city": "Bonn"}]',
+        '{city: "Bonn"}',
+    ],
+)  # fmt: skip
+def test_arguments_are_read_as_weak_models_write_them(given: str) -> None:
+    """In quotes, with a comma too many, with Python's quotes, in a code block, in a list, without quotes around a name."""
+    assert read_call("weather", given) == ReadCall("weather", {"city": "Bonn"})
+
+
+@pytest.mark.parametrize("given", ['{"city": "Bo', "{'city': 'Bo", '{"city": "Bonn"} and more', "[1, 2]", '"Bonn"', "null"])
+def test_arguments_that_break_off_or_are_none_are_an_error(given: str) -> None:
+    """Nothing is completed or guessed."""
+    read = read_call("weather", given)
+    assert (read.arguments, bool(read.error)) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "send_message", "functions.send_message", "default_api.sendMessage", "send_message<|channel|>json", " Send-Message ",
+        "tools.send_message:0",
+    ],
+)  # fmt: skip
+def test_a_tool_is_known_by_its_letters_behind_a_namespace_and_before_marks(given: str) -> None:
+    """So models write the name where they make a call as well as where they write one."""
+    assert own_name(given, {"send_message"}, {"sendmessage": "send_message"}) == "send_message"
+    assert own_name("send_messages", {"send_message"}, {"sendmessage": "send_message"}) == ""

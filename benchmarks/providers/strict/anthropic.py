@@ -108,6 +108,8 @@ class Anthropic:
                 raise refused(f"tools.{place}.custom.input_schema.type: Field required")
             if {"oneOf", "allOf", "anyOf"} & set(schema):
                 raise refused(f"tools.{place}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level")
+            if not all(re.fullmatch(r"[a-zA-Z0-9_.-]{1,64}", key) for key in schema.get("properties") or {}):
+                raise refused(f"tools.{place}.custom.input_schema.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{{1,64}}$'")
 
     def _message(self, place: int, message: dict[str, Any], *, last: bool) -> None:
         role, content = message["role"], message["content"]

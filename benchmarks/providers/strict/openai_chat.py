@@ -108,6 +108,9 @@ class OpenAIChat:
                     f"Invalid 'tools[{place}].function.name': string does not match pattern. Expected a string that matches "
                     "the pattern '^[a-zA-Z0-9_-]+$'.", f"tools[{place}].function.name", "invalid_value",
                 )  # fmt: skip
+            if len(function.get("description") or "") > 1_024:
+                what = f"tools[{place}].function.description"
+                raise refused(f"Invalid '{what}': string too long. Expected a string with maximum length 1024", what, "string_above_max_length")
             check_schema(function["name"], function.get("parameters") or {"type": "object", "properties": {}}, ())
 
     def _message(self, place: int, message: dict[str, Any], role: str) -> None:

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage
 from memgpt_agent.models.dialects.anthropic_cache import with_breakpoints
 from memgpt_agent.models.dialects.attachments import PDF, PICTURES, MediaPart, expressed
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, name_of, profile_of
-from memgpt_agent.models.dialects.schemas import named, rooted, shaped
+from memgpt_agent.models.dialects.schemas import keyed, named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
     blocks_of,
@@ -60,7 +60,7 @@ class Anthropic(Dialect):
         messages = expressed(from_user_to_user(merged(messages)), _express)
         messages = with_breakpoints(messages) if wanted.conversation else messages
         tools, names = named(call.tools)
-        return call.but(messages=messages, tools=shaped(tools, rooted), names=names, options=options)
+        return call.but(messages=messages, tools=shaped(tools, lambda schema: keyed(rooted(schema))), names=names, options=options)
 
 
 def _thinking_of(model: BaseChatModel) -> str:

@@ -16,6 +16,8 @@ _MAGIC = (
     (b"%PDF-", "application/pdf"), (b"BM", "image/bmp"), (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"fLaC", "audio/flac"),
 )  # fmt: skip
 _KINDS = {"image": "image", "audio": "audio", "video": "video", "text": "text"}
+_INNER = ("source", "file", "image_url", "input_audio", "inlineData", "inline_data", "fileData", "file_data")
+"""Where blocks of the providers' own forms hold what is attached."""
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """The pictures that every provider with sight takes."""
 PDF = "application/pdf"
@@ -58,7 +60,7 @@ def read(block: Any) -> MediaPart | None:
 
     Known forms: LangChain's standard blocks (also the older ones with ``source_type``), OpenAI's ``image_url``, ``file``,
     ``input_audio``, ``input_image`` and ``input_file``, Anthropic's ``image`` and ``document`` with a ``source``, Gemini's
-    ``media``, and LangChain.js's and Agent Chat UI's ``mimeType``.
+    ``media`` and ``inlineData``, and LangChain.js's and Agent Chat UI's ``mimeType``.
     """
     if not isinstance(block, Mapping):
         return None
@@ -68,7 +70,7 @@ def read(block: Any) -> MediaPart | None:
     kind = str(given.get("type") or "")
     if kind == "text":
         return None
-    inner: Any = given.get("source") or given.get("file") or given.get("image_url") or given.get("input_audio") or {}
+    inner: Any = next((given[key] for key in _INNER if given.get(key)), None)
     held = {"url": inner} if isinstance(inner, str) else dict(cast(Mapping[str, Any], inner)) if isinstance(inner, Mapping) else {}
     fields: dict[str, Any] = {**given, **held}
     return _attachment(kind, fields)

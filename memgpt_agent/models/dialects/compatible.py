@@ -18,8 +18,8 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolM
 
 from memgpt_agent.models.dialects.attachments import expressed
 from memgpt_agent.models.dialects.dialect import CallToSend, Dialect, Reasons, Wanted, address_of, name_of, profile_of
-from memgpt_agent.models.dialects.openai_chat import ALWAYS_REASONS, FITTING_ID, express_for
-from memgpt_agent.models.dialects.schemas import named, rooted, shaped
+from memgpt_agent.models.dialects.openai_chat import ALWAYS_REASONS, DESCRIPTION_CHARS, FITTING_ID, express_for
+from memgpt_agent.models.dialects.schemas import described, named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
     bridged,
@@ -66,6 +66,7 @@ class Compatible(Dialect):
         messages = with_ids(bridged(messages) if mistral else messages, short_id if mistral else id_of_pattern(FITTING_ID))
         prepared = expressed(messages, (lambda _: None) if self.blind(call.model) else express_for(call.model))
         tools, names = named(call.tools)
+        tools = described(shaped(tools, rooted), DESCRIPTION_CHARS)
         fields = cast(dict[str, Any], call.model.__dict__)
         thinks = wanted.native or self.reasons(call.model) in {"always", "on"}
         here = f"openai@{address_of(call.model)}"
@@ -74,7 +75,7 @@ class Compatible(Dialect):
         if wanted.native and self.reasons(call.model) == "able":
             body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), "enable_thinking": True}
         return call.but(
-            model=_listening(call.model), messages=_plain(prepared), tools=shaped(tools, rooted), names=names, options={"extra_body": body}
+            model=_listening(call.model), messages=_plain(prepared), tools=tools, names=names, options={"extra_body": body}
         )
 
     def blind(self, model: BaseChatModel) -> bool:

@@ -21,7 +21,7 @@ from memgpt_agent.models.dialects.dialect import (
     reads_pdf,
     sees,
 )
-from memgpt_agent.models.dialects.schemas import named, rooted, shaped
+from memgpt_agent.models.dialects.schemas import described, named, rooted, shaped
 from memgpt_agent.models.dialects.sequence import (
     bare,
     each_answer,
@@ -35,6 +35,8 @@ from memgpt_agent.models.dialects.sequence import (
 ALWAYS_REASONS = re.compile(r"(?:\A|/)(?:o[1-9](?:-|\Z)|gpt-(?:[5-9]|\d\d)(?!.*chat)|gpt-oss)")
 """Names of OpenAI's models that reason before every answer, beside what LangChain's profiles say."""
 _OWN_HOST = re.compile(r"(?:\A|\.)openai\.com(?::\d+)?\Z")
+DESCRIPTION_CHARS = 1_024
+"""The longest description of a tool that OpenAI takes (github.com/getsentry/sentry-mcp/issues/106)."""
 FITTING_ID = r"[a-zA-Z0-9_-]{1,40}"
 _SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/x-wav": "wav"}
 
@@ -52,9 +54,8 @@ class OpenAIChat(Dialect):
         messages = from_user_to_user(without_empty(one_system(each_answer(call.messages, bare))))
         messages = with_ids(expressed(messages, express_for(call.model)), id_of_pattern(FITTING_ID))
         tools, names = named(call.tools)
-        return call.but(
-            model=_listening(call.model), messages=messages, tools=shaped(tools, rooted), names=names, options=cache_key(call.model, wanted)
-        )
+        tools = described(shaped(tools, rooted), DESCRIPTION_CHARS)
+        return call.but(model=_listening(call.model), messages=messages, tools=tools, names=names, options=cache_key(call.model, wanted))
 
 
 def _listening(model: BaseChatModel) -> BaseChatModel:

@@ -18,6 +18,7 @@ _TYPES = {
 }  # fmt: skip
 """JSON Schema's types, by what tools of other makers call them; any other word says nothing."""
 _MAX_DEPTH = 16
+_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _GEMINI_KEYS = (
     "type", "format", "title", "description", "nullable", "enum", "items", "properties", "required", "minItems", "maxItems",
@@ -53,6 +54,45 @@ def shaped(tools: Sequence[Schema], shape: Callable[[Schema], Schema]) -> list[S
     return [
         {**tool, "function": {**tool["function"], "parameters": shape(tool["function"].get("parameters") or {})}} for tool in tools
     ]
+
+
+def described(tools: Sequence[Schema], limit: int) -> list[Schema]:
+    """Return the tools with descriptions of at most so many characters; the rest of a longer one describes its parameters."""
+    put: list[Schema] = []
+    for tool in tools:
+        function = cast(Schema, tool["function"])
+        text = str(function.get("description") or "")
+        if len(text) > limit:
+            cut = text.rfind(" ", limit // 2, limit - 1)
+            cut = cut if cut > 0 else limit - 1
+            parameters = {"description": text[cut:].strip(), **cast(Schema, function.get("parameters") or {})}
+            function = {**function, "description": f"{text[:cut].rstrip()}\u2026", "parameters": parameters}
+        put.append({**tool, "function": function})
+    return put
+
+
+def keyed(schema: Schema) -> Schema:
+    """Return parameters whose names have letters, digits, ``_``, ``.`` and ``-`` only, 64 at most; :func:`own_keys` gives them back.
+
+    Source: Anthropic's refusal "Property keys should match pattern", which looks at the outermost ones only
+    (github.com/beautyfree/appstore-connect-mcp/issues/2; github.com/decocms/studio/pull/6874).
+    """
+    changed = {name: fitting for name in schema["properties"] if (fitting := _fitting_key(name)) != name}
+    if not changed:
+        return schema
+    properties = {changed.get(name, name): one for name, one in schema["properties"].items()}
+    required = [changed.get(name, name) for name in cast(list[str], schema.get("required") or [])]
+    return {**schema, "properties": properties, "required": required}
+
+
+def own_keys(arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments by the names that a tool's own schema gives them, where they came by fitting ones."""
+    own = {_fitting_key(name): name for name in cast(Schema, parameters.get("properties") or {})}
+    return {own.get(name, name): value for name, value in arguments.items()}
+
+
+def _fitting_key(name: str) -> str:
+    return name if _KEY.fullmatch(name) else fitting_name(name)
 
 
 def rooted(schema: Schema) -> Schema:

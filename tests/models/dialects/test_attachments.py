@@ -19,6 +19,7 @@ FORMS = [
     {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": GIF}},
     {"type": "input_image", "image_url": f"data:image/gif;base64,{GIF}"},
     {"type": "media", "mime_type": "image/gif", "data": GIF},
+    {"inlineData": {"mimeType": "image/gif", "data": GIF}},
     {"type": "non_standard", "value": {"type": "image", "mimeType": "image/gif", "data": GIF}},
 ]
 

@@ -1,5 +1,6 @@
 """Tool schemas in each provider's part of JSON Schema."""
 
+import re
 from typing import Any
 
 from hypothesis import given
@@ -8,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from benchmarks.providers.strict.gemini import Gemini
 from benchmarks.providers.strict.openai_chat import check_schema
-from memgpt_agent.models.dialects.schemas import fitting_name, gemini, named, rooted
+from memgpt_agent.models.dialects.schemas import described, fitting_name, gemini, keyed, named, own_keys, rooted
 
 WILD = {
     "type": "object",
@@ -55,6 +56,25 @@ def test_a_name_that_providers_refuse_is_offered_under_another_and_found_again()
     name = tools[0]["function"]["name"]
     assert len(name) <= 64
     assert own == {name: "files.read/ünder" * 8}
+
+
+def test_a_long_description_goes_on_with_the_parameters():
+    """OpenAI takes 1,024 characters; nothing is lost. A short one stays."""
+    long = {"type": "function", "function": {"name": "a", "description": "word " * 300, "parameters": {"type": "object"}}}
+    short = {"type": "function", "function": {"name": "b", "description": "x" * 1_024}}
+    put, same = described([long, short], 1_024)
+    text, rest = put["function"]["description"], put["function"]["parameters"]["description"]
+    assert (len(text) <= 1_024, text[-1], same) == (True, "…", short)
+    assert f"{text[:-1]} {rest}".split() == ["word"] * 300
+
+
+def test_parameters_that_anthropic_refuses_are_offered_under_others_and_found_again():
+    """As tools of OData and REST interfaces name them; the schema's own names come back with the call."""
+    schema = {"type": "object", "properties": {"filter[name]": {}, "$top": {}, "a.b": {}, "x" * 70: {}}, "required": ["$top"]}
+    put = keyed(schema)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_.-]{1,64}", name) for name in put["properties"])
+    assert put["required"] == [list(put["properties"])[1]]
+    assert own_keys(dict.fromkeys(put["properties"], 1), schema) == dict.fromkeys(schema["properties"], 1)
 
 
 _WORDS = st.sampled_from(["string", "integer", "array", "object", "null", "any", "int", "list", "File", None, 3])
