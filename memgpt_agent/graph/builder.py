@@ -38,6 +38,7 @@ from memgpt_agent.owners import Identity
 from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.prompts import system_prompt
 from memgpt_agent.state import AgentInput, AgentOutput, AgentState
+from memgpt_agent.store.plain import checked_store
 from memgpt_agent.text.never_stored import Redactor, redacting
 from memgpt_agent.tools.profiles import Profile, profile_of
 from memgpt_agent.tools.registry import ToolRegistry
@@ -104,8 +105,8 @@ def create_graph(
             its users, those of the process.
 
     Raises:
-        ConfigurationError: there is no such profile, a tool is unusable or reads a key that the state does not have, or a rule names
-            a missing tool.
+        ConfigurationError: there is no such profile or store, a tool is unusable or reads a key that the state does not have, or a rule
+            names a missing tool.
     """
     if memory_scope not in get_args(MemoryScope):
         raise ConfigurationError(f"memory_scope={memory_scope!r} is unknown; it is one of {', '.join(map(repr, get_args(MemoryScope)))}.")
@@ -120,7 +121,8 @@ def create_graph(
     resources = Resources(
         name=name, tools=registry, system_prompt=system_prompt(registry.names, chosen.system_prompt), sections=chosen.sections, profile=chosen,
         post=post, memory_scope=memory_scope, rules=Rulebook((*chosen.rules, *rules), registry.names),
-        model=model, summarizer=summarizer, clock=clock, archive=archive, rerank=rerank, blocks=(*chosen.blocks, *blocks), store=store,
+        model=model, summarizer=summarizer, clock=clock, archive=archive, rerank=rerank, blocks=(*chosen.blocks, *blocks),
+        store=store if store is None else checked_store(store),
         state_keys=schemas.added, owner=Identity.of(owner), structured=structured, hooks=hooks,
         never_store=Redactor.of(never_store), limits=limits_of(settings) if settings else None,
         audit=settings is not None and settings.audit == "on",

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from typing import Annotated, Any, cast
 from urllib.parse import quote, unquote
 
+from anyio import ClosedResourceError
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -50,6 +53,7 @@ class MemoryServer(FastMCP):
             )
         instructions = memory.instructions(read_only=agents.read_only)
         super().__init__("memgpt", instructions=instructions, host=host, transport_security=security, log_level="WARNING")
+        self._mcp_server.version = version("memgpt-agent")  # FastMCP would give its own
         self._agents = agents
         self._offer()
 
@@ -218,7 +222,13 @@ def run_http(
     agents: ServedAgents, host: str, port: int, identify: Identify | None, started: Callable[[str], None]
 ) -> None:
     """Serve clients over streamable HTTP until SIGTERM or Ctrl-C."""
+    logging.getLogger("mcp.server.streamable_http").addFilter(_is_news)
     try:
         serve_app(http_app(agents, host, identify), host, port, lambda url: started(f"{url}/mcp"))
     finally:
         agents.close()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of mcp 1.30's is worth showing: it logs an error with its traceback whenever a client leaves."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ClosedResourceError))

@@ -16,6 +16,7 @@ from memgpt_agent.memory.core import Cause
 from memgpt_agent.middleware.agent_creation import found_or_made
 from memgpt_agent.middleware.kept_tools import kept_tools
 from memgpt_agent.nodes.session import key_of
+from memgpt_agent.store.plain import checked_store
 from memgpt_agent.tools.plain_tool import PlainMemoryTool
 from memgpt_agent.tools.profiles import Profile
 
@@ -43,12 +44,12 @@ def memory_tools(
         clock: gives the time.
 
     Raises:
-        ConfigurationError: there is no such profile or group.
+        ConfigurationError: there is no such store, profile or group.
 
     **Limits**: they keep nothing of what is said. ``conversation_search`` finds what other faces of the agent have kept.
     """
     kept = kept_tools(profile, tools)
-    known = found_or_made(store, agent_id, kept, definitions.seeds(None, None, None, kept.blocks), {}, clock)
+    known = found_or_made(checked_store(store), agent_id, kept, definitions.seeds(None, None, None, kept.blocks), {}, clock)
     zone = time_zone or (known.context or {}).get("time_zone") or "UTC"
 
     def opened(config: RunnableConfig, name: str, arguments: dict[str, Any], call_id: str) -> AgentMemory:

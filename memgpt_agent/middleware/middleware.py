@@ -47,8 +47,10 @@ from memgpt_agent.middleware.registers import KEY, MemGPTState, MiddlewareRegist
 from memgpt_agent.middleware.request_schemas import RequestSchemas
 from memgpt_agent.middleware.tool_call import MadeCall
 from memgpt_agent.models.too_long import too_long
+from memgpt_agent.nodes.corrected import is_stateless
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.prompts import MEMORY_PROMPT, system_prompt
+from memgpt_agent.store.plain import checked_store
 from memgpt_agent.tools.plain_tool import ACTING, PlainMemoryTool
 from memgpt_agent.tools.profiles import Profile
 from memgpt_agent.tools.registry import ToolRegistry
@@ -170,7 +172,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         seeds = definitions.seeds(persona, human, core_memory, (*kept.blocks, *blocks))
         resources = Resources(
             tools=registry, system_prompt="", name=None, profile=kept, sections=kept.sections, packing=AS_SAID, summarizer=summarizer,
-            archive=archive_of(archival_store, clock), blocks=tuple(seeds), store=store, clock=clock,
+            archive=archive_of(archival_store, clock), blocks=tuple(seeds), store=store if store is None else checked_store(store), clock=clock,
         )  # fmt: skip
         self.tools = [PlainMemoryTool.of(tool, _outside) for tool in kept.tools]
         self._name, self._agent_id = name, agent_id
@@ -222,7 +224,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         registers: MiddlewareRegisters = state.get(KEY) or {}
         messages = state["messages"]
         session = self._opened.session(runtime, config, registers, agent_id=self._whose(runtime))
-        conversation = MiddlewareConversation.received(session, registers, messages, stateless=_stateless(config))
+        conversation = MiddlewareConversation.received(session, registers, messages, stateless=is_stateless(config))
         changed = update_of(messages, conversation, [])
         kept: MiddlewareRegisters = {**registers, "unkept": [], "turn": conversation.turn}
         return {KEY: kept, **({"messages": changed} if changed else {})}
@@ -277,9 +279,9 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         if session.memory.agent_id != session.thread_id:
             registers["agent_id"] = session.memory.agent_id
         messages = request.state["messages"]
-        if not _stateless(config):
+        if not is_stateless(config):
             give_up_other_branch(session, registers, messages, config)
-        conversation = MiddlewareConversation.received(session, registers, messages, stateless=_stateless(config))
+        conversation = MiddlewareConversation.received(session, registers, messages, stateless=is_stateless(config))
         conversation.apply_edits(messages, registers, config)
         return PreparedCall(session, config, request, conversation, registers, self._offers, self._instructions)
 
@@ -306,7 +308,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
         registers: MiddlewareRegisters = state.get(KEY) or {}
         session = self._opened.session(request.runtime, request.runtime.config, registers, agent_id=self._whose(request.runtime))
         messages: list[AnyMessage] = state.get("messages") or []
-        return MadeCall.of(session, request.tool_call, registers, messages, stateless=_stateless(request.runtime.config))
+        return MadeCall.of(session, request.tool_call, registers, messages, stateless=is_stateless(request.runtime.config))
 
     def _whose(self, runtime: Any) -> str | None:
         return self._agent_id(runtime) if callable(self._agent_id) else self._agent_id
@@ -343,10 +345,6 @@ def _outside(_config: RunnableConfig, name: str, *_: Any) -> Any:
     raise ConfigurationError(
         f"{name} belongs to a MemGPTMiddleware, and was called outside of its agent. For any graph, use memory_tools(store, agent_id)."
     )
-
-
-def _stateless(config: RunnableConfig) -> bool:
-    return not config.get("configurable", {}).get(_CHECKPOINTER)
 
 
 def _check(choices: Mapping[str, Any], agent_id: WhoseMemory | None) -> None:

@@ -132,6 +132,11 @@ def is_nested(config: RunnableConfig) -> bool:
     return "|" in str(config.get("configurable", {}).get("checkpoint_ns") or "")
 
 
+def is_stateless(config: RunnableConfig) -> bool:
+    """Whether no checkpointer keeps the conversation, so that a client tells all of it each time."""
+    return not config.get("configurable", {}).get("__pregel_checkpointer")
+
+
 class _Changes:
     """The changes to the queue and to its messages' records in recall memory."""
 

@@ -33,7 +33,7 @@ from memgpt_agent.events import (
 )
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import CONTEXT_LINES, Message, RecallMemory, Role, is_pause, line_of
-from memgpt_agent.nodes.corrected import QueueEdits
+from memgpt_agent.nodes.corrected import QueueEdits, is_stateless
 from memgpt_agent.nodes.other_agents import Others, as_event, is_by
 from memgpt_agent.nodes.past_messages import give_up_branch, remember_ids, sift_input
 from memgpt_agent.nodes.session import Session, key_of, turn_key
@@ -103,7 +103,8 @@ def _received_of(
     received, notices = keep_attachments([_received(m, turn_id, now) for m in new.messages], session)
     give_up_branch(received, edits, session, config)
     state: AgentState = {**edits.state, "messages": [m for m in edits.state["messages"] if m.id not in {one.id for one in new.gone}]}
-    remember(session, [m for m in received if m.id not in new.known], earlier=state["messages"])
+    known = {*new.known, *(_told_again(received, session) if is_stateless(config) else ())}
+    remember(session, [m for m in received if m.id not in known], earlier=state["messages"])
     here = {m.id for m in state["messages"]}
     given = {*here, (state.get("event") or {}).get("id")}  # one that was made here follows from the checkpoint: nobody sends it again
     remember_ids(session, [str(m.id) for m in received if not m.text and m.id in given and m.id not in new.known])
@@ -136,6 +137,15 @@ def _admit(session: Session, turn: str, kind: str) -> None:
         session.audit.note(session.memory.who, act, [session.memory.agent_id], "refused: a limit" if refused else "")
     if refused:
         raise refused
+
+
+def _told_again(received: Sequence[BaseMessage], session: Session) -> set[str | None]:
+    """Return the ids of messages before the last one that recall memory holds from earlier runs of the thread: a client tells them again."""
+    history = received[:-1]
+    if not history:
+        return set()
+    held = {(m.role, m.text) for m in session.memory.journal.of_thread(session.thread_id)}
+    return {m.id for m in history if (_role(m), m.text) in held}
 
 
 def no_turn() -> Turn:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from langgraph.store.base import BaseStore, Item, Op, PutOp, Result, SearchItem
 
+from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.fields import Fields, counted_texts, order_of
 from memgpt_agent.store.filters import Filter, check_filter, matches
@@ -30,13 +31,24 @@ from memgpt_agent.store.rows import encode_value
 from memgpt_agent.text.never_stored import Redactor
 
 __all__ = [
-    "Filter", "best_or_newest", "checking", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed",
+    "Filter", "best_or_newest", "checked_store", "checking", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed",
     "redacting", "sizes_under", "tally",
 ]  # fmt: skip
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
 
 _plain_writes = threading.RLock()
+
+
+def checked_store(given: Any) -> BaseStore:
+    """Return a store that was given.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(given, BaseStore):
+        return given
+    raise ConfigurationError(f"store={given!r} is no LangGraph store. Open one: open_store(path), FaissStore(path), or InMemoryStore().")
 
 
 def find(

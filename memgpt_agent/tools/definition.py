@@ -146,8 +146,10 @@ def foreign_tool(given: BaseTool | Callable[..., Any]) -> AgentTool:
     One that is async only works in sync code too.
 
     Raises:
-        ConfigurationError: one of its arguments bears the name of a control argument, or a function has no docstring.
+        ConfigurationError: one of its arguments bears the name of a control argument, a function has no docstring, or it is neither.
     """
+    if not isinstance(cast(Any, given), BaseTool) and not callable(given):
+        raise ConfigurationError(f"{given!r} cannot be a tool: it is neither a LangChain tool nor a function.")
     try:
         tool = (
             given

@@ -155,6 +155,16 @@ def test_an_unknown_profile_is_refused() -> None:
         create_graph(profile="sleepy")  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"store": "memory.db"}, "store='memory.db' is no LangGraph store"), ({"tools": ["search"]}, "'search' cannot be a tool: it is neither")],
+)
+def test_what_is_no_store_and_no_tool_is_refused_when_it_is_built(given: Any, says: str) -> None:
+    """In words, not by an attribute that something lacks later."""
+    with pytest.raises(ConfigurationError, match=says):
+        create_graph(**given)
+
+
 def test_a_conversation_goes_on_in_another_process(tmp_path: Path) -> None:
     """Real files, opened anew: the same queue and the same blocks."""
     seen: list[list[Any]] = []

@@ -10,13 +10,14 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command, interrupt
 from langgraph_swarm import create_handoff_tool, create_swarm
 from typing_extensions import TypedDict
 
 from memgpt_agent import create_graph
+from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.testing import ScriptedModel, calls, say
 
 HERE: Any = {"configurable": {"thread_id": "t"}}
@@ -65,6 +66,21 @@ async def test_a_batch_is_as_many_conversations(how: str) -> None:
     inputs, configs = [asked(f"n{n}") for n in range(3)], [{"configurable": {"thread_id": f"t{n}"}} for n in range(3)]
     results: Any = graph.batch(inputs, configs) if how == "sync" else await graph.abatch(inputs, configs)
     assert [result["messages"][-1].text for result in results] == ["n0", "n1", "n2"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_client_that_tells_the_whole_conversation_each_time_is_remembered_once(nested: bool) -> None:
+    """Without a checkpointer, and without ids: recall memory holds what was said once, also the same words that were said twice."""
+    store = InMemoryStore()
+    graph: Any = agent(*[say(f"reply {n}") for n in range(4)], store=store)
+    if nested:
+        graph = StateGraph(MessagesState).add_node("ann", graph).add_edge(START, "ann").compile()
+    told: list[Any] = []
+    for text in ("one", "two", "one", "three"):
+        told.append(("user", text))
+        told.append(("assistant", graph.invoke({"messages": told}, HERE)["messages"][-1].text))
+    said = [m.text for m in RecallMemory(store, "t").of_thread("t")]
+    assert said == [text for _, text in told]
 
 
 def test_a_node_of_a_graph_with_another_state_calls_it() -> None:

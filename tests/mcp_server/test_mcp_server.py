@@ -50,9 +50,11 @@ def served(home: Path, *options: str) -> Generator[str]:
     finally:
         process.terminate()
         ended = process.wait(60)
+        said = process.stderr.read() if process.stderr is not None else ""
         if process.stderr is not None:
             process.stderr.close()
     assert ended in {0, -15}
+    assert "Traceback" not in said
 
 
 @asynccontextmanager
