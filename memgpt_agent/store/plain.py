@@ -31,8 +31,8 @@ from memgpt_agent.store.rows import encode_value
 from memgpt_agent.text.never_stored import Redactor
 
 __all__ = [
-    "Filter", "best_or_newest", "checked_store", "checking", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if", "put_then_embed",
-    "redacting", "sizes_under", "tally",
+    "Filter", "best_or_newest", "checked_store", "checking", "count", "find", "finish_embedding", "guarded", "matches", "newest", "put_if",
+    "put_then_embed", "redacting", "sizes_under", "tally",
 ]  # fmt: skip
 SCAN_LIMIT = 10_000
 """A plain store is asked for this many items at most when a filter has to be applied here."""
