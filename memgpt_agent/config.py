@@ -215,8 +215,12 @@ class Context(BaseModel):
 
 def _explain(error: ValidationError, known: list[str], of: str = "Context") -> str:
     """Put each of pydantic's findings in one sentence, and name the fields."""
-    found = [f"{e['loc'][0] if e['loc'] else of} = {e['input']!r}: {e['msg']}" for e in error.errors()]
+    found = [f"{e['loc'][0] if e['loc'] else of} = {_without_password(repr(e['input']))}: {e['msg']}" for e in error.errors()]
     return f"{of}: " + "; ".join(found) + f". The fields are: {', '.join(known)}."
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(//[^/@\s:]*:)[^/\s]*@", r"\1***@", text)
 
 
 class Settings(BaseModel):
@@ -335,7 +339,10 @@ def is_postgres(url: str) -> bool:
 
 def shown(url: str) -> str:
     """Return a URL without its password, to show to people."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is malformed
+        return _without_password(url)
     hidden = parts.netloc.replace(f":{parts.password}@", ":***@", 1) if parts.password else parts.netloc
     query = "&".join("password=***" if one.startswith("password=") else one for one in parts.query.split("&"))
     return urlunsplit(parts._replace(netloc=hidden, query=query)) if "://" in url and is_postgres(url) else url

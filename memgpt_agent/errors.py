@@ -97,6 +97,10 @@ class StoreBusy(StoreError):
     """Another process held the store's lock for too long; nothing was written."""
 
 
+class StoreUnreachable(StoreError):
+    """The database's server did not answer for as long as it was waited for."""
+
+
 class StoreClosed(StoreError):
     """The store was used after it was closed."""
 

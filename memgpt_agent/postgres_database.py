@@ -1,6 +1,7 @@
 """The connections to one Postgres: a pool for the process, transactions that are tried again, errors in our own words."""
 
 import copy
+import logging
 import re
 import threading
 import time
@@ -13,12 +14,16 @@ import psycopg
 from psycopg import Connection, errors, sql
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreClosed, StoreError
+from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreClosed, StoreError, StoreUnreachable
 
+_log = logging.getLogger(__name__)
 DEFAULT_SCHEMA = "memgpt"
 MAX_CONNECTIONS = 16
 WAIT_SECONDS = 60.0
 """How long a transaction waits for others' locks, and for a server that has gone away."""
+_FORM = "Write postgresql://USER@HOST:PORT/DATABASE, with signs such as @ : / in a name or password as %40 %3A %2F."
+_BACK_SOON = ("starting up", "shutting down", "not yet accepting", "in recovery mode", "too many clients", "connection slots")
+"""How a server refuses a connection that it may accept a moment later."""
 T = TypeVar("T")
 Rows = Connection[tuple[Any, ...]]
 _BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -67,9 +72,29 @@ class PostgresDatabase:
         self.key = repr((self.url, self.schema))
         """Tells the schema from every other."""
         self._key, self._configured, self._closed = (self.url, self.schema, use), configure, False
+        self._open(prepare)
+
+    def _open(self, prepare: Callable[[Rows, str], None]) -> None:
+        """Prepare the schema, and open the pool. A server that does not answer is waited for as one that goes away later is, and that is logged.
+
+        ``connect_timeout`` in the URL says for how long, in place of a minute.
+        """
+        given = dict(parse_qsl(urlsplit(self.url).query)).get("connect_timeout", "")
+        seconds = float(given) if given.isdecimal() and int(given) else WAIT_SECONDS
+        tried: list[float] = []
+
+        def once() -> None:
+            try:
+                with self._translated(), psycopg.connect(self.url, autocommit=True, connect_timeout=int(seconds)) as connection:
+                    prepare(connection, self.schema)
+            except StoreUnreachable as error:
+                if not tried:
+                    _log.warning("%s It is waited for, for %.0f seconds at most.", error, seconds)
+                tried.append(time.monotonic())
+                raise
+
+        self.patient(once, seconds)
         with self._translated():
-            with psycopg.connect(self.url, autocommit=True, connect_timeout=int(WAIT_SECONDS)) as connection:
-                prepare(connection, self.schema)
             self._pool = self._shared_pool()
 
     def _shared_pool(self) -> "ConnectionPool[Rows]":
@@ -171,9 +196,9 @@ class PostgresDatabase:
 
         return self.patient(once)
 
-    def patient(self, act: Callable[[], T]) -> T:
-        """Do something, again where others' writes or a server that went away hindered it, for a minute at most."""
-        deadline, pause = time.monotonic() + WAIT_SECONDS, 0.005
+    def patient(self, act: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
+        """Do something, again where others' writes or a server that went away hindered it, for a minute at most unless told otherwise."""
+        deadline, pause = time.monotonic() + seconds, 0.005
         while True:
             try:
                 return act()
@@ -229,8 +254,13 @@ class PostgresDatabase:
             raise StoreBusy(
                 f"{self.name}: others kept writing the same items for {WAIT_SECONDS:.0f} seconds. Try again."
             ) from error
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate is None:  # libpq could not read it, and has asked nobody
+                raise ConfigurationError(f"The database's URL cannot be read: {str(error).strip()}. {_FORM}") from error
+            raise StoreError(f"Postgres, {self.name}: {str(error).strip()}. Check that this role may use the database.") from error
         except psycopg.Error as error:
-            raise StoreError(
+            kind = StoreUnreachable if _is_lost(error) else StoreError
+            raise kind(
                 f"Postgres, {self.name}: {str(error).strip()}. Check that the server runs and that this role may use the database."
             ) from error
 
@@ -238,6 +268,8 @@ class PostgresDatabase:
 def _is_lost(error: psycopg.Error) -> bool:
     """Whether an error says that the server, or the way to it, went away."""
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        if error.sqlstate is None and "FATAL:" in str(error):  # a server answered; libpq hands on its words, and no state
+            return any(words in str(error) for words in _BACK_SOON)
         return error.sqlstate is None or error.sqlstate in _LOST or error.sqlstate.startswith("08")
     return False
 
@@ -264,11 +296,20 @@ def split_url(url: str) -> tuple[str, str]:
     """Return what libpq takes of a URL, and the schema that its ``schema=`` names.
 
     Raises:
-        ConfigurationError: that is not a name of a schema.
+        ConfigurationError: it is malformed, or that is not a name of a schema. The message never holds a password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"The database's URL cannot be read: {str(error).partition(' as integer value')[0]}. {_FORM}") from error
+    if not parts.netloc and not parts.path.strip("/") and not parts.query:
+        raise ConfigurationError(f"The database's URL names neither a host nor a database. {_FORM}")
+    if parts.netloc.count("@") > 1:
+        raise ConfigurationError(f"The database's URL has two '@' before its path. In a user's name or password write %40 for '@'. {_FORM}")
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     schema = given.pop("schema", DEFAULT_SCHEMA)
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
         raise ConfigurationError(f"schema={schema!r} is not the name of a schema. Use small letters, digits and underscores.")
-    return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(given), parts.fragment)), schema
+    path = parts.path or "/"  # without one, `postgresql://?host=...` would lose its slashes
+    return urlunsplit(("postgresql", parts.netloc, path, urlencode(given), parts.fragment)), schema

@@ -12,7 +12,7 @@ import typer
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import Terminal, plain, terminal_of
-from memgpt_agent.config import is_postgres
+from memgpt_agent.config import Settings, is_postgres
 from memgpt_agent.errors import ConfigurationError, MissingDependency, install_command
 from memgpt_agent.private import private_folder
 
@@ -110,10 +110,12 @@ def postgres(
         raise MissingDependency(
             f"A trial server needs {error.name}, which is not installed. Run: {install_command('postgres')}"
         ) from error
-    folder = (data or terminal.settings.home / POSTGRES).expanduser().absolute()
+    # Not the terminal's settings: the URL that is set may be the one that this server's is to replace.
+    home = Settings.load(home=terminal.home, database_url="postgresql:///postgres").home
+    folder = (data or home / POSTGRES).expanduser().absolute()
     if folder.exists() and any(folder.iterdir()) and not (folder / "PG_VERSION").exists():
         raise ConfigurationError(f"{folder} holds files that are no PostgreSQL server's. Name another folder with --data.")
-    private_folder(folder if data else terminal.settings.home)
+    private_folder(folder if data else home)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of where a socket may lie
         server: Any = get_server(folder, cleanup_mode="stop")

@@ -16,7 +16,14 @@ from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
 from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
 from memgpt_agent.config import Settings, is_postgres, shown
 from memgpt_agent.embeddings import embedding_dims, embedding_name, missing_install, resolve_embedding
-from memgpt_agent.errors import ConfigurationError, MissingCredential, MissingDependency, MissingEmbedding, StoreError
+from memgpt_agent.errors import (
+    ConfigurationError,
+    MissingCredential,
+    MissingDependency,
+    MissingEmbedding,
+    StoreError,
+    StoreUnreachable,
+)
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import Fields, MemoryStore, open_store, store_file
 from memgpt_agent.text.never_stored import Redactor
@@ -129,6 +136,8 @@ def _embedding_in(url: str) -> str | None:
     try:
         with open_store(url, fields=TIER_FIELDS, create=False) as store:
             identity = store.embedding()
+    except StoreUnreachable:  # it was waited for, and would be again
+        raise
     except StoreError:  # there is none, or it cannot be read: opening it says so
         return None
     return identity.name if identity else None

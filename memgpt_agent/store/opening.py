@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from langgraph.store.base import IndexConfig, TTLConfig
 
@@ -165,7 +164,7 @@ def secure_store(url: str | Path, role: str) -> None:
 
 def _backend(url: str | Path) -> StoreBackend:
     text = str(url)
-    scheme = urlsplit(text).scheme if "://" in text else ""
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
     if scheme not in _BACKENDS:
         raise ConfigurationError(f"No store answers to {scheme}://. Use sqlite:///FILE, postgresql://HOST/DATABASE or memory://.")
     return _BACKENDS[scheme]

@@ -1,6 +1,9 @@
 """The command line on Postgres: speaking, searching, carrying, forgetting, deleting; what the server's own tools are for."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -80,3 +83,14 @@ def test_row_level_security_is_switched_on_by_a_command(memgpt: ScriptedCommandL
     assert {one["agent_id"] for one in json.loads(memgpt.ok("agents", "list", "--json"))} == {"user:ann"}
     monkeypatch.delenv("MEMGPT_OWNER")
     assert {one["agent_id"] for one in json.loads(memgpt.ok("agents", "list", "--json"))} == {"default", "user:ann"}
+
+
+def test_a_trial_server_starts_beside_a_url_that_is_malformed(tmp_path: Path) -> None:
+    """Its own URL is what is to be set instead."""
+    command = [sys.executable, "-W", "ignore", "-c", "from memgpt_agent.cli import main; main()", "--home", str(tmp_path), "postgres"]
+    environment = {**os.environ, "MEMGPT_DATABASE_URL": "no url"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("postgresql://")
+        process.terminate()
+        assert process.wait(60) == 0

@@ -12,9 +12,15 @@ import letta_client
 import pytest
 from letta_client import Letta
 from openai import OpenAI
+from starlette.testclient import TestClient
 
+from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.owners.tokens import Tokens
+from memgpt_agent.server.app import create_app
+from memgpt_agent.server.open_agents import OpenAgents
+from memgpt_agent.store import FaissStore
+from memgpt_agent.testing import ScriptedModel
 from tests.server.conftest import AT_THE_GATE, GATE, Running, StrictServer
 
 WAIT_SECONDS = 60
@@ -258,3 +264,34 @@ def test_the_documentation_names_every_route_and_fetches_nothing(server: Running
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "src=" not in page.text
     assert "example" in document["components"]["schemas"]["NewAgent"]
+
+
+def test_being_up_and_being_ready_are_two_things(tmp_path: Path) -> None:
+    """While the store hangs, the server lives and is not ready: it says so in time, however often it is asked, and is ready again afterwards."""
+    settings = Settings(home=tmp_path)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    class Hanging(FaissStore):
+        """A store whose database is away for a while."""
+
+        asked = 0
+
+        def search(self, *given: Any, **more: Any) -> Any:
+            if hangs.is_set():
+                self.asked += 1
+                goes_on.wait(WAIT_SECONDS)
+            return super().search(*given, **more)
+
+    with Hanging(tmp_path / "memory.db") as store, open_configured_checkpointer(settings) as checkpointer:
+        agents = OpenAgents(settings, store=store, checkpointer=checkpointer, model=ScriptedModel())
+        with TestClient(create_app(settings, agents=agents)) as client:
+            assert client.get("/ready").status_code == 200
+            hangs.set()
+            for _ in range(3):
+                refused = client.get("/ready")
+                assert (refused.status_code, refused.json()["detail"]) == (503, "The store cannot be read.")
+                assert client.get("/v1/health").json()["status"] == client.get("/health").json()["status"] == "ok"
+            assert store.asked == 1
+            hangs.clear()
+            goes_on.set()
+            until(lambda: client.get("/ready").status_code == 200)

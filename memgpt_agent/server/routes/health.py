@@ -1,8 +1,9 @@
 """Health, readiness and metrics of the server."""
 
+import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from memgpt_agent.memory import namespaces
 from memgpt_agent.server.problems import HTTPProblem
@@ -10,6 +11,7 @@ from memgpt_agent.server.serving import Open
 from memgpt_agent.server.shapes.base import ResponseBody
 
 router = APIRouter(tags=["health"])
+_READY_SECONDS = 2.0
 
 
 class Health(ResponseBody):
@@ -22,18 +24,24 @@ class Health(ResponseBody):
 @router.get("/health", response_model=Health, summary="Whether it lives")
 @router.get("/v1/health", response_model=Health, summary="Whether it lives")
 def health() -> Any:
-    """Return that the server lives."""
+    """Return that the process lives and answers; it asks no database, so that nobody restarts the server because that is down."""
     from importlib.metadata import version
 
     return {"status": "ok", "version": version("memgpt-agent")}
 
 
 @router.get("/ready", summary="Whether it takes requests")
-def ready(served: Open) -> Any:
-    """Return that the store can be read and that the server is not going down; 503 otherwise."""
+async def ready(request: Request, served: Open) -> Any:
+    """Return that the store can be read within two seconds and that the server is not going down; 503 otherwise."""
     if served.runs.draining:
         raise HTTPProblem(503, "The server is going down.")
-    served.agents.store.search(namespaces.AGENTS, limit=1)  # one item: a balancer asks every few seconds
+    probe = getattr(request.app.state, "probe", None)
+    if probe is None or probe.done():  # a store that is away is waited for: one asks, for all who want to know
+        reading = asyncio.to_thread(served.agents.store.search, namespaces.AGENTS, limit=1)
+        probe = request.app.state.probe = asyncio.ensure_future(reading)
+    done, _ = await asyncio.wait([probe], timeout=_READY_SECONDS)
+    if not done or probe.exception() is not None:
+        raise HTTPProblem(503, "The store cannot be read.")
     return {"status": "ok", "runs": len(served.runs.live)}
 
 

