@@ -168,7 +168,7 @@ def test_an_edited_result_and_an_edited_plain_answer_are_edited(store: BaseStore
 
 def test_a_removed_message_leaves_recall_memory_and_can_be_brought_back(store: BaseStore) -> None:
     """A question and a reply; the call that spoke the reply goes with it. A client with an old copy does not ask it again."""
-    talk = Talk(store, say(f"Yes, {SECRET}."), say("b"), say("c"))
+    talk = Talk(store, say(f"Yes, {SECRET}."), say("b"), say("c"), say("d"))
     first = talk.say(f"Is it {SECRET}?", "m1")
     talk.say("And now?", "m2")
     talk.edit(RemoveMessage(id="m1"), RemoveMessage(id=first[-1].id))
@@ -177,6 +177,7 @@ def test_a_removed_message_leaves_recall_memory_and_can_be_brought_back(store: B
     assert SECRET not in talk.everywhere()
     assert [m.text for m in talk.queue() if m.type == "human" or m.text == "c"] == ["And now?", "So?", "c"]
     assert talk.corrections.undo("m1").text == f"Is it {SECRET}?"
+    talk.say("Once more?", "m4")
     assert f"Is it {SECRET}?" in talk.found(SECRET)
 
 

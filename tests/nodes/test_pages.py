@@ -109,6 +109,16 @@ def test_what_cannot_be_taken_out_is_refused_with_the_pages_there_are(page: int,
     assert "In view are the pages" in str(model.calls[-1][-1].content)
 
 
+def test_a_page_that_went_out_in_an_earlier_step_stays_as_it_is() -> None:
+    """Its line still says how many messages it stands for, and what the first note said."""
+    out = [call("page_out", content=note, page_number=1, request_heartbeat=True) for note in ("Bla.", "Other.")]
+    graph, model, _ = agent([say("ok"), say("ok"), say("ok"), *out, say("Sorry")])
+    for text in (LONG, LONG, LONG, "Make room"):
+        state = ask(graph, text)
+    assert "Page 1 is out already" in str(model.calls[-1][-1].content)
+    assert [m.text for m in state["messages"] if m.text.startswith("Page 1 is out (")] == ["Page 1 is out (4 messages): Bla."]
+
+
 def test_a_page_that_is_in_view_need_not_be_shown() -> None:
     """It says so; a page that never was is refused."""
     graph, model, _ = agent([calls(("page_in", {"page_number": 1}), ("page_in", {"page_number": 7})), say("ok")])
