@@ -41,17 +41,18 @@ def load(
     with terminal.open_agent(agent) as opened:
         loads, passages = _load(opened.memory.files, found, tag or [], terminal)
     states = Counter(load.state for load in loads)
+    left_out = [one.reason for one in (*skipped, *(load_ for load_ in loads if load_.state == "unreadable"))]
     if as_json:
         terminal.print_json({
             "agent_id": agent, "files": len(loads), "passages": passages, **dict(states),
-            **({"skipped": [one.reason for one in skipped]} if skipped else {}),
+            **({"skipped": left_out} if left_out else {}),
             **({"notes": {load_.record.name: load_.notes for load_ in loads if load_.notes}} if any(load_.notes for load_ in loads) else {}),
         })  # fmt: skip
         return
     done = states["new"] + states["changed"]
     terminal.say(f"{_count(passages, 'passage')} from {_count(done, 'file')} for agent {agent}{_rest(states)}.")
     _report(terminal, [f"{load_.record.name}: {note}." for load_ in loads for note in load_.notes])
-    _report(terminal, [f"skipped: {one.reason}" for one in (*skipped, *(load_ for load_ in loads if load_.state == "unreadable"))])
+    _report(terminal, [f"skipped: {reason}" for reason in left_out])
 
 
 def _report(terminal: Terminal, lines: list[str]) -> None:

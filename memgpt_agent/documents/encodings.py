@@ -22,12 +22,14 @@ _OLDER = (
 _ALPHABETS = tuple(
     frozenset(letters + letters.upper() + "ŸÝİ"[: 3 * ("ğ" in letters)])
     for letters in (
-        "àâæçéèêëîïôœùûüÿ", "äöüß", "áéíñóúü", "ãáâàçéêíõóôúü", "àèéìíîòóù", "åäöé", "åæøéèêóòâô", "áðéíóúýþæö", "éëïóöüèê",
+        "àâæçéèêëîïôœùûüÿ", "äöüßéèàê", "áéíñóúü", "ãáâàçéêíõóôúü", "àèéìíîòóù", "åäöé", "åæøéèêóòâô", "áðéíóúýþæö", "éëïóöüèê",
         "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîșşțţ", "čćđšž", "çğıiöşüâîû",
     )
 )  # fmt: skip
 """Letters beyond ASCII of languages that share code pages: a text that mixes them was read with the wrong page."""
 _SIGN_IN_WORD = re.compile(r"[^\W\d_][\xa1-\xa9\xab-\xb4\xb6\xb8\xb9\xbb-\xbf\xd7\xf7][^\W\d_]")
+_MIXED_WORD = re.compile(r"[A-Za-z](?:[\u0370-\u03ff\u0400-\u052f\u0590-\u06ff])|[\u0370-\u03ff\u0400-\u052f\u0590-\u06ff][A-Za-z]")
+_FINAL_SIGMA_WITHIN = re.compile(r"ς\w")
 _ACCENTED_GREEK = frozenset("άέήίόύώϊϋΆΈΉΊΌΎΏ")
 _CYRILLIC_VOWELS = frozenset("аеёиоуыэюяіїєАЕЁИОУЫЭЮЯІЇЄ")
 
@@ -139,7 +141,7 @@ def _noise(text: str, encoding: str) -> float:
     voiceless = len(cyrillic) > 8 and sum(char in _CYRILLIC_VOWELS for char in cyrillic) < 0.22 * len(cyrillic)
     shouting = len(cyrillic) > 8 and not any(char.islower() for char in cyrillic)
     greek = [char for char in text if "\u0370" <= char <= "\u03ff"]
-    voiceless |= len(greek) > 8 and not any(char in _ACCENTED_GREEK for char in greek)
+    voiceless |= len(greek) > 8 and (not any(char in _ACCENTED_GREEK for char in greek) or bool(_FINAL_SIGMA_WITHIN.search(text)))
     narrow = any("\uff61" <= char <= "\uff9f" for char in text)  # half-width katakana: hardly anybody writes them
     return round(best.chaos + 0.3 * voiceless + 0.2 * shouting + 0.1 * narrow, 2)
 
@@ -150,8 +152,8 @@ def unlikely(char: str) -> bool:
 
 
 def _fits(text: str) -> bool:
-    """Whether all letters beyond ASCII belong to one language's alphabet, or to a script that shares none, and no word holds a sign."""
-    if _SIGN_IN_WORD.search(text):
+    """Whether all letters beyond ASCII are of one language or of a script of their own, and no word holds a sign or two scripts."""
+    if _SIGN_IN_WORD.search(text) or _MIXED_WORD.search(text):
         return False
     letters = {char for char in text if "\xaa" <= char <= "\u024f" and char.isalpha()}
     return not letters or any(letters <= alphabet for alphabet in _ALPHABETS)

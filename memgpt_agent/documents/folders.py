@@ -164,7 +164,7 @@ class _Search:
         """Add a folder's ``.gitignore``, searched for by RE2, whose time is bounded whatever the pattern."""
         rules = real / ".gitignore"
         try:
-            if not rules.is_file():
+            if not os.path.lexists(rules):
                 return ignored
             return (*ignored, (folder, _rules(rules)))
         except (DocumentError, OSError, ValueError) as error:

@@ -61,9 +61,11 @@ def gathered(rows: Iterable[tuple[Row, int]]) -> Iterator[DocumentSection]:
         names, header = dict[int, str](), header - 1
     else:
         before = beginning[header][1]
-    text, first, empty = "", before + 1, True
+    named, filled = before, set[int]()
+    text, first = "", before + 1
     for row, line in chain(beginning[header + 1 :], ahead):
-        shown, empty = _shown(names, row), False
+        shown = _shown(names, row)
+        filled |= row.keys()
         if text and len(text) + len(shown) > _ROWS_CHARS:
             yield DocumentSection(text, lines=(first, before))
             text, first = "", before + 1
@@ -71,8 +73,8 @@ def gathered(rows: Iterable[tuple[Row, int]]) -> Iterator[DocumentSection]:
         before = line
     if text:
         yield DocumentSection(text, lines=(first, before))
-    elif empty:
-        yield DocumentSection(", ".join(names.values()), lines=(before, before))
+    if bare := [name for place, name in names.items() if place not in filled]:
+        yield DocumentSection(", ".join(bare), lines=(named, named))  # no row shows the name of a column without values
 
 
 def _shown(names: Row, row: Row) -> str:

@@ -92,3 +92,15 @@ def test_names_that_are_no_text_are_loaded(memgpt, tmp_path: Path) -> None:
     memgpt.ok("load", str(folder))
     assert len(json.loads(memgpt.ok("files", "--json"))) == 2
     assert memgpt.ok("unload", str(folder)).startswith("2 files")
+
+
+def test_each_file_that_cannot_be_read_is_named_with_its_reason(memgpt, tmp_path: Path) -> None:
+    """The JSON lists what the text cuts short."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "good.txt").write_text("the harbour is quiet")
+    for n in range(12):
+        (folder / f"torn{n:02}.pdf").write_bytes(b"%PDF-1.4 torn")
+    told = json.loads(memgpt.ok("load", str(folder), "--json"))
+    assert (told["new"], told["unreadable"]) == (1, 12)
+    assert [any(f"torn{n:02}.pdf" in reason for reason in told["skipped"]) for n in range(12)] == [True] * 12

@@ -26,7 +26,8 @@ def read(file: DocumentFile) -> tuple[list[str], list[str]]:
 
 
 SAYINGS = {
-    "cp1252": ["Die Größe beträgt fünf Meter.", "Ça va très bien, l’été dernier nous étions à Orléans.", "Åse bor på Østre gate i Tromsø."],
+    "cp1252": ["Die Größe beträgt fünf Meter.", "Ça va très bien, l’été dernier nous étions à Orléans.", "Åse bor på Østre gate i Tromsø.",
+               "Voilà, die Müller-Straße à la carte"],
     "cp1251": ["Договор заканчивается в мае.", "Встреча в среду"],
     "koi8_r": ["Договор заканчивается в мае. Оплата вперёд."],
     "cp932": ["会議は水曜日の午後三時からです。", "私は東京に住んでいます。"],
@@ -35,6 +36,8 @@ SAYINGS = {
     "big5": ["會議在星期三下午三點舉行,請帶上您的護照。"],
     "cp949": ["회의는 수요일 오후 세 시에 시작합니다."],
     "cp1250": ["Dobrý den, přijďte ve středu.", "Spotkanie w środę o trzeciej, proszę wziąć paszport."],
+    "cp1253": ["Η συνάντηση είναι την Τετάρτη."],
+    "cp1255": ["הפגישה ביום רביעי בשעה שלוש"],
     "cp1254": ["Toplantı çarşamba günü saat üçte başlıyor."],
     "utf-16-le": ["an ordinary sentence", "Встреча в среду"],
     "utf-16-be": ["an ordinary sentence"],
@@ -106,6 +109,7 @@ def test_a_page_is_read_in_the_encoding_that_it_names(tmp_path: Path) -> None:
         ("f.csv", "name\nAnna, Bert\nCarla\n", ["name: Anna; column 2:  Bert\nname: Carla"]),
         ("g.csv", "Report;;\nid;city;n\n1;Oslo;5\n2;Voss;6\n", ["Report", "id: 1; city: Oslo; n: 5\nid: 2; city: Voss; n: 6"]),
         ("h.csv", "id,city\n", ["id, city"]),
+        ("i.csv", "id,city,fax\n1,Oslo,\n2,Voss,\n", ["id: 1; city: Oslo\nid: 2; city: Voss", "fax"]),
     ],
 )  # fmt: skip
 def test_no_column_of_a_table_is_lost(tmp_path: Path, name: str, table: str, found: list[str]) -> None:

@@ -169,7 +169,9 @@ def test_a_conversation_of_another_agent_is_out_of_reach(opened: Opened, left: L
     with opened([say("Hm.")]) as agent:
         agent.step(f"{WORD} is mine")
         place, key = ("ann", "recall"), agent.messages()[0].id
-        forged = {**agent.memory.store.get(place, key).value, "id": "forged", "thread_id": "bob"}
+        said = agent.memory.store.get(place, key)
+        assert said is not None
+        forged = {**said.value, "id": "forged", "thread_id": "bob"}
         agent.memory.store.put(place, "forged", forged)
         agent.forget(WORD).erase()
         plan = agent.forget(thread_id="bob")
