@@ -65,6 +65,21 @@ def test_a_home_of_before_becomes_private_when_it_is_opened(tmp_path: Path) -> N
 
 
 @posix
+def test_a_command_that_only_looks_makes_all_of_it_private(tmp_path: Path) -> None:
+    """Also the files that it does not open: conversations, keys, the history of the prompt."""
+    home = tmp_path / "home"
+    with agent_in(home, "Hi.") as agent:
+        agent.step("Hello.")
+    (home / "keys").mkdir()
+    for name in ("keys/anthropic", "history", "mine.txt"):
+        (home / name).write_text("text")
+    for path in (home, *home.rglob("*")):
+        path.chmod(0o777)
+    assert [found["agent_id"] for found in list_agents(Settings(home=home))] != []
+    assert open_to_others(home) == ["mine.txt"]
+
+
+@posix
 def test_a_folder_that_is_not_a_home_keeps_its_rights(tmp_path: Path) -> None:
     """A store beside other files, a folder for many such as /tmp, a new folder that somebody prepared."""
     shared = tmp_path / "project"

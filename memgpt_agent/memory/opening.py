@@ -153,7 +153,9 @@ def _open_home(settings: Settings) -> None:
     private_folder(settings.home)
     copy_before_upgrade(settings)
     if (settings.home / "memory.db").exists() or settings.checkpoints_path.exists():
-        tighten(settings.home)
+        keys = settings.home / "keys"
+        for place in (settings.home, settings.checkpoints_path, settings.home / "history", keys, *keys.glob("*")):
+            tighten(place)
 
 
 class _Closes(Protocol):

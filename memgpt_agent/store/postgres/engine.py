@@ -239,9 +239,12 @@ class PostgresEngine(Engine):
         return self._database.write(change)
 
     def compact(self) -> int:
-        """Give back the space of what was deleted; see ``MemoryStore.compact``."""
+        """Give back the space of what was deleted, and drop the names of empty namespaces; see ``MemoryStore.compact``."""
         before = self._database.size_bytes(TABLES)
         with self._database.upkeep() as connection:
+            with connection.transaction():  # the lock waits for writers: one that knows a namespace's id may be about to fill it
+                connection.execute("LOCK TABLE namespaces IN ACCESS EXCLUSIVE MODE")
+                connection.execute("DELETE FROM namespaces WHERE items = 0 AND NOT EXISTS (SELECT 1 FROM items WHERE ns = namespaces.id)")
             connection.execute(f"VACUUM (FULL, ANALYZE) {', '.join(TABLES)}".encode())
         return before - self._database.size_bytes(TABLES)
 
