@@ -3,11 +3,10 @@
 import copy
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -15,6 +14,7 @@ from psycopg import Connection, errors, sql
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreClosed, StoreError, StoreUnreachable
+from memgpt_agent.opened_once import OpenedOnce
 
 _log = logging.getLogger(__name__)
 DEFAULT_SCHEMA = "memgpt"
@@ -31,15 +31,7 @@ _LOST = {"57P01", "57P02", "57P03", "57P05"}
 """The server is stopping, has crashed, is starting, or has closed an idle connection."""
 
 
-class _Shared(NamedTuple):
-    """A pool and those who use it."""
-
-    pool: "ConnectionPool[Rows]"
-    users: list[int]
-
-
-_pools: dict[tuple[str, str, str], _Shared] = {}
-_guard = threading.Lock()
+_POOLS: "OpenedOnce[ConnectionPool[Rows]]" = OpenedOnce()
 
 
 class PostgresDatabase:
@@ -71,7 +63,8 @@ class PostgresDatabase:
         self.name = f"{urlsplit(self.url).path.lstrip('/') or 'postgres'}.{self.schema}"
         self.key = repr((self.url, self.schema))
         """Tells the schema from every other."""
-        self._key, self._configured, self._closed = (self.url, self.schema, use), configure, False
+        self._configured, self._closed = configure, False
+        self._use = _POOLS.use((self.url, self.schema, use), self._pool_of)
         self._open(prepare)
 
     def _open(self, prepare: Callable[[Rows, str], None]) -> None:
@@ -95,24 +88,18 @@ class PostgresDatabase:
 
         self.patient(once, seconds)
         with self._translated():
-            self._pool = self._shared_pool()
+            self._pool = self._use.__enter__()
 
-    def _shared_pool(self) -> "ConnectionPool[Rows]":
-        with _guard:
-            shared = _pools.get(self._key)
-            if shared is None:
-                pool: ConnectionPool[Rows] = ConnectionPool(
-                    self.url,
-                    kwargs={"autocommit": True, "prepare_threshold": 2},
-                    configure=self._configure,
-                    min_size=1,
-                    max_size=MAX_CONNECTIONS,
-                    timeout=WAIT_SECONDS,
-                    open=True,
-                )
-                shared = _pools[self._key] = _Shared(pool, [])
-            shared.users.append(id(self))
-            return shared.pool
+    def _pool_of(self) -> "ConnectionPool[Rows]":
+        return ConnectionPool(
+            self.url,
+            kwargs={"autocommit": True, "prepare_threshold": 2},
+            configure=self._configure,
+            min_size=1,
+            max_size=MAX_CONNECTIONS,
+            timeout=WAIT_SECONDS,
+            open=True,
+        )
 
     def _configure(self, connection: Rows) -> None:
         connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(self.schema)))
@@ -221,16 +208,8 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Give the connections back; the last who uses them closes them. May be called twice."""
-        if self._closed:
-            return
         self._closed = True
-        with _guard:
-            shared = _pools[self._key]
-            shared.users.remove(id(self))
-            if not shared.users:
-                del _pools[self._key]
-        if not shared.users:
-            shared.pool.close()
+        self._use.__exit__()
 
     @contextmanager
     def _lent(self) -> Generator[Rows]:

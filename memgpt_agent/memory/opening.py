@@ -1,14 +1,10 @@
 """Opening the configured store and conversations, once in a process, and embedding the store again with another embedding."""
 
-import os
-import threading
 import warnings
-import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
 
 from langchain_core.embeddings import Embeddings
 
@@ -24,6 +20,7 @@ from memgpt_agent.errors import (
     StoreError,
     StoreUnreachable,
 )
+from memgpt_agent.opened_once import OpenedOnce
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import Fields, MemoryStore, open_store, store_file
 from memgpt_agent.text.never_stored import Redactor
@@ -158,94 +155,6 @@ def _open_home(settings: Settings) -> None:
             tighten(place)
 
 
-class _Closes(Protocol):
-    def close(self) -> None: ...
-
-
-T = TypeVar("T", bound=_Closes)
-
-
-class _Shared(Generic[T]):
-    """What one place was opened as, and how many use it."""
-
-    def __init__(self) -> None:
-        self.opening = threading.Lock()
-        self.opened: T | None = None
-        self.users = 0
-        self.file: tuple[int, int] | None = None
-
-
-class OpenedOnce(Generic[T]):
-    """Opens each place once in this process, for all who use it at the same time; the last one closes it.
-
-    Their writes then queue here instead of waiting for a file's lock, their pages stay cached, and what waits to be embedded is one batch
-    (ADR 0234). Whoever is forgotten without being closed keeps nothing open: what is opened lives as long as somebody refers to it.
-    A file that was replaced or deleted meanwhile is opened anew, and so is everything in a forked child.
-    """
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._shared: weakref.WeakValueDictionary[Hashable, _Shared[T]] = weakref.WeakValueDictionary()
-        self._pid = os.getpid()
-
-    def joined(self, place: Hashable, file: Path | None) -> _Shared[T]:
-        """Return what this place is opened as, or will be, as one of its users; ``file`` tells whether it is still there."""
-        if self._pid != os.getpid():  # the parent's connections are not to be used here, and its lock may be held
-            self.__init__()
-        with self._guard:
-            shared = self._shared.get(place)
-            if shared is None or (shared.opened is not None and shared.file != _known_as(file)):
-                shared = self._shared[place] = _Shared()
-            shared.users += 1
-            return shared
-
-    def left(self, place: Hashable, shared: _Shared[T]) -> None:
-        """Be no user any more; the last one closes it."""
-        with self._guard:
-            shared.users -= 1
-            last = not shared.users
-            if last and self._shared.get(place) is shared:
-                del self._shared[place]
-        if last and shared.opened is not None:
-            shared.opened.close()
-
-
-class _Use(AbstractContextManager[T]):
-    """A use of a place: it is opened at the block's beginning unless somebody has it open, and closed at the end unless somebody goes on.
-
-    A class and not a generator, which would close it while garbage is collected.
-    """
-
-    def __init__(self, once: OpenedOnce[T], place: Hashable, file: Path | None, open_it: Callable[[], T], seen: Callable[[T], T]) -> None:
-        self._once, self._place, self._file, self._open_it, self._seen = once, place, file, open_it, seen
-        self._shared: _Shared[T] | None = None
-
-    def __enter__(self) -> T:
-        self._shared = shared = self._once.joined(self._place, self._file)
-        try:
-            with shared.opening:
-                if shared.opened is None:
-                    shared.opened, shared.file = self._open_it(), _known_as(self._file)
-            return self._seen(shared.opened)
-        except BaseException:
-            self._once.left(self._place, shared)
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        shared, self._shared = self._shared, None
-        if shared is not None:
-            self._once.left(self._place, shared)
-
-
-def _known_as(file: Path | None) -> tuple[int, int] | None:
-    """Return what tells a file from another one at its place."""
-    try:
-        found = file.stat() if file else None
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found else None
-
-
 _STORES: OpenedOnce[MemoryStore] = OpenedOnce()
 _CONVERSATIONS: OpenedOnce[Checkpointer] = OpenedOnce()
 
@@ -257,7 +166,7 @@ def shared_store(settings: Settings, embedding: Embeddings | str | None = None) 
         return open_configured_store(settings, embedding)
     named = embedding if embedding is None or isinstance(embedding, str) else id(embedding)
     place = (str(file or url), settings.home, settings.embedding, named)
-    return _Use(_STORES, place, file, partial(_open, settings, embedding), partial(_redacted, settings))
+    return _STORES.use(place, partial(_open, settings, embedding), file=file, seen=partial(_redacted, settings))
 
 
 def shared_conversations(settings: Settings) -> AbstractContextManager[Checkpointer]:
@@ -266,4 +175,4 @@ def shared_conversations(settings: Settings) -> AbstractContextManager[Checkpoin
     if url.startswith("memory://"):
         return open_configured_checkpointer(settings)
     file = None if is_postgres(url) else Path(url.removeprefix("sqlite:///")).absolute()
-    return _Use(_CONVERSATIONS, str(file or url), file, partial(open_configured_checkpointer, settings), lambda saver: saver)
+    return _CONVERSATIONS.use(str(file or url), partial(open_configured_checkpointer, settings), file=file)
