@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks.embedding import cached_embedding
 from benchmarks.machine import PACKAGES, about
 from benchmarks.recall.measure_languages import run as languages
+from benchmarks.recall.measure_locomo import on_both_stores
 from benchmarks.recall.measure_locomo import run as locomo
 from benchmarks.recall.measure_others import bfcl, nested_kv, nq
 from benchmarks.recall.measure_parts import run as parts
@@ -27,12 +28,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=__doc__)
     parser.add_argument("data", choices=list(_TITLES), help="which set")
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="its file; of bfcl its folder or its files; of languages its folder")
+    parser.add_argument("--both-stores", type=int, metavar="N", help="of locomo: SQLite and PostgreSQL, in the first N conversations")
     parser.add_argument("--embedding", help="another embedding than the default, by name")
     parser.add_argument("--out", type=Path, help="write the report to this file as well")
     given = parser.parse_args()
     began = time.monotonic()
     embed = cached_embedding(given.embedding)
-    if given.data == "bfcl":
+    if given.both_stores:
+        body = on_both_stores(given.paths[0], embed, given.both_stores)
+    elif given.data == "bfcl":
         body = bfcl(given.paths, embed)
     else:
         (path,) = given.paths

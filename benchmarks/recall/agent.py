@@ -49,10 +49,10 @@ class Turn:
 
 
 @contextmanager
-def opened_store(embed: Embeddings) -> Generator[BaseMemoryStore]:
-    """A new store in a folder of its own, opened as the facade opens it."""
+def opened_store(embed: Embeddings, url: str | None = None) -> Generator[BaseMemoryStore]:
+    """A new store in a folder of its own, or at a URL, opened as the facade opens it."""
     with tempfile.TemporaryDirectory(prefix="benchmark-recall-") as folder:
-        store = open_configured_store(Settings(home=Path(folder)), embed)
+        store = open_configured_store(Settings(home=Path(folder), store=url), embed)
         with store:
             yield store
 

