@@ -59,6 +59,10 @@ def apply_edits(state: AgentState, session: Session, config: RunnableConfig) -> 
     changes = _Changes(queue)
     for message in sorted(edited, key=lambda m: mark_of(m).get("kind") == "reply"):  # a reply's own words win over its call's
         changes.edit(message)
+    for turn, said, text in changes.alone:
+        for record in session.memory.journal.of_turn(turn):
+            if record.role == "assistant" and digest_of(AIMessage(record.text)) == said:
+                changes.records[record.id] = Change(text)
     for message_id in removed:
         changes.remove(message_id)
     if emptied:
@@ -150,6 +154,8 @@ class _Changes:
         """Records of recall memory with their new form."""
         self.gone: list[str] = []
         """The ids of records to remove."""
+        self.alone: list[tuple[str, str, str]] = []
+        """Edited replies whose calls a parent graph did not keep: the turn, the digest of the old words, and the new ones."""
         self.edited_event = ""
         """The newest message of a person among those that were edited."""
 
@@ -181,6 +187,8 @@ class _Changes:
             return  # it says what it did, but for what no store can hold
         if mark.get("kind") == "reply" and mark.get("call_id"):
             self.say(mark.get("call_id", ""), text)
+            if mark.get("call_id") not in self._results:
+                self.alone.append((mark.get("turn", ""), mark.get("said", ""), text))
         elif isinstance(message, AIMessage) and message.tool_calls:
             for call in message.tool_calls:
                 self._call(call["id"] or "", call["name"], call["args"])

@@ -52,6 +52,8 @@ def seen_messages(
 
 
 def _call_ids(message: AnyMessage) -> list[str]:
+    if mark_of(message).get("kind") == "reply":
+        return [mark_of(message).get("call_id", "")]
     return [call["id"] or "" for call in message.tool_calls] if isinstance(message, AIMessage) else []
 
 

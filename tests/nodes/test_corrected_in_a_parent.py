@@ -92,6 +92,25 @@ def test_a_new_message_in_the_place_of_an_answer_edits_it(store: BaseStore, chec
     assert [e.text for e in Corrections(recall, store, "ann").of([record])[record].entries] == [f"It is {SECRET}."]
 
 
+def test_where_the_parent_keeps_the_reply_alone_it_is_seen_and_edited_too(store: BaseStore) -> None:
+    """As a supervisor does by default: the call that sent it is not in the parent's state."""
+    model = ScriptedModel([say(f"It is {SECRET}."), say("b"), say("c")])
+    agent: Any = create_graph(name="ann", model=model)
+
+    def last(state: MessagesState) -> Any:
+        return {"messages": [agent.invoke(state)["messages"][-1]]}
+
+    graph: Any = StateGraph(MessagesState).add_node("ann", last).add_edge(START, "ann").compile(checkpointer=InMemorySaver(), store=store)
+    graph.invoke({"messages": [HumanMessage("Where?", id="m1")]}, THREAD)
+    graph.invoke({"messages": [HumanMessage("Sure?", id="m2")]}, THREAD)
+    assert shown(model, 1).count(SECRET) == 1
+    answer = graph.get_state(THREAD).values["messages"][1]
+    graph.update_state(THREAD, {"messages": [answer.model_copy(update={"content": "It is x."})]})
+    graph.invoke({"messages": [HumanMessage("So?", id="m3")]}, THREAD)
+    assert SECRET not in str(model.calls[2])
+    assert [m.text for m in RecallMemory(store, "ann").of_thread("ann")][:2] == ["Where?", "It is x."]
+
+
 def test_another_agent_that_heard_the_answer_hears_no_more_of_it(store: BaseStore) -> None:
     """Each agent of the parent graph has its own record of it."""
     models = [ScriptedModel([say(f"It is {SECRET}."), say("c")]), ScriptedModel([say("b"), say("d")])]

@@ -106,6 +106,7 @@ def seen_of(
 ) -> Iterator[BaseMessage]:
     """Yield what the model sees for one message of the queue: an event, a call with its result behind it, a reply only as its call.
 
+    Where a parent graph keeps the reply alone, the model sees it as its answer.
     A call without a result gets one that says so; a result without its call is left out.
 
     Args:
@@ -118,7 +119,9 @@ def seen_of(
     """
     if isinstance(message, AIMessage | ToolMessage) and is_event(message):  # another agent's
         message = HumanMessage(event_text(message), id=message.id, additional_kwargs={MARK: mark_of(message)})
-    if isinstance(message, ToolMessage) or mark_of(message).get("kind") == "reply" or _is_apology(message):
+    mark = mark_of(message)
+    repeats = mark.get("kind") == "reply" and mark.get("call_id", "") in {"", *results}
+    if isinstance(message, ToolMessage) or repeats or _is_apology(message):
         return
     if isinstance(message, AIMessage):
         yield from _answer(message, results, time_zone, cut, beside, packing)
@@ -149,7 +152,7 @@ def _answer(
         return
     shown: dict[str, Any] = {"name": None}
     if isinstance(message.content, str):
-        shown["content"] = cut(message.content, "" if message.tool_calls else str(message.id))
+        shown["content"] = cut(message.content, "" if message.tool_calls or mark_of(message).get("kind") == "reply" else str(message.id))
     shown["tool_calls"] = [_call(call, results.get(call["id"] or ""), cut) for call in message.tool_calls]
     yield message.model_copy(update={**shown, "invalid_tool_calls": []})
     for call in message.tool_calls:
