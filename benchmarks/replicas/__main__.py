@@ -29,8 +29,8 @@ _PAGE = 100_000
 class Worker:
     """A process, and the events that it has not answered."""
 
-    def __init__(self, url: str, home: Path, answers: "queue.Queue[tuple[Worker, dict[str, Any] | None]]") -> None:
-        command = [sys.executable, "-m", "benchmarks.replicas.worker", url, str(home)]
+    def __init__(self, url: str, home: Path, answers: "queue.Queue[tuple[Worker, dict[str, Any] | None]]", ahead_seconds: int = 0) -> None:
+        command = [sys.executable, "-m", "benchmarks.replicas.worker", url, str(home), str(ahead_seconds)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.open: dict[str, str] = {}
         threading.Thread(target=self._read, args=(answers,), daemon=True).start()
@@ -83,13 +83,18 @@ class Cluster:
         self.server, self.folder, self.given, self.faults = server, folder, given, faults
         self.url = f"{server.get_uri()}&schema={schema}"
         self.answers: queue.Queue[tuple[Worker, dict[str, Any] | None]] = queue.Queue()
-        self.workers = [Worker(self.url, folder / f"home{number}", self.answers) for number in range(processes)]
-        self.dice, self.times, self.done = random.Random(given.seed), list[float](), set[str]()
+        self.dice = random.Random(given.seed)
+        self.workers = [self._worker(f"home{number}") for number in range(processes)]
+        self.times, self.done = list[float](), set[str]()
         self.counts = {"kills": 0, "stops": 0, "restarts": 0, "errors": 0}
         self.todo: list[tuple[str, str]] = []
         self.turns = [(f"agent{number % given.agents}", f"event{number}") for number in range(given.turns)]
         self.restarts = [given.turns // 3, 2 * given.turns // 3] if faults else []
         self.measuring, self.next_fault, self.next_turn = False, 0.0, 0.0
+
+    def _worker(self, home: str) -> Worker:
+        """Start a process; with faults its agents' clock is up to ten minutes ahead or behind."""
+        return Worker(self.url, self.folder / home, self.answers, self.dice.randint(-600, 600) if self.faults else 0)
 
     def run(self) -> dict[str, Any]:
         """Take the turns; return what it took."""
@@ -138,8 +143,7 @@ class Cluster:
         if said is None:  # it was killed
             if worker in self.workers:
                 self.todo[:0] = [(agent, event) for event, agent in worker.open.items()]
-                home = self.folder / f"home{len(self.done)}"
-                self.workers[self.workers.index(worker)] = Worker(self.url, home, self.answers)
+                self.workers[self.workers.index(worker)] = self._worker(f"home{len(self.done)}")
             return
         agent = worker.open.pop(said["event"], "")
         if "error" in said:
@@ -195,7 +199,10 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=2_000, help="in each run")
     parser.add_argument("--processes", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2, 4])
     parser.add_argument("--rate", type=float, default=0, help="turns a second that come, evenly; without it as many as there is room for")
-    parser.add_argument("--faults", action="store_true", help="then once more with kills, stops and two restarts of the database")
+    parser.add_argument(
+        "--faults", nargs="?", const="also", choices=["also", "only"],
+        help="then once more, or only, with kills, stops, clocks apart and two restarts of the database",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the Markdown here as well")
     given = parser.parse_args()
@@ -206,7 +213,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="replicas-") as name:
         server: Any = get_server(Path(name) / "server", cleanup_mode="stop")
         try:
-            runs = [(processes, False) for processes in given.processes] + ([(max(given.processes), True)] if given.faults else [])
+            plain = [(processes, False) for processes in given.processes if given.faults != "only"]
+            runs = [*plain, *([(max(given.processes), True)] if given.faults else [])]
             for number, (processes, faults) in enumerate(runs):
                 found = Cluster(server, f"run{number}", Path(name), given, processes, faults=faults).run()
                 what = f"{found['kills']} kills, {found['stops']} stops, {found['restarts']} restarts" if faults else "–"

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -12,6 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
+from memgpt_agent.events import utc_now
 from memgpt_agent.memory.opening import open_configured_store
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 
@@ -25,8 +27,9 @@ def answer(_messages: list[BaseMessage]) -> AIMessage:
     return say("Noted.")
 
 
-def main(url: str, home: str) -> None:
+def main(url: str, home: str, ahead_seconds: str) -> None:
     """Read ``[agent, event]`` lines; answer each with the event and the milliseconds of its turn."""
+    ahead = timedelta(seconds=int(ahead_seconds))
     settings = Settings.load(home=Path(home), database_url=url)
     agents: dict[str, MemGPTAgent] = {}
     guard = threading.Lock()
@@ -42,7 +45,9 @@ def main(url: str, home: str) -> None:
                 agent = agents.get(name)
                 if agent is None:
                     model = ScriptedModel([answer] * 100_000)
-                    agent = agents[name] = MemGPTAgent(model=model, settings=settings, store=store, checkpointer=saver, agent_id=name)
+                    agent = agents[name] = MemGPTAgent(
+                        model=model, settings=settings, store=store, checkpointer=saver, agent_id=name, clock=lambda: utc_now() + ahead
+                    )
             try:
                 agent.step(f"message {event}", event_id=event)
                 told = {"event": event, "ms": (time.perf_counter() - began) * 1000}
@@ -57,4 +62,4 @@ def main(url: str, home: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -25,6 +25,8 @@ _MINUTE_MS = 60_000
 _MOST_AGENTS = 100_000
 _PAGE = 1_000
 _INVENTORY = "~inventory"
+_VERSIONS = 100
+"""So many versions of the limits are remembered: replicas have a file each."""
 _LEAST_SPARE = 20
 """A count of what is stored is trusted for so many times as long as it took, so that it costs a twentieth at most."""
 _NEAR = {"passages": 1_000, "bytes": 1_000_000}
@@ -154,7 +156,7 @@ class Quota:
         limits = self._limits(self._keeper)
         if limits is None or not limits.counts_agents:
             return
-        _take_inventory(self._store)
+        _take_inventory(self._store, self._table.version)
         owner = digest(self._keeper)
         known = self._store.get(COUNTED, self._agent_id)
         if known is not None and known.value["owner"] == owner:
@@ -200,7 +202,8 @@ class Quota:
             most = limits.of(name)
             spare = 0 if most is None or exactly else max(_NEAR[name], most // 10)
             if most is not None and more > 0 and used + more > most - spare:
-                return LimitReached.of(f"{self._keeper!r} has stored {_counted(used, unit)}, and {most:,} are allowed. {room}")
+                known = f"{self._keeper!r} has stored {_counted(used, unit)}, and {most:,} are allowed; this would add {more:,}."
+                return LimitReached.of(f"{known} {room}")
         return None
 
     def _growth(self, puts: Sequence[StoredSize]) -> tuple[int, int]:
@@ -285,9 +288,11 @@ def bounded(store: BaseStore, counts: BaseStore, table: LimitTable | None, who: 
     return checking(store, check)
 
 
-def _take_inventory(store: BaseStore) -> None:
-    """Count the agents that are there before anything was limited, once for each store; it looks at every agent."""
-    if store.get(USED, _INVENTORY) is not None:
+def _take_inventory(store: BaseStore, version: str) -> None:
+    """Count the agents that were made while nothing was limited, once for each version of the limits; it looks at every agent."""
+    known = store.get(USED, _INVENTORY)
+    taken: list[str] = known.value["versions"] if known is not None else []
+    if version in taken:
         return
     ids, offset = tiers.agents_with_memory(store), 0
     while page := store.search(OWNERS, limit=_PAGE, offset=offset):
@@ -296,7 +301,7 @@ def _take_inventory(store: BaseStore) -> None:
     owned = [(agent_id, digest(owner)) for agent_id, owner in owners_of(store, sorted(ids)).items() if owner]
     for first in range(0, len(owned), _PAGE):
         store.batch([put for agent_id, owner in owned[first : first + _PAGE] for put in _counting(agent_id, owner)])
-    store.put(USED, _INVENTORY, {"agents": len(owned)}, index=False)
+    store.put(USED, _INVENTORY, {"versions": [*taken, version][-_VERSIONS:]}, index=False)
 
 
 def _counting(agent_id: str, owner: str) -> tuple[PutOp, PutOp]:

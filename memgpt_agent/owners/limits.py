@@ -85,6 +85,11 @@ class LimitTable:
         """Whether there is a file."""
         return self._table() is not None
 
+    @property
+    def version(self) -> str:
+        """Another text after each change of the file."""
+        return str(self._read.about[0]) if self.is_set and self._read else ""
+
     def _table(self) -> _LimitFile | None:
         try:
             found = self.path.stat()

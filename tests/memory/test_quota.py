@@ -159,6 +159,12 @@ def test_agents_from_before_the_limits_are_counted(place: Place) -> None:
     with place.open(owner="ann", agent_id="user:ann") as agent, pytest.raises(LimitReached, match="3 passages"):
         agent.memory.archival.insert("The roof leaks.")
     assert place.store.count((*COUNTED, digest("ann"))) == 3
+    place.limit("# none for a while")
+    with place.open(owner="ann"):
+        pass
+    place.limit("agents = 4  # again")
+    with pytest.raises(LimitReached, match="may have 4 agents"):
+        place.open(owner="ann")
 
 
 def test_passages_and_bytes_are_counted_over_all_agents_of_the_owner(place: Place) -> None:
