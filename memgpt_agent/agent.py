@@ -44,11 +44,11 @@ from memgpt_agent.tools.registry import AsyncToolsByName, ToolsByName
 from memgpt_agent.tools.rules import ToolRule
 from memgpt_agent.tools.specification import AgentSpecification
 from memgpt_agent.turns.approvals import Approvals
-from memgpt_agent.turns.attaching import Attachment
 from memgpt_agent.turns.background import Background
-from memgpt_agent.turns.conversations import Conversations
+from memgpt_agent.turns.conversations import Conversations, ModelChoice
 from memgpt_agent.turns.correcting import Correcting
 from memgpt_agent.turns.deliveries import (
+    Attachment,
     aresponse_of_turn,
     event_delivery,
     heartbeat_event,
@@ -56,12 +56,10 @@ from memgpt_agent.turns.deliveries import (
     response_of_turn,
 )
 from memgpt_agent.turns.forgetting import Forgetful
-from memgpt_agent.turns.model_choice import ModelChoice
 from memgpt_agent.turns.post import LocalPost
-from memgpt_agent.turns.sleeper import SleepRule, sleeper_of
+from memgpt_agent.turns.sleeper import SleepRule, Waking, sleeper_of
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 from memgpt_agent.turns.turns import Turns
-from memgpt_agent.turns.waking import Waking
 
 
 class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, ModelChoice, Closing):

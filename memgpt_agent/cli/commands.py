@@ -165,7 +165,7 @@ class ChatLoop:
         self._note(f"{self._agent.use_model(name)} answers from now on.")
 
     def _attach(self, name: str) -> None:
-        from memgpt_agent.turns.attaching import blocks_of
+        from memgpt_agent.turns.deliveries import blocks_of
 
         if name:
             path = Path(_unquoted(name)).expanduser()

@@ -92,8 +92,7 @@ def import_letta(
     """
     terminal = terminal_of(context)
     try:
-        from memgpt_agent.server.letta_import import bring_over, plan
-        from memgpt_agent.server.letta_reading import LettaServer, blocks_of
+        from memgpt_agent.server.letta_import import LettaServer, blocks_of, bring_over, plan
     except ImportError as error:
         raise MissingDependency(f"This needs {error.name}, which is not installed. Run: {install_command('serve')}") from error
     server = LettaServer(url, token or "")

@@ -16,8 +16,7 @@ from memgpt_agent.memory.quota import Quota
 from memgpt_agent.nodes.run_agent import identity_of, process_settings
 from memgpt_agent.owners import Identity, Right, check, unknown
 from memgpt_agent.owners.audit import AuditLog
-from memgpt_agent.owners.choices import MODEL_FIELDS, check_model
-from memgpt_agent.owners.credentials import Credentials
+from memgpt_agent.owners.credentials import MODEL_FIELDS, Credentials, check_model
 from memgpt_agent.owners.identity import SCOPE_PREFIX
 from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.store.protocol import StoredSize

@@ -15,9 +15,8 @@ from memgpt_agent.nodes.other_agents import signed, view_of_agent
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.nodes.tool_calls.acting import act, change_queue_again, failures_as_results, for_tools, request
 from memgpt_agent.nodes.tool_calls.following import follow, hand_over
-from memgpt_agent.nodes.tool_calls.judging import judge
 from memgpt_agent.nodes.tool_calls.noting import note
-from memgpt_agent.nodes.tool_calls.questions import with_own_answers
+from memgpt_agent.nodes.tool_calls.questions import judge, with_own_answers
 from memgpt_agent.nodes.tool_calls.reading import read_returned, refuse
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
 from memgpt_agent.state import AgentState

@@ -10,9 +10,9 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import ids, letta_agents, letta_context, letta_messages
+from memgpt_agent.server.ids import Page
 from memgpt_agent.server.letta_messages import LettaMessage
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.paging import Page
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.runs import Runs
 from memgpt_agent.store.plain import count, newest

@@ -17,19 +17,15 @@ from memgpt_agent.memory.files import AttachedFiles, FileRecord
 from memgpt_agent.server import ids
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem, not_found
+from memgpt_agent.store.plain import all_items
 
-_PAGE = 500
 MAX_BYTES = 50_000_000
 """A file that is uploaded has this many bytes at most."""
 
 
 def every(agents: OpenAgents) -> list[dict[str, Any]]:
     """Return all folders as they are stored, oldest first."""
-    found: list[dict[str, Any]] = []
-    offset = 0
-    while page := agents.store.search(namespaces.FOLDERS, limit=_PAGE, offset=offset):
-        found += [item.value for item in page if agents.mine(item.value)]
-        offset += len(page)
+    found = (item.value for item in all_items(agents.store, namespaces.FOLDERS) if agents.mine(item.value))
     return sorted(found, key=lambda one: (one["created_at"], one["id"]))
 
 
@@ -66,9 +62,7 @@ def put(agents: OpenAgents, folder: dict[str, Any]) -> dict[str, Any]:
 
 def files_of(agents: OpenAgents, folder_id: str) -> list[dict[str, Any]]:
     """Return the files of a folder as they are stored, oldest first."""
-    found: list[dict[str, Any]] = []
-    while page := agents.store.search(namespaces.FOLDER_FILES, filter={"folder_id": folder_id}, limit=_PAGE, offset=len(found)):
-        found += [item.value for item in page]
+    found = (item.value for item in all_items(agents.store, namespaces.FOLDER_FILES, {"folder_id": folder_id}))
     return sorted(found, key=lambda one: (one["created_at"], one["id"]))
 
 

@@ -34,7 +34,7 @@ from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.advice import try_out
 from memgpt_agent.owners import OWNERS, Identity, Walls, check, claim, right
 from memgpt_agent.owners.audit import AuditLog
-from memgpt_agent.owners.choices import check_model
+from memgpt_agent.owners.credentials import check_model
 from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.server import letta_models
 from memgpt_agent.server.problems import not_found

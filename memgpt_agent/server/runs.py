@@ -17,13 +17,12 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import ids
 from memgpt_agent.server.problems import HTTPProblem, error_text, headers_of, not_found, status_of
-from memgpt_agent.store.plain import newest
+from memgpt_agent.store.plain import all_items, newest
 from memgpt_agent.turns.questions import Question
 from memgpt_agent.turns.turn_reader import AgentResponse, StreamEvent
 
 _log = logging.getLogger(__name__)
 _FIELDS = frozenset(one.name for one in fields(RunItem))
-_PAGE = 500
 _DRAIN_SECONDS = 60.0
 _BUSY_SECONDS = 0.5
 """So long a run that is stopped waits for its conversation where another turn has it."""
@@ -115,9 +114,7 @@ class Runs:
 
     def of(self, agent_id: str) -> list[RunItem]:
         """Return an agent's runs, oldest first."""
-        found: list[RunItem] = []
-        while page := self._store.search(namespaces.of(agent_id, "runs"), limit=_PAGE, offset=len(found)):
-            found += [_read(item.value) for item in page]
+        found = (_read(item.value) for item in all_items(self._store, namespaces.of(agent_id, "runs")))
         return sorted(found, key=lambda run: (run.created, run.id))
 
     def newest(self, agent_id: str, thread_id: str) -> RunItem | None:
@@ -129,7 +126,7 @@ class Runs:
         """Return the runs of these agents that are stored as running and that nobody takes here."""
         found: list[tuple[str, RunItem]] = []
         for agent_id in agent_ids:
-            items = self._store.search(namespaces.of(agent_id, "runs"), filter={"status": "running"}, limit=_PAGE)
+            items = all_items(self._store, namespaces.of(agent_id, "runs"), {"status": "running"})
             found += [(agent_id, _read(item.value)) for item in items if item.key not in self.live]
         return found
 

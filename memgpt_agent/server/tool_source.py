@@ -12,13 +12,13 @@ from memgpt_agent.errors import ConfigurationError, MissingDependency, install_c
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.owners import Identity
+from memgpt_agent.store.plain import all_items
 from memgpt_agent.tools.run_code import in_sandbox
 
 _TYPES = {
     "str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "List": "array", "dict": "object",
     "Dict": "object", "tuple": "array", "set": "array",
 }  # fmt: skip
-_PAGE = 500
 NO_SANDBOX = (
     "The tool {name!r} was uploaded as source code, and this server runs no such code. Start it with `memgpt serve --sandbox` to run it in "
     "the sandbox of run_code."
@@ -133,9 +133,7 @@ class ServedTools:
 
     def every(self) -> list[dict[str, Any]]:
         """Return all uploaded tools, oldest first."""
-        found: list[dict[str, Any]] = []
-        while page := self._store.search(namespaces.TOOLS, limit=_PAGE, offset=len(found)):
-            found += [item.value for item in page]
+        found = (item.value for item in all_items(self._store, namespaces.TOOLS))
         return sorted(filter(self._seen, found), key=lambda tool: (tool["created"], tool["id"]))
 
     def get(self, tool_id: str) -> dict[str, Any] | None:

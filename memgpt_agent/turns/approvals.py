@@ -6,9 +6,9 @@ from typing import Any
 
 from memgpt_agent.turns.deliveries import answer_delivery, aresponse_of_turn, decision_delivery, response_of_turn
 from memgpt_agent.turns.questions import Question
+from memgpt_agent.turns.sleeper import Waking
 from memgpt_agent.turns.turn_reader import AgentResponse, Approval, StreamEvent
 from memgpt_agent.turns.turns import Turns
-from memgpt_agent.turns.waking import Waking
 
 
 class Approvals:

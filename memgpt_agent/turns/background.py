@@ -9,9 +9,8 @@ from memgpt_agent.faces import in_thread
 from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.waking import Rhythm
 from memgpt_agent.turns.heartbeats import Heartbeats
-from memgpt_agent.turns.sleeper import Sleeper, SleepReport
+from memgpt_agent.turns.sleeper import Sleeper, SleepReport, Waking
 from memgpt_agent.turns.turn_reader import AgentResponse
-from memgpt_agent.turns.waking import Waking
 
 
 class Background:

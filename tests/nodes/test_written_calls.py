@@ -10,10 +10,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.graph.builder import create_graph
+from memgpt_agent.nodes.answers import thought_and_said
 from memgpt_agent.nodes.written_calls import Written, written_calls
 from memgpt_agent.prompts import NO_ANSWER_REPLY, UNREADABLE_CALL
 from memgpt_agent.testing import ScriptedModel, say
-from memgpt_agent.text.thinking import thought_and_said
 from memgpt_agent.tools.profiles import MEMGPT
 from memgpt_agent.tools.registry import ToolRegistry
 

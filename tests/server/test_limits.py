@@ -15,7 +15,7 @@ from memgpt_agent.owners.audit import read_audit
 from memgpt_agent.owners.tokens import Tokens
 from memgpt_agent.server.app import create_app
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.page.addresses import PREFIX
+from memgpt_agent.server.page.view import PREFIX
 from memgpt_agent.testing import ScriptedModel, say
 
 SECRET = "the key is under the stone"

@@ -15,17 +15,21 @@ from memgpt_agent.models.engine import Sampling, Usage
 from memgpt_agent.models.grammar import schema_grammar
 from memgpt_agent.models.guided import words
 from memgpt_agent.models.guided.profiles import (
+    FINISH,
     LATER_TOOLS,
     REFLECT,
     REFLECTION_SCHEMA,
+    SLEEP_TOOLS,
+    ModelJudge,
     may_ask_for,
+    next_calls,
     owes_reflection,
+    read_sleep,
     reflection_arguments,
     reflection_turns,
     translated,
     wants_reflection,
 )
-from memgpt_agent.models.guided.sleep import FINISH, SLEEP_TOOLS, ModelJudge, next_calls, read_sleep
 from memgpt_agent.models.guided.view import View, content_words, read_view
 from memgpt_agent.models.llama import ChatLlama, call_chunk, new_call_id
 

@@ -14,8 +14,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.owners import Walls
 from memgpt_agent.server import letta_agents
 from memgpt_agent.server.open_agents import OpenAgents
-from memgpt_agent.server.page.addresses import of_agent
-from memgpt_agent.server.page.view import Agent, Place, Viewing, pages, plain, title_of
+from memgpt_agent.server.page.view import Agent, Place, Viewing, of_agent, pages, plain, title_of
 from memgpt_agent.server.runs import Runs
 from memgpt_agent.store.plain import count, newest
 from memgpt_agent.stored_agents import check_name

@@ -12,9 +12,8 @@ from memgpt_agent.memory.files import FileRecord
 from memgpt_agent.memory.files.attached import LoadProgress
 from memgpt_agent.memory.files.record import record_of
 from memgpt_agent.server.letta_folders import MAX_BYTES
-from memgpt_agent.server.page.addresses import of_agent
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
-from memgpt_agent.server.page.view import Agent, Place, pages
+from memgpt_agent.server.page.view import Agent, Place, of_agent, pages
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.store.plain import find, newest
 

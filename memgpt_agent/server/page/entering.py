@@ -6,9 +6,18 @@ from fastapi import Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from memgpt_agent.server.page import rendering
-from memgpt_agent.server.page.addresses import PREFIX, address
 from memgpt_agent.server.page.sessions import COOKIE
-from memgpt_agent.server.page.view import THEME, THEMES, PageView, address_in, pages, safe_next, sessions_of
+from memgpt_agent.server.page.view import (
+    PREFIX,
+    THEME,
+    THEMES,
+    PageView,
+    address,
+    address_in,
+    pages,
+    safe_next,
+    sessions_of,
+)
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Authentication, Served
 

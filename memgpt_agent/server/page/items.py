@@ -12,9 +12,8 @@ from memgpt_agent.memory.corrections import kind_of
 from memgpt_agent.memory.forgetting import ForgetPlan
 from memgpt_agent.memory.knowledge import Fact
 from memgpt_agent.memory.recall import message_of
-from memgpt_agent.server.page.addresses import of_agent
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
-from memgpt_agent.server.page.view import Agent, AgentView, pages, plain
+from memgpt_agent.server.page.view import Agent, AgentView, of_agent, pages, plain
 from memgpt_agent.server.problems import HTTPProblem, not_found
 
 router = pages()

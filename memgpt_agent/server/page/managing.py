@@ -17,9 +17,8 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.owners import SCOPES, ownership, share
 from memgpt_agent.owners.tokens import Tokens
 from memgpt_agent.server import letta_agents
-from memgpt_agent.server.page.addresses import address, of_agent
 from memgpt_agent.server.page.jobs import Job, jobs_of
-from memgpt_agent.server.page.view import Agent, PageView, Viewing, pages, title_of
+from memgpt_agent.server.page.view import Agent, PageView, Viewing, address, of_agent, pages, title_of
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.store.plain import newest
 from memgpt_agent.stored_agents import rename_agent

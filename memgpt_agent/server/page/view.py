@@ -1,13 +1,15 @@
-"""What a page works on: the request, who asks, and the data folder as they may see it; and the route that answers with pages."""
+"""What a page works on: the request, who asks, and the data folder as they may see it; the pages' addresses and routes."""
 
 import asyncio
+import base64
+import binascii
 import logging
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,10 +21,46 @@ from memgpt_agent.agent import MemGPTAgent
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.owners import Identity, right
 from memgpt_agent.server.page import rendering
-from memgpt_agent.server.page.addresses import PREFIX, address, of_agent, text_of
 from memgpt_agent.server.page.sessions import COOKIE, Sessions
-from memgpt_agent.server.problems import HTTPProblem, error_text, headers_of, status_of
+from memgpt_agent.server.problems import HTTPProblem, error_text, headers_of, not_found, status_of
 from memgpt_agent.server.serving import Authentication, Served, serving
+
+PREFIX = "/page"
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{0,199}")
+
+
+def part_of(text: str) -> str:
+    """Return a text as a part of a path; :func:`text_of` gives it back."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return f"~{base64.urlsafe_b64encode(text.encode('utf-8', 'surrogatepass')).decode().rstrip('=')}"
+
+
+def text_of(part: str) -> str:
+    """Return the text that a part of a path stands for.
+
+    Raises:
+        HTTPProblem: it stands for none: 404.
+    """
+    if not part.startswith("~"):
+        return part
+    try:
+        return base64.urlsafe_b64decode(part[1:] + "=" * (-len(part) % 4 + 1)).decode("utf-8", "surrogatepass")
+    except (binascii.Error, ValueError) as error:
+        raise not_found("page", part) from error
+
+
+def address(*parts: str, **query: Any) -> str:
+    """Return the path of a page below :data:`PREFIX`, with the queries that are not empty."""
+    given = {name: value for name, value in query.items() if value not in (None, "", False)}
+    path = "/".join([PREFIX, *(quote(part, safe="~:@+=") for part in parts)])
+    return f"{path}?{urlencode(given, doseq=True, errors='replace')}" if given else path
+
+
+def of_agent(agent_id: str, *parts: str, **query: Any) -> str:
+    """Return the path of one of an agent's pages."""
+    return address("a", part_of(agent_id), *parts, **query)
+
 
 _log = logging.getLogger(__name__)
 THREADS = 40

@@ -14,11 +14,10 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message, message_of
 from memgpt_agent.memory.waking import Rhythm, SleepDiary
 from memgpt_agent.server.background import EVERY, QUIET
-from memgpt_agent.server.page.addresses import of_agent
 from memgpt_agent.server.page.blocks import changes_of, core_of
 from memgpt_agent.server.page.chat import begun as turn_begun
 from memgpt_agent.server.page.jobs import Job, begun, jobs_of
-from memgpt_agent.server.page.view import Agent, AgentView, pages
+from memgpt_agent.server.page.view import Agent, AgentView, of_agent, pages
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.store.plain import newest
 from memgpt_agent.turns.sleeper import thread_of

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Body, File, Form, Query, UploadFile
 from memgpt_agent.agent_file import export_agent_file
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.server import letta_agents, letta_context
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.letta_messages import request_message
-from memgpt_agent.server.paging import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.routes.messages import recompiled
 from memgpt_agent.server.serving import Served, Serving

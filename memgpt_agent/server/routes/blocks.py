@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
 from memgpt_agent.server import letta_agents, letta_blocks
-from memgpt_agent.server.paging import Paged, cut
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.problems import not_found
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer, BlockAnswer, BlockFields, NewBlock

@@ -14,8 +14,8 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.server import ids, letta_agents
 from memgpt_agent.server.history import History
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.letta_messages import filtered
-from memgpt_agent.server.paging import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.routes.messages import cancelled, compacted, recompiled, replied
 from memgpt_agent.server.routes.runs import followed

@@ -9,7 +9,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.files import OpenFiles
 from memgpt_agent.server import ids, letta_agents, letta_folders
-from memgpt_agent.server.paging import Paged, cut
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer

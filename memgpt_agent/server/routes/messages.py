@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Query
 from memgpt_agent.memory.stored import RunItem
 from memgpt_agent.server import letta_agents, letta_context, streams
 from memgpt_agent.server.history import History, letta_run, letta_usage, message_at
+from memgpt_agent.server.ids import Paged
 from memgpt_agent.server.letta_messages import filtered, request_messages
 from memgpt_agent.server.message_runs import repeatable_id
-from memgpt_agent.server.paging import Paged
 from memgpt_agent.server.problems import HTTPProblem
 from memgpt_agent.server.routes.runs import followed
 from memgpt_agent.server.runs import LiveRun

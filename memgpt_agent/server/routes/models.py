@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from memgpt_agent.models import default_model_name
 from memgpt_agent.server import letta_agents, letta_models
 from memgpt_agent.server.guards import SLASH
-from memgpt_agent.server.paging import Paged, cut
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.routes import chat_completions
 from memgpt_agent.server.serving import Serving
 from memgpt_agent.server.shapes.base import Data

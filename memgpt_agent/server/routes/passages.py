@@ -8,7 +8,7 @@ from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.archival import Passage, StoreArchive
 from memgpt_agent.memory.dates import range_filter
 from memgpt_agent.server import letta_messages
-from memgpt_agent.server.paging import Paged
+from memgpt_agent.server.ids import Paged
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data

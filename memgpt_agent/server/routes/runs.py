@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Query
 
 from memgpt_agent.server import streams
 from memgpt_agent.server.history import History, letta_run, letta_usage
-from memgpt_agent.server.paging import Paged, cut
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.runs import LiveRun, RunItem
 from memgpt_agent.server.serving import Served, Serving

@@ -10,7 +10,7 @@ from langchain_core.tools import ToolException
 from memgpt_agent.errors import ConfigurationError, ToolError
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.server import letta_agents, letta_tools
-from memgpt_agent.server.paging import Paged, cut
+from memgpt_agent.server.ids import Paged, cut
 from memgpt_agent.server.problems import HTTPProblem, not_found
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.agents import AgentAnswer

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from memgpt_agent import MemGPTAgent
 from memgpt_agent.config import Settings
-from memgpt_agent.models.guided.sleep import SleepView, next_calls, read_sleep
+from memgpt_agent.models.guided.profiles import SleepView, next_calls, read_sleep
 from memgpt_agent.prompts import WHILE_AWAKE
 from memgpt_agent.testing import HashingEmbedder, ScriptedModel, say
 from memgpt_agent.tools.profiles import SLEEPTIME
