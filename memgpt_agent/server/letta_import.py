@@ -233,8 +233,8 @@ def _agent(here: OpenAgents, server: LettaServer, agent: Data, done: BroughtOver
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{agent_id[:60]}.af"
         path.write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
-        here.claim(agent_id)
-        made = import_agents(path, agent_id=agent_id, settings=here.settings, store=here.store, checkpointer=here.checkpointer)[0]
+        with here.claimed(agent_id):
+            made = import_agents(path, agent_id=agent_id, settings=here.settings, store=here.store, checkpointer=here.checkpointer)[0]
     done.agents[agent_id] = made.items
     done.notes += [f"{agent.get('name') or agent_id}: {note}" for note in made.not_carried if not note.startswith(_CARRIED_HERE)]
     if server.conversations(agent_id):
