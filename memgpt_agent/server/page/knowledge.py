@@ -16,8 +16,8 @@ from memgpt_agent.store.plain import count, newest
 
 router = pages()
 PAGE = 50
-_DRAWN = 60
-"""So many facts are drawn: laying them out takes up to 0.07 seconds of processor time."""
+_DRAWN = 40
+"""So many facts are drawn: laying them out takes up to 0.05 seconds of processor time."""
 _LANES = 40
 _PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
