@@ -349,3 +349,11 @@ def test_generated_bad_answers_stop_nothing(seed: int) -> None:
     found = play(answers(seed, 60), turn_answers=5)
     assert found.problems == []
     assert found.answers == 60
+
+
+async def test_a_model_that_only_repeats_what_the_user_has_read_ends_the_turn() -> None:
+    """It is told so once; after the second time the turn is over, with one reply."""
+    graph, model, _ = agent(*[say("Hi", request_heartbeat=True)] * 3)
+    queue = await ask(graph)
+    assert len(model.calls) == 3
+    assert [m.text for m in queue if m.type == "ai" and m.text] == ["Hi"]

@@ -22,6 +22,7 @@ from memgpt_agent.prompts import (
     CHECK_ANSWER,
     NO_ANSWER_REPLY,
     REPEATED_REPLY,
+    SAID_ALREADY,
     STEP_LIMIT_REPLY,
     STILL_REQUIRED,
     UNANSWERED,
@@ -87,6 +88,8 @@ def _decide(step: Step, done: Sequence[Done], messages: list[Any], turn: Turn) -
 
 def _reason(step: Step, done: Sequence[Done], messages: Sequence[Any]) -> HeartbeatReason | None:
     tools, rules = step.session.resources.tools, step.session.resources.rules
+    if done and all(outcome.text == SAID_ALREADY for _, outcome in done) and _was_told(step, SAID_ALREADY):
+        return None  # the user has read it, and the model has nothing else to say
     if any(outcome.failed for _, outcome in done):
         return "tool_failed"
     if step.turn.get("ends") or any(outcome.beyond and outcome.beyond.ends for _, outcome in done):
@@ -99,6 +102,12 @@ def _reason(step: Step, done: Sequence[Done], messages: Sequence[Any]) -> Heartb
     if any(call.parsed.request_heartbeat or rules.goes_on(call.name) for call, _ in done):
         return "requested"
     return "memory_read" if all(tools.get(call.name).reads_memory for call, _ in done) else None
+
+
+def _was_told(step: Step, text: str) -> bool:
+    """Whether a call of an earlier step of the turn had this result."""
+    results = (m for m in step.queue if isinstance(m, ToolMessage) and mark_of(m).get("turn") == step.turn["id"])
+    return any(m.text == text for m in results)
 
 
 def _still_owed(step: Step, done: Sequence[Done], turn: Turn) -> tuple[HeartbeatReason | None, list[Any], Turn]:
