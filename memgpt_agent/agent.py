@@ -149,7 +149,7 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             self._reads_only = self._may_only_read(is_new=not agent_id)
             self._finish_erasing(both_ours=store is None and checkpointer is None)
             known = definitions.load(self._store, self.agent_id)
-            self.thread_id = definitions.conversation(self.agent_id, thread_id, known, self._who)
+            self.thread_id = self._conversation(thread_id, known)
             stored = known or AgentDefinition(self.agent_id, stamp(clock()), context={"prompt_tokens": DEFAULT_PROMPT_TOKENS})
             self._specification = AgentSpecification.of(stored, profile=profile, tools=tools, rules=rules, tags=tags, choices=given)
             self._model: BaseChatModel | str | None = model or llm_client or stored.model or self._settings.model
@@ -168,6 +168,11 @@ class MemGPTAgent(Approvals, Background, Conversations, Correcting, Forgetful, M
             self._opened.close()
             raise
         self._set_out(history_turns, SleepRule() if sleep is True else sleep or None)
+
+    def _conversation(self, thread_id: str | None, known: AgentDefinition | None) -> str:
+        if known is None and thread_id is None and isinstance(self._checkpointer, Checkpointer):
+            definitions.refuse_others_conversation(self._store, self._checkpointer, self.agent_id)
+        return definitions.conversation(self.agent_id, thread_id, known, self._who)
 
     def _finish_erasing(self, *, both_ours: bool) -> None:
         """Finish erasing that a kill interrupted, if the agent may be changed. Its notes are about the settings' two files only."""

@@ -136,7 +136,7 @@ def import_agents(
         store = store if store is not None else opened.enter_context(open_configured_store(settings))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
         sources = (
-            [_renamed(one, agent_id, checkpointer, source.name) for one in sources]
+            [_renamed(one, agent_id, _Taken(store, checkpointer), source.name) for one in sources]
             if agent_id and len(sources) == 1
             else sources
         )
@@ -182,14 +182,14 @@ def _sources(path: Path, agent_id: str | None, settings: Settings) -> list[Sourc
     return sources_of(data, path.name, agent_id, settings)
 
 
-def _renamed(source: Source, agent_id: str, checkpointer: BaseCheckpointSaver[Any], name: str) -> Source:
+def _renamed(source: Source, agent_id: str, taken: "_Taken", name: str) -> Source:
     """Return an agent under another id: the conversation that bears the agent's id bears the new one, others if need be."""
     document = source.document
     old = document.agent_id
     if old == agent_id:
         return source
     listed = list(dict.fromkeys([*document.definition.get("threads", []), *document.threads]))
-    new = {thread: f"{agent_id}/{thread}" for thread in listed if _exists(checkpointer, thread)} | {old: agent_id}
+    new = {thread: f"{agent_id}/{thread}" for thread in listed if taken.has(thread)} | {old: agent_id}
     if {new.get(thread, thread) for thread in listed if thread != old} & {agent_id}:
         raise AgentFileError(f"{name} holds a conversation {agent_id!r}; choose another id for the agent.")
     memory = {
@@ -204,8 +204,15 @@ def _renamed(source: Source, agent_id: str, checkpointer: BaseCheckpointSaver[An
     return Source(renamed, (*source.not_carried, *moved))
 
 
-def _exists(checkpointer: BaseCheckpointSaver[Any], thread_id: str) -> bool:
-    return checkpointer.get_tuple({"configurable": {"thread_id": thread_id}}) is not None
+class _Taken:
+    """The conversations that there are, or that belong to an agent that has not spoken yet."""
+
+    def __init__(self, store: BaseStore, checkpointer: BaseCheckpointSaver[Any]) -> None:
+        self._checkpointer = checkpointer
+        self._named = {thread for one in definitions.every(store) for thread in (one.agent_id, *one.threads)}
+
+    def has(self, thread_id: str) -> bool:
+        return thread_id in self._named or self._checkpointer.get_tuple({"configurable": {"thread_id": thread_id}}) is not None
 
 
 def _moved(tier: str, item: StoredItem, new: dict[str, str]) -> StoredItem:
@@ -254,8 +261,9 @@ class _AgentWriter:
             raise AgentExists(
                 f"There is memory of an agent {agent_id!r} already, without a definition. Import it under another id (--as)."
             )
+        taken = _Taken(self._store, self._checkpointer)
         for thread in {*self._document.threads, agent_id}:
-            if _exists(self._checkpointer, thread):
+            if taken.has(thread):
                 raise AgentExists(
                     f"There is a conversation {thread!r} already. Import the agent where there is none, or under another id (--as)."
                 )

@@ -6,7 +6,8 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from memgpt_agent.errors import AgentNotFound
+from memgpt_agent.checkpoints import Checkpointer
+from memgpt_agent.errors import AgentExists, AgentNotFound
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.core import Block, default_blocks
 from memgpt_agent.owners import Identity, check, unknown
@@ -159,6 +160,23 @@ def conversation(agent_id: str, thread_id: str | None, known: AgentDefinition | 
         return thread_id or agent_id
     own = f"{agent_id}~/"
     return thread_id if thread_id.startswith(own) or (known and thread_id in known.threads) else own + thread_id
+
+
+def refuse_others_conversation(store: BaseStore, checkpointer: Checkpointer, agent_id: str) -> None:
+    """Refuse a new agent whose conversation another agent has begun under its name: it would take what was said there for its own.
+
+    An import may have brought one. Agents that are to share a conversation name it (``thread_id=``).
+
+    Raises:
+        AgentExists: there is such a conversation.
+    """
+    if checkpointer.get_tuple({"configurable": {"thread_id": agent_id}}) is None:
+        return
+    if others := [one.agent_id for one in every(store) if agent_id in one.threads and one.agent_id != agent_id]:
+        raise AgentExists(
+            f"There is a conversation {agent_id!r} already, of the agent {others[0]!r}. Choose another id for the new agent, or name a "
+            "conversation for it (--thread, thread_id=)."
+        )
 
 
 def every(store: BaseStore) -> list[AgentDefinition]:
