@@ -16,6 +16,8 @@ from memgpt_agent.models.length_refusals import (
 _LEAST_WINDOW = 512
 """No model's window is smaller: a smaller number in a refusal is not a window."""
 _LEAST_ANSWER = 256
+_NO_COUNTS = r"https?://\S+|\bcode[\"']?\s*[:=]\s*[\"']?\d+"
+"""What has numbers that count no tokens, in the words of a client: an address with its port, an error's code."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def _figures(text: str) -> TooLong:
         return TooLong(None, None)
     if window := _beside(text, "window"):
         return TooLong(window, _beside(text, "sent"))
+    text = re.sub(_NO_COUNTS, " ", text)
     counts = [int(number.replace(",", "")) for number in re.findall(r"(?<![\w.-])\d[\d,]*\d(?![\w-]|\.\d)", text)]
     known = sorted({count for count in counts if count >= _LEAST_WINDOW})
     if len(known) == 2:

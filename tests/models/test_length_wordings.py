@@ -40,6 +40,7 @@ def test_each_known_wording_has_a_sentence():
 
 
 OTHERS = [
+    ('Error response 400 while fetching http://127.0.0.1:43211/v1/chat: {"message":"prompt is too long","code":"3230"}', None, None),
     ("Sorry: 9001 tokens in your conversation are more than the 6002 that this engine can hold (input too long)", 6_002, 9_001),
     ("Sequence length 9,001 is larger than the configured limit 6,002 tokens", 6_002, 9_001),
     ("You sent too many tokens for this model. Its limit is 6002.", 6_002, None),
