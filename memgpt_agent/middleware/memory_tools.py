@@ -1,24 +1,39 @@
-"""The memory tools of an agent as plain LangChain tools, for any graph or loop."""
+"""The memory tools of an agent as plain LangChain tools, for any graph or loop; the agent is made where there is none."""
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langgraph.store.base import BaseStore
 
+from memgpt_agent.config import DEFAULT_PROMPT_TOKENS
 from memgpt_agent.events import Clock, utc_now
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.agent_memory import AgentMemory
-from memgpt_agent.memory.core import Cause
-from memgpt_agent.middleware.agent_creation import found_or_made
-from memgpt_agent.middleware.kept_tools import kept_tools
+from memgpt_agent.memory.core import Block, Cause
+from memgpt_agent.memory.dates import stamp
+from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.middleware.request_schemas import kept_tools
 from memgpt_agent.nodes.session import key_of
 from memgpt_agent.store.plain import checked_store
 from memgpt_agent.tools.plain_tool import PlainMemoryTool
 from memgpt_agent.tools.profiles import Profile
+
+
+def found_or_made(
+    store: BaseStore, agent_id: str, kept: Profile, seeds: Sequence[Block], choices: Mapping[str, Any], clock: Clock
+) -> AgentDefinition:
+    """Return the definition of an agent; a new one is made of what is given here, with its blocks."""
+    known = definitions.load(store, agent_id)
+    if known is not None:
+        return known
+    AgentMemory(store, agent_id, clock).core.create(seeds, Cause(tool="create"), keep_existing=True)
+    context = {"prompt_tokens": DEFAULT_PROMPT_TOKENS, **{k: v for k, v in choices.items() if k != "agent_id"}}
+    names = tuple(tool.name for tool in kept.tools)
+    return definitions.save(store, AgentDefinition(agent_id, stamp(clock()), profile=kept.name, tools=names, context=context))
 
 
 def memory_tools(

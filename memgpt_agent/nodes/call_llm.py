@@ -34,7 +34,7 @@ from memgpt_agent.nodes.main_context import compile_prompt, squeeze
 from memgpt_agent.nodes.model_call import ContentRefused, ModelCall, PromptTooLong
 from memgpt_agent.nodes.model_facts import after_answer, after_refusal
 from memgpt_agent.nodes.other_agents import signed, view_of_agent
-from memgpt_agent.nodes.profile_rules import ended, speech_writer, unheard
+from memgpt_agent.nodes.profile_rules import called_in, ended, speech_writer, still_required, unheard
 from memgpt_agent.nodes.reading import ReadCall, clean, letters, own_name
 from memgpt_agent.nodes.receiving import alert, apology, remember
 from memgpt_agent.nodes.refused_parts import names_of, reductions, withheld_event
@@ -43,7 +43,6 @@ from memgpt_agent.nodes.session import Resources, Session, key_of, name_of, turn
 from memgpt_agent.nodes.speech import SpeechStream, reply_id, speaks
 from memgpt_agent.nodes.streaming_answer import StreamingAnswer
 from memgpt_agent.nodes.token_usage import usage_of, with_usage
-from memgpt_agent.nodes.tool_rules import called_in, still_required
 from memgpt_agent.nodes.written_calls import Written, written_calls
 from memgpt_agent.prompts import (
     CUT_CALL,

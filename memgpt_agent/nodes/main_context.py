@@ -12,10 +12,10 @@ from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.main_context import split_exchanges, split_steps
 from memgpt_agent.models.dialects import UNCHANGING
 from memgpt_agent.nodes.fixed_part import system_sections, unchanging
+from memgpt_agent.nodes.profile_rules import offered
 from memgpt_agent.nodes.queue_view import seen_messages
 from memgpt_agent.nodes.sent_memory import folded, sent_memory
 from memgpt_agent.nodes.session import Session
-from memgpt_agent.nodes.tool_rules import offered
 from memgpt_agent.state import AgentState, CompiledPrompt, Turn
 from memgpt_agent.tools.messages import SEND_MESSAGE
 

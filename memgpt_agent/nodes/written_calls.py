@@ -8,8 +8,7 @@ from itertools import islice
 from typing import Any, cast
 
 from memgpt_agent.nodes.reading import ReadCall, checked, letters, own_name
-from memgpt_agent.nodes.written_elements import elements
-from memgpt_agent.nodes.written_marks import GAP, LEAD, NOISE, OPENING, masked
+from memgpt_agent.nodes.written_marks import GAP, LEAD, NOISE, OPENING, elements, masked
 from memgpt_agent.text.literals import arguments_at, value_at
 
 _NAME_KEYS = ("name", "function", "tool", "toolname", "functionname", "action", "recipientname", "call")

@@ -5,8 +5,7 @@ import re
 import pytest
 
 from benchmarks.providers.wordings import SENTENCES, Sentence
-from memgpt_agent.models.length_refusals import LENGTH_REFUSALS
-from memgpt_agent.models.too_long import TooLong, too_long
+from memgpt_agent.models.too_long import LENGTH_REFUSALS, TooLong, too_long
 
 SENT, WINDOW = 9_001, 6_002
 

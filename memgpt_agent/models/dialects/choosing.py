@@ -1,10 +1,11 @@
-"""Which dialect a chat model speaks: by its class, its address and its name, also where it is wrapped."""
+"""Which dialect a chat model speaks, by its class, address and name, also where it is wrapped; and what it shows of its thoughts."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableWithFallbacks
 
 from memgpt_agent.models.dialects.anthropic import Anthropic
@@ -16,6 +17,7 @@ from memgpt_agent.models.dialects.mistralai import Mistral
 from memgpt_agent.models.dialects.ollama import Ollama
 from memgpt_agent.models.dialects.openai_chat import OpenAIChat
 from memgpt_agent.models.dialects.openai_responses import OpenAIResponses
+from memgpt_agent.models.dialects.sequence import blocks_of, kwargs_of
 
 _MAX_WRAPPERS = 8
 _OPENAI_HOSTS = re.compile(r"(?:\A|\.)(?:openai\.com|azure\.com|cognitiveservices\.azure\.com)\Z")
@@ -125,3 +127,26 @@ def _speaks_responses(model: Any) -> bool:
         return bool(decides({})) if callable(decides) else False
     except (TypeError, KeyError, AttributeError):
         return False
+
+
+def thoughts_of(message: AIMessage) -> list[str]:
+    """Return the thoughts that came with an answer, oldest first; none if the provider shows none.
+
+    Anthropic's ``thinking`` (not the redacted), OpenAI's reasoning summaries, Gemini's thoughts, Mistral's ``thinking`` parts,
+    and the ``reasoning_content`` of DeepSeek, Ollama and compatible servers.
+    """
+    kwargs = kwargs_of(message)
+    found = [] if isinstance(message.content, str) else [_thought(block) for block in blocks_of(message)]
+    found.append(_thought(kwargs.get("reasoning")))
+    found.append(str(kwargs.get("reasoning_content") or ""))
+    return [thought.strip() for thought in found if thought.strip()]
+
+
+def _thought(block: Any) -> str:
+    fields = cast(dict[str, Any], block) if isinstance(block, dict) else {}
+    if fields.get("type") not in {"thinking", "reasoning"}:
+        return ""
+    said = fields.get("thinking") or fields.get("reasoning") or fields.get("summary") or ""
+    if isinstance(said, str):
+        return said
+    return "\n".join(str(part.get("text", "")) for part in cast(list[dict[str, Any]], said))

@@ -11,13 +11,12 @@ from memgpt_agent.events import HIDDEN, MARK, Mark, is_event, mark_of, with_mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.main_context import results_of
 from memgpt_agent.nodes import structuring
-from memgpt_agent.nodes.profile_rules import ended
+from memgpt_agent.nodes.profile_rules import ended, still_required
 from memgpt_agent.nodes.receiving import alert, apology
 from memgpt_agent.nodes.speech import reply_message
 from memgpt_agent.nodes.tool_calls.noting import times_failed
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Done, Step
-from memgpt_agent.nodes.tool_rules import still_required
 from memgpt_agent.prompts import (
     CHECK_ANSWER,
     NO_ANSWER_REPLY,

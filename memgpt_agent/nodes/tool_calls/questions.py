@@ -11,11 +11,10 @@ from langgraph.runtime import ExecutionInfo
 from memgpt_agent.errors import ToolError
 from memgpt_agent.events import HIDDEN, mark_of
 from memgpt_agent.nodes.approval import ask
-from memgpt_agent.nodes.profile_rules import is_draft
+from memgpt_agent.nodes.profile_rules import is_draft, refusal
 from memgpt_agent.nodes.receiving import done_calls
 from memgpt_agent.nodes.tool_calls.returned import Returned
 from memgpt_agent.nodes.tool_calls.step import Call, Done, Outcome, Step
-from memgpt_agent.nodes.tool_rules import refusal
 from memgpt_agent.prompts import CALL_GIVEN_UP, CHECK_ANSWER, INTERRUPTED, INVALID_CALL, SAID_ALREADY
 from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.messages import SEND_MESSAGE, SENT

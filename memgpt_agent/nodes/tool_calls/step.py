@@ -13,12 +13,12 @@ from memgpt_agent.config import Context
 from memgpt_agent.events import HIDDEN, is_event, mark_of
 from memgpt_agent.memory.main_context import QueueView, results_of
 from memgpt_agent.models.dialects import thoughts_of
+from memgpt_agent.nodes.profile_rules import called_in
 from memgpt_agent.nodes.receiving import call_key
 from memgpt_agent.nodes.reply_stream import Speaker
 from memgpt_agent.nodes.session import Session, turn_key
 from memgpt_agent.nodes.speech import reply_id, speaks
 from memgpt_agent.nodes.tool_calls.returned import Returned
-from memgpt_agent.nodes.tool_rules import called_in
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.tools.definition import CONTROL_ARGUMENTS
 from memgpt_agent.tools.registry import ParsedCall, parse_call
