@@ -1,16 +1,11 @@
-"""The tools that work outside our own loop, and the schemas that a model call sends beside messages, to count their tokens."""
+"""The schemas that a model call sends beside messages: tools and response format, to count their tokens."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-
-from memgpt_agent.errors import ConfigurationError
-from memgpt_agent.tools.groups import with_groups
-from memgpt_agent.tools.profiles import Profile, profile_of
 
 _KEPT = 64
 
@@ -51,25 +46,3 @@ def _response_schemas(response_format: Any) -> list[dict[str, Any]]:
     return [
         {"type": "function", "function": {"name": s.name, "description": s.description or "", "parameters": s.json_schema}} for s in specs
     ]
-
-
-def kept_tools(profile: Profile | str, groups: Sequence[str] = ()) -> Profile:
-    """Return the profile with the memory tools that work in any agent, and those of the groups.
-
-    Left out are ``send_message`` and what else speaks or ends a turn, what changes the queue, and tools from elsewhere, which the
-    agent has itself.
-
-    Raises:
-        ConfigurationError: there is no such profile or group, or a group needs our own loop.
-    """
-    if isinstance(groups, str) or "agents" in groups:
-        raise ConfigurationError(f"tools={groups!r}: give a list of groups of memory tools; letters between agents ('agents') need MemGPTAgent.")
-    whole = with_groups(profile_of(profile), groups)
-    if whole.in_background:
-        raise ConfigurationError(f"The profile {whole.name!r} speaks to nobody; choose one that talks, such as 'memgpt'.")
-    kept = tuple(t for t in whole.tools if t.act is not None and not (t.ends_turn or t.edits_queue or t.name in _OF_THE_LOOP))
-    return replace(whole, tools=kept, rules=(), reminders=(), closing=(), checks_answers=False)
-
-
-_OF_THE_LOOP = {"send_message", "page_in", "reflect"}
-"""Tools of our own loop: speaking, pages of the queue, and the reminders to reflect."""
