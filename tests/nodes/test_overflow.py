@@ -144,6 +144,18 @@ def test_a_message_longer_than_the_window_is_cut_for_the_model_and_kept_whole() 
     assert tokens_sent(model)[0] <= 3_072
 
 
+@pytest.mark.parametrize(("times", "whole"), [(500, True), (2_000, False)])
+def test_signed_thoughts_are_sent_whole_or_not_at_all(times: int, whole: bool) -> None:
+    """Up to twice the length at which other messages are cut; beyond that only the text of the answer is left."""
+    thought = {"type": "thinking", "thinking": "I think of the river. " * times, "signature": "s"}
+    content: list[Any] = [thought, {"type": "text", "text": "Noting."}]
+    edit = call("core_memory_append", label="human", content="Dog: Rex", request_heartbeat=True)
+    graph, model, _, _ = agent([edit.model_copy(update={"content": content}), say("Done")])
+    ask(graph, "hi", window=8_192)
+    (sent,) = (m for m in model.calls[1] if m.type == "ai")
+    assert sent.content == (content if whole else "Noting.")
+
+
 def test_a_long_turn_loses_its_oldest_steps_not_its_event() -> None:
     """Each search result is long; the question stays in view to the end."""
 
