@@ -336,6 +336,7 @@ NOTHING_TO_READ = (
     "Nothing was said since you were last here. Look whether memory can be put in better order, else finish."
 )
 
+
 def as_data(text: str, *tags: str) -> str:
     """Return a text of others as it stands between marks of ours: it can neither close nor open one of these tags."""
     if "<" not in text:

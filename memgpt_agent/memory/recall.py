@@ -260,7 +260,6 @@ class RecallMemory:
 
         return [message_of(item) for item in reranked(self._rerank, query, limit, page, search, _text_of)]
 
-
     def _dialogue(self, query: str) -> Dialogue:
         span = asked_span(query, self._clock().astimezone(ZoneInfo(self._time_zone)))
         return DIALOGUE._replace(within={"time": {"$gte": stamp(span[0]), "$lte": stamp(span[1])}}) if span else DIALOGUE

@@ -161,6 +161,7 @@ OTHER_NAMES: Mapping[str, str] = {
 }  # fmt: skip
 """LiteLLM's names of providers, and what people call them, where ours differ. Source: docs.litellm.ai/docs/providers."""
 
+
 def canonical(name: str) -> str:
     """Return the name of a provider as it is used here."""
     lower = name.strip().lower()

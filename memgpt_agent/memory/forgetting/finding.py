@@ -208,7 +208,6 @@ class Finder:
         for _, add in sorted(near, key=lambda pair: -pair[0])[:_NEAR_LISTED]:
             add()
 
-
     def sent_along(self) -> None:
         """Gather the pictures and files that came with the messages that go."""
         for key, value in self.holdings.tier("uploads").items():

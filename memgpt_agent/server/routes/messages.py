@@ -154,7 +154,6 @@ def reset(served: Serving, agent_id: str, body: Annotated[Any, Body()] = None) -
     return letta_agents.letta_agent(served.agents, served.agents.definition(agent_id))
 
 
-
 every = APIRouter(prefix="/v1/messages", tags=["messages"])
 
 
