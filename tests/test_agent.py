@@ -261,12 +261,12 @@ async def test_the_other_calls_have_async_forms_too(store: FaissStore) -> None:
 def test_every_call_has_an_async_form() -> None:
     """Under the same name with an ``a`` before it, with the same arguments.
 
-    But core memory is a mapping, edited by ``atools``, for the context, the currency and the model's name nothing is read, and a
-    temporary chat is opened as an agent is.
+    But core memory is a mapping, edited by ``atools``, for the context, the currency, the model's name and the audit log nothing is
+    read, and a temporary chat is opened as an agent is.
     """
     public = {name: value for name, value in inspect.getmembers(MemGPTAgent) if not name.startswith("_")}
     forms = {f"a{name}" for name in public}
-    without = {"context", "core_memory", "currency", "model", "temporary"}
+    without = {"audit", "context", "core_memory", "currency", "model", "temporary"}
     assert {name for name in public if name not in forms and f"a{name}" not in public} == without
     for name, value in public.items():
         if name not in {*forms, *without} and inspect.isfunction(value):
