@@ -23,7 +23,9 @@ _NO_MODEL = re.compile(
 _NO_TOOLS = re.compile(
     r"does not support (?:tools|function)|tool(?:s| use| calling)\b.{0,40}not supported|no endpoints found that support tool", re.IGNORECASE
 )
-_NO_BALANCE = re.compile(r"insufficient_quota|insufficient balance|billing|credit", re.IGNORECASE)
+_NO_BALANCE = re.compile(r"insufficient_quota|insufficient balance", re.IGNORECASE)
+_OF_MONEY = re.compile(r"billing|credit", re.IGNORECASE)
+"""With a 429, providers also say so of a rate: Groq names the page where a higher one is sold, Gemini the billing details."""
 _NOT_STARTED_FOR_TOOLS = re.compile(r"--enable-auto-tool-choice|--tool-call-parser|--jinja")
 _NO_THINKING = re.compile(r"does not support thinking|thinking is not (?:enabled|supported)|reasoning is not supported", re.IGNORECASE)
 _LISTED_WITHIN_SECONDS = 2.0
@@ -61,7 +63,7 @@ def advice(error: BaseException, name: str, model: Any = None) -> str:
         return "The server runs without tool calls: start vLLM with --enable-auto-tool-choice and --tool-call-parser, llama.cpp with --jinja."
     if _NO_THINKING.search(text):
         return f"{called} does not reason natively: leave reasoning at auto (in the terminal: --reasoning auto)."
-    if status == 402 or _NO_BALANCE.search(text):
+    if status == 402 or _NO_BALANCE.search(text) or (status != 429 and _OF_MONEY.search(text)):
         return "The account has no credit left: add some at the provider, or name a fallback_model."
     if status == 404 or (status in {400, 403, 422} and _NO_MODEL.search(text)):
         pull = f"Run: ollama pull {called}. " if provider and provider.name == "ollama" else ""

@@ -64,3 +64,14 @@ def test_a_content_filter_is_one_in_mid_stream_as_well(error: Exception) -> None
 def test_the_advice_names_what_would_help(error: Exception, helps: str) -> None:
     """A server's switch, a setting, or money."""
     assert helps in advice(error, "openai:some-model")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Rate limit reached on tokens per minute. Need more? Upgrade at https://console.groq.com/settings/billing",
+     "You exceeded your current quota, please check your plan and billing details. Please retry in 35s."],
+)  # fmt: skip
+def test_a_limit_by_the_minute_is_not_taken_for_an_empty_account(text: str) -> None:
+    """Words about billing stand in both; only waiting helps here."""
+    assert advice(Refusal(429, text), "groq:some-model") == ""
+    assert "credit" in advice(Refusal(429, f"{text} insufficient_quota"), "groq:some-model")
