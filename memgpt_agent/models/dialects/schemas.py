@@ -65,8 +65,9 @@ def described(tools: Sequence[Schema], limit: int) -> list[Schema]:
         if len(text) > limit:
             cut = text.rfind(" ", limit // 2, limit - 1)
             cut = cut if cut > 0 else limit - 1
-            parameters = {"description": text[cut:].strip(), **cast(Schema, function.get("parameters") or {})}
-            function = {**function, "description": f"{text[:cut].rstrip()}\u2026", "parameters": parameters}
+            parameters = cast(Schema, function.get("parameters") or {})
+            rest = "\n\n".join(filter(None, [text[cut:].strip(), str(parameters.get("description") or "")]))
+            function = {**function, "description": f"{text[:cut].rstrip()}\u2026", "parameters": {**parameters, "description": rest}}
         put.append({**tool, "function": function})
     return put
 

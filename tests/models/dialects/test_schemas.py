@@ -66,6 +66,8 @@ def test_a_long_description_goes_on_with_the_parameters():
     text, rest = put["function"]["description"], put["function"]["parameters"]["description"]
     assert (len(text) <= 1_024, text[-1], same) == (True, "…", short)
     assert f"{text[:-1]} {rest}".split() == ["word"] * 300
+    long["function"]["parameters"]["description"] = "Two numbers."
+    assert described([long], 1_024)[0]["function"]["parameters"]["description"] == f"{rest}\n\nTwo numbers."
 
 
 def test_parameters_that_anthropic_refuses_are_offered_under_others_and_found_again():
