@@ -40,9 +40,8 @@ _log = logging.getLogger(__name__)
 
 def up_to(queue: Sequence[AnyMessage], until: str) -> list[AnyMessage]:
     """Return the messages of a queue up to a time, with the results of the calls among them."""
-    kept = [m for m in queue if mark_of(m).get("time", "") <= until]
-    calls = {call["id"] for m in kept if isinstance(m, AIMessage) for call in m.tool_calls}
-    return [m for m in queue if m in kept or (isinstance(m, ToolMessage) and m.tool_call_id in calls)]
+    calls = {call["id"] for m in queue if isinstance(m, AIMessage) and mark_of(m).get("time", "") <= until for call in m.tool_calls}
+    return [m for m in queue if mark_of(m).get("time", "") <= until or (isinstance(m, ToolMessage) and m.tool_call_id in calls)]
 
 
 @dataclass
