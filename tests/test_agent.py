@@ -133,6 +133,21 @@ def test_two_threads_of_one_agent_share_memory_and_not_the_conversation(store: F
     assert "bees" in second.tools.conversation_search("bees")
 
 
+def test_a_conversation_is_not_copied_over_another(store: FaissStore) -> None:
+    """Neither over one of another agent nor over itself; a copy under a new id has what was said."""
+    saver = InMemorySaver()
+    ours = agent_of(store, say("Hello!"), checkpointer=saver, agent_id="ours")
+    theirs = agent_of(store, say("Hi!"), checkpointer=saver, agent_id="theirs")
+    ours.step("ours")
+    theirs.step("theirs")
+    before = saver.get_tuple({"configurable": {"thread_id": "theirs"}})
+    for there in ("theirs", "ours"):
+        with pytest.raises(ConfigurationError, match="already"):
+            ours.fork(there)
+    assert saver.get_tuple({"configurable": {"thread_id": "theirs"}}) == before
+    assert ours.fork("copy") == "copy"
+
+
 def test_two_agents_do_not_see_each_other(store: FaissStore) -> None:
     """Neither blocks nor messages nor passages of one agent are found by another in the same file."""
     one, two = agent_of(store, say("ok"), agent_id="one"), agent_of(store, say("ok"), agent_id="two")

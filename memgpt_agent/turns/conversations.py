@@ -191,6 +191,7 @@ class Conversations:
             until: the time (ISO 8601) of the last message to copy, with the results of its calls; the newest if omitted.
 
         Raises:
+            ConfigurationError: there is a conversation ``thread_id`` already; nothing was copied.
             ConversationBusy: a turn is unfinished, or waits for an answer; nothing was copied.
         """
         copy = thread_id or f"{self.agent_id}-{uuid.uuid4().hex[:8]}"

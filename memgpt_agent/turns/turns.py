@@ -14,7 +14,7 @@ from langgraph.types import StateSnapshot
 
 from memgpt_agent.checkpoints import FENCE, Checkpointer
 from memgpt_agent.config import Context
-from memgpt_agent.errors import ConversationBusy, MemGPTError
+from memgpt_agent.errors import ConfigurationError, ConversationBusy, MemGPTError
 from memgpt_agent.events import mark_of
 from memgpt_agent.faces import ON_LOOP, SYNC, Face, finished, iterated
 from memgpt_agent.graph.builder import AgentGraph, create_graph
@@ -198,15 +198,19 @@ class Turns:
         """Copy the conversation into a new one of this id, up to a time if one is given: calls keep their results.
 
         Raises:
+            ConfigurationError: there is a conversation of this id; nothing was copied.
             ConversationBusy: a turn is unfinished or waits for an answer, or others held the conversation for too long.
         """
 
         def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+            graph = create_graph(checkpointer=self.saver, store=self.memory.store)
+            to: RunnableConfig = {"configurable": {"thread_id": copy}}
+            if graph.get_state(to).values:
+                raise ConfigurationError(f"There is a conversation {copy!r} already: give its copy another id.")
             definitions.change(self.memory.store, self.memory.agent_id, lambda known: replace(known, threads=(*known.threads, copy)))
             if values:
-                graph = create_graph(checkpointer=self.saver, store=self.memory.store)
                 queue = up_to(values["messages"], until) if until else values["messages"]
-                graph.update_state({"configurable": {"thread_id": copy}}, {**values, "messages": queue}, as_node=EXECUTE_TOOLS)
+                graph.update_state(to, {**values, "messages": queue}, as_node=EXECUTE_TOOLS)
             return {}
 
         self.change(copied)
