@@ -91,8 +91,8 @@ class CallOrder:
             return self._done[key]
 
 
-_CHECKPOINTER, _DURABILITY = "__pregel_checkpointer", "__pregel_durability"
-"""LangGraph's keys of a run's configuration."""
+_DURABILITY = "__pregel_durability"
+"""LangGraph's key of a run's configuration for when checkpoints are written."""
 _DEEPAGENTS_SUMMARY = "_summarization_event"
 """Under which key of the state deepagents keeps what its own summarization did."""
 _NOT_HERE = {"model", "fallback_model", "max_steps", "max_unusable_answers", "model_attempts", "retry_wait_seconds", "reasoning"}
@@ -314,8 +314,7 @@ class MemGPTMiddleware(AgentMiddleware[MemGPTState, Any, Any]):
 
     def _warn(self, state: Mapping[str, Any], config: RunnableConfig) -> None:
         """Warn, once each, of what another than the middleware has chosen and cannot work well with it."""
-        given = config.get("configurable", {})
-        if given.get(_CHECKPOINTER) and given.get(_DURABILITY) != "sync":
+        if not is_stateless(config) and config.get("configurable", {}).get(_DURABILITY) != "sync":
             self._warn_once(
                 NotDurable,
                 'This agent runs without durability="sync". If its process dies within a tool, LangGraph may ask the model again, and what '
