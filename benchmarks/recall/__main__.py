@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--embedding", help="another embedding than the default, by name")
     parser.add_argument("--out", type=Path, help="write the report to this file as well")
     given = parser.parse_args()
+    if given.both_stores and given.data != "locomo":
+        parser.error("--both-stores is for locomo.")
     began = time.monotonic()
     embed = cached_embedding(given.embedding)
     if given.both_stores:
