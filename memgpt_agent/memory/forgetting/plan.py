@@ -211,7 +211,7 @@ class ForgetPlanner:
         made_of(finder)
         threads, others = self._threads(held)
         draft = ForgetNote("", self.agent_id, literal=tuple(literal), threads=threads)
-        stays = [*holding_elsewhere(self.forgetting.store, held, Needles(literal), (*threads, *others)), *self._general()]
+        stays = [*holding_elsewhere(self.forgetting.store, held, Needles(literal), threads, others), *self._general()]
 
         def replan(ids: Iterable[str]) -> ForgetPlan:
             return self.thing([*queries, *ids])
@@ -264,7 +264,7 @@ class ForgetPlanner:
         finder.quoting([one.quotable for one in finder.found.values()], speech=False)
         finder.sent_along()
         finder.orphans()
-        own, others = self._threads(held)
+        own, others = self._threads(held, *gone_threads)
         threads = tuple(thread for thread in own if thread not in gone_threads)
         stays = [f"the conversation {thread!r} itself: it belongs to another agent." for thread in gone_threads if thread in others]
         gone = tuple(thread for thread in gone_threads if thread not in others)
@@ -274,16 +274,16 @@ class ForgetPlanner:
     def _held(self) -> StoredItems:
         return StoredItems.of(self.forgetting.store, self.agent_id)
 
-    def _threads(self, held: StoredItems) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the agent's conversations, and those that its memory names and that belong to other agents only.
+    def _threads(self, held: StoredItems, *asked: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the agent's conversations, and those that its memory or ``asked`` names and that belong to other agents only.
 
         Memory alone proves nothing: an import can name anybody's conversation.
         """
         known = {one.agent_id: one.threads for one in definitions.every(self.forgetting.store)}
         own = known.pop(self.agent_id, ())
         others = {thread for threads in known.values() for thread in threads} - set(own)
-        named = dict.fromkeys([*own, *held.threads])
-        return tuple(thread for thread in named if thread not in others), tuple(others)
+        named = dict.fromkeys([*own, *held.threads, *asked])
+        return tuple(thread for thread in named if thread not in others), tuple(thread for thread in named if thread in others)
 
     def _plan(self, finder: Finder, draft: ForgetNote, stays: Iterable[str]) -> ForgetPlan:
         return ForgetPlan(
@@ -310,8 +310,18 @@ _AGENTS_READ = 20
 """How many agents of the same conversations are searched."""
 
 
-def holding_elsewhere(store: BaseStore, held: StoredItems, needles: Needles, threads: Sequence[str]) -> Iterator[str]:
-    """Yield what of it stays, each with what to do about it."""
+def holding_elsewhere(
+    store: BaseStore, held: StoredItems, needles: Needles, threads: Sequence[str], others: Sequence[str]
+) -> Iterator[str]:
+    """Yield what of it stays, each with what to do about it.
+
+    Args:
+        store: where the agent's memory lies.
+        held: what is in it.
+        needles: what is to be forgotten.
+        threads: the agent's conversations. Of the agents who share them, those who remember it are named.
+        others: other agents' conversations that the agent's memory names. An import may have made it name them: those agents are not looked at.
+    """
     if not needles:
         return
     for key, value in items_in(store, namespaces.BLOCKS).items():
@@ -320,7 +330,7 @@ def holding_elsewhere(store: BaseStore, held: StoredItems, needles: Needles, thr
     letters = [v for tier in ("inbox", "letters_waiting") for v in held.tier(tier).values()]
     if number := len({v["id"] for v in letters if any(map(needles.literally_in, texts_of(v)))}):
         yield f"letters of other agents ({number}): they are the sender's too."
-    yield from _names(held, needles, threads)
+    yield from _names(held, needles, (*threads, *others))
     yield from _other_agents(store, held.agent_id, needles, set(threads))
 
 

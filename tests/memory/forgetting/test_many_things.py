@@ -173,7 +173,9 @@ def test_a_conversation_of_another_agent_is_out_of_reach(opened: Opened, left: L
         assert said is not None
         forged = {**said.value, "id": "forged", "thread_id": "bob"}
         agent.memory.store.put(place, "forged", forged)
-        agent.forget(WORD).erase()
+        mine = agent.forget(WORD)
+        assert not any("'bob'" in what for what in mine.stays)
+        mine.erase()
         plan = agent.forget(thread_id="bob")
         assert any("'bob' itself" in what for what in plan.stays)
         plan.erase()
@@ -181,3 +183,15 @@ def test_a_conversation_of_another_agent_is_out_of_reach(opened: Opened, left: L
         assert bob.step("And?").message == "Still here."
         model: Any = bob._model
         assert f"{WORD} is my secret" in str(model.calls[-1])
+
+
+def test_a_plan_says_nothing_of_agents_who_share_no_conversation(opened: Opened) -> None:
+    """Neither that they remember the words, nor that a conversation of theirs is called so; and it erases none of them."""
+    with opened([say("I keep it.")], agent_id="bob", thread_id=f"bob:{WORD}") as bob:
+        bob.step(f"{WORD} is my secret")
+    with opened([say("Hm.")]) as agent:
+        agent.step(f"{WORD} is mine")
+        assert list(agent.forget(WORD).stays) == ["exports, backups and the documents themselves, wherever they lie."]
+        plan = agent.forget(thread_id=f"bob:{WORD}")
+        assert any("itself" in what for what in plan.stays)
+        assert not plan.erases_more
