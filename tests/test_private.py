@@ -166,13 +166,20 @@ def test_what_was_not_lost_is_a_beginning_or_goes_on(tmp_path: Path) -> None:
         assert agent.step("Are you there?").message == "Yes."
 
 
+ALONE = "open_configured_store(Settings.load(), searches=False).close()"
+BESIDE_ONE_THAT_TRACES = (
+    "embedding = HashingEmbedder()\nwith shared_store(Settings(home=Settings.load().home), embedding) as first:\n"
+    "    assert is_traced()\n    with shared_store(Settings.load(), embedding) as second: assert second is first"
+)
+
+
 @pytest.mark.parametrize(("said", "traced"), [("", "True"), ("off", "False")])
-def test_tracing_can_be_stopped_for_memgpt(tmp_path: Path, said: str, traced: str) -> None:
-    """LangChain's own variable sends conversations away; ours stops it, in whatever order they are read."""
+@pytest.mark.parametrize("opened", [ALONE, BESIDE_ONE_THAT_TRACES])
+def test_tracing_can_be_stopped_for_memgpt(tmp_path: Path, opened: str, said: str, traced: str) -> None:
+    """LangChain's own variable sends conversations away; ours stops it, in whatever order they are read, also in a store that is open."""
     source = (
-        "from memgpt_agent.config import Settings\nfrom memgpt_agent.memory.opening import open_configured_store\n"
-        "from memgpt_agent.private import is_traced\n"
-        "open_configured_store(Settings.load(), searches=False).close()\nprint(is_traced())"
+        "from memgpt_agent.config import Settings\nfrom memgpt_agent.memory.opening import open_configured_store, shared_store\n"
+        f"from memgpt_agent.private import is_traced\nfrom memgpt_agent.testing import HashingEmbedder\n{opened}\nprint(is_traced())"
     )
     environment = {**os.environ, "LANGSMITH_TRACING": "true", "MEMGPT_HOME": str(tmp_path), "MEMGPT_TRACING": said}
     done = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True)

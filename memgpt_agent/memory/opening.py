@@ -69,12 +69,10 @@ def open_configured_store(settings: Settings, embedding: Embeddings | str | None
         EmbeddingMismatch: it was written with another embedding than the one that is named.
         ConfigurationError: it is the target of a move that is not done.
     """
-    return _redacted(settings, _open(settings, embedding, searches=searches))
+    return _seen_by(settings, _open(settings, embedding, searches=searches))
 
 
 def _open(settings: Settings, embedding: Embeddings | str | None, *, searches: bool = True) -> MemoryStore:
-    if settings.tracing == "off":
-        stop_tracing()
     _open_home(settings)
     embed = None
     if searches:
@@ -89,7 +87,10 @@ def _open(settings: Settings, embedding: Embeddings | str | None, *, searches: b
     return store
 
 
-def _redacted(settings: Settings, store: MemoryStore) -> MemoryStore:
+def _seen_by(settings: Settings, store: MemoryStore) -> MemoryStore:
+    """Return the view of an open store that these settings ask for; one that others opened, who may trace, is traced no more either."""
+    if settings.tracing == "off":
+        stop_tracing()
     redactor = Redactor.of(settings.never_store)
     return store.redacting(redactor) if redactor else store
 
@@ -166,7 +167,7 @@ def shared_store(settings: Settings, embedding: Embeddings | str | None = None) 
         return open_configured_store(settings, embedding)
     named = embedding if embedding is None or isinstance(embedding, str) else id(embedding)
     place = (str(file or url), settings.home, settings.embedding, named)
-    return _STORES.use(place, partial(_open, settings, embedding), file=file, seen=partial(_redacted, settings))
+    return _STORES.use(place, partial(_open, settings, embedding), file=file, seen=partial(_seen_by, settings))
 
 
 def shared_conversations(settings: Settings) -> AbstractContextManager[Checkpointer]:
