@@ -3,6 +3,7 @@
 import copy
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ class PostgresDatabase:
         self.name = f"{urlsplit(self.url).path.lstrip('/') or 'postgres'}.{self.schema}"
         self.key = repr((self.url, self.schema))
         """Tells the schema from every other."""
-        self._configured, self._closed = configure, False
+        self._configured, self._closed = configure, threading.Event()  # one for all views
         self._use = _POOLS.use((self.url, self.schema, use), self._pool_of)
         self._open(prepare)
 
@@ -195,9 +196,8 @@ class PostgresDatabase:
                     pause = 0.005
                 elif not (isinstance(cause, psycopg.Error) and _is_lost(cause)):
                     raise
-                if self._closed or time.monotonic() + pause > deadline:
+                if time.monotonic() + pause > deadline or self._closed.wait(pause):
                     raise
-                time.sleep(pause)
                 pause = min(pause * 2, 0.5)
 
     def size_bytes(self, tables: tuple[str, ...]) -> int:
@@ -208,12 +208,12 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Give the connections back; the last who uses them closes them. May be called twice."""
-        self._closed = True
+        self._closed.set()
         self._use.__exit__()
 
     @contextmanager
     def _lent(self) -> Generator[Rows]:
-        if self._closed:
+        if self._closed.is_set():
             raise PoolClosed("closed")
         try:
             with self._pool.connection() as connection:

@@ -11,7 +11,7 @@ from langgraph.store.base import PutOp
 from psycopg import sql
 
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreClosed, StoreError, StoreUnreachable
-from memgpt_agent.postgres_database import split_url
+from memgpt_agent.postgres_database import PostgresDatabase, split_url
 from memgpt_agent.store import open_store
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS
@@ -123,6 +123,17 @@ def test_a_closed_store_says_so() -> None:
     store.close()
     with pytest.raises(StoreClosed):
         store.get(NS, "a")
+
+
+def test_a_view_of_a_closed_database_is_closed_too() -> None:
+    """Even while others use the same connections."""
+    url = fresh_url()
+    with open_store(url):
+        database = PostgresDatabase(url, "store", lambda *_: None)
+        view = database.acting(b"SELECT 1")
+        database.close()
+        with pytest.raises(StoreClosed):
+            view.read(lambda _: None)
 
 
 def test_declared_fields_are_made_anew_from_every_value() -> None:
