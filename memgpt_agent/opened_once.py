@@ -99,7 +99,8 @@ class Use(AbstractContextManager[T]):
                 if len(shared.failures) > failures:
                     raise shared.failures[-1]
                 try:
-                    shared.opened, shared.file = self._open_it(), _known_as(self._file)
+                    opened = self._open_it()
+                    shared.file, shared.opened = _known_as(self._file), opened  # in this order: whoever joins meanwhile compares the file
                 except Exception as error:
                     shared.failures.append(error)
                     raise
