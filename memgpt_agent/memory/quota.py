@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from langgraph.store.base import BaseStore, PutOp
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from memgpt_agent.errors import LimitReached
 from memgpt_agent.memory import namespaces, tiers
 from memgpt_agent.memory.namespaces import COUNTED, USED
 from memgpt_agent.owners import OWNERS, Identity, owner_of, owners_of
 from memgpt_agent.owners.limits import LimitTable, OwnerLimits
-from memgpt_agent.store.plain import checking, count, sizes_under
+from memgpt_agent.store.plain import all_items, checking, count, sizes_under
 from memgpt_agent.store.protocol import ClockedStore, StoredSize
 from memgpt_agent.store.rows import encode_value
 from memgpt_agent.store.update import update
@@ -208,9 +208,9 @@ class Quota:
 
     def _growth(self, puts: Sequence[StoredSize]) -> tuple[int, int]:
         """Return by how many passages and bytes these puts make memory grow, without what they replace."""
-        before = [self._store.get(put.namespace, put.key) for put in puts]
+        before = self._store.batch([GetOp(put.namespace, put.key) for put in puts])
         passages = sum(_is_passage(put) for put, known in zip(puts, before, strict=True) if known is None)
-        replaced = sum(len(encode_value(known.value).encode()) for known in before if known is not None)
+        replaced = sum(len(encode_value(known.value).encode()) for known in before if isinstance(known, Item))
         return passages, sum(put.bytes for put in puts) - replaced
 
     def _measured(self) -> _Stored:
@@ -294,10 +294,7 @@ def _take_inventory(store: BaseStore, version: str) -> None:
     taken: list[str] = known.value["versions"] if known is not None else []
     if version in taken:
         return
-    ids, offset = tiers.agents_with_memory(store), 0
-    while page := store.search(OWNERS, limit=_PAGE, offset=offset):
-        ids |= {item.key for item in page}
-        offset += len(page)
+    ids = tiers.agents_with_memory(store) | {item.key for item in all_items(store, OWNERS)}
     owned = [(agent_id, digest(owner)) for agent_id, owner in owners_of(store, sorted(ids)).items() if owner]
     for first in range(0, len(owned), _PAGE):
         store.batch([put for agent_id, owner in owned[first : first + _PAGE] for put in _counting(agent_id, owner)])
