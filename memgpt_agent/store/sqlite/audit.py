@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from memgpt_agent.store.protocol import AuditEntry, AuditQuery
 from memgpt_agent.store.rows import moment
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS audit (
+_TABLE = (
+    """CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL, agent TEXT NOT NULL,
     outcome TEXT NOT NULL
-);
-CREATE TRIGGER IF NOT EXISTS audit_unchanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-"""
+)""",
+    "CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+    "CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+)
 
 
 def is_there(connection: sqlite3.Connection) -> bool:
@@ -24,8 +24,8 @@ def is_there(connection: sqlite3.Connection) -> bool:
 def append(connection: sqlite3.Connection, entries: Sequence[AuditEntry], now: int) -> None:
     """Add entries within a write transaction."""
     if not is_there(connection):
-        for statement in _TABLE.split(";\nCREATE"):
-            connection.execute(statement if statement.lstrip().startswith("CREATE") else f"CREATE{statement}")
+        for statement in _TABLE:
+            connection.execute(statement)
     connection.executemany(
         "INSERT INTO audit (time, who, act, agent, outcome) VALUES (?, ?, ?, ?, ?)",
         [(now, one.who, one.act, one.agent_id, one.outcome) for one in entries],
