@@ -28,7 +28,7 @@ _ALPHABETS = tuple(
 )  # fmt: skip
 """Letters beyond ASCII of languages that share code pages: a text that mixes them was read with the wrong page."""
 _SIGN_IN_WORD = re.compile(r"[^\W\d_][\xa1-\xa9\xab-\xb4\xb6\xb8\xb9\xbb-\xbf\xd7\xf7][^\W\d_]")
-_MIXED_WORD = re.compile(r"[A-Za-z](?:[\u0370-\u03ff\u0400-\u052f\u0590-\u06ff])|[\u0370-\u03ff\u0400-\u052f\u0590-\u06ff][A-Za-z]")
+_MIXED_WORD = re.compile(r"[A-Za-z][\u0370-\u03ff\u0400-\u052f\u0590-\u06ff]|[\u0370-\u03ff\u0400-\u052f\u0590-\u06ff][A-Za-z]")
 _FINAL_SIGMA_WITHIN = re.compile(r"ς\w")
 _ACCENTED_GREEK = frozenset("άέήίόύώϊϋΆΈΉΊΌΎΏ")
 _CYRILLIC_VOWELS = frozenset("аеёиоуыэюяіїєАЕЁИОУЫЭЮЯІЇЄ")

@@ -49,10 +49,9 @@ def test_without_its_package_a_home_of_before_is_searched_by_words(tmp_path: Pat
         StoreArchive(store, "ann").insert("The key hangs behind the clock.")
     program = WITHOUT_MINILM + f"""
 from pathlib import Path
-from memgpt_agent import MemGPTAgent, Settings
-from memgpt_agent.errors import MissingEmbedding, StoreClosed, StoreCorrupt
+from memgpt_agent import Settings
 from memgpt_agent.memory.archival import StoreArchive
-from memgpt_agent.memory.opening import open_configured_store, shared_conversations, shared_store
+from memgpt_agent.memory.opening import open_configured_store
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     store = open_configured_store(Settings(home=Path({str(tmp_path)!r})))
