@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from memgpt_agent.checkpoints import open_configured_checkpointer
 from memgpt_agent.config import Settings
 from memgpt_agent.memory.opening import open_configured_store
+from memgpt_agent.owners import share
 from memgpt_agent.owners.audit import read_audit
 from memgpt_agent.owners.tokens import Tokens
 from memgpt_agent.server.app import create_app
@@ -40,7 +41,7 @@ class World:
 
     def agent(self, who: str = "ann") -> str:
         """Make an agent."""
-        return str(self.ask(who, "POST", "/v1/agents", json={"name": SECRET}).json()["id"])
+        return str(self.ask(who, "POST", "/v1/agents", json={"name": SECRET, "memory_blocks": [{"label": "human", "value": ""}]}).json()["id"])
 
     def logged(self, **asked: Any) -> list[tuple[str, str, str, str]]:
         """What the log holds, oldest first."""
@@ -115,7 +116,21 @@ def test_agents_and_texts_beyond_the_limit_are_refused(world: World) -> None:
     large = {"value": "x" * 50_000, "limit": 60_000}
     block = f"/v1/agents/{agent}/core-memory/blocks/human"
     refused = world.ask("ann", "PATCH", block, json=large)
-    assert refused.status_code in (403, 404), refused.text
+    assert (refused.status_code, "20,000 are allowed" in refused.text) == (403, True), refused.text
+
+
+def test_chores_of_a_chat_client_are_no_turns_but_use_tokens(world: World) -> None:
+    """Its request for a title is refused where the day's tokens are used up, and to somebody who may only read the agent."""
+    agent = world.agent()
+    chore = {"model": agent, "messages": [{"role": "user", "content": "Find a title.\n<chat_history>\nUSER: hello\n</chat_history>"}]}
+    world.limit("turns_a_minute = 0\ntokens_a_day = 1")
+    assert world.ask("ann", "POST", "/v1/chat/completions", json=chore).status_code == 200
+    refused = world.ask("ann", "POST", "/v1/chat/completions", json=chore)
+    assert (refused.status_code, "tokens today; 1 a day are allowed" in refused.text) == (429, True), refused.text
+    world.limit("")
+    share(world.store, agent, "bob", "read")
+    assert world.ask("bob", "GET", f"/v1/agents/{agent}").status_code == 200
+    assert world.ask("bob", "POST", "/v1/chat/completions", json=chore).status_code == 403
 
 
 def test_everything_that_is_asked_is_logged_and_nothing_of_what_was_said(world: World) -> None:

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from memgpt_agent.memory.definitions import AgentDefinition
+from memgpt_agent.memory.quota import Quota
 from memgpt_agent.server.message_runs import content_blocks, text_of
 from memgpt_agent.server.problems import HTTPProblem, error_text
 from memgpt_agent.server.routes.conversations import of_chat
@@ -20,6 +22,7 @@ from memgpt_agent.server.runs import LiveRun
 from memgpt_agent.server.serving import Served, Serving
 from memgpt_agent.server.shapes.base import Data, RequestBody
 from memgpt_agent.server.streams import data
+from memgpt_agent.tokens import resolve_token_counter
 
 router = APIRouter(tags=["chat completions"])
 
@@ -124,22 +127,32 @@ def _stream(pieces: AsyncIterator[str]) -> StreamingResponse:
 
 
 async def _done_by_model(served: Served, agent: AgentDefinition, name: str, chore: str) -> Data:
-    """Return the completion of a chore by an agent's chat model.
+    """Return the completion of a chore by an agent's chat model. It is no turn, but its tokens count.
 
     Raises:
         HTTPProblem: the model did not answer.
+        LimitReached: whoever acts has no tokens left.
+        NotAllowed: they may only read the agent.
     """
-    model = await asyncio.to_thread(served.agents.chat_model, agent)
+    model, quota = await asyncio.to_thread(_model_for_chores, served, agent)
     try:
         answer = await model.ainvoke([HumanMessage(chore)], {"tags": ["nostream"]})
     except Exception as error:  # whatever a provider's client raises
         raise HTTPProblem(502, f"The model did not answer: {type(error).__name__}: {error}") from error
-    used: Data = {**(answer.usage_metadata or {})}
-    usage = {theirs: used.get(ours, 0) for theirs, ours in _TOKENS.items()}
+    known: Data = {**(answer.usage_metadata or {})}
+    counted_as = resolve_token_counter().count_text
+    sent, said = known.get("input_tokens", counted_as(chore)), known.get("output_tokens", counted_as(answer.text))
+    if quota:
+        await asyncio.to_thread(quota.note_tokens, sent + said)
+    usage = {"prompt_tokens": sent, "completion_tokens": said, "total_tokens": sent + said}
     return _completion(_head(uuid.uuid4().hex, name), answer.text, usage)
 
 
-_TOKENS = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "total_tokens": "total_tokens"}
+def _model_for_chores(served: Served, agent: AgentDefinition) -> tuple[BaseChatModel, Quota | None]:
+    served.agents.writable(agent.agent_id)
+    if quota := served.agents.quota(agent.agent_id):
+        quota.check_spent(in_background=True)
+    return served.agents.chat_model(agent), quota
 
 
 def _completion(head: Data, text: str, usage: Data, calls: Iterable[Data] = ()) -> Data:
@@ -167,7 +180,7 @@ def _head(seed: str, model: str) -> Data:
 
 
 def _usage(live: LiveRun) -> Data:
-    return {name: live.item.usage.get(name, 0) for name in _TOKENS}
+    return {name: live.item.usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
 
 
 def _piece(head: Data, delta: Data, finish: str | None = None) -> str:
