@@ -1,5 +1,6 @@
 """The audit log: who did what when with which agent; never what was said or stored."""
 
+import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
@@ -35,6 +36,7 @@ class AuditLog:
             )
         self._store = store
         self._lately: dict[tuple[str, ...], float] = {}
+        self._guard = threading.Lock()
 
     @classmethod
     def of(cls, settings: Settings, store: BaseStore) -> "AuditLog | None":
@@ -62,12 +64,13 @@ class AuditLog:
 
     def _is_new(self, entry: tuple[str, ...]) -> bool:
         now = time.monotonic()
-        if len(self._lately) >= _KEPT:
-            self._lately = {one: noted for one, noted in self._lately.items() if now - noted < _MINUTE_SECONDS}
-        if now - self._lately.get(entry, -_MINUTE_SECONDS) < _MINUTE_SECONDS:
-            return False
-        self._lately[entry] = now
-        return True
+        with self._guard:
+            if len(self._lately) >= _KEPT:
+                self._lately = {one: noted for one, noted in self._lately.items() if now - noted < _MINUTE_SECONDS}
+            if entry in self._lately and now - self._lately[entry] < _MINUTE_SECONDS:
+                return False
+            self._lately[entry] = now
+            return True
 
 
 def read_audit(
