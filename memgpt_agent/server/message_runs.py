@@ -152,7 +152,8 @@ class MessageRuns:
         by_call = {str(answer.get("tool_call_id") or first): answer for answer in answers}
         if foreign := [call for call in by_call if call not in known]:
             raise HTTPProblem(400, f"Invalid tool call IDs: {foreign[0]!r} does not wait. These do: {', '.join(known)}.")
-        given = _given(waiting, by_call)
+        left = dict(by_call)
+        given = _taken(waiting, left)
         if not given:
             raise HTTPProblem(400, f"The call {first!r} comes first; answer it too.")
         now = stamp(utc_now())
@@ -161,26 +162,26 @@ class MessageRuns:
             done = [*run.request.get("asked", ()), *run.request["pending"]]
             request = {**run.request, "pending": [], "asked": done, "answers": [*run.request.get("answers", ()), *noted]}
             await asyncio.to_thread(self.runs.put, agent.agent_id, replace(run, request=request))
-        turn: Turn = lambda _: _answering(agent, given, by_call)  # noqa: E731 - one expression, used once
+        turn: Turn = lambda _: _answering(agent, given, left)  # noqa: E731 - one expression, used once
         return await self.runs.start(
             agent, self._noting(turn), text="", background=background, run_id=run.id if run else None, closes=closes,
             held=await asyncio.to_thread(self._held, agent.agent_id, run.request if run else {}),
         )
 
 
-def _given(waiting: Sequence[Question], by_call: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the answers to these questions among a client's answers to calls."""
-    found = ((question, by_call.get(asked(question, "")["call_id"])) for question in waiting)
+def _taken(waiting: Sequence[Question], by_call: dict[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Take the answers to these questions out of a client's answers to calls: a call that asks again needs another."""
+    found = ((question, by_call.pop(asked(question, "")["call_id"], None)) for question in waiting)
     return {one.id: _decision(answer) if one.is_approval else dict(answer) for one, answer in found if answer is not None}
 
 
-async def _answering(agent: MemGPTAgent, given: dict[str, Any], by_call: Mapping[str, Mapping[str, Any]]) -> AsyncGenerator[StreamEvent]:
-    """Give answers, and those of the client to the questions that come up next: the turn ends where one has no answer."""
+async def _answering(agent: MemGPTAgent, given: dict[str, Any], left: dict[str, Mapping[str, Any]]) -> AsyncGenerator[StreamEvent]:
+    """Give answers, and those that are left to the questions that come up next: the turn ends where one has no answer."""
     while given:
         now, given = given, {}
         async with aclosing(agent.aanswering(now)) as events:
             async for event in events:
-                given = _given(event.response.interrupts, by_call) if event.response else {}
+                given = _taken(event.response.interrupts, left) if event.response else {}
                 if not given:
                     yield event
 
