@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from memgpt_agent.agent_file import import_agents
 from memgpt_agent.config import Settings
-from memgpt_agent.errors import ConfigurationError, MemGPTError, UnknownBlock
+from memgpt_agent.errors import ConfigurationError, MemGPTError, NotAllowed, UnknownBlock
 from memgpt_agent.events import utc_now
 from memgpt_agent.memory import definitions
 from memgpt_agent.memory.core.shared_blocks import SharedBlocks
@@ -103,12 +103,12 @@ class LettaServer:
         }  # fmt: skip
         return {"agents": [own], "blocks": blocks, "tools": tools}
 
-    def conversations(self, agent_id: str) -> int:
+    def has_conversations(self, agent_id: str) -> bool:
         """Return whether an agent has conversations beside its first one; older servers know none."""
         try:
-            return len(self.get("/v1/conversations/", agent_id=agent_id, limit=1))
+            return bool(self.get("/v1/conversations/", agent_id=agent_id, limit=1))
         except ConfigurationError:
-            return 0
+            return False
 
 
 def blocks_of(agent: Mapping[str, Any]) -> list[Data]:
@@ -190,7 +190,10 @@ def plan(server: LettaServer, settings: Settings) -> Plan:
 
     Raises:
         ConfigurationError: the server cannot be read.
+        NotAllowed: the settings name an owner; the agents' ids may be those of others here.
     """
+    if settings.owner:
+        raise NotAllowed(f"{settings.owner!r} (MEMGPT_OWNER) is an owner; only the admin brings a server's agents here. Unset MEMGPT_OWNER.")
     agents, folders = server.agents(), server.folders()
     with closing(OpenAgents(settings)) as here:
         return Plan(agents, folders, {one.agent_id for one in definitions.every(here.store)} & {str(one["id"]) for one in agents})
@@ -237,7 +240,7 @@ def _agent(here: OpenAgents, server: LettaServer, agent: Data, done: BroughtOver
             made = import_agents(path, agent_id=agent_id, settings=here.settings, store=here.store, checkpointer=here.checkpointer)[0]
     done.agents[agent_id] = made.items
     done.notes += [f"{agent.get('name') or agent_id}: {note}" for note in made.not_carried if not note.startswith(_CARRIED_HERE)]
-    if server.conversations(agent_id):
+    if server.has_conversations(agent_id):
         done.notes.append(f"{agent.get('name') or agent_id}: conversations beside the first are not carried over")
 
 

@@ -162,3 +162,12 @@ def test_a_server_of_ours_is_read_like_theirs(server: Running, tmp_path: Any) ->
     assert [(one.role, one.text) for one in records] == [("user", "I sail on Sundays"), ("assistant", "Heard: I sail on Sundays")]
     missing = run(tmp_path, "http://127.0.0.1:9")
     assert (missing.exit_code, "cannot be read" in missing.output) == (1, True)
+
+
+def test_an_owner_cannot_bring_agents_here(stand_in: tuple[StandIn, str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives another owner's agent's id would otherwise change that agent; nothing is asked of it."""
+    server, url = stand_in
+    monkeypatch.setenv("MEMGPT_OWNER", "ann")
+    refused = run(tmp_path, url, "--yes")
+    assert (refused.exit_code, "only the admin brings a server's agents here" in refused.output) == (1, True), refused.output
+    assert server.asked == []
