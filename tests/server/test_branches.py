@@ -173,6 +173,24 @@ def test_several_calls_are_decided_in_one_answer(client: Letta) -> None:
     client.tools.delete(tool.id)
 
 
+def test_an_approval_is_not_taken_for_the_result_of_the_same_call(client: Letta) -> None:
+    """A call that a person approves and the client then carries out waits twice, each time for an answer of its own."""
+    tool = client.tools.create(source_code=TOOL.format(name="stamp_it"), default_requires_approval=True)
+    agent = made(client, tools=["stamp_it"])
+    parameters = {"type": "object", "properties": {"text": {"type": "string"}}}
+    theirs: Any = [{"name": "stamp_it", "description": "Stamps.", "parameters": parameters}]
+    asked: Any = client.agents.messages.create(agent.id, input="call stamp_it(text=a)", client_tools=theirs)
+    call_id = asked.messages[-1].tool_calls[0].tool_call_id
+    answers: Any = [approval(call_id, approve=True)]
+    approved: Any = client.agents.messages.create(agent.id, messages=[{"type": "approval", "approvals": answers}], client_tools=theirs)
+    assert approved.stop_reason.stop_reason == "requires_approval"
+    result: Any = {"type": "tool", "tool_call_id": call_id, "tool_return": "stamped by hand", "status": "success"}
+    done: Any = client.agents.messages.create(agent.id, messages=[{"type": "approval", "approvals": [result]}], client_tools=theirs)
+    assert done.stop_reason.stop_reason == "end_turn"
+    assert "stamped by hand" in [one.tool_return for one in done.messages if one.message_type == "tool_return_message"]
+    client.tools.delete(tool.id)
+
+
 def approval(call_id: str, **given: Any) -> Any:
     """Return a decision on a call."""
     return {"type": "approval", "tool_call_id": call_id, **given}
