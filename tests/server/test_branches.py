@@ -59,6 +59,9 @@ def test_a_fork_has_what_was_said_before_and_goes_on_by_itself(client: Letta) ->
     )
     with pytest.raises(letta_client.NotFoundError):
         client.conversations.fork(first.id, message_id="message-none")
+    forked = [texts(client, one.id) for one in (second, third, short)]
+    said(client, first.id, "later")
+    assert [texts(client, one.id) for one in (second, third, short)] == forked
 
 
 def test_compacting_leaves_the_newest_exchange_and_a_summary(client: Letta, provider: StrictServer) -> None:
