@@ -122,12 +122,7 @@ def limits_of(settings: Settings) -> LimitTable:
     """
     if settings.limits is not None and not settings.limits.expanduser().is_file():
         raise ConfigurationError(f"MEMGPT_LIMITS names {settings.limits}, and there is no such file. Write it, or unset MEMGPT_LIMITS.")
-    return _table_of(settings.limits, settings.home)
-
-
-@cache
-def _table_of(named: Path | None, home: Path) -> LimitTable:
-    return _table_at((named or home / "limits.toml").expanduser().absolute())
+    return _table_at((settings.limits or settings.home / "limits.toml").expanduser().absolute())
 
 
 _table_at = cache(LimitTable)
