@@ -63,6 +63,7 @@ def test_a_life_with_tools_and_eviction_is_refused_nowhere(name: str) -> None:
             else:
                 agent.invoke(given, THREAD, durability="sync")
         assert agent.get_state(THREAD).values["memgpt"]["summary"]["messages"] > 3
+        assert server.refusals == []
     assert AgentMemory(store, "ada").core["human"] == "\n".join(["fact"] * 3)
 
 
