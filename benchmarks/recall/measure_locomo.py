@@ -80,17 +80,23 @@ def on_both_stores(path: Path, embed: Cached, first: int) -> str:
         try:
             for number, conversation in enumerate(conversations):
                 for name, url in (("SQLite", None), ("PostgreSQL", f"{server.get_uri()}&schema=locomo{number}")):
-                    with opened_store(embed, url) as store:
-                        turns = list(heard(conversation))
-                        memory, known = hear(store, turns), seconds(turns)
-                        search: Search = lambda question, limit: searched(memory, question, limit, known)  # noqa: B023, E731 - used at once
-                        outcomes.setdefault(name, []).extend(_asked(conversation.id, one, search) for one in conversation.questions)
+                    outcomes.setdefault(name, []).extend(_asked_at(url, conversation, embed))
         finally:
             server.cleanup()
     one, other = outcomes.values()
     differing = sum(a.shares != b.shares for a, b in zip(one, other, strict=True))
     asked = f"{len(conversations)} conversations, {sum(len(c.turns) for c in conversations):,} turns, {len(one):,} questions."
     return f"{asked}\n\n{_summary(outcomes)}\n\nThe two find another share of the evidence for {differing} of the questions."
+
+
+def _asked_at(url: str | None, conversation: Conversation, embed: Cached) -> list[Outcome]:
+    with opened_store(embed, url) as store:
+        turns = list(heard(conversation))
+        memory, known = hear(store, turns), seconds(turns)
+        return [
+            _asked(conversation.id, one, lambda question, limit: searched(memory, question, limit, known))
+            for one in conversation.questions
+        ]
 
 
 def _conversation(conversation: Conversation, embed: Cached) -> dict[str, list[Outcome]]:
