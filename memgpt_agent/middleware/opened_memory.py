@@ -63,7 +63,7 @@ class OpenedMemory:
         chosen = {**self.choices, **({"agent_id": agent_id} if agent_id else {})}
         state: Any = {**registers, "messages": []}
         session = self._of(runtime, config, state, Context.from_values(chosen), model)
-        context = self._context(session)
+        context = self._context(session, self.resources.opened_store(runtime))
         return session if context == session.context else self._of(runtime, config, state, context, model)
 
     def _of(self, runtime: Any, config: RunnableConfig, state: AgentState, context: Context, model: BaseChatModel | None) -> Session:
@@ -73,13 +73,16 @@ class OpenedMemory:
             session = replace(session, memory=replace(session.memory, budget_tokens=budget))
         return session
 
-    def _context(self, session: Session) -> Context:
-        """Return the choices that hold for an agent: those given here, else those that are stored of it."""
-        store, agent_id = session.memory.store, session.memory.agent_id
-        key = (id(store), agent_id)
+    def _context(self, session: Session, opened: BaseStore) -> Context:
+        """Return the choices that hold for an agent: those given here, else those that are stored of it.
+
+        They are kept by the store as it was opened: a session of a client has a view of its own.
+        """
+        agent_id = session.memory.agent_id
+        key = (id(opened), agent_id)
         if key not in self._contexts:
-            stored = found_or_made(store, agent_id, self.kept, self.seeds, self.choices, self.resources.clock)
+            stored = found_or_made(session.memory.store, agent_id, self.kept, self.seeds, self.choices, self.resources.clock)
             plain = replace(stored, groups=(), rules=())
             specification = AgentSpecification.of(plain, profile=self.kept, choices=dict(self.choices))
-            self._contexts[key] = store, specification.context
+            self._contexts[key] = opened, specification.context
         return self._contexts[key][1]

@@ -122,6 +122,13 @@ class Resources:
     caches: Caches = field(default_factory=Caches)
     """The caches that its runs share."""
 
+    def opened_store(self, runtime: Runtime[Context]) -> BaseStore:
+        """Return the store of a run as it was opened, not a client's view of it.
+
+        In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
+        """
+        return next(s for s in (self.store, runtime.store, self.fallback_store) if s is not None)
+
 
 @dataclass(frozen=True)
 class Session:
@@ -184,8 +191,7 @@ class Session:
         """
         programs, context = context is not None, context or Context.of_run(runtime.context)
         thread_id = str(config.get("configurable", {}).get("thread_id") or "default")
-        # In a parent graph, the runtime has the parent's store, or none, whatever store the graph was compiled with.
-        store = next(s for s in (resources.store, runtime.store, resources.fallback_store) if s is not None)
+        store = resources.opened_store(runtime)
         who = acting_identity(runtime.server_info, resources.owner)
         if by_client := who is not None and who is not resources.owner:
             limits, audit = limits_of(process_settings()), AuditLog.of(process_settings(), store)

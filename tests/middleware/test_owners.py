@@ -1,9 +1,13 @@
 """The middleware where users are authenticated: it opens what the user may use, whatever the program names."""
 
+import copy
+import gc
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.errors import AgentNotFound, NotAllowed
 from memgpt_agent.owners import agent_id_for, share
@@ -45,3 +49,27 @@ def test_a_users_conversation_has_a_memory_of_the_users_where_the_program_names_
     assert "Ann" not in model.calls[-1][0].text
     assert ("user", "I am Ann.") in recalled(store, "owner:ann/t1")
     assert [text for role, text in recalled(store, "owner:bob/t2") if role == "user"] == ["Who am I?"]
+
+
+class Walled(InMemoryStore):
+    """A store that makes each client's session a view of its own, as Postgres does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.views: weakref.WeakSet[Walled] = weakref.WeakSet()
+
+    def for_owner(self, marks: Any) -> "Walled":
+        """Return a view."""
+        view = copy.copy(self)
+        self.views.add(view)
+        return view
+
+
+def test_no_view_of_the_store_outlives_its_session() -> None:
+    """The middleware remembers agents by the store itself: however many turns they take, it keeps nothing of each."""
+    store = Walled()
+    agent, _, _ = built(["Yes."] * 9, agent_id=None, store=store)
+    for turn in range(6):
+        told(agent, f"Box {turn}.", run_by("ann", "t1"))
+    gc.collect()
+    assert len(store.views) < 3
