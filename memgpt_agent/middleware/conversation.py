@@ -22,7 +22,7 @@ from memgpt_agent.memory.recall import Message
 from memgpt_agent.middleware.packing import MiddlewareRegisters
 from memgpt_agent.nodes.corrected import QueueEdits, apply_edits
 from memgpt_agent.nodes.past_messages import give_up_branch
-from memgpt_agent.nodes.receiving import no_turn, remember
+from memgpt_agent.nodes.receiving import admit, no_turn, remember
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import AgentState, Turn
 from memgpt_agent.text.cleaning import clean, clean_content
@@ -96,6 +96,9 @@ class MiddlewareConversation:
             messages: the state's.
             stateless: whether no checkpointer keeps the conversation, so that the client tells all of it each time, under new ids:
                 a repeated message is then recognised by its place and its text.
+
+        Raises:
+            LimitReached: there is no room for a turn that begins; nothing of it was kept.
         """
         made = cls(session, [], [], registers.get("turn") or no_turn())
         names, unkept = _Names(session, messages) if stateless else None, set(registers.get("unkept") or [])
@@ -121,6 +124,7 @@ class MiddlewareConversation:
             own = made._noted(message, mark, name if names else "")
             due += [_as_authors(own, own_answer=message.id in unkept)] if wanted else []
         if begins:
+            admit(session, event, "user_message")
             made.turn = {**no_turn(), "id": event, "agent": session.agent, "received": session.checkpoint_id}
         made._keep(due)
         return made

@@ -30,6 +30,7 @@ from memgpt_agent.nodes.refused_parts import reductions
 from memgpt_agent.nodes.sent_memory import bring_up_to_date, with_sent
 from memgpt_agent.nodes.session import Session, default_prompt_tokens
 from memgpt_agent.nodes.summarize_overflow import make_room
+from memgpt_agent.nodes.token_usage import usage_of
 from memgpt_agent.prompts import alert_note, memory_pressure
 from memgpt_agent.state import AgentState, CompiledPrompt, Turn
 
@@ -267,6 +268,7 @@ class PreparedCall:
                 unkept += [str(message.id)] if message.id and message.text else []
                 learned = after_answer(self.session, self._state(), message, self._counted)
                 self.registers |= cast(MiddlewareRegisters, learned)
+                self.session.note_usage(usage_of(message, int(self._counted * self.session.facts["factor"])))
             result.append(noted(message, mark, agent) if isinstance(message, AIMessage) else message)
         self.registers["unkept"] = unkept
         self.registers["turn"] = {**turn, "step": turn["step"] + 1, "agent": agent}

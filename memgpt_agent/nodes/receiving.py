@@ -99,7 +99,7 @@ def _received_of(
         return cast(list[AnyMessage], [*new.gone, *marked]), goes_on
     waker = next((m for m in reversed(new.wakers) if not isinstance(m, AIMessage | ToolMessage)), new.wakers[-1])
     turn_id = str(waker.id)
-    _admit(session, f"{session.thread_id}/{session.agent}/{turn_id}", str(mark_of(waker).get("type", "user_message")))
+    admit(session, turn_id, str(mark_of(waker).get("type", "user_message")))
     received, notices = keep_attachments([_received(m, turn_id, now) for m in new.messages], session)
     give_up_branch(received, edits, session, config)
     state: AgentState = {**edits.state, "messages": [m for m in edits.state["messages"] if m.id not in {one.id for one in new.gone}]}
@@ -119,7 +119,7 @@ def _received_of(
     return cast(list[AnyMessage], [*new.gone, *closed, *behind, *received, *notices]), turn
 
 
-def _admit(session: Session, turn: str, kind: str) -> None:
+def admit(session: Session, turn_id: str, kind: str) -> None:
     """Count a turn that begins, and note it in the audit log.
 
     Raises:
@@ -129,7 +129,7 @@ def _admit(session: Session, turn: str, kind: str) -> None:
     in_background = session.resources.profile.in_background
     try:
         if session.quota:
-            session.quota.begin_turn(turn, in_background=in_background)
+            session.quota.begin_turn(f"{session.thread_id}/{session.agent}/{turn_id}", in_background=in_background)
     except LimitReached as error:
         refused = error
     if session.audit:

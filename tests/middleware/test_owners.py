@@ -3,13 +3,17 @@
 import copy
 import gc
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent.errors import AgentNotFound, NotAllowed
+from memgpt_agent.errors import AgentNotFound, LimitReached, NotAllowed
+from memgpt_agent.memory.namespaces import USED
+from memgpt_agent.nodes.run_agent import process_settings
 from memgpt_agent.owners import agent_id_for, share
 from memgpt_agent.testing import call
 from tests.middleware.agents import built, recalled, told
@@ -73,3 +77,28 @@ def test_no_view_of_the_store_outlives_its_session() -> None:
         told(agent, f"Box {turn}.", run_by("ann", "t1"))
     gc.collect()
     assert len(store.views) < 3
+
+
+@pytest.fixture
+def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server's process in which an owner may begin two turns a minute."""
+    path = tmp_path / "limits.toml"
+    path.write_text("turns_a_minute = 2\ntokens_a_day = 1_000_000\n")
+    monkeypatch.setenv("MEMGPT_LIMITS", str(path))
+    process_settings.cache_clear()
+    yield
+    process_settings.cache_clear()
+
+
+@pytest.mark.usefixtures("limited")
+def test_turns_and_tokens_count_where_a_server_limits_its_users() -> None:
+    """As in an agent of our own graph: the third turn is refused and nothing of it is kept; another user's turns are their own."""
+    agent, model, store = built(["Yes."] * 9, agent_id=None)
+    for text in ("One.", "Two."):
+        told(agent, text, run_by("ann", "t1"))
+    with pytest.raises(LimitReached):
+        told(agent, "Three.", run_by("ann", "t1"))
+    told(agent, "Mine.", run_by("bob", "t2"))
+    assert len(model.calls) == 3
+    assert "Three." not in str(recalled(store, "owner:ann/t1"))
+    assert [item.value["tokens"] > 0 for item in store.search(USED) if "tokens" in item.value] == [True, True]
