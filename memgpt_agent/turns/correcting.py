@@ -87,7 +87,7 @@ class Correcting:
         The wrong one held at no time from then on, and facts that it had ended hold again.
 
         Raises:
-            ToolError: there is no such fact, or a name or the relation cannot be one.
+            ToolError: there is no such fact, it was corrected before, or a name or the relation cannot be one.
         """
         return self._facts().correct(fact_id, subject=subject, relation=relation, object=object)
 

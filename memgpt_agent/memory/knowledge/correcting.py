@@ -24,9 +24,12 @@ class FactCorrections:
         """Put the right fact in the place of a wrong one, for the same time; return it. What the wrong one had ended holds again.
 
         Raises:
-            ToolError: there is no such fact, or a name or the relation cannot be one; nothing was changed.
+            ToolError: there is no such fact, it was corrected before, or a name or the relation cannot be one; nothing was changed.
         """
         old = self._known(fact_id)
+        if old.valid_until == old.valid_from and old.closed_by and (now := self._graph.read(old.closed_by)):
+            stands = f"{now.subject} - {now.relation} - {now.object}"
+            raise ToolError(f"The fact {fact_id!r} was corrected: it is {now.id!r} now ({stands}). Correct that one.")
         names = (subject or old.subject, relation or old.relation, object or old.object)
         if names == (old.subject, old.relation, old.object):
             return old

@@ -45,6 +45,18 @@ def test_what_the_wrong_fact_had_ended_holds_again_unless_the_right_one_ends_it_
     assert sorted(holding(graph)) == [("Alice", "lives in", "Oslo"), ("Bob", "lives in", "Bergen")]
 
 
+def test_a_fact_that_was_corrected_meanwhile_is_not_corrected_again() -> None:
+    """By its old id: two who correct it at once would else leave nothing that holds. The error names what stands."""
+    graph, corrections, _ = graph_and_corrections()
+    wrong = graph.insert("Alice", "lives in", "Bergn").fact
+    right = corrections.correct(wrong.id, object="Oslo")
+    with pytest.raises(ToolError, match=f"{right.id}.*Alice - lives in - Oslo"):
+        corrections.correct(wrong.id, object="Rome")
+    assert holding(graph) == [("Alice", "lives in", "Oslo")]
+    back = corrections.undo(right.id)
+    assert corrections.correct(back.id, object="Rome").open
+
+
 def test_a_correction_can_be_undone() -> None:
     """It is a correction back; what was not corrected has nothing to undo."""
     graph, corrections, clock = graph_and_corrections()
