@@ -258,7 +258,7 @@ class ForgetPlanner:
     ) -> ForgetPlan:
         finder = Finder(held)
         finder.where(passes, why)
-        turns = {str(held.messages.get(one.id, {}).get("turn")) for one in finder.found.values()} - {"", "None"}
+        turns = {str(held.with_gone.get(one.id, {}).get("turn")) for one in finder.found.values()} - {"", "None"}
         finder.of_turns(turns, words=None)
         finder.spare(older=True)
         finder.quoting([one.quotable for one in finder.found.values()], speech=False)

@@ -55,13 +55,19 @@ class StoredItems:
         return {key: value for tier in SAID for key, value in self.tier(tier).items()}
 
     @cached_property
+    def with_gone(self) -> dict[str, Value]:
+        """The same with what has left recall memory, as what was said in a branch that was given up: memory keeps what was written there."""
+        gone = {key: value["gone"] for key, value in self.tier("corrections").items() if value.get("gone")}
+        return {**gone, **self.messages}
+
+    @cached_property
     def threads(self) -> list[str]:
         """The conversations of which something was stored."""
         return list(dict.fromkeys(str(m.get("thread_id", "")) for m in self.messages.values() if m.get("thread_id")))
 
     def calls_of(self, turns: set[str]) -> set[str]:
         """Return the keys of the tool calls that were made in these turns: what they wrote names them as its cause."""
-        return {key for key, value in self.messages.items() if value.get("turn") in turns and value.get("role") in ("tool", "assistant")}
+        return {key for key, value in self.with_gone.items() if value.get("turn") in turns and value.get("role") in ("tool", "assistant")}
 
     @cached_property
     def tasks(self) -> dict[str, Value]:

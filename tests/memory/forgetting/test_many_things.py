@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.testing import call, say
@@ -41,6 +42,18 @@ def test_a_conversation_goes_with_what_was_written_in_it(opened: Opened, left: L
     with opened([say("Who are you?")], thread_id="talk-1") as agent:
         assert agent.messages() == []
         assert agent.step("Hi").message == "Who are you?"
+
+
+def test_what_was_written_in_a_branch_that_was_given_up_goes_too(opened: Opened, left: Left) -> None:
+    """The messages have left recall memory; the passage and the line that the agent wrote then have not."""
+    with opened([say("Hi."), *noting(WORD), say("Another way.")], thread_id="talk") as agent:
+        agent.step("Hello")
+        before = next(iter(agent.graph.get_state_history({"configurable": {"thread_id": "talk"}})))
+        agent.step(f"It is {WORD}")
+        agent.graph.invoke({"messages": [HumanMessage("Or not")]}, before.config, context=agent.context)
+        assert [m.text for m in agent.messages()] == ["Hello", "Hi.", "Or not", "Another way."]
+        agent.forget(thread_id="talk").erase()
+        assert left(WORD) == {}
 
 
 def test_an_agents_own_conversation_begins_anew(opened: Opened, left: Left) -> None:
