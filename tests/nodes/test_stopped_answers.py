@@ -227,7 +227,7 @@ def test_a_short_reply_stays_a_reply(text: str) -> None:
 async def test_the_same_words_are_said_once_in_a_turn(how: str) -> None:
     """A weak model that repeats itself is told so, and the user reads its words once; in the next turn they may be said again."""
     again = call("send_message", message="I remember that.", request_heartbeat=True)
-    model = ScriptedModel([again, again, again, say("Anything else?"), say("I remember that.")])
+    model = ScriptedModel([again, again, say("Anything else?"), say("I remember that.")])
     agent = MemGPTAgent(model=model, store=InMemoryStore(), checkpointer=InMemorySaver(), agent_id="a")
     events = await turn(agent, how)
     assert response(events).message == "I remember that.\n\nAnything else?"
