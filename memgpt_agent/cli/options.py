@@ -31,7 +31,10 @@ Reasoning = Annotated[
         "--reasoning", metavar="MODE", help="Inner thoughts: auto, thinking (an argument of each tool), native (the model's own), or off."
     ),
 ]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Who is speaking; recorded with each message.")]
+User = Annotated[
+    str | None,
+    typer.Option("--user", metavar="ID", help="Who is speaking; recorded with each message. All who speak to one agent share its memory."),
+]
 Tools = Annotated[
     str | None,
     typer.Option(

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import quote, unquote_to_bytes
 
 from memgpt_agent.errors import ConfigurationError
@@ -23,7 +23,7 @@ class Identity:
     ``None`` in place of an identity means that nothing is configured: one person, who may do everything.
 
     Raises:
-        ConfigurationError: the name is empty. A user without a name is one who is not known.
+        ConfigurationError: the name is empty, or no text. A user without a name is one who is not known.
     """
 
     name: str
@@ -32,8 +32,10 @@ class Identity:
     """What it may do."""
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise ConfigurationError("An owner needs a name; got an empty one. Somebody who is not logged in has no agent of their own.")
+        name = cast(object, self.name)  # a program's login may have given it nothing
+        if not isinstance(name, str) or not name.strip():
+            got = "an empty one" if isinstance(name, str) else repr(name)
+            raise ConfigurationError(f"An owner needs a name; got {got}. Somebody who is not logged in has no agent of their own.")
 
     @classmethod
     def of(cls, given: "Identity | str | None") -> "Identity | None":
@@ -82,7 +84,7 @@ def agent_id_for(user: str) -> str:
     be printed, or more than 150 characters, it is ``user#`` and the string's SHA-256.
 
     Raises:
-        ConfigurationError: the string is empty or blank.
+        ConfigurationError: it is empty, blank, or no text.
     """
     Identity(user)
     plain = user.isprintable() and "~" not in user and len(user) <= _PLAIN_CHARS

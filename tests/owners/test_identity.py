@@ -1,5 +1,7 @@
 """Which agent ids are whose by their form: no two strings share one, and no string reaches into another's."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,13 @@ def test_the_agent_of_a_common_name_is_the_one_that_servers_have_always_made() -
 def test_somebody_without_a_name_has_no_agent(name: str) -> None:
     """Else all who are not logged in would share one memory."""
     with pytest.raises(ConfigurationError, match="not logged in"):
+        agent_id_for(name)
+
+
+@pytest.mark.parametrize("name", [None, 7])
+def test_what_is_no_text_is_no_name(name: Any) -> None:
+    """A program passes on what its login gave it, and that may be nothing."""
+    with pytest.raises(ConfigurationError, match=f"got {name}"):
         agent_id_for(name)
 
 
