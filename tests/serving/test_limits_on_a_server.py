@@ -34,7 +34,7 @@ class World:
         """A client that shows statuses and headers."""
         return httpx.Client(base_url=self.server.url, headers={"x-api-key": self.tokens[who]}, timeout=60)
 
-    def logged(self) -> list[tuple[str, str, str, str]]:
+    def logged(self) -> list[tuple[str, ...]]:
         """What the log holds, oldest first."""
         with open_configured_store(Settings(home=self.home), searches=False) as store:
             return [tuple(entry[:4]) for entry in reversed(read_audit(store))]

@@ -60,7 +60,7 @@ def test_a_name_that_providers_refuse_is_offered_under_another_and_found_again()
 
 def test_a_long_description_goes_on_with_the_parameters():
     """OpenAI takes 1,024 characters; nothing is lost. A short one stays."""
-    long = {"type": "function", "function": {"name": "a", "description": "word " * 300, "parameters": {"type": "object"}}}
+    long: dict[str, Any] = {"type": "function", "function": {"name": "a", "description": "word " * 300, "parameters": {"type": "object"}}}
     short = {"type": "function", "function": {"name": "b", "description": "x" * 1_024}}
     put, same = described([long, short], 1_024)
     text, rest = put["function"]["description"], put["function"]["parameters"]["description"]
