@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from memgpt_agent import sqlite_files
 from memgpt_agent.backups.lost import MEMORY, holds, lost_memory
 from memgpt_agent.backups.writing import POSTGRES, UPGRADES, cut_off
 from memgpt_agent.checkpoints import conversation_problems
 from memgpt_agent.config import Settings
+from memgpt_agent.databases import sqlite_files
 from memgpt_agent.store import store_file, store_problems
 
 _OTHERS = 0o077

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from memgpt_agent import sqlite_files
 from memgpt_agent.backups import manifest
 from memgpt_agent.backups.manifest import Backup, Copied
 from memgpt_agent.backups.writing import Tell, copy_file, writing_to
 from memgpt_agent.config import Settings, shown
+from memgpt_agent.databases import sqlite_files
 from memgpt_agent.errors import ConfigurationError, StoreCorrupt, StoreError
 from memgpt_agent.private import private_folder
 from memgpt_agent.store import store_file

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from memgpt_agent import sqlite_files
 from memgpt_agent.backups import manifest
 from memgpt_agent.backups.lost import MEMORY, refuse_lost_memory
 from memgpt_agent.backups.manifest import Backup, Copied
 from memgpt_agent.config import Settings
+from memgpt_agent.databases import sqlite_files
 from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreCorrupt, StoreError
 from memgpt_agent.leases import Leases
 from memgpt_agent.private import private_folder

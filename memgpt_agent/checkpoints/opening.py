@@ -10,9 +10,9 @@ from memgpt_agent.checkpoints.checkpointer import Checkpointer
 from memgpt_agent.checkpoints.message_table import ROW_TYPE, RowSerializer, digests_of
 from memgpt_agent.checkpoints.sqlite_saver import BUSY_TIMEOUT_SECONDS, SqliteCheckpointer, explained
 from memgpt_agent.config import Settings, is_postgres
+from memgpt_agent.databases.sqlite_files import problems
 from memgpt_agent.errors import ConfigurationError, MissingDependency, StoreCorrupt, install_command
 from memgpt_agent.private import new_private_file, private_folder, tighten
-from memgpt_agent.sqlite_files import problems
 
 _WHOLE_CHECK_BYTES = (
     64 * 1024 * 1024

@@ -38,8 +38,8 @@ from memgpt_agent.checkpoints.postgres_tables import (
     rewrite,
 )
 from memgpt_agent.checkpoints.rewriting import Changes, oldest_kept
+from memgpt_agent.databases.postgres import PostgresDatabase, Rows
 from memgpt_agent.errors import ConfigurationError, StoreError
-from memgpt_agent.postgres_database import PostgresDatabase, Rows
 
 
 class _Named:

@@ -12,8 +12,8 @@ from psycopg.types.json import Jsonb
 
 from memgpt_agent.checkpoints.message_table import DIGEST_BYTES, ROW_TYPE, cut_digests
 from memgpt_agent.checkpoints.rewriting import Changes
+from memgpt_agent.databases.postgres import WAIT_SECONDS, Rows
 from memgpt_agent.errors import StoreBusy, StoreCorrupt
-from memgpt_agent.postgres_database import WAIT_SECONDS, Rows
 
 TABLES = ("checkpoints", "checkpoint_writes", "checkpoint_blobs", "queue_messages", "fences")
 _OURS = (

@@ -11,6 +11,7 @@ from langchain_core.embeddings import Embeddings
 from memgpt_agent.backups import copy_before_upgrade, refuse_lost_memory
 from memgpt_agent.checkpoints import Checkpointer, open_configured_checkpointer
 from memgpt_agent.config import Settings, is_postgres, shown
+from memgpt_agent.databases.opened_once import OpenedOnce
 from memgpt_agent.embeddings import embedding_dims, embedding_name, missing_install, resolve_embedding
 from memgpt_agent.errors import (
     ConfigurationError,
@@ -20,7 +21,6 @@ from memgpt_agent.errors import (
     StoreError,
     StoreUnreachable,
 )
-from memgpt_agent.opened_once import OpenedOnce
 from memgpt_agent.private import private_folder, stop_tracing, tighten
 from memgpt_agent.store import Fields, MemoryStore, open_store, store_file
 from memgpt_agent.text.never_stored import Redactor

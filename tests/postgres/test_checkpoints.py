@@ -11,9 +11,9 @@ from langgraph.checkpoint.postgres import PostgresSaver
 
 from memgpt_agent.checkpoints import FENCE, Checkpointer
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
+from memgpt_agent.databases.postgres import split_url
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreCorrupt, StoreError
 from memgpt_agent.leases import Leases
-from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import MemoryStore
 from tests.checkpoints.test_message_table import KINDS
 from tests.checkpoints.test_sqlite_saver import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from memgpt_agent.postgres_database import split_url
+from memgpt_agent.databases.postgres import split_url
 from memgpt_agent.testing import call, say
 from tests.cli.conftest import ScriptedCommandLine, memgpt
 

@@ -7,7 +7,7 @@ import pytest
 
 from memgpt_agent.checkpoints import Checkpointer
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
-from memgpt_agent.postgres_database import split_url
+from memgpt_agent.databases.postgres import split_url
 from memgpt_agent.store import MemoryStore, open_store, secure_store
 from memgpt_agent.testing import HashingEmbedder
 from tests.test_owners_end_to_end import *  # noqa: F403

@@ -12,10 +12,10 @@ import pytest
 from langgraph.store.memory import InMemoryStore
 
 from memgpt_agent.config import Settings
+from memgpt_agent.databases.postgres import split_url
 from memgpt_agent.errors import ConfigurationError
 from memgpt_agent.owners import Identity
 from memgpt_agent.owners.audit import AuditLog, read_audit
-from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import BaseMemoryStore, open_store
 from tests.store.servers import fresh_url
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from psycopg import errors, sql
 
+from memgpt_agent.databases.postgres import Rows
 from memgpt_agent.errors import StoreError
-from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.protocol import AuditEntry, AuditQuery
 from memgpt_agent.store.rows import moment
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
+from memgpt_agent.databases.postgres import Rows
 from memgpt_agent.errors import StoreError
-from memgpt_agent.postgres_database import Rows
 from memgpt_agent.store.fields import Fields, group_of, is_text, order_of
 from memgpt_agent.store.filters import Filter
 from memgpt_agent.store.protocol import EmbeddingIdentity

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import psycopg
 from langgraph.store.base import GetOp, Result, TTLConfig
 
+from memgpt_agent.databases.postgres import PostgresDatabase, Rows
 from memgpt_agent.errors import EmbeddingMismatch, NotAllowed, StoreError
-from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.operations import PreparedBatch, Vectors
 from memgpt_agent.store.postgres import audit

@@ -5,8 +5,8 @@ import threading
 
 from psycopg import sql
 
+from memgpt_agent.databases.postgres import PostgresDatabase, Rows
 from memgpt_agent.errors import StoreError
-from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.arrays import Floats
 
 INDEXED_FROM_ITEMS = 5_000

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from langgraph.store.base import GetOp, Item, Result, SearchItem
 
-from memgpt_agent.postgres_database import Rows
+from memgpt_agent.databases.postgres import Rows
 from memgpt_agent.store.filters import Filter, matches
 from memgpt_agent.store.operations import Newest
 from memgpt_agent.store.postgres.columns import Meta, as_bytes, as_text, condition_of, place

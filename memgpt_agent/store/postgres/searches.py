@@ -11,7 +11,7 @@ import numpy as np
 import snowballstemmer
 from numpy.typing import NDArray
 
-from memgpt_agent.postgres_database import Rows
+from memgpt_agent.databases.postgres import Rows
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.filters import Filter, matches, passing
 from memgpt_agent.store.operations import Find

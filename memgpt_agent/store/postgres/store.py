@@ -9,7 +9,7 @@ from typing import Any, Self
 from langgraph.store.base import IndexConfig, TTLConfig
 from pgvector.psycopg import register_vector  # pyright: ignore[reportMissingTypeStubs]
 
-from memgpt_agent.postgres_database import PostgresDatabase, Rows
+from memgpt_agent.databases.postgres import PostgresDatabase, Rows
 from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.embedding import Embedder, indexed_paths, make_embedder
 from memgpt_agent.store.fields import Fields

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import psycopg
 from psycopg import sql
 
+from memgpt_agent.databases.postgres import Rows, split_url
 from memgpt_agent.errors import ConfigurationError, StoreError
-from memgpt_agent.postgres_database import Rows, split_url
 from memgpt_agent.store.postgres import audit
 from memgpt_agent.store.postgres.schema import prepare
 

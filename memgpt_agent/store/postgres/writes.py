@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from memgpt_agent.databases.postgres import PostgresDatabase, Rows
 from memgpt_agent.errors import StoreError
-from memgpt_agent.postgres_database import PostgresDatabase, Rows
 from memgpt_agent.store.arrays import Floats
 from memgpt_agent.store.embedding import Embedder
 from memgpt_agent.store.fields import Fields, counted_texts, texts_at

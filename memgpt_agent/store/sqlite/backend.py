@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 from langgraph.store.base import IndexConfig, TTLConfig
 
+from memgpt_agent.databases.sqlite_files import problems, schema_version
 from memgpt_agent.errors import ConfigurationError, StoreError
-from memgpt_agent.sqlite_files import problems, schema_version
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.index.snapshot_files import SnapshotUnusable, check_files
 from memgpt_agent.store.rows import decode_value

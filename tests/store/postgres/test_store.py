@@ -10,8 +10,8 @@ import pytest
 from langgraph.store.base import PutOp
 from psycopg import sql
 
+from memgpt_agent.databases.postgres import PostgresDatabase, split_url
 from memgpt_agent.errors import ConfigurationError, LeaseLost, StoreClosed, StoreError, StoreUnreachable
-from memgpt_agent.postgres_database import PostgresDatabase, split_url
 from memgpt_agent.store import open_store
 from memgpt_agent.store.fields import Fields
 from memgpt_agent.store.postgres.nearest import INDEXED_FROM_ITEMS

@@ -11,10 +11,10 @@ from psycopg import sql
 
 from memgpt_agent import agent_for
 from memgpt_agent.checkpoints.opening import open_postgres_checkpointer
+from memgpt_agent.databases.postgres import split_url
 from memgpt_agent.errors import ConfigurationError, NotAllowed, StoreError
 from memgpt_agent.memory import namespaces
 from memgpt_agent.owners import OWNERS, Identity, assign, claim, share, walled
-from memgpt_agent.postgres_database import split_url
 from memgpt_agent.store import open_store
 from memgpt_agent.store.base import MemoryStore
 from memgpt_agent.store.plain import count, find

@@ -14,8 +14,8 @@ import psycopg
 from psycopg import Connection, errors, sql
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from memgpt_agent.databases.opened_once import OpenedOnce
 from memgpt_agent.errors import ConfigurationError, StoreBusy, StoreClosed, StoreError, StoreUnreachable
-from memgpt_agent.opened_once import OpenedOnce
 
 _log = logging.getLogger(__name__)
 DEFAULT_SCHEMA = "memgpt"
