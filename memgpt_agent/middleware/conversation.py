@@ -19,7 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from memgpt_agent.events import Mark, digest_of, mark_of, merged_marks, with_mark
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.recall import Message
-from memgpt_agent.middleware.packing import MiddlewareRegisters
+from memgpt_agent.middleware.state import MiddlewareRegisters
 from memgpt_agent.nodes.corrected import QueueEdits, apply_edits
 from memgpt_agent.nodes.past_messages import give_up_branch
 from memgpt_agent.nodes.receiving import admit, no_turn, remember

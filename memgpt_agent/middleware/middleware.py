@@ -42,8 +42,8 @@ from memgpt_agent.middleware.conversation import (
 from memgpt_agent.middleware.memory_tools import kept_tools
 from memgpt_agent.middleware.model_call import PreparedCall
 from memgpt_agent.middleware.opened_memory import OpenedMemory
-from memgpt_agent.middleware.packing import AS_SAID, KEY, MemGPTState, MiddlewareRegisters
 from memgpt_agent.middleware.request_schemas import RequestSchemas
+from memgpt_agent.middleware.state import AS_SAID, KEY, MemGPTState, MiddlewareRegisters
 from memgpt_agent.middleware.tool_call import MadeCall
 from memgpt_agent.models.too_long import too_long
 from memgpt_agent.nodes.corrected import is_stateless

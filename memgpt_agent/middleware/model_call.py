@@ -15,8 +15,8 @@ from memgpt_agent.memory.core import Block
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.main_context import choose_evicted
 from memgpt_agent.middleware.conversation import MiddlewareConversation, noted, update_of
-from memgpt_agent.middleware.packing import KEY, MiddlewareRegisters, with_text_behind
 from memgpt_agent.middleware.request_schemas import RequestSchemas
+from memgpt_agent.middleware.state import KEY, MiddlewareRegisters, with_text_behind
 from memgpt_agent.models.dialects import speaks_dialect
 from memgpt_agent.models.dialects.schemas import own_keys
 from memgpt_agent.models.failures import is_filtered, refuses_content

@@ -12,7 +12,7 @@ from typing_extensions import override
 from memgpt_agent.config import Context
 from memgpt_agent.memory.core import Block
 from memgpt_agent.middleware.memory_tools import found_or_made
-from memgpt_agent.middleware.packing import MiddlewareRegisters
+from memgpt_agent.middleware.state import MiddlewareRegisters
 from memgpt_agent.nodes.session import Resources, Session
 from memgpt_agent.state import AgentState
 from memgpt_agent.tools.profiles import Profile

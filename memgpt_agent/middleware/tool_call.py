@@ -12,7 +12,7 @@ from memgpt_agent.memory.agent_memory import AgentMemory
 from memgpt_agent.memory.core import Cause
 from memgpt_agent.memory.dates import stamp
 from memgpt_agent.middleware.conversation import keep_result, noted
-from memgpt_agent.middleware.packing import MiddlewareRegisters
+from memgpt_agent.middleware.state import MiddlewareRegisters
 from memgpt_agent.nodes.receiving import call_key, no_turn
 from memgpt_agent.nodes.session import Session, key_of
 from memgpt_agent.state import Turn

@@ -9,10 +9,10 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from memgpt_agent.events import begins_turn, mark_of
 from memgpt_agent.memory.main_context import Beside, results_of, seen_of
 from memgpt_agent.models.dialects import REASONING
+from memgpt_agent.nodes.caches import Results, Seen
 from memgpt_agent.nodes.refused_parts import without_refused
 from memgpt_agent.nodes.session import Session
 from memgpt_agent.nodes.uploads import with_uploads
-from memgpt_agent.nodes.view_cache import Results, Seen
 from memgpt_agent.prompts import CLEARED, CUT, LEFT_OUT, READ_CUT
 
 _ESCAPED = 1.1

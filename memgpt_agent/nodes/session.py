@@ -24,9 +24,9 @@ from memgpt_agent.memory.quota import Quota, bounded
 from memgpt_agent.memory.waking import Post
 from memgpt_agent.models import context_window_tokens
 from memgpt_agent.models.dialects import Wanted, dialect_of, unwrapped
+from memgpt_agent.nodes.caches import Caches
 from memgpt_agent.nodes.hooks import Hooks
 from memgpt_agent.nodes.run_agent import acting_identity, process_settings, run_agent
-from memgpt_agent.nodes.view_cache import Caches
 from memgpt_agent.owners import Identity, walled
 from memgpt_agent.owners.audit import AuditLog
 from memgpt_agent.owners.credentials import MODEL_FIELDS, check_model

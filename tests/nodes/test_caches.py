@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from memgpt_agent.nodes.view_cache import Seen, ViewCache
+from memgpt_agent.nodes.caches import Seen, ViewCache
 
 CALL: Any = {"name": "f", "args": {}, "id": "c", "type": "tool_call"}
 SEEN = Seen((HumanMessage("shown"),), (7,))
