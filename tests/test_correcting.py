@@ -100,11 +100,15 @@ def test_what_is_not_there_or_says_nothing_is_refused(opened: Open) -> None:
             agent.edit_passage("passage-x", "x")
         with pytest.raises(NothingToUndo):
             agent.undo_edit("m2")
+        with pytest.raises(UnknownPassage):
+            agent.undo_edit("passage-x")
+        with pytest.raises(ToolError, match="no fact"):
+            agent.undo_edit("fact-x")
         assert (agent.edits("m2"), agent.edits("passage-x"), agent.edits("fact-x")) == ([], [], [])
 
 
 def test_a_passage_is_edited_with_its_tags_and_time_and_taken_back(opened: Open) -> None:
-    """Its id follows from its text. A second edit and its undo go step by step."""
+    """Its id follows from its text. A second edit and its undo go step by step; by an earlier id, both are refused."""
     with opened() as agent:
         first, _ = agent.memory.archival.insert("The key is in the shed.", ["house"])
         second = agent.edit_passage(first.id, "The key is behind the clock.")
@@ -112,6 +116,12 @@ def test_a_passage_is_edited_with_its_tags_and_time_and_taken_back(opened: Open)
         assert (third.tags, third.time) == (("house",), first.time)
         assert [p.text for p in agent.memory.archival.search("key")] == ["The key is in the clock."]
         assert [e.text for e in agent.edits(third.id)] == ["The key is in the shed.", "The key is behind the clock."]
+        for old in (first.id, second.id):
+            with pytest.raises(UnknownPassage, match=f"{third.id}.*The key is in the clock"):
+                agent.undo_edit(old)
+            with pytest.raises(UnknownPassage, match=third.id):
+                agent.edit_passage(old, "The key is lost.")
+        assert [p.text for p in agent.memory.archival.search("key")] == ["The key is in the clock."]
         assert agent.undo_edit(third.id) == second
         assert agent.undo_edit(second.id) == first
         assert [p.text for p in agent.memory.archival.search("key")] == ["The key is in the shed."]

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from memgpt_agent.cli import options
 from memgpt_agent.cli.terminal import DEFAULT_AGENT, plain, shortened, terminal_of
-from memgpt_agent.errors import ConfigurationError, UnknownBlock
+from memgpt_agent.errors import ConfigurationError, ToolError, UnknownBlock
 
 if TYPE_CHECKING:
+    from memgpt_agent.agent import MemGPTAgent
     from memgpt_agent.memory.archival import Passage
     from memgpt_agent.memory.core import CoreMemory
     from memgpt_agent.memory.core.history import Difference, Point, Version
@@ -49,7 +50,7 @@ def log(
         try:
             versions = core.log(label, limit=limit, before=before)
         except UnknownBlock:
-            if label is None or not (edits := opened.edits(label)):
+            if label is None or not (edits := _edits_of(opened, label)):
                 raise
             _show_edits(context, edits[::-1][:limit], as_json=as_json)
             return
@@ -103,7 +104,9 @@ def undo(
         try:
             _show_made(context, opened.core_memory.undo(label), as_json=as_json)
         except UnknownBlock:
-            if label is None or not opened.edits(label):
+            from memgpt_agent.memory.corrections import kind_of
+
+            if label is None or (kind_of(label) == "message" and not opened.edits(label)):
                 raise
             _show_undone(context, opened.undo_edit(label), as_json=as_json)
 
@@ -191,6 +194,19 @@ def _show_made(context: typer.Context, made: "list[Version]", *, as_json: bool) 
             terminal.say(version.value)
     if not made:
         terminal.say("It is so already; nothing was changed.", "dim")
+
+
+def _edits_of(agent: "MemGPTAgent", what_id: str) -> "list[Edit]":
+    """Return the earlier states of what an id names; of a passage or a fact without any, say why."""
+    from memgpt_agent.memory.archival import RetiredPassages
+    from memgpt_agent.memory.corrections import kind_of
+    from memgpt_agent.memory.knowledge.correcting import FactCorrections
+
+    edits, kind = agent.edits(what_id), kind_of(what_id)
+    if edits or kind == "message":
+        return edits
+    (RetiredPassages if kind == "passage" else FactCorrections)(agent.memory.store, agent.agent_id).standing(what_id)
+    raise ToolError(f"The {kind} {what_id!r} was never corrected.")
 
 
 def _show_edits(context: typer.Context, edits: "list[Edit]", *, as_json: bool) -> None:

@@ -73,7 +73,7 @@ class Correcting:
         """Change the text of an archival passage; return it under its new id, which follows from the text.
 
         Raises:
-            UnknownPassage: there is none with this id.
+            UnknownPassage: there is none with this id, or it was corrected before.
             ToolError: the text cannot be a passage, or the passage is part of a file: correct that in the file.
             ConfigurationError: archival memory is a store of your own: correct it there.
         """
@@ -96,6 +96,7 @@ class Correcting:
 
         Raises:
             NothingToUndo: it was not corrected.
+            ToolError: there is no such passage or fact, or it was itself corrected later; nothing was changed.
             ConversationBusy: a turn of the message's conversation is unfinished; nothing was changed.
         """
         if kind_of(what_id) == "passage":

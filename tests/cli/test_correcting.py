@@ -136,7 +136,7 @@ def test_a_block_is_renamed_and_the_renaming_undone(known) -> None:
 
 
 def test_messages_passages_and_facts_are_edited_by_their_ids(known, editor) -> None:
-    """In the editor or by set; the log shows what they said, and undo brings it back."""
+    """In the editor or by set; the log shows what they said, and undo brings it back. An id from before a correction is told the one of now."""
     said = json.loads(known.ok("transcript", "--format", "json"))
     known.ok("memory", "set", said[0]["id"], "I am Alicia")
     editor("path.write_text(text.replace('Alice', 'Alicia'))")
@@ -154,6 +154,12 @@ def test_messages_passages_and_facts_are_edited_by_their_ids(known, editor) -> N
     editor("assert text == 'Alice\\nlikes\\nte'; path.write_text('Alice\\nlikes\\ntea\\n')")
     assert "Alice - likes - tea" in known.ok("memory", "edit", fact.id)
     assert known("memory", "edit", "no-such-thing").exit_code == 1
+    for command in ("log", "undo"):
+        assert f"it is {new!r} now (the key)" in known("memory", command, passage.id).stderr
+        assert "now (Alice - likes - tea)" in known("memory", command, fact.id).stderr
+        assert "There is no fact 'fact-x'" in known("memory", command, "fact-x").stderr
+    known.ok("memory", "undo", new)
+    assert "was never corrected" in known("memory", "log", passage.id).stderr
 
 
 def test_a_transcript_is_printed_or_written(known, tmp_path) -> None:

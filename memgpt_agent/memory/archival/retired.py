@@ -84,7 +84,7 @@ class RetiredPassages:
         """Put a passage with another text, and the same tags, time and source, in the place of one; :meth:`undo` takes it back.
 
         Raises:
-            UnknownPassage: there is no such passage.
+            UnknownPassage: there is no such passage, or it was corrected before.
             ToolError: the text is empty or too long, or the passage is part of a file.
         """
         check_text(text)
@@ -103,11 +103,27 @@ class RetiredPassages:
         return passage
 
     def _corrected(self, passage_id: str) -> dict[str, Any]:
-        item = self._store.get(self._archive, passage_id)
-        if item is None:
-            raise UnknownPassage(f"There is no passage {passage_id!r}. Search for it again.")
-        if item.value.get("file"):
-            raise ToolError(f"{passage_id} is part of the file {item.value.get('source')!r}: correct the file and load it again.")
+        value = self.standing(passage_id)
+        if value.get("file"):
+            raise ToolError(f"{passage_id} is part of the file {value.get('source')!r}: correct the file and load it again.")
+        return value
+
+    def standing(self, passage_id: str) -> dict[str, Any]:
+        """Return a passage as it is stored.
+
+        Raises:
+            UnknownPassage: there is none with this id; if it was corrected, the error names the one that stands in its place.
+        """
+        item, now, seen = self._store.get(self._archive, passage_id), passage_id, {passage_id}
+        while item is None:
+            known = self._store.get(self._namespace, now)
+            now = str(known.value["replaced_by"]) if known and known.value["reason"] == "corrected" else ""
+            if not now or now in seen:
+                raise UnknownPassage(f"There is no passage {passage_id!r}. Search for it again.")
+            seen.add(now)
+            item = self._store.get(self._archive, now)
+        if now != passage_id:
+            raise UnknownPassage(f"The passage {passage_id!r} was corrected: it is {now!r} now ({item.value['text']}). Use that id.")
         return dict(item.value)
 
     def earlier(self, passage_id: str) -> list[Retired]:
@@ -127,7 +143,9 @@ class RetiredPassages:
 
         Raises:
             NothingToUndo: it was not corrected.
+            UnknownPassage: there is no such passage, or it was itself corrected later.
         """
+        self.standing(passage_id)
         known = self._before(passage_id, set())
         if known is None:
             raise NothingToUndo(f"There is nothing to undo in passage {passage_id!r}: it was not corrected.")

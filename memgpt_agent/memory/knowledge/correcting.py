@@ -26,10 +26,7 @@ class FactCorrections:
         Raises:
             ToolError: there is no such fact, it was corrected before, or a name or the relation cannot be one; nothing was changed.
         """
-        old = self._known(fact_id)
-        if old.valid_until == old.valid_from and old.closed_by and (now := self._graph.read(old.closed_by)):
-            stands = f"{now.subject} - {now.relation} - {now.object}"
-            raise ToolError(f"The fact {fact_id!r} was corrected: it is {now.id!r} now ({stands}). Correct that one.")
+        old = self.standing(fact_id)
         names = (subject or old.subject, relation or old.relation, object or old.object)
         if names == (old.subject, old.relation, old.object):
             return old
@@ -61,7 +58,9 @@ class FactCorrections:
 
         Raises:
             NothingToUndo: it was not corrected.
+            ToolError: there is no such fact, or it was itself corrected later.
         """
+        self.standing(fact_id)
         before = self.earlier(fact_id)
         if not before:
             raise NothingToUndo(f"There is nothing to undo in fact {fact_id!r}: it was not corrected.")
@@ -72,6 +71,21 @@ class FactCorrections:
         fact = self._graph.read(fact_id)
         if fact is None:
             raise ToolError(f"There is no fact {fact_id!r}. `memgpt memory graph --format json` shows the ids.")
+        return fact
+
+    def standing(self, fact_id: str) -> Fact:
+        """Return a fact that was not corrected.
+
+        Raises:
+            ToolError: there is none with this id; if it was corrected, the error names the one that stands in its place.
+        """
+        fact, seen = self._known(fact_id), {"", fact_id}
+        while fact.valid_until == fact.valid_from and fact.closed_by not in seen and (now := self._graph.read(fact.closed_by)):
+            seen.add(now.id)
+            fact = now
+        if fact.id != fact_id:
+            stands = f"{fact.subject} - {fact.relation} - {fact.object}"
+            raise ToolError(f"The fact {fact_id!r} was corrected: it is {fact.id!r} now ({stands}). Use that id.")
         return fact
 
     def _end(self, fact: Fact, closed_by: str) -> Fact:

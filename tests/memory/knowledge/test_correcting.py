@@ -52,8 +52,15 @@ def test_a_fact_that_was_corrected_meanwhile_is_not_corrected_again() -> None:
     right = corrections.correct(wrong.id, object="Oslo")
     with pytest.raises(ToolError, match=f"{right.id}.*Alice - lives in - Oslo"):
         corrections.correct(wrong.id, object="Rome")
+    with pytest.raises(ToolError, match=f"{right.id}.*Alice - lives in - Oslo"):
+        corrections.undo(wrong.id)
+    last = corrections.correct(right.id, object="Rome")
+    for old in (wrong.id, right.id):
+        with pytest.raises(ToolError, match=f"{last.id}.*Alice - lives in - Rome"):
+            corrections.undo(old)
+    assert holding(graph) == [("Alice", "lives in", "Rome")]
+    back = corrections.undo(last.id)
     assert holding(graph) == [("Alice", "lives in", "Oslo")]
-    back = corrections.undo(right.id)
     assert corrections.correct(back.id, object="Rome").open
 
 
