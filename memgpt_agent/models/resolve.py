@@ -167,7 +167,7 @@ def _other(provider: str, name: str, options: dict[str, Any], whole: str) -> Bas
         return cast(BaseChatModel, init_chat_model(name, model_provider=provider, **options))
     except ImportError as error:
         raise MissingDependency(f"Model '{provider}:{name}' needs a package that is not installed: {error}") from error
-    except ValueError as error:
+    except Exception as error:  # each package's client has errors of its own for a missing key or setting
         message = str(error)
         if "nsupported" in message:
             raise ConfigurationError(

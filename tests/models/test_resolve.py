@@ -99,6 +99,17 @@ def test_an_unknown_provider_is_refused(settings: Settings):
         resolve_chat_model("nosuch:model", settings=settings)
 
 
+def test_a_client_that_refuses_in_its_own_words_is_an_error_with_the_name(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """A package's client raises errors of its own, which are no ``ValueError``; a chat must outlive them."""
+    pytest.importorskip("langchain")
+    for variable in ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    with pytest.raises(MissingCredential, match=r"azure_openai:some.*AZURE_OPENAI_API_KEY"):
+        resolve_chat_model("azure/some", settings=settings)
+
+
 @pytest.mark.local
 def test_a_missing_file_names_the_command_that_gets_it(settings: Settings):
     """And where it was looked for."""
