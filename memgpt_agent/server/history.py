@@ -96,7 +96,7 @@ class History:
         """Return the conversation, and before it those of which it is a fork, each up to where the next one left it.
 
         Args:
-            last: the id of the message after which a fork leaves this one; now, if omitted.
+            last: the id of the message after which a fork leaves this one; now, if omitted. After the system message, the fork has none of it.
 
         Raises:
             HTTPProblem: the message is not there.
@@ -105,6 +105,8 @@ class History:
         until = self._time_of(last) if last else ""
         if until is None:
             raise not_found("message", last or "")
+        if last and not until:
+            return []
         item = self._agents.store.get(namespaces.CONVERSATIONS, self._thread_id)
         older: list[dict[str, str]] = item.value.get("fork_parts", []) if item and not begun else []
         older = [{**one, "until": min(filter(None, (one["until"], until)), default="")} for one in older]

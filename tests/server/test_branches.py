@@ -65,6 +65,21 @@ def test_a_fork_has_what_was_said_before_and_goes_on_by_itself(client: Letta) ->
     assert [texts(client, one.id) for one in (second, third, short)] == forked
 
 
+def test_a_fork_at_the_system_message_has_nothing_that_was_said(client: Letta, provider: StrictServer) -> None:
+    """Neither listed nor sent to the model, also where the conversation is a fork itself; it goes on as a new conversation does."""
+    agent = made(client)
+    first = client.conversations.create(agent_id=agent.id)
+    said(client, first.id, "a walrus")
+    for known in (first, client.conversations.fork(first.id)):
+        system = (client.conversations.retrieve(known.id).in_context_message_ids or [""])[0]
+        fork = client.conversations.fork(known.id, message_id=system)
+        assert (texts(client, fork.id), len(fork.in_context_message_ids or ())) == ([], 1)
+        said(client, fork.id, "hello")
+        assert "walrus" not in str(provider.requests[-1]["messages"])
+        assert [text for _, text in texts(client, fork.id)] == ["hello", "Heard: hello"]
+        assert [text for _, text in texts(client, known.id)] == ["a walrus", "Heard: a walrus"]
+
+
 def test_compacting_leaves_the_newest_exchange_and_a_summary(client: Letta, provider: StrictServer) -> None:
     """What left the queue stays listed; another conversation of the agent is not touched; nothing to compact is 400."""
     agent = made(client)

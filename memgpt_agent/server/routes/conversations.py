@@ -180,8 +180,9 @@ def fork(
     place = _place(served, conversation_id, agent_id)
     history = History(served.agents, served.runs, place.agent_id, place.thread_id)
     thread_id, parts = ids.new("conv"), history.parts(message_id)
-    served.agents.agent(place.agent_id, place.thread_id).fork(thread_id, until=parts[0]["until"])
-    parts[0]["until"] = parts[0]["until"] or stamp(utc_now())  # what is said in this one from now on is not the fork's
+    if parts:
+        served.agents.agent(place.agent_id, place.thread_id).fork(thread_id, until=parts[0]["until"])
+        parts[0]["until"] = parts[0]["until"] or stamp(utc_now())  # what is said in this one from now on is not the fork's
     kept = {name: place.value[name] for name in ("summary", "model", "model_settings") if name in place.value}
     return _letta_conversation(served, _begun(served, place.agent_id, {**kept, "fork_parts": parts}, thread_id))
 
