@@ -1,10 +1,8 @@
 """Messages that others edit or remove in the state: edited for the model, in recall memory and in the summaries, with history."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,28 +10,18 @@ from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.store.base import BaseStore
-from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent import FaissStore
 from memgpt_agent.graph.builder import create_graph
 from memgpt_agent.memory import namespaces
 from memgpt_agent.memory.corrections import Corrections
 from memgpt_agent.memory.hierarchy import SummaryTree
 from memgpt_agent.memory.recall import RecallMemory
-from memgpt_agent.testing import Clock, HashingEmbedder, ScriptedModel, call, calls, say
+from memgpt_agent.testing import Clock, ScriptedModel, call, calls, say
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}
 SECRET = "zanzibar"
-
-
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    """The embedded store, and one that can do no more than LangGraph's own."""
-    if request.param == "memory":
-        yield InMemoryStore()
-        return
-    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
-        yield opened
+pytestmark = pytest.mark.parametrize("store", ["file", "memory"], indirect=True)
+"""The embedded store, and one that can do no more than LangGraph's own."""
 
 
 class Talk:

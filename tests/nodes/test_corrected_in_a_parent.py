@@ -1,7 +1,5 @@
 """Messages that others edit or remove in the state of a graph around the agent."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,23 +9,15 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from memgpt_agent import FaissStore, create_graph
+from memgpt_agent import create_graph
 from memgpt_agent.memory.corrections import Corrections
 from memgpt_agent.memory.recall import RecallMemory
-from memgpt_agent.testing import HashingEmbedder, ScriptedModel, call, say
+from memgpt_agent.testing import ScriptedModel, call, say
 
 THREAD: Any = {"configurable": {"thread_id": "ann"}}
 SECRET = "zanzibar"
-
-
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    """The embedded store, and one that can do no more than LangGraph's own."""
-    if request.param == "memory":
-        yield InMemoryStore()
-        return
-    with FaissStore(tmp_path / "memory.db", index={"dims": 64, "embed": HashingEmbedder()}) as opened:
-        yield opened
+pytestmark = pytest.mark.parametrize("store", ["file", "memory"], indirect=True)
+"""The embedded store, and one that can do no more than LangGraph's own."""
 
 
 def test_as_a_subgraph_it_is_the_same(store: BaseStore) -> None:
