@@ -24,10 +24,10 @@ from memgpt_agent.memory import definitions, deletion, namespaces
 from memgpt_agent.memory.checking import check_as, damaged
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.quota import Quota, bounded, dismissals
+from memgpt_agent.memory.quota import admitted, bounded
 from memgpt_agent.memory.stored import DefinitionItem
 from memgpt_agent.memory.tiers import TIERS
-from memgpt_agent.owners import OWNERS, Identity, claim
+from memgpt_agent.owners import Identity
 from memgpt_agent.owners.limits import limits_of
 from memgpt_agent.store.plain import embedding_of, put_all
 from memgpt_agent.store.protocol import EmbeddingIdentity, IndexedItem, Progress
@@ -135,33 +135,27 @@ def import_agents(
     with ExitStack() as opened:
         store = store if store is not None else opened.enter_context(open_configured_store(settings))
         checkpointer = checkpointer or opened.enter_context(open_configured_checkpointer(settings))
-        sources = (
-            [_renamed(one, agent_id, _Taken(store, checkpointer), source.name) for one in sources]
-            if agent_id and len(sources) == 1
-            else sources
-        )
+        taken = _Taken(store, checkpointer)
+        if agent_id and len(sources) == 1:
+            sources = [_renamed(sources[0], agent_id, taken, source.name)]
         if owner is None:
             _check_owner(sources, settings)
         who, limits, opened_store = Identity.of(owner or settings.owner), limits_of(settings), store
         store = bounded(store, store, limits, who)
-        writings = [_AgentWriter(one, store, checkpointer, source.name) for one in sources]
-        ids = [writing.done.agent_id for writing in writings]
-        if len(set(ids)) < len(ids):
-            raise AgentFileError(f"{source.name} holds two agents of one name: {', '.join(ids)}. Nothing was imported.")
-        for done, writing in enumerate(writings):
-            try:
-                if who and (quota := Quota.of(opened_store, limits, who, ids[done], who.name)):
-                    quota.admit()
-                if owner is not None and who:
-                    claim(opened_store, ids[done], who.name)
-                writing.write(progress)
-            except BaseException:
-                unmade = PutOp(OWNERS, ids[done], None)
-                opened_store.batch([*dismissals(opened_store, ids[done]), *([unmade] if owner is not None else [])])
-                for earlier in writings[:done]:
-                    earlier.undo()
-                raise
+        writings = [_AgentWriter(one, store, checkpointer, taken, source.name) for one in sources]
+        _check_different([writing.done.agent_id for writing in writings], source.name)
+        with ExitStack() as undoing:
+            for writing in writings:
+                with admitted(opened_store, limits, who, writing.done.agent_id, claims=owner is not None):
+                    writing.write(progress)
+                undoing.callback(writing.undo)
+            undoing.pop_all()
         return [writing.done for writing in writings]
+
+
+def _check_different(ids: list[str], name: str) -> None:
+    if len(set(ids)) < len(ids):
+        raise AgentFileError(f"{name} holds two agents of one name: {', '.join(ids)}. Nothing was imported.")
 
 
 def _check_owner(sources: list[Source], settings: Settings) -> None:
@@ -209,7 +203,10 @@ class _Taken:
 
     def __init__(self, store: BaseStore, checkpointer: BaseCheckpointSaver[Any]) -> None:
         self._checkpointer = checkpointer
-        self._named = {thread for one in definitions.every(store) for thread in (one.agent_id, *one.threads)}
+        known = definitions.every(store)
+        self._named = {thread for one in known for thread in (one.agent_id, *one.threads)}
+        self.names = {name for one in known for name in (one.agent_id, one.name)}
+        """The names that find an agent."""
 
     def has(self, thread_id: str) -> bool:
         return thread_id in self._named or self._checkpointer.get_tuple({"configurable": {"thread_id": thread_id}}) is not None
@@ -229,9 +226,9 @@ def _moved(tier: str, item: StoredItem, new: dict[str, str]) -> StoredItem:
 class _AgentWriter:
     """Writes one agent; everything is checked before."""
 
-    def __init__(self, source: Source, store: BaseStore, checkpointer: BaseCheckpointSaver[Any], name: str) -> None:
+    def __init__(self, source: Source, store: BaseStore, checkpointer: BaseCheckpointSaver[Any], taken: _Taken, name: str) -> None:
         document = source.document
-        self._document, self._store, self._checkpointer = document, store, checkpointer
+        self._document, self._store, self._checkpointer, self._taken = document, store, checkpointer, taken
         self.done = Imported(document.agent_id, not_carried=list(source.not_carried))
         self._root = namespaces.encode_label(document.agent_id)
         check_bounds(document, name)
@@ -261,9 +258,8 @@ class _AgentWriter:
             raise AgentExists(
                 f"There is memory of an agent {agent_id!r} already, without a definition. Import it under another id (--as)."
             )
-        taken = _Taken(self._store, self._checkpointer)
         for thread in {*self._document.threads, agent_id}:
-            if taken.has(thread):
+            if self._taken.has(thread):
                 raise AgentExists(
                     f"There is a conversation {thread!r} already. Import the agent where there is none, or under another id (--as)."
                 )
@@ -325,7 +321,7 @@ class _AgentWriter:
     def _keep_name(self, value: dict[str, Any]) -> None:
         """Take the name out of a definition where another agent has it, or has it as its id: a name finds one agent."""
         own = str(value.get("name") or "")
-        if own and any(own in (known.agent_id, known.name) for known in definitions.every(self._store)):
+        if own and own in self._taken.names:
             value["name"] = ""
             self.done.not_carried.append(f"name {own!r}: another agent here has it; memgpt agents rename gives one")
 

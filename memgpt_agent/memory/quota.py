@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 from memgpt_agent.errors import LimitReached
 from memgpt_agent.memory import namespaces, tiers
 from memgpt_agent.memory.namespaces import COUNTED, USED
-from memgpt_agent.owners import OWNERS, Identity, owner_of, owners_of
+from memgpt_agent.owners import OWNERS, Identity, claim, owner_of, owners_of
 from memgpt_agent.owners.limits import LimitTable, OwnerLimits
 from memgpt_agent.store.plain import all_items, checking, count, sizes_under
 from memgpt_agent.store.protocol import ClockedStore, StoredSize
@@ -309,6 +310,34 @@ def dismissals(store: BaseStore, agent_id: str) -> list[PutOp]:
     """Return the writes after which an agent that is deleted counts no more."""
     known = store.get(COUNTED, agent_id)
     return [PutOp(COUNTED, agent_id, None), PutOp((*COUNTED, known.value["owner"]), agent_id, None)] if known else []
+
+
+@contextmanager
+def admitted(store: BaseStore, table: LimitTable | None, who: Identity | None, agent_id: str, *, claims: bool = True) -> Generator[None]:
+    """Count an agent that the block makes among those of whoever acts, and make them its owner; neither stays if the block fails.
+
+    Args:
+        store: the store, as it was opened.
+        table: the limits.
+        who: who acts; ``None``: the agent becomes nobody's and is not counted.
+        agent_id: the agent, which is not there yet.
+        claims: whether they become its owner; not where the id itself says whose it is.
+
+    Raises:
+        LimitReached: they have as many agents as are allowed.
+        AgentNotFound: the agent is somebody else's.
+    """
+    claimed: list[PutOp] = []
+    try:
+        if who is not None and (quota := Quota.of(store, table, who, agent_id, who.name)):
+            quota.admit()
+        if who is not None and claims:
+            claim(store, agent_id, who.name)
+            claimed.append(PutOp(OWNERS, agent_id, None))
+        yield
+    except BaseException:
+        store.batch([*dismissals(store, agent_id), *claimed])
+        raise
 
 
 def _is_passage(put: StoredSize) -> bool:

@@ -2,15 +2,15 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
-from langgraph.store.base import BaseStore, PutOp
+from langgraph.store.base import BaseStore
 from langgraph.types import StateSnapshot
 from typing_extensions import override
 
@@ -28,11 +28,11 @@ from memgpt_agent.memory.dates import stamp
 from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.memory.files import AttachedFiles
 from memgpt_agent.memory.opening import open_configured_store
-from memgpt_agent.memory.quota import Quota, bounded, dismissals
+from memgpt_agent.memory.quota import Quota, admitted, bounded
 from memgpt_agent.memory.recall import RecallMemory
 from memgpt_agent.models import resolve_chat_model
 from memgpt_agent.models.advice import try_out
-from memgpt_agent.owners import OWNERS, Identity, Walls, check, claim, right
+from memgpt_agent.owners import Identity, Walls, check, right
 from memgpt_agent.owners.audit import AuditLog
 from memgpt_agent.owners.credentials import check_model
 from memgpt_agent.owners.limits import limits_of
@@ -220,29 +220,18 @@ class OpenAgents:
         self.writable(agent_id)
         return CoreMemory(self.store, agent_id, walls=Walls(self.store, self.who, agent_id))
 
-    @contextmanager
-    def claimed(self, agent_id: str) -> Generator[None]:
+    def claimed(self, agent_id: str) -> AbstractContextManager[None]:
         """Make whoever acts the owner of an agent that the block makes under a new id; of none if the block fails.
 
         Raises:
             LimitReached: they have as many as are allowed.
         """
         self._touch(agent_id)
-        if self.who is None:
-            yield
-            return
-        if quota := self.quota(agent_id, owner=self.who.name):
-            quota.admit()
-        claim(self._store, agent_id, self.who.name)
-        try:
-            yield
-        except BaseException:
-            self._store.batch([PutOp(OWNERS, agent_id, None), *dismissals(self._store, agent_id)])
-            raise
+        return admitted(self._store, limits_of(self.settings), self.who, agent_id)
 
-    def quota(self, agent_id: str, *, owner: str = "") -> Quota | None:
+    def quota(self, agent_id: str) -> Quota | None:
         """Return what whoever acts may still use with an agent; ``None`` if nothing is limited for them."""
-        return Quota.of(self._store, limits_of(self.settings), self.who, agent_id, owner)
+        return Quota.of(self._store, limits_of(self.settings), self.who, agent_id)
 
     def folder(self, folder_id: str) -> dict[str, Any] | None:
         """Return a folder of files as it is stored."""
