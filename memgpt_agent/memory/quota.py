@@ -266,7 +266,9 @@ class Quota:
 
 
 def bounded(store: BaseStore, counts: BaseStore, table: LimitTable | None, who: Identity | None) -> BaseStore:
-    """Return a view of a store through which somebody fills agents' memory only while there is room; the store itself if nothing is limited.
+    """Return a view of a store through which somebody fills agents' memory only while there is room; the store itself if there are no limits.
+
+    Whether there are any is asked once, now; a change of the table holds from the next write on.
 
     Args:
         store: the store, or a view of it.
@@ -276,14 +278,14 @@ def bounded(store: BaseStore, counts: BaseStore, table: LimitTable | None, who: 
     """
     if table is None or not table.is_set or (who is not None and who.is_admin):
         return store
-    quotas: dict[str, Quota | None] = {}
+    quotas: dict[tuple[str, str], Quota | None] = {}
 
     def check(puts: Sequence[StoredSize]) -> None:
         filled = [put for put in puts if put.namespace[1:2] and put.namespace[1] in FILLED]
         for label in dict.fromkeys(put.namespace[0] for put in filled):
-            if label not in quotas:
-                quotas[label] = Quota.of(counts, table, who, namespaces.decode_label(label))
-            if (quota := quotas[label]) is not None:
+            if (known := (label, table.version)) not in quotas:
+                quotas[known] = Quota.of(counts, table, who, namespaces.decode_label(label))
+            if (quota := quotas[known]) is not None:
                 quota.check_storage([put for put in filled if put.namespace[0] == label])
 
     return checking(store, check)

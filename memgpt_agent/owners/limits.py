@@ -56,7 +56,8 @@ class LimitTable:
     """The limits of all owners, from a TOML file.
 
     ``turns_a_minute = 20`` at the beginning of the file holds for every owner; ``[owners."ann@example.org"]`` begins what holds for one
-    instead. A file that is changed holds from the next act on.
+    instead. A file that is changed holds from the next act on. An agent that was opened while there was none is limited in its turns
+    alone, until it is opened again.
 
     Args:
         path: the file; nothing is limited while there is none.

@@ -215,13 +215,18 @@ def test_whoever_writes_to_a_shared_agent_fills_its_owners_room_and_spends_their
 
 
 def test_an_owners_own_line_replaces_that_of_all_and_the_admin_has_none(place: Place) -> None:
-    """``unlimited`` lifts a limit."""
+    """``unlimited`` lifts a limit. A change of the file holds for an agent that is open, whatever held when it wrote before."""
     place.limit('turns_a_minute = 0\n[owners."ann@example.org"]\nturns_a_minute = "unlimited"')
     with agent_for("ann@example.org", llm_client=ScriptedModel([say("Yes.")]), store=place.store, checkpointer=place.saver,
                    settings=place.settings) as agent:  # fmt: skip
         assert agent.step("a").message == "Yes."
     with place.open(owner=ROOT) as agent, place.open() as nobodys:
         assert agent.step("a").message == nobodys.step("a").message == "Yes."
+    with place.open(owner="ann@example.org") as agent:
+        agent.memory.archival.insert("The hive is blue.")
+        place.limit("passages = 1")
+        with pytest.raises(LimitReached, match="1 passage,"):
+            agent.memory.archival.insert("The roof leaks.")
 
 
 def test_where_nobody_acts_the_agents_owner_pays(place: Place) -> None:
