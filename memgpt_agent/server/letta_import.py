@@ -23,6 +23,7 @@ from memgpt_agent.memory.definitions import AgentDefinition
 from memgpt_agent.server import letta_agents, letta_folders, letta_tools
 from memgpt_agent.server.open_agents import OpenAgents
 from memgpt_agent.server.problems import HTTPProblem
+from memgpt_agent.text.cleaning import clean
 from memgpt_agent.tools.groups import catalogue
 
 Data = dict[str, Any]
@@ -55,7 +56,7 @@ class LettaServer:
         headers = {"accept": "application/json", **({"authorization": f"Bearer {self.token}"} if self.token else {})}
         try:
             with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
-                return json.load(answer)
+                return clean(json.load(answer))
         except urllib.error.HTTPError as error:
             error.close()
             raise ConfigurationError(f"{address} answered {error.code} {error.reason}. Is a token missing (--token)?") from error
@@ -232,10 +233,13 @@ def bring_over(
 
 def _agent(here: OpenAgents, server: LettaServer, agent: Data, done: BroughtOver) -> None:
     agent_id = str(agent["id"])
-    file = server.agent_file(agent)
+    try:
+        file = server.agent_file(agent)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"the server shows it in another form than Letta's: {type(error).__name__}: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{agent_id[:60]}.af"
-        path.write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
+        path.write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8")
         with here.claimed(agent_id):
             made = import_agents(path, agent_id=agent_id, settings=here.settings, store=here.store, checkpointer=here.checkpointer)[0]
     done.agents[agent_id] = made.items
@@ -255,7 +259,12 @@ def _finish(here: OpenAgents, agent: Data, done: BroughtOver) -> None:
     served = {name: agent[name] for name in letta_agents.KEPT if agent.get(name) is not None}
     served |= {"model": agent["model"]} if agent.get("model") else {}
     served |= {"agent_type": type_} if type_ in letta_agents.PROFILE_OF else {}
-    tools = [tool for tool in (_tool(here, one) for one in agent.get("tools") or ()) if tool is not None]
+    tools: list[Data] = []
+    for one in agent.get("tools") or ():
+        try:
+            tools += filter(None, [_tool(here, one)])
+        except (MemGPTError, HTTPProblem) as error:
+            done.notes.append(f"{agent.get('name') or agent_id}: tool {one.get('name')!r} is not carried over: {error}")
 
     def changed(known: AgentDefinition) -> AgentDefinition:
         new = replace(known, served={**served, **known.served}, tags=tuple(agent.get("tags") or known.tags))

@@ -149,6 +149,22 @@ def test_everything_comes_over_once_and_can_be_talked_to(stand_in: tuple[StandIn
         assert said.content == "Heard: hello again"
 
 
+def test_what_is_odd_in_one_agent_does_not_hold_up_the_others(stand_in: tuple[StandIn, str], tmp_path: Any) -> None:
+    """A call without an id fails its agent only; a tool that is no Python is named; half a character comes over as a mark."""
+    server, url = stand_in
+    server.lists["/v1/agents"][0]["tools"] = [{"id": "tool-c", "name": "bent", "source_code": "def bent(:", "tool_type": "custom"}]
+    server.lists[f"/v1/agents/{FIRST}/messages"] = [{"id": "m1", "message_type": "user_message", "content": "half \ud83d", "date": stamp(1)}]
+    server.lists[f"/v1/agents/{SECOND}/messages"] = [{"id": "m2", "message_type": "tool_call_message", "tool_call": {"name": "q"}, "date": None}]
+    server.lists["/v1/agents"].append({**agents()[1], "id": "agent-33333333-cccc", "blocks": [], "memory": None})
+    server.lists["/v1/agents/agent-33333333-cccc/messages"] = server.lists["/v1/agents/agent-33333333-cccc/archival-memory"] = []
+    done = run(tmp_path, url, "--yes")
+    assert (done.exit_code, "Brought over 2 agents and 1 folders" in done.output) == (1, True), done.output
+    assert f"{SECOND} was not brought over: the server shows it in another form" in done.output
+    assert "tool 'bent' is not carried over: The tool's source code is no Python" in done.output
+    with open_configured_store(Settings(home=tmp_path)) as store:
+        assert [one.text for one in RecallMemory(store, FIRST).of_thread(FIRST)] == ["half \ufffd"]
+
+
 def test_a_server_of_ours_is_read_like_theirs(server: Running, tmp_path: Any) -> None:
     """An agent made and talked to by Letta's client comes to another data folder with what was said."""
     with Letta(base_url=server.url, api_key="any") as client:
