@@ -27,6 +27,7 @@ def audit(
     terminal = terminal_of(context)
     if terminal.settings.owner:
         owner = terminal.settings.owner  # an owner sees their own acts only
+    before = min(before, 2**63 - 1) if before else before  # what the store's numbers can be
     with open_configured_store(terminal.settings, searches=False) as store:
         found = read_audit(store, who=owner, agent_id=agent, since=_time(since) if since else None, before=before, limit=limit)
     if as_json:

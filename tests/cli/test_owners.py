@@ -82,5 +82,6 @@ def test_the_audit_log_is_shown_by_owner_agent_and_page(memgpt: Any, monkeypatch
     assert "stone" not in str(logged)
     assert [one["act"] for one in json.loads(memgpt.ok("audit", "--json", "--owner", "ann"))] == ["turn (user_message)"]
     assert len(json.loads(memgpt.ok("audit", "--json", "--agent", "boat", "-n", "1", "--before", str(logged[0]["number"])))) == 1
+    assert json.loads(memgpt.ok("audit", "--json", "--before", "9" * 30)) == logged
     assert json.loads(memgpt.ok("audit", "--json", "--since", "2999-01-01")) == []
     assert "is no time" in memgpt("audit", "--since", "yesterday").stderr
