@@ -292,6 +292,10 @@ def _tool(here: OpenAgents, tool: Data) -> Data | None:
     return letta_tools.upload(here, {name: tool.get(name) for name in kept}, known or {"id": tool["id"]})
 
 
+_PACKED = (".pdf", ".docx", ".pptx", ".xlsx", ".epub")
+"""Files of which the server gives the text that it read, which is no such file any more."""
+
+
 def _folder(here: OpenAgents, folder: Data, done: BroughtOver) -> bool:
     """Keep a folder under its id, and those of its files that are not here yet; return whether it is new."""
     known = here.folder(str(folder["id"]))
@@ -302,7 +306,9 @@ def _folder(here: OpenAgents, folder: Data, done: BroughtOver) -> bool:
         name = str(file.get("file_name") or file.get("original_file_name") or file["id"])
         if not file.get("content"):
             done.notes.append(f"folder {stored['name']}: the server does not give the text of {name!r}")
-        elif name not in have:
+            continue
+        name += ".txt" if name.lower().endswith(_PACKED) else ""
+        if name not in have:
             try:
                 letta_folders.upload(here, stored, name, str(file.get("file_type") or "text/plain"), str(file["content"]).encode(), "skip")
             except (MemGPTError, HTTPProblem) as error:

@@ -150,17 +150,19 @@ def test_everything_comes_over_once_and_can_be_talked_to(stand_in: tuple[StandIn
 
 
 def test_what_is_odd_in_one_agent_does_not_hold_up_the_others(stand_in: tuple[StandIn, str], tmp_path: Any) -> None:
-    """A call without an id fails its agent only; a tool that is no Python is named; half a character comes over as a mark."""
+    """A call without an id fails its agent only; a tool that is no Python is named; half a character comes over as a mark, a PDF as its text."""
     server, url = stand_in
     server.lists["/v1/agents"][0]["tools"] = [{"id": "tool-c", "name": "bent", "source_code": "def bent(:", "tool_type": "custom"}]
     server.lists[f"/v1/agents/{FIRST}/messages"] = [{"id": "m1", "message_type": "user_message", "content": "half \ud83d", "date": stamp(1)}]
     server.lists[f"/v1/agents/{SECOND}/messages"] = [{"id": "m2", "message_type": "tool_call_message", "tool_call": {"name": "q"}, "date": None}]
     server.lists["/v1/agents"].append({**agents()[1], "id": "agent-33333333-cccc", "blocks": [], "memory": None})
     server.lists["/v1/agents/agent-33333333-cccc/messages"] = server.lists["/v1/agents/agent-33333333-cccc/archival-memory"] = []
+    server.lists["/v1/folders/source-1/files"] = [{"id": "file-9", "file_name": "Log.PDF", "content": "The text of a log."}]
     done = run(tmp_path, url, "--yes")
     assert (done.exit_code, "Brought over 2 agents and 1 folders" in done.output) == (1, True), done.output
     assert f"{SECOND} was not brought over: the server shows it in another form" in done.output
     assert "tool 'bent' is not carried over: The tool's source code is no Python" in done.output
+    assert "Log.PDF" not in done.output
     with open_configured_store(Settings(home=tmp_path)) as store:
         assert [one.text for one in RecallMemory(store, FIRST).of_thread(FIRST)] == ["half \ufffd"]
 
